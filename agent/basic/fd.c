@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Descriptors. Interrupted calls are repeated here, so that no caller has to. */
+
+#include "agent/basic/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int fd_close(int fd)
+{
+	const int saved_errno = errno;
+
+	if (fd >= 0)
+		(void)close(fd);
+
+	errno = saved_errno;
+	return -1;
+}
+
+void fd_closep(int *fd)
+{
+	*fd = fd_close(*fd);
+}
+
+/* Up to the end, which only a read of nothing tells: kernel files have no size. */
+static ssize_t read_whole(int fd, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size) {
+		const ssize_t r = pread(fd, buf + n, size - n, (off_t)n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -errno;
+		if (r == 0) {
+			buf[n] = '\0';
+			return (ssize_t)n;
+		}
+
+		n += (size_t)r;
+	}
+
+	return -E2BIG;
+}
+
+ssize_t fd_read_file(int dirfd, const char *path, char *buf, size_t size)
+{
+	_cleanup_(fd_closep) int fd = -1;
+
+	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+
+	return read_whole(fd, buf, size);
+}
+
+ssize_t fd_read_again(int fd, char *buf, size_t size)
+{
+	return read_whole(fd, buf, size);
+}
+
+int fd_write_exact(int fd, const void *buf, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = write(fd, buf, size);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+
+	return (size_t)n == size ? 0 : -EIO;
+}

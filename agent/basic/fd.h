@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Descriptors: closing, bounded reading of small kernel files, exact writing. */
+
+#include <sys/types.h>
+
+#include "agent/basic/macro.h"
+
+/* Closes if open; keeps errno; always returns -1. */
+int fd_close(int fd);
+void fd_closep(int *fd);
+
+/*
+ * Reads a small file whole into @buf and terminates it. -E2BIG when it does not fit
+ * (@size includes the NUL). Returns its length. @dirfd as for openat().
+ */
+ssize_t fd_read_file(int dirfd, const char *path, char *buf, size_t size);
+
+/* The same for an open file, from its beginning (pread at 0). */
+ssize_t fd_read_again(int fd, char *buf, size_t size);
+
+/* Writes all @size bytes in one write(), or a negative errno (-EIO when short). */
+int fd_write_exact(int fd, const void *buf, size_t size);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One line of text to stderr. Under systemd each line carries the "<N>" level
+ * prefix that the journal understands; on a terminal it carries the program name.
+ * Only core/, report/journal and the mains log above debug: everybody else returns
+ * a negative errno and lets the caller say what it means.
+ */
+
+#include <syslog.h>
+
+#include "agent/basic/macro.h"
+
+/* @name goes in front of lines on a terminal; it is kept, not copied. */
+void log_open(const char *name);
+
+/* The most verbose level still printed; LOG_INFO until told otherwise. */
+void log_set_level(int level);
+int log_level(void);
+
+/* True when stderr is connected to the journal ($JOURNAL_STREAM names its inode). */
+bool log_to_journal(void);
+
+void log_line(int level, const char *format, ...) _printf_(2, 3);
+
+#define log_error(...) log_line(LOG_ERR, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
+#define log_notice(...) log_line(LOG_NOTICE, __VA_ARGS__)
+#define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
