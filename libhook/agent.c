@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "libhook/sys.h"
+
+#include <stddef.h>
+#include <sys/un.h>
+
+#include "libhook/agent.h"
+#include "libhook/mem.h"
+#include "libhook/proc.h"
+
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
+/* After a lost connection: 1 s, doubling to 64 s. Socket activation makes this rare. */
+#define BACKOFF_FIRST_MSEC 1000L
+#define BACKOFF_LAST_MSEC 64000L
+
+/* How often to look for other threads when the kernel (before 6.9) cannot tell us. */
+#define ALONE_CHECK_MSEC 30000L
+/* The same once the program's main thread is known to have ended. */
+#define ORPHAN_CHECK_MSEC 500L
+
+/* A daemon that does not read for this long is no use. */
+#define SEND_TIMEOUT_MSEC 1000L
+
+struct agent {
+	const struct host *host;
+	int fd;      /* to the daemon; -1 */
+	int leader;  /* pidfd of the main thread; -1 where there is no such thing */
+	bool orphan; /* the main thread has ended */
+};
+
+bool agent_allowed(void)
+{
+	/*
+	 * Under a filter our own system calls might kill the program. Opening a file is
+	 * what the loader did a moment ago, and malloc does too: a filter that kills for
+	 * it does not let a program get this far.
+	 */
+	return proc_seccomp() == 0;
+}
+
+/* Only root, or the user the program runs as, may tell it what to do. */
+static bool is_trusted(int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof(peer);
+
+	if (SYS(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return false;
+
+	return peer.uid == 0 || peer.uid == (uid_t)SYS(SYS_geteuid);
+}
+
+static int connect_socket(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const size_t length = text_length(path);
+	int fd;
+
+	if (length >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, length + 1);
+
+	fd = (int)SYS(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fd;
+
+	if (SYS(SYS_connect, fd, &address, offsetof(struct sockaddr_un, sun_path) + length + 1) < 0 ||
+	    !is_trusted(fd)) {
+		sys_close(fd);
+		return -ECONNREFUSED;
+	}
+
+	return fd;
+}
+
+static int agent_send(const struct wire_frame *frame, void *arg)
+{
+	const struct agent *agent = arg;
+	struct pollfd writable = { .fd = agent->fd, .events = POLLOUT };
+
+	for (;;) {
+		long r = SYS(SYS_sendto, agent->fd, frame, sizeof(*frame), MSG_NOSIGNAL, NULL, 0);
+
+		if (r == (long)sizeof(*frame))
+			return 0;
+		if (r == -EINTR)
+			continue;
+		if (r != -EAGAIN || sys_poll(&writable, 1, SEND_TIMEOUT_MSEC) <= 0)
+			return -EPIPE;
+	}
+}
+
+/*
+ * Waits for something to read, at most @msec (< 0: for ever). 1 readable, 0 time is up,
+ * negative: the agent is the last thread and has to go.
+ */
+static int agent_wait(struct agent *agent, long msec)
+{
+	for (;;) {
+		struct pollfd fds[2] = {
+			{ .fd = agent->fd, .events = POLLIN },
+			{ .fd = agent->orphan ? -1 : agent->leader, .events = POLLIN },
+		};
+		long slice = agent->orphan ? ORPHAN_CHECK_MSEC :
+			     agent->leader < 0 ? ALONE_CHECK_MSEC : -1;
+		int r;
+
+		if (msec >= 0 && (slice < 0 || msec < slice))
+			slice = msec;
+
+		r = sys_poll(fds, 2, slice);
+		if (r < 0 && r != -EINTR)
+			return r;
+		if (r > 0 && fds[1].revents)
+			agent->orphan = true;
+		/* Then it is the program that has ended: without us it would be gone. */
+		if ((r == 0 || agent->orphan) && proc_is_alone())
+			return -ESRCH;
+		if (r > 0 && fds[0].revents)
+			return 1;
+		if (msec >= 0 && (msec -= slice) <= 0)
+			return 0;
+	}
+}
+
+/* Answers questions until the connection ends. Negative: the agent has to go. */
+static int agent_serve(struct agent *agent)
+{
+	struct wire_frame frame;
+
+	serve_hello(agent->host, &frame);
+	if (agent_send(&frame, agent) < 0)
+		return 0;
+
+	for (;;) {
+		long n;
+		int r;
+
+		r = agent_wait(agent, -1);
+		if (r < 0)
+			return r;
+
+		/* With MSG_TRUNC a longer datagram reports its real size, and is refused. */
+		n = SYS(SYS_recvfrom, agent->fd, &frame, sizeof(frame), MSG_TRUNC, NULL, NULL);
+		if (n == -EINTR || n == -EAGAIN)
+			continue;
+		if (n <= 0 || wire_check(&frame, (size_t)n, WIRE_TO_HOOK) < 0)
+			return 0;
+		if (serve_question(agent->host, &frame, agent_send, agent) != 0)
+			return 0;
+	}
+}
+
+static void agent_loop(struct agent *agent)
+{
+	long backoff_msec = BACKOFF_FIRST_MSEC;
+
+	for (;;) {
+		int r = 0;
+
+		agent->fd = connect_socket(agent->host->environment.socket);
+		if (agent->fd >= 0) {
+			const uint64_t begin_usec = sys_now_usec();
+
+			r = agent_serve(agent);
+			sys_close(agent->fd);
+			agent->fd = -1;
+			/* It lasted: this is a restart, not a daemon that does not want us. */
+			if (sys_now_usec() - begin_usec > 10000000)
+				backoff_msec = BACKOFF_FIRST_MSEC;
+		}
+
+		/* Not all programs of the machine in the same millisecond. */
+		if (r < 0 || agent_wait(agent, backoff_msec + sys_getpid() % 500) < 0)
+			return;
+		if (backoff_msec < BACKOFF_LAST_MSEC)
+			backoff_msec *= 2;
+	}
+}
+
+static void *agent_main(void *arg)
+{
+	struct agent agent = { .host = arg, .fd = -1 };
+
+	/*
+	 * From here on our descriptors and the program's are two tables: neither can close,
+	 * overwrite, inherit or even see the other's. Without that we do not stay.
+	 */
+	if (SYS(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+		return NULL;
+
+	(void)SYS(SYS_prctl, PR_SET_NAME, "memguard", 0, 0, 0);
+	agent.leader = (int)SYS(SYS_pidfd_open, sys_getpid(), PIDFD_THREAD);
+
+	agent_loop(&agent);
+	return NULL;
+}
+
+/* A program with much static TLS needs it on every stack: try larger ones then. */
+static void create_thread(const struct host *host, agent_create_t create)
+{
+	static const size_t stack_bytes[] = { 64 << 10, 256 << 10, 1 << 20 };
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	for (size_t i = 0; i < sizeof(stack_bytes) / sizeof(stack_bytes[0]); i++) {
+		int r;
+
+		if (pthread_attr_init(&attr) != 0)
+			return;
+		(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		(void)pthread_attr_setstacksize(&attr, stack_bytes[i]);
+		r = create(&thread, &attr, agent_main, (void *)host);
+		(void)pthread_attr_destroy(&attr);
+		if (r != EINVAL)
+			return;
+	}
+}
+
+void agent_start(const struct host *host, agent_create_t create)
+{
+	sigset_t all, theirs;
+
+	if (!pthread_attr_init || !pthread_attr_destroy || !pthread_attr_setdetachstate ||
+	    !pthread_attr_setstacksize || !pthread_sigmask || !sigfillset || !syscall)
+		return;
+
+	/*
+	 * The thread inherits this mask, so no signal of the program lands on it. Through
+	 * pthread_sigmask, which leaves libc's own signals alone: setuid() needs them.
+	 */
+	(void)sigfillset(&all);
+	if (pthread_sigmask(SIG_SETMASK, &all, &theirs) != 0)
+		return;
+
+	create_thread(host, create);
+	(void)pthread_sigmask(SIG_SETMASK, &theirs, NULL);
+}

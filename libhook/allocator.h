@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Which allocators are in the process, and whose malloc is in force. */
+
+#include <stdint.h>
+
+#include "libhook/wire.h"
+
+struct allocators {
+	uint32_t present; /* bits of enum wire_allocator */
+	uint32_t owner;   /* the one that serves malloc(); 0 unknown */
+};
+
+/* Constructor only: asks the loader. */
+void allocator_find(struct allocators *ret);
+
+/* Sets a glibc knob; the caller made sure that glibc's malloc is in force. */
+enum wire_status allocator_tune(enum wire_knob knob, uint64_t value);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "libhook/weak.h"
+
+#include "libhook/environment.h"
+#include "libhook/mem.h"
+
+#define DEFAULT_SOCKET "/run/memguard/hook.sock"
+
+static const struct knob_name {
+	const char *name;     /* in MEMGUARD_MALLOPT */
+	const char *variable; /* glibc's own, older name */
+	const char *tunable;  /* in GLIBC_TUNABLES */
+} knob_names[WIRE_KNOB_MAX_] = {
+	[WIRE_KNOB_ARENA_MAX] = { "arena_max", "MALLOC_ARENA_MAX", "glibc.malloc.arena_max=" },
+	[WIRE_KNOB_MMAP_THRESHOLD] = { "mmap_threshold", "MALLOC_MMAP_THRESHOLD_",
+				       "glibc.malloc.mmap_threshold=" },
+	[WIRE_KNOB_TRIM_THRESHOLD] = { "trim_threshold", "MALLOC_TRIM_THRESHOLD_",
+				       "glibc.malloc.trim_threshold=" },
+	[WIRE_KNOB_TOP_PAD] = { "top_pad", "MALLOC_TOP_PAD_", "glibc.malloc.top_pad=" },
+};
+
+/* "2", "64K", "1M", "1G" up to a comma or the end. */
+static bool parse_size(const char **s, uint64_t *ret)
+{
+	const char *begin = *s;
+	uint64_t n = text_number(s, 10);
+	unsigned int shift = 0;
+
+	if (*s == begin)
+		return false;
+
+	switch (**s) {
+	case 'K':
+	case 'k':
+		shift = 10;
+		break;
+	case 'M':
+	case 'm':
+		shift = 20;
+		break;
+	case 'G':
+	case 'g':
+		shift = 30;
+		break;
+	default:
+		break;
+	}
+
+	if (shift > 0)
+		(*s)++;
+	if (n > UINT64_MAX >> shift)
+		return false;
+
+	*ret = n << shift;
+	return **s == '\0' || **s == ',';
+}
+
+static enum wire_knob knob_of(const char **s)
+{
+	for (int i = 1; i < WIRE_KNOB_MAX_; i++) {
+		const char *rest = text_after(*s, knob_names[i].name);
+
+		if (rest && *rest == '=') {
+			*s = rest + 1;
+			return (enum wire_knob)i;
+		}
+	}
+
+	return WIRE_KNOB_MAX_;
+}
+
+bool environment_parse_knobs(const char *s, uint64_t knobs[static WIRE_KNOB_MAX_], uint32_t *ret_set)
+{
+	bool good = true;
+
+	while (*s != '\0') {
+		enum wire_knob knob = knob_of(&s);
+		uint64_t value = 0;
+
+		if (knob != WIRE_KNOB_MAX_ && parse_size(&s, &value)) {
+			knobs[knob] = wire_clamp(knob, value);
+			*ret_set |= 1U << knob;
+		} else {
+			good = false;
+		}
+
+		while (*s != '\0' && *s != ',')
+			s++;
+		if (*s == ',')
+			s++;
+	}
+
+	return good;
+}
+
+/* The operator's own words win over ours: find out which knobs he set. */
+static uint32_t operator_knobs(void)
+{
+	const char *tunables = getenv("GLIBC_TUNABLES");
+	uint32_t set = 0;
+
+	for (int i = 1; i < WIRE_KNOB_MAX_; i++)
+		if (getenv(knob_names[i].variable) ||
+		    (tunables && text_find(tunables, knob_names[i].tunable)))
+			set |= 1U << i;
+
+	return set;
+}
+
+static bool is_pid(const char *s, int pid)
+{
+	const char *end = s;
+
+	return pid > 0 && text_number(&end, 10) == (uint64_t)pid && end != s && *end == '\0';
+}
+
+static void read_agent(struct environment *e, int pid)
+{
+	const char *agent = getenv("MEMGUARD_AGENT");
+	const char *exec_pid = getenv("SYSTEMD_EXEC_PID");
+	const char *end = agent;
+
+	e->named = exec_pid && is_pid(exec_pid, pid);
+	if (!agent || *agent == '\0' || text_equal(agent, "auto"))
+		return;
+
+	if (text_equal(agent, "always")) {
+		e->mode = AGENT_ALWAYS;
+	} else if (text_equal(agent, "off")) {
+		e->mode = AGENT_OFF;
+	} else if (is_pid(agent, pid)) {
+		e->named = true;
+	} else {
+		/* Another process's pid is no mistake: children inherit the variable. */
+		(void)text_number(&end, 10);
+		e->bad = e->bad || *end != '\0';
+	}
+}
+
+bool environment_read(struct environment *ret, int pid)
+{
+	const char *s;
+
+	/* The off switch comes before anything that could go wrong. */
+	if (!getenv)
+		return false;
+	s = getenv("MEMGUARD");
+	if (s && (text_equal(s, "off") || text_equal(s, "0") || text_equal(s, "no")))
+		return false;
+
+	*ret = (struct environment){ .mode = AGENT_AUTO, .socket = DEFAULT_SOCKET };
+
+	s = getenv("MEMGUARD_SOCKET");
+	if (s && *s == '/')
+		ret->socket = s;
+	else if (s && *s != '\0')
+		ret->bad = true;
+
+	ret->env_tuned = operator_knobs();
+	s = getenv("MEMGUARD_MALLOPT");
+	if (s && !environment_parse_knobs(s, ret->knobs, &ret->knobs_set))
+		ret->bad = true;
+
+	read_agent(ret, pid);
+	return true;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the administrator said at exec: read once, in the constructor. Values that do not
+ * parse are ignored, marked in bad, and later reported to the daemon: never printed.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libhook/wire.h"
+
+enum agent_mode {
+	AGENT_AUTO,   /* in multi-threaded programs and in the named process */
+	AGENT_ALWAYS, /* in every process from its start */
+	AGENT_OFF,
+};
+
+struct environment {
+	enum agent_mode mode;
+	bool bad;             /* something did not parse */
+	bool named;           /* this very process was named */
+	const char *socket;   /* path, points into the environment or is the default */
+	uint64_t knobs[WIRE_KNOB_MAX_]; /* MEMGUARD_MALLOPT */
+	uint32_t knobs_set;   /* bits 1 << enum wire_knob */
+	uint32_t env_tuned;   /* knobs the operator's own variables set */
+};
+
+/* False: MEMGUARD=off, or there is no environment to be read; then do nothing at all. */
+bool environment_read(struct environment *ret, int pid);
+
+/* "arena_max=2,mmap_threshold=1M": pure. False when any part did not parse. */
+bool environment_parse_knobs(const char *s, uint64_t knobs[static WIRE_KNOB_MAX_], uint32_t *ret_set);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "libhook/weak.h"
+
+#include "libhook/heap.h"
+#include "libhook/mem.h"
+
+/* Where a line may end at most; a power of two, so that an index can be masked. */
+#define LINE_MASK 255U
+
+static struct {
+	FILE *stream;
+	char buffer[4096];
+	struct wire_arena rows[HEAP_ROWS_MAX];
+	struct heap_scan scan;
+} heap;
+
+/* The value of attribute @name in an element, 0 when it has none. */
+static uint64_t attribute(const char *line, const char *name)
+{
+	const char *s = line;
+
+	while ((s = text_find(s, name))) {
+		s += text_length(name);
+		if (s[0] == '=' && s[1] == '"') {
+			s += 2;
+			return text_number(&s, 10);
+		}
+	}
+
+	return 0;
+}
+
+/* By size in pages: below 1, then up to 2, 4, 16, 64, 256, and above. */
+static unsigned int class_of(uint64_t bytes, uint64_t page_bytes)
+{
+	static const unsigned short bounds[WIRE_CLASSES - 1] = { 1, 2, 4, 16, 64, 256 };
+	unsigned int i = 0;
+
+	while (i < WIRE_CLASSES - 1 && bytes >= bounds[i] * page_bytes)
+		i++;
+
+	return i;
+}
+
+/* One bin: <size from= to= total= count=> or <unsorted ...>. */
+static void scan_bin(struct heap_scan *scan, const char *line, bool unsorted)
+{
+	const uint64_t total = attribute(line, " total"), count = attribute(line, " count");
+	/* 48 bytes of header and two roundings: what a free chunk loses of its pages. */
+	const uint64_t lost = count * (scan->page_bytes + 31);
+	unsigned int class;
+
+	if (count == 0 || total / count == 0)
+		return;
+
+	class = class_of(total / count, scan->page_bytes);
+	scan->arena.bytes[class] += total;
+	scan->arena.count[class] += (uint32_t)count;
+	scan->arena_bins += total;
+	scan->stats->n_free += (uint32_t)count;
+	if (class > 0)
+		scan->arena_page_free += (uint32_t)count;
+	if (total > lost)
+		scan->arena.whole_pages += (total - lost) / scan->page_bytes * scan->page_bytes;
+	if (unsorted) {
+		scan->arena.unsorted += total;
+		scan->arena.n_unsorted += (uint32_t)count;
+	}
+}
+
+/* Fastbins are listed among the sizes too; only their sum below tells them apart. */
+static void scan_total(struct heap_scan *scan, const char *line)
+{
+	if (text_find(line, "\"fast\""))
+		scan->arena_fast = attribute(line, " size");
+	else if (text_find(line, "\"rest\""))
+		scan->arena_rest = attribute(line, " size");
+}
+
+static void arena_begin(struct heap_scan *scan, const char *line)
+{
+	scan->in_arena = true;
+	scan->arena = (struct wire_arena){ .nr = (uint32_t)attribute(line, " nr"), .n_heaps = 1 };
+	scan->arena_bins = scan->arena_fast = scan->arena_rest = 0;
+	scan->arena_page_free = 0;
+}
+
+static void arena_end(struct heap_scan *scan)
+{
+	struct wire_stats *stats = scan->stats;
+	struct wire_arena *arena = &scan->arena;
+	/* Since 2.31 the rest includes the top; before, it does not, and the top reads as 0. */
+	const uint64_t sorted = scan->arena_bins > scan->arena_fast ?
+					scan->arena_bins - scan->arena_fast : 0;
+
+	arena->top = scan->arena_rest > sorted ? scan->arena_rest - sorted : 0;
+	arena->free = scan->arena_rest + scan->arena_fast;
+
+	stats->n_arenas++;
+	stats->n_heaps += arena->n_heaps;
+	stats->system += arena->system;
+	stats->free += arena->free;
+	stats->whole_pages += arena->whole_pages;
+	stats->unsorted += arena->unsorted;
+	stats->n_page_free += scan->arena_page_free;
+	if (arena->nr == 0)
+		stats->main_top += arena->top;
+	else
+		stats->other_tops += arena->top;
+	if (arena->whole_pages > stats->largest_pages)
+		stats->largest_pages = arena->whole_pages;
+	if (scan->arena_page_free > stats->largest_n_page_free)
+		stats->largest_n_page_free = scan->arena_page_free;
+
+	if (scan->n_rows < HEAP_ROWS_MAX)
+		scan->rows[scan->n_rows++] = *arena;
+	scan->in_arena = false;
+}
+
+static void scan_arena_line(struct heap_scan *scan, const char *line)
+{
+	if (text_after(line, "</heap"))
+		arena_end(scan);
+	else if (text_after(line, "<size "))
+		scan_bin(scan, line, false);
+	else if (text_after(line, "<unsorted "))
+		scan_bin(scan, line, true);
+	else if (text_after(line, "<total "))
+		scan_total(scan, line);
+	else if (text_after(line, "<system type=\"current\""))
+		scan->arena.system = attribute(line, " size");
+	else if (text_after(line, "<aspace type=\"subheaps\""))
+		scan->arena.n_heaps = (uint32_t)attribute(line, " size");
+}
+
+static void scan_line(struct heap_scan *scan)
+{
+	const char *line = scan->line;
+
+	while (*line == ' ')
+		line++;
+
+	if (text_after(line, "<heap "))
+		arena_begin(scan, line);
+	else if (scan->in_arena)
+		scan_arena_line(scan, line);
+	else if (text_after(line, "<total type=\"mmap\"")) {
+		scan->stats->n_mmapped = (uint32_t)attribute(line, " count");
+		scan->stats->mmapped = attribute(line, " size");
+	}
+}
+
+void heap_scan_feed(struct heap_scan *scan, const char *text, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++) {
+		/*
+		 * At exit the program's thread flushes all streams, maybe while we write to
+		 * this one: what is then read is worthless, but must stay within the line.
+		 */
+		const uint32_t at = scan->length & LINE_MASK;
+
+		if (text[i] == '\n') {
+			scan->line[at] = '\0';
+			scan->length = 0;
+			scan_line(scan);
+		} else {
+			scan->line[at] = text[i];
+			scan->length = at < LINE_MASK ? at + 1 : at;
+		}
+	}
+}
+
+static ssize_t on_write(void *cookie, const char *text, size_t size)
+{
+	struct heap_scan *scan = cookie;
+
+	/* Outside heap_read() there is nobody to read for. */
+	if (scan->stats)
+		heap_scan_feed(scan, text, (uint32_t)size);
+
+	return (ssize_t)size;
+}
+
+bool heap_prepare(void)
+{
+	if (heap.stream)
+		return true;
+	if (!fopencookie || !malloc_info || !setvbuf || !fflush_unlocked)
+		return false;
+
+	heap.stream = fopencookie(&heap.scan, "w", (cookie_io_functions_t){ .write = on_write });
+	if (!heap.stream)
+		return false;
+
+	(void)setvbuf(heap.stream, heap.buffer, _IOFBF, sizeof(heap.buffer));
+	return true;
+}
+
+bool heap_read(uint32_t page_bytes, struct wire_stats *stats)
+{
+	int r;
+
+	if (!heap.stream)
+		return false;
+
+	heap.scan = (struct heap_scan){
+		.page_bytes = page_bytes,
+		.stats = stats,
+		.rows = heap.rows,
+	};
+	r = malloc_info(0, heap.stream);
+	(void)fflush_unlocked(heap.stream);
+	heap.scan.stats = NULL;
+	if (r != 0 || stats->n_arenas == 0)
+		return false;
+
+	stats->in_use = stats->system > stats->free ? stats->system - stats->free : 0;
+	return true;
+}
+
+const struct wire_arena *heap_rows(void)
+{
+	return heap.rows;
+}
+
+uint32_t heap_n_rows(void)
+{
+	return heap.scan.n_rows;
+}

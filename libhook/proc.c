@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "libhook/sys.h"
+
+#include "libhook/mem.h"
+#include "libhook/proc.h"
+
+/* glibc's HEAP_MAX_SIZE on 64-bit systems: arenas of threads begin on such a boundary. */
+#define ARENA_ALIGN (UINT64_C(64) << 20)
+
+/* Reads all of a small file into @buf and terminates it. */
+static int read_small(const char *path, char *buf, size_t size)
+{
+	size_t n = 0;
+	int fd;
+
+	fd = sys_open_read(path);
+	if (fd < 0)
+		return fd;
+
+	while (n < size - 1) {
+		long r = sys_read(fd, buf + n, size - 1 - n);
+
+		if (r == -EINTR)
+			continue;
+		if (r <= 0)
+			break;
+		n += (size_t)r;
+	}
+
+	sys_close(fd);
+	buf[n] = '\0';
+	return n > 0 ? 0 : -EIO;
+}
+
+/* The number after "@key:\t"; @fallback when there is no such line. */
+static unsigned int status_number(const char *text, const char *key, unsigned int fallback)
+{
+	const char *s = text_find(text, key);
+
+	if (!s)
+		return fallback;
+
+	for (s += text_length(key); *s == ' ' || *s == '\t'; s++)
+		;
+
+	return (unsigned int)text_number(&s, 10);
+}
+
+int proc_seccomp(void)
+{
+	char text[4096];
+	int r;
+
+	r = read_small("/proc/thread-self/status", text, sizeof(text));
+	if (r < 0)
+		return r;
+
+	/* A kernel without seccomp has no such line, and no filter either. */
+	return (int)status_number(text, "\nSeccomp:", 0);
+}
+
+int proc_is_alone(void)
+{
+	char text[4096];
+
+	if (read_small("/proc/self/status", text, sizeof(text)) < 0)
+		return 0;
+
+	return text_find(text, "\nState:\tZ") && status_number(text, "\nThreads:", 3) <= 2;
+}
+
+uint64_t proc_rss(uint64_t page_bytes)
+{
+	char text[128];
+	const char *s = text;
+
+	if (read_small("/proc/self/statm", text, sizeof(text)) < 0)
+		return 0;
+
+	(void)text_number(&s, 10);
+	if (*s++ != ' ')
+		return 0;
+
+	return text_number(&s, 10) * page_bytes;
+}
+
+/* "7f0000000000-7f0000021000 rw-p 00000000 00:00 0      [heap]": is it an arena's? */
+static int is_heap(struct proc_smaps *scan, const char *line)
+{
+	const char *s = line;
+	uint64_t begin = text_number(&s, 16), end;
+	bool arena;
+
+	if (*s++ != '-')
+		return 0;
+	end = text_number(&s, 16);
+	if (!text_after(s, " rw-p 00000000 00:00 0"))
+		return 0;
+	if (text_find(s, "[heap]"))
+		return 1;
+
+	/* "[anon: glibc: malloc arena]" where glibc.mem.decorate_maps is on; else unnamed. */
+	arena = text_find(s, "glibc: malloc arena") ||
+		(!text_find(s, "[") && !text_find(s, "/") &&
+		 (begin % ARENA_ALIGN == 0 || begin == scan->expected));
+	/* A heap split in parts (by madvise) goes on within its 64 MiB. */
+	scan->expected = arena && end % ARENA_ALIGN != 0 ? end : 0;
+	return arena;
+}
+
+static void smaps_line(struct proc_smaps *scan)
+{
+	const char *s = scan->line;
+	bool field = s[0] >= 'A' && s[0] <= 'Z';
+
+	if (!field) {
+		scan->in_heap = is_heap(scan, s);
+		return;
+	}
+
+	s = text_after(s, "Rss:");
+	if (!s || !scan->in_heap)
+		return;
+
+	while (*s == ' ')
+		s++;
+	scan->heap_rss += text_number(&s, 10) * 1024;
+}
+
+void proc_smaps_feed(struct proc_smaps *scan, const char *text, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++) {
+		if (text[i] != '\n') {
+			/* A path may be longer than any line we look at: keep the beginning. */
+			if (scan->length < sizeof(scan->line) - 1)
+				scan->line[scan->length++] = text[i];
+			continue;
+		}
+		scan->line[scan->length] = '\0';
+		smaps_line(scan);
+		scan->length = 0;
+	}
+}
+
+uint64_t proc_heap_rss(void)
+{
+	struct proc_smaps scan = { .length = 0 };
+	char text[4096];
+	int fd;
+
+	fd = sys_open_read("/proc/self/smaps");
+	if (fd < 0)
+		return 0;
+
+	for (;;) {
+		long r = sys_read(fd, text, sizeof(text));
+
+		if (r == -EINTR)
+			continue;
+		if (r <= 0)
+			break;
+		proc_smaps_feed(&scan, text, (uint32_t)r);
+	}
+
+	sys_close(fd);
+	return scan.heap_rss;
+}

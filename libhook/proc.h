@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the kernel says about this process. Small fixed buffers, one short-lived descriptor. */
+
+#include <stdint.h>
+
+/* Of the calling thread: 0 no filter, 1 strict, 2 filter; or -errno. */
+int proc_seccomp(void);
+
+/*
+ * 1: the main thread has ended and the caller is the only one left: the program is over.
+ * The kernel still counts the dead main thread then.
+ */
+int proc_is_alone(void);
+
+/* Resident set in bytes; 0 when unknown. */
+uint64_t proc_rss(uint64_t page_bytes);
+
+/*
+ * RSS of the mappings that hold glibc arenas: the break's "[heap]" and what begins on a
+ * 64-MiB boundary, where thread arenas begin. Walks the page tables: not for every second.
+ */
+uint64_t proc_heap_rss(void);
+
+/* Feeds @size bytes of smaps text to a scan; used by proc_heap_rss() and its test. Pure. */
+struct proc_smaps {
+	char line[256];
+	uint32_t length;
+	uint64_t expected;   /* end of the last arena part: the next part continues there */
+	int in_heap;         /* the mapping being described is a heap */
+	uint64_t heap_rss;
+};
+void proc_smaps_feed(struct proc_smaps *scan, const char *text, uint32_t size);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "libhook/sys.h"
+
+#include "libhook/heap.h"
+#include "libhook/mem.h"
+#include "libhook/proc.h"
+#include "libhook/serve.h"
+
+#ifndef MEMGUARD_VERSION
+#define MEMGUARD_VERSION "0"
+#endif
+
+/* As much of @s as fits; the rest of @to is zero already. */
+static void copy_text(char *to, size_t size, const char *s)
+{
+	for (size_t i = 0; i < size - 1 && s[i] != '\0'; i++)
+		to[i] = s[i];
+}
+
+void serve_hello(const struct host *host, struct wire_frame *ret)
+{
+	struct wire_hello *hello = &ret->hello;
+	const struct environment *environment = &host->environment;
+
+	wire_init(ret, WIRE_TO_DAEMON, WIRE_HELLO, 0, WIRE_OK);
+	hello->agent_tid = (uint32_t)SYS(SYS_gettid);
+	hello->flags = (environment->named ? WIRE_HELLO_NAMED : 0) |
+		       (environment->mode == AGENT_ALWAYS ? WIRE_HELLO_ALWAYS : 0) |
+		       (environment->bad ? WIRE_HELLO_BAD_ENV : 0);
+	hello->allocators = host->allocators.present;
+	hello->malloc_owner = host->allocators.owner;
+	hello->page_bytes = host->page_bytes;
+	hello->tuned = host->tuned;
+	hello->env_tuned = environment->env_tuned;
+	copy_text(hello->hook_version, sizeof(hello->hook_version), MEMGUARD_VERSION);
+	if (gnu_get_libc_version)
+		copy_text(hello->libc_version, sizeof(hello->libc_version), gnu_get_libc_version());
+}
+
+static bool is_glibc(const struct host *host)
+{
+	return host->allocators.owner == WIRE_ALLOCATOR_GLIBC;
+}
+
+static void read_heap(const struct host *host, struct wire_stats *stats)
+{
+	const uint64_t begin_usec = sys_now_usec();
+
+	if (!is_glibc(host) || !heap_read(host->page_bytes, stats))
+		return;
+
+	stats->flags |= WIRE_STATS_HEAP;
+	stats->heap_usec = (uint32_t)(sys_now_usec() - begin_usec);
+}
+
+static void read_rss(struct wire_stats *stats)
+{
+	const uint64_t begin_usec = sys_now_usec();
+
+	stats->heap_rss = proc_heap_rss();
+	stats->flags |= WIRE_STATS_RSS;
+	stats->rss_usec = (uint32_t)(sys_now_usec() - begin_usec);
+}
+
+static int send_rows(uint64_t id, uint32_t n_frames, serve_send_t send, void *arg)
+{
+	const struct wire_arena *rows = heap_rows();
+	struct wire_frame frame;
+
+	for (uint32_t i = 0; i < n_frames; i++) {
+		const uint32_t first = i * WIRE_ROWS, left = heap_n_rows() - first;
+		int r;
+
+		wire_init(&frame, WIRE_TO_DAEMON, WIRE_ARENA, id, WIRE_OK);
+		frame.arenas.first = first;
+		frame.arenas.n_rows = left < WIRE_ROWS ? left : WIRE_ROWS;
+		for (uint32_t j = 0; j < frame.arenas.n_rows; j++)
+			frame.arenas.rows[j] = rows[first + j];
+
+		r = send(&frame, arg);
+		if (r < 0)
+			return r;
+	}
+
+	return 0;
+}
+
+static int serve_stats(const struct host *host, const struct wire_frame *question,
+		       serve_send_t send, void *arg)
+{
+	const uint32_t flags = question->stats_request.flags;
+	const uint64_t id = question->header.id;
+	struct wire_frame frame;
+	struct wire_stats *stats = &frame.stats;
+	int r;
+
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_STATS, id, WIRE_OK);
+	stats->rss = proc_rss(host->page_bytes);
+	if (flags & (WIRE_STATS_HEAP | WIRE_STATS_ARENAS))
+		read_heap(host, stats);
+	if (flags & WIRE_STATS_RSS)
+		read_rss(stats);
+	if ((flags & WIRE_STATS_ARENAS) && (stats->flags & WIRE_STATS_HEAP)) {
+		stats->flags |= WIRE_STATS_ARENAS;
+		stats->n_arena_frames = (heap_n_rows() + WIRE_ROWS - 1) / WIRE_ROWS;
+	}
+
+	r = send(&frame, arg);
+	if (r < 0)
+		return r;
+
+	return send_rows(id, stats->n_arena_frames, send, arg);
+}
+
+static int serve_reclaim(const struct host *host, const struct wire_frame *question,
+			 serve_send_t send, void *arg)
+{
+	struct wire_frame frame;
+	struct wire_reclaim_reply *reply = &frame.reclaim_reply;
+	const bool can = is_glibc(host) && malloc_trim;
+	uint64_t begin_usec;
+
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, question->header.id,
+		  can ? WIRE_OK : WIRE_UNSUPPORTED);
+	reply->method = WIRE_METHOD_FULL;
+	reply->rss_before = proc_rss(host->page_bytes);
+	if (can) {
+		begin_usec = sys_now_usec();
+		/* Its return value says nothing about what was released: measure instead. */
+		(void)malloc_trim(0);
+		reply->duration_usec = sys_now_usec() - begin_usec;
+		reply->allocators = WIRE_ALLOCATOR_GLIBC;
+	}
+	reply->rss_after = proc_rss(host->page_bytes);
+
+	return send(&frame, arg);
+}
+
+static int serve_tune(const struct host *host, const struct wire_frame *question, serve_send_t send,
+		      void *arg)
+{
+	const enum wire_knob knob = (enum wire_knob)question->tune_request.knob;
+	const uint64_t value = wire_clamp(knob, question->tune_request.value);
+	enum wire_status status;
+	struct wire_frame frame;
+
+	if (!is_glibc(host))
+		status = WIRE_UNSUPPORTED;
+	else if (host->environment.env_tuned & (1U << knob))
+		status = WIRE_REFUSED;
+	else
+		status = allocator_tune(knob, value);
+
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_TUNE, question->header.id, status);
+	frame.tune_reply.knob = knob;
+	frame.tune_reply.value = value;
+
+	return send(&frame, arg);
+}
+
+int serve_question(const struct host *host, const struct wire_frame *question, serve_send_t send,
+		   void *arg)
+{
+	switch ((enum wire_verb)question->header.verb) {
+	case WIRE_STATS:
+		return serve_stats(host, question, send, arg);
+	case WIRE_RECLAIM:
+		return serve_reclaim(host, question, send, arg);
+	case WIRE_TUNE:
+		return serve_tune(host, question, send, arg);
+	case WIRE_BYE:
+		return 1;
+	case WIRE_HELLO:
+	case WIRE_ARENA:
+		break; /* never sent to a hook; wire_check() refused it */
+	}
+
+	return -EPROTO;
+}

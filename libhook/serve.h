@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One valid question in, its answer out. Knows no socket: the agent brings and sends frames. */
+
+#include "libhook/allocator.h"
+#include "libhook/environment.h"
+#include "libhook/wire.h"
+
+/* What the constructor learnt. */
+struct host {
+	struct environment environment;
+	struct allocators allocators;
+	uint32_t page_bytes;
+	uint32_t tuned; /* knobs already set from MEMGUARD_MALLOPT */
+};
+
+/* Puts one frame on the wire; 0 or negative, then the connection is over. */
+typedef int (*serve_send_t)(const struct wire_frame *frame, void *arg);
+
+void serve_hello(const struct host *host, struct wire_frame *ret);
+
+/* @question passed wire_check(). 0; 1 on BYE; negative when sending failed. */
+int serve_question(const struct host *host, const struct wire_frame *question, serve_send_t send,
+		   void *arg);

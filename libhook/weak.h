@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Everything the hook takes from the outside, all of it weak: a name that the program
+ * does not have is NULL here instead of a "symbol lookup error" that ends the program.
+ * Included first by every file of the hook, and the complete list of its imports
+ * (tests/static/check-symbols.sh compares).
+ */
+
+/* A fortified build would call __*_chk functions, which no musl program has. */
+#undef _FORTIFY_SOURCE
+
+#include <dlfcn.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* libc of any kind */
+#pragma weak getenv
+#pragma weak syscall
+#pragma weak sysconf
+#pragma weak __errno_location
+#pragma weak pthread_attr_init
+#pragma weak pthread_attr_destroy
+#pragma weak pthread_attr_setdetachstate
+#pragma weak pthread_attr_setstacksize
+#pragma weak pthread_sigmask
+#pragma weak sigfillset
+#pragma weak dlsym
+#pragma weak dlopen
+#pragma weak dladdr
+
+/* glibc: a heap that can be read and trimmed */
+extern const char *gnu_get_libc_version(void);
+#pragma weak gnu_get_libc_version
+#pragma weak malloc_info
+#pragma weak malloc_trim
+#pragma weak mallopt
+#pragma weak fopencookie
+#pragma weak setvbuf
+#pragma weak fflush_unlocked
+
+/* Only their addresses are used: whose is the malloc in force? */
+#pragma weak malloc
+#pragma weak calloc
+#pragma weak realloc
+#pragma weak free
+
+/* Only their addresses are used: which other allocators are here? */
+extern int mallctl(const char *, void *, size_t *, void *, size_t);
+#pragma weak mallctl
+extern int mi_version(void);
+#pragma weak mi_version
+extern void MallocExtension_ReleaseFreeMemory(void);
+#pragma weak MallocExtension_ReleaseFreeMemory
