@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Names and words of the reasons: names are stable, words are for people. */
+
+#include "agent/model/decision.h"
+
+#include <errno.h>
+
+#include "agent/basic/macro.h"
+
+static const struct {
+	const char *name;
+	const char *text;
+} reasons[] = {
+	[REASON_NONE] = { "none", "no reason was recorded" },
+	[REASON_COMMAND] = { "command", "somebody asked for it" },
+	[REASON_USAGE_HIGH] = { "usage-high", "usage is above UsageHigh=" },
+	[REASON_USAGE_CRITICAL] = { "usage-critical", "usage is above UsageCritical=" },
+	[REASON_OOM_ETA] = { "oom-eta", "the limit will be reached within OomEtaSec=" },
+	[REASON_PRESSURE] = { "pressure",
+			      "tasks stall on memory more than PressureSome=" },
+	[REASON_RETAINED] = { "retained", "retained memory is above RetainedHigh=" },
+	[REASON_BELOW] = { "below", "everything is below its threshold" },
+	[REASON_COOLDOWN] = { "cooldown",
+			      "the last round is more recent than CooldownSec=" },
+	[REASON_BACKOFF] = { "backoff",
+			     "recent releases gave too little to repeat them so soon" },
+	[REASON_OBSERVE] = { "observe",
+			     "Mode=observe: decisions are recorded, nobody is asked" },
+	[REASON_NO_MEMBERS] = { "no-members", "no process in the group carries a hook "
+					      "that can be asked" },
+	[REASON_NOT_WORTH] = { "not-worth", "the expected release is below MinRelease=" },
+	[REASON_STALL] = { "stall", "it would stall a busy program for longer than "
+				    "StallBudgetMSec=" },
+	[REASON_BUSY] = { "busy", "another round of the group is still running" },
+};
+
+const char *reason_to_string(enum reason reason)
+{
+	if ((unsigned int)reason >= ARRAY_SIZE(reasons))
+		return "unknown";
+
+	return reasons[reason].name;
+}
+
+const char *reason_to_text(enum reason reason)
+{
+	if ((unsigned int)reason >= ARRAY_SIZE(reasons))
+		return "the reason is unknown to this version";
+
+	return reasons[reason].text;
+}
+
+int reason_from_string(const char *s, enum reason *ret)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (streq(s, reasons[i].name)) {
+			*ret = (enum reason)i;
+			return 0;
+		}
+
+	return -EINVAL;
+}

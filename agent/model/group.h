@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A group under guard: a cgroup, or (in `memguardctl run` without one) the processes of
+ * one command watched by RSS. Plain data; core owns the live objects around it.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/model/decision.h"
+#include "agent/model/outcome.h"
+#include "agent/model/settings.h"
+
+enum group_kind {
+	GROUP_V1,  /* cgroup v1 memory controller */
+	GROUP_V2,  /* cgroup v2 with the memory controller */
+	GROUP_RSS, /* no cgroup of its own: the sum of its processes' RSS */
+};
+
+/* One reading of a group. Every byte count is what the kernel said at time_usec. */
+struct reading {
+	uint64_t time_usec;           /* CLOCK_MONOTONIC; 0: never read */
+	uint64_t usage_bytes;         /* charge, page cache included; RSS for GROUP_RSS */
+	uint64_t anon_bytes;          /* charge without file cache the kernel could drop */
+	uint64_t limit_bytes;         /* effective: minimum over ancestors; or infinity */
+	uint64_t pressure_total_usec; /* "some" stall, ever; 0 where there is no PSI */
+	uint64_t n_max;               /* times the limit was hit (memory.events max, failcnt) */
+	uint64_t n_oom_kill;          /* kernel OOM kills in the group, ever */
+};
+
+/* How fast usage moves. Kept by policy/trend. */
+struct trend {
+	uint64_t time_usec;             /* of the last reading taken in; 0: none yet */
+	uint64_t anon_bytes;            /* its value */
+	int64_t growth_bytes_per_sec;   /* smoothed; negative while shrinking */
+	uint64_t eta_usec;              /* to the limit at that growth; or infinity */
+	uint64_t steady_since_usec;     /* since when usage has not moved much: idle */
+	uint64_t steady_bytes;          /* the value around which it has not */
+};
+
+/* Sum over the members' last statistics. */
+struct heap {
+	uint64_t in_use_bytes;       /* live, as the allocators see it */
+	uint64_t retained_bytes;     /* policy/estimate: what a release should give */
+	uint64_t unused_bytes;       /* policy/estimate: resident in heaps, not in use */
+	uint64_t stall_usec;         /* policy/estimate: longest stall of a full trim */
+	uint64_t rss_bytes;
+	uint64_t time_usec;          /* of the oldest figure in the sum; 0: nothing known */
+};
+
+enum gate_state {
+	GATE_CALM,      /* nothing to do */
+	GATE_RETAINING, /* calm, but the group holds much that it does not use */
+	GATE_PRESSED,   /* the kernel reports stalls (PSI), or the limit is coming near fast */
+	GATE_HIGH,      /* usage above UsageHigh */
+	GATE_CRITICAL,  /* usage above UsageCritical: a kill is near */
+	GATE_SETTLING,  /* released a moment ago: readings are not to be trusted yet */
+};
+
+struct gate {
+	enum gate_state state;
+	enum reason reason;   /* why this state, and why not open where it is closed */
+	uint64_t since_usec;  /* when the state was entered */
+	uint64_t until_usec;  /* GATE_SETTLING: when it ends; 0 otherwise */
+};
+
+/* What past rounds of this group taught. Kept by policy/benefit. */
+struct benefit {
+	uint64_t n_rounds;            /* that asked somebody */
+	uint64_t released_bytes;      /* sum over all rounds */
+	uint64_t last_round_usec;     /* end of the last one that asked; 0: none yet */
+	uint64_t last_released_bytes;
+	uint64_t last_usage_bytes;    /* anon right after it */
+	uint64_t backoff_usec;        /* extra cool-down: doubles when releases disappoint */
+	uint64_t last_quiet_usec;     /* end of the last one that asked nobody; 0: none yet */
+	enum reason last_quiet_reason; /* why nobody */
+};
+
+struct group {
+	uint64_t id;        /* cgroup inode; 0 for GROUP_RSS */
+	char *path;         /* below the hierarchy's root, "/" first; for GROUP_RSS the command */
+	char *unit;         /* systemd unit, or NULL */
+	enum group_kind kind;
+	struct group_settings settings; /* effective: defaults plus overrides */
+
+	struct reading reading; /* the latest */
+	uint64_t peak_bytes;    /* highest usage seen by us */
+	struct trend trend;
+	struct heap heap;
+	struct gate gate;
+	struct benefit benefit;
+	struct outcome last_outcome; /* of a round that was not quiet; round 0: none yet */
+	size_t n_members;
+};
+
+const char *group_kind_to_string(enum group_kind kind);
+const char *gate_state_to_string(enum gate_state state);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The ring of outcomes: the only memory between rounds that is not a group's own. */
+
+#include "agent/model/ledger.h"
+
+#include "agent/basic/macro.h"
+
+void ledger_append(struct ledger *ledger, const struct outcome *outcome)
+{
+	const uint64_t released = outcome_released_bytes(outcome);
+
+	if (outcome_is_quiet(outcome)) {
+		ledger->n_quiet++;
+		return;
+	}
+
+	/* Usage also moves while nobody was asked; that is not our doing. */
+	if (outcome->n_asked > 0)
+		ledger->released_bytes +=
+			MIN(released, UINT64_MAX - ledger->released_bytes);
+
+	ledger->outcomes[ledger->n_appended % LEDGER_SIZE] = *outcome;
+	ledger->n_appended++;
+}
+
+const struct outcome *ledger_at(const struct ledger *ledger, size_t back)
+{
+	if (back >= LEDGER_SIZE || back >= ledger->n_appended)
+		return NULL;
+
+	return &ledger->outcomes[(ledger->n_appended - 1 - back) % LEDGER_SIZE];
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The last rounds of all groups, in a fixed ring: nothing is allocated after start. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/model/outcome.h"
+
+#define LEDGER_SIZE 128
+
+struct ledger {
+	uint64_t n_appended;           /* ever; the newest is (n_appended - 1) % LEDGER_SIZE */
+	uint64_t n_quiet;              /* rounds that asked nobody: only counted */
+	uint64_t released_bytes;       /* sum over all, ever */
+	struct outcome outcomes[LEDGER_SIZE];
+};
+
+/* Quiet outcomes are counted, the others kept. */
+void ledger_append(struct ledger *ledger, const struct outcome *outcome);
+
+/* @back 0 is the newest. NULL when there is none that far back. */
+const struct outcome *ledger_at(const struct ledger *ledger, size_t back);

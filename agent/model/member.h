@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A hooked process, as the kernel and its hook describe it. Identity (pid, start time,
+ * uid, cgroup) comes from the kernel; everything else a member says about itself is a
+ * claim, good for choosing whom to ask, never for judging a release.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "libhook/wire.h"
+
+/* From /proc, by sense/survey. */
+struct process {
+	pid_t pid;
+	uint64_t start_time; /* clock ticks since boot */
+	uid_t uid;           /* effective */
+	uint64_t rss_bytes;
+	uint64_t swap_bytes;
+	uint64_t cpu_usec;   /* user and system, ever */
+	unsigned int n_threads;
+	char state;          /* R S D Z ... */
+	char command[64];    /* comm */
+};
+
+struct member {
+	struct process process;
+	struct wire_hello hello;
+	uint64_t time_usec;        /* of process; CLOCK_MONOTONIC */
+	uint32_t busy_permyriad;   /* of one CPU, between the last two looks */
+
+	struct wire_stats stats;   /* last answer */
+	uint64_t stats_usec;       /* when; 0: never */
+	uint64_t residue_bytes;    /* heap RSS not in use right after the last release */
+	bool residue_due;          /* the next stats give the residue */
+
+	uint64_t retained_bytes;   /* policy/estimate, from stats */
+	uint64_t stall_usec;       /* policy/estimate: of a full trim */
+
+	struct wire_reclaim_reply last_release;
+	uint64_t last_release_usec; /* 0: never */
+	uint32_t n_failed;          /* timeouts and refusals in a row */
+	bool seccomp_changed;       /* its agent must not be woken again */
+};

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What can be said about an outcome from its numbers alone. */
+
+#include "agent/model/outcome.h"
+
+#include "agent/basic/macro.h"
+
+uint64_t outcome_released_bytes(const struct outcome *outcome)
+{
+	/* Usage can grow faster than a release shrinks it: that is "nothing", not less.
+	 */
+	return sub_sat(outcome->usage_before_bytes, outcome->usage_after_bytes);
+}
+
+bool outcome_is_quiet(const struct outcome *outcome)
+{
+	return outcome->kind == OUTCOME_NOTHING && outcome->trigger != REASON_COMMAND;
+}
+
+const char *outcome_kind_to_string(enum outcome_kind kind)
+{
+	switch (kind) {
+	case OUTCOME_RELEASED:
+		return "released";
+	case OUTCOME_NOTHING:
+		return "nothing";
+	case OUTCOME_FAILED:
+		return "failed";
+	}
+
+	return "unknown";
+}

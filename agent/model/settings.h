@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Configuration values. Plain data: filled by agent/config, read by policy.
+ * The table in agent/config/options.c is the only place that ties a key to a field.
+ */
+
+#include <stdint.h>
+
+enum mode {
+	MODE_TRIM,    /* act */
+	MODE_OBSERVE, /* sense, decide and record, but ask nobody */
+};
+
+enum method {
+	METHOD_AUTO, /* full when the predicted stall fits, or when a kill is near; else wait */
+	METHOD_FULL, /* malloc_trim(0), whatever it costs */
+};
+
+#define EXEC_MAX 256
+
+/* What may differ from group to group. */
+struct group_settings {
+	enum mode mode;
+
+	/* [Trigger] */
+	uint32_t usage_high_permyriad;     /* of the effective limit */
+	uint32_t usage_critical_permyriad; /* of the effective limit, above usage_high */
+	uint32_t pressure_some_permyriad;  /* of a 2-s window; 0 is off */
+	uint64_t oom_eta_usec;             /* predicted time to the limit; 0 is off */
+	uint64_t retained_high_bytes;      /* proactive release while calm; 0 is off */
+
+	/* [Trim] */
+	enum method method;
+	uint64_t min_release_bytes; /* expected release below which asking is not worth it */
+	uint64_t stall_budget_usec; /* predicted stall accepted while the group is calm */
+	uint64_t cooldown_usec;     /* between two rounds of a group */
+
+	/* [Tune]: applied once to every new member; 0 is "leave alone" */
+	uint64_t arena_max;
+	uint64_t mmap_threshold_bytes;
+	uint64_t trim_threshold_bytes;
+	uint64_t top_pad_bytes;
+
+	/* [Alert] */
+	char exec[EXEC_MAX]; /* command line started (without a shell) on a critical round */
+};

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/policy/freshness.h"
+
+#include "agent/basic/macro.h"
+
+/* Less has happened than what would change a decision. */
+#define MOVED_BYTES (16 * MIB)
+#define MOVED_CPU_USEC (20 * USEC_PER_MSEC)
+
+/* A group is calm when its usage has not moved for this long. */
+#define CALM_USEC (1500 * USEC_PER_MSEC)
+
+#define CALM_GAP_USEC (2 * USEC_PER_SEC)
+#define BUSY_GAP_USEC (10 * USEC_PER_SEC)
+#define RESTLESS_GAP_USEC (30 * USEC_PER_SEC)
+
+/*
+ * Of a program at work the walk may take this share of the time at most: one part in so
+ * many. It was measured while it waited for busy threads, so it says nothing of an idle one.
+ */
+#define WALK_SHARE 200
+
+/* 5 % of a CPU. */
+#define BUSY_PERMYRIAD 500
+
+static bool has_moved(const struct member *member, uint64_t cpu_usec_then)
+{
+	const uint64_t now = member->process.rss_bytes, then = member->stats.rss;
+
+	/* A mass free leaves RSS as it was; only the CPU time tells that there was work. */
+	return MAX(now, then) - MIN(now, then) >= MOVED_BYTES ||
+	       sub_sat(member->process.cpu_usec, cpu_usec_then) >= MOVED_CPU_USEC;
+}
+
+bool freshness_is_due(const struct group *group, const struct member *member,
+		      uint64_t cpu_usec_then, uint64_t now_usec)
+{
+	const uint64_t age_usec = sub_sat(now_usec, member->stats_usec);
+	const bool calm = sub_sat(now_usec, group->trend.steady_since_usec) >= CALM_USEC;
+	const uint64_t walk_usec = (uint64_t)member->stats.heap_usec * WALK_SHARE;
+
+	if (member->seccomp_changed)
+		return false;
+	if (member->stats_usec == 0 || member->residue_due)
+		return true;
+	if (!has_moved(member, cpu_usec_then))
+		return false;
+
+	if (!calm)
+		return age_usec >= MAX(RESTLESS_GAP_USEC, walk_usec);
+	if (member->busy_permyriad >= BUSY_PERMYRIAD)
+		return age_usec >= MAX(BUSY_GAP_USEC, walk_usec);
+
+	return age_usec >= CALM_GAP_USEC;
+}

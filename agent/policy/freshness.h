@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Are a member's statistics worth asking for again? Reading them stalls the program for
+ * some 25 ns per free chunk, so: when something happened since, when the group is calm,
+ * and never so often that the reading itself is noticed. Pure.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/model/group.h"
+#include "agent/model/member.h"
+
+/* @cpu_usec_then: the process's CPU time when its statistics were taken. */
+bool freshness_is_due(const struct group *group, const struct member *member,
+		      uint64_t cpu_usec_then, uint64_t now_usec);

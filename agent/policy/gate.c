@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* From facts to "is it time", and to the reason why not. Decides nothing about members.
+ */
+
+#include "agent/policy/gate.h"
+
+#include "agent/basic/macro.h"
+
+/*
+ * What the facts call for, and what may still keep the gate closed:
+ *
+ *   facts (first that holds)                  state      reason when open
+ *   usage >= UsageCritical, or limit hit      CRITICAL   usage-critical
+ *     while usage >= UsageHigh
+ *   usage >= UsageHigh                        HIGH       usage-high
+ *   PSI event and the group holds memory      PRESSED    pressure
+ *   limit reached within OomEtaSec            PRESSED    oom-eta
+ *   steady and retained >= RetainedHigh       RETAINING  retained
+ *   none                                      CALM       (below)
+ *
+ *   kept closed by (first that holds)         state      reason
+ *   last round too fresh                      SETTLING   cooldown, then backoff
+ *   nobody to ask                             as above   no-members
+ *   a round just found nobody worth asking    as above   that round's reason
+ *
+ * The state before matters in two places only: HIGH and CRITICAL are left a little below
+ * where they are entered, and a quiet round does not hold up a state that got worse.
+ */
+
+/* Below the threshold by this much before HIGH or CRITICAL is left: bands, not lines. */
+#define HYSTERESIS_PERMYRIAD 300
+
+/* Growth towards the limit says nothing while most of the limit is still free. */
+#define ETA_FLOOR_PERMYRIAD 2500
+
+/* Usage must have been steady for this long before retained memory counts as idle. */
+#define CALM_USEC (2 * USEC_PER_SEC)
+
+/* A round near the limit may follow another after this; readings settle in less. */
+#define CRITICAL_COOLDOWN_USEC USEC_PER_SEC
+
+/*
+ * A round that asked nobody costs a look at every member. Facts that have not changed
+ * would begin it again at the next reading, so wait; the nearer the limit, the less.
+ */
+#define QUIET_USEC USEC_PER_SEC
+#define QUIET_CALM_USEC (5 * USEC_PER_SEC)
+#define QUIET_CRITICAL_USEC (200 * USEC_PER_MSEC)
+
+static uint64_t add_sat(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* A threshold of 0 is off, and without a limit no share of it is ever reached. */
+static bool usage_reaches(const struct reading *reading, uint64_t permyriad)
+{
+	if (permyriad == 0 || reading->limit_bytes == BYTES_INFINITY ||
+	    reading->anon_bytes == 0)
+		return false;
+
+	return reading->anon_bytes >= share_of(reading->limit_bytes, permyriad);
+}
+
+/* @permyriad, or somewhat less while the state it leads to is already held. */
+static uint64_t threshold(uint64_t permyriad, bool held)
+{
+	if (!held || permyriad == 0)
+		return permyriad;
+
+	/* Not down to 0, which would mean off. */
+	return MAX(sub_sat(permyriad, HYSTERESIS_PERMYRIAD), 1);
+}
+
+static bool is_critical(const struct group *group, const struct signals *signals)
+{
+	const struct group_settings *s = &group->settings;
+
+	if (s->usage_critical_permyriad == 0)
+		return false;
+
+	/* The limit is also hit by page cache alone; that is reclaimed, not killed for.
+	 */
+	if (signals->limit_hit && usage_reaches(&group->reading, s->usage_high_permyriad))
+		return true;
+
+	return usage_reaches(&group->reading,
+			     threshold(s->usage_critical_permyriad,
+				       group->gate.state == GATE_CRITICAL));
+}
+
+static bool is_high(const struct group *group)
+{
+	const bool held =
+		group->gate.state == GATE_HIGH || group->gate.state == GATE_CRITICAL;
+
+	return usage_reaches(&group->reading,
+			     threshold(group->settings.usage_high_permyriad, held));
+}
+
+/* A stall in a group that holds nothing is somebody else's doing: nothing to give here.
+ */
+static bool is_pressed(const struct group *group, const struct signals *signals)
+{
+	const struct group_settings *s = &group->settings;
+
+	if (!signals->pressure || s->pressure_some_permyriad == 0)
+		return false;
+
+	return usage_reaches(&group->reading, s->usage_high_permyriad / 2) ||
+	       group->heap.retained_bytes >= MAX(s->min_release_bytes, 1);
+}
+
+static bool is_near_limit(const struct group *group)
+{
+	const struct trend *t = &group->trend;
+
+	return group->settings.oom_eta_usec > 0 && t->growth_bytes_per_sec > 0 &&
+	       t->eta_usec != USEC_INFINITY &&
+	       t->eta_usec <= group->settings.oom_eta_usec &&
+	       usage_reaches(&group->reading, ETA_FLOOR_PERMYRIAD);
+}
+
+static bool is_retaining(const struct group *group, uint64_t now_usec)
+{
+	const uint64_t high = group->settings.retained_high_bytes;
+
+	if (high == 0 || group->heap.time_usec == 0 || group->trend.time_usec == 0)
+		return false;
+
+	return group->heap.retained_bytes >= high &&
+	       sub_sat(now_usec, group->trend.steady_since_usec) >= CALM_USEC;
+}
+
+/* What the facts alone call for. */
+static enum reason gate_wanted(const struct group *group, const struct signals *signals,
+			       uint64_t now_usec)
+{
+	/* Nothing was ever read: zeroes are not a limit of zero. */
+	if (group->reading.time_usec == 0)
+		return REASON_BELOW;
+
+	if (is_critical(group, signals))
+		return REASON_USAGE_CRITICAL;
+
+	if (is_high(group))
+		return REASON_USAGE_HIGH;
+
+	if (is_pressed(group, signals))
+		return REASON_PRESSURE;
+
+	if (is_near_limit(group))
+		return REASON_OOM_ETA;
+
+	if (is_retaining(group, now_usec))
+		return REASON_RETAINED;
+
+	return REASON_BELOW;
+}
+
+/* The reasons that open a gate, and the state each belongs to; CALM for all others. */
+static enum gate_state state_of(enum reason reason)
+{
+	switch (reason) {
+	case REASON_USAGE_CRITICAL:
+		return GATE_CRITICAL;
+	case REASON_USAGE_HIGH:
+		return GATE_HIGH;
+	case REASON_PRESSURE:
+	case REASON_OOM_ETA:
+		return GATE_PRESSED;
+	case REASON_RETAINED:
+		return GATE_RETAINING;
+	case REASON_NONE:
+	case REASON_COMMAND:
+	case REASON_BELOW:
+	case REASON_COOLDOWN:
+	case REASON_BACKOFF:
+	case REASON_OBSERVE:
+	case REASON_NO_MEMBERS:
+	case REASON_NOT_WORTH:
+	case REASON_STALL:
+	case REASON_BUSY:
+	case REASON_MAX_:
+		break;
+	}
+
+	return GATE_CALM;
+}
+
+/*
+ * Readings lag behind a release, and a release that repeats too soon only makes the
+ * program fault its pages in again. Back-off never delays help against a kill, and a
+ * group that wants nothing has no use for it.
+ */
+static void gate_settle(struct gate *gate, const struct group *group, uint64_t now_usec)
+{
+	const struct benefit *b = &group->benefit;
+	uint64_t cooldown = group->settings.cooldown_usec, end, until;
+
+	if (b->last_round_usec == 0)
+		return;
+
+	if (gate->state == GATE_CRITICAL)
+		cooldown = gate_soonest_usec(&group->settings);
+
+	end = add_sat(b->last_round_usec, cooldown);
+	until = end;
+	if (gate->state != GATE_CRITICAL && gate->state != GATE_CALM)
+		until = add_sat(end, b->backoff_usec);
+
+	if (now_usec >= until)
+		return;
+
+	gate->state = GATE_SETTLING;
+	gate->reason = now_usec < end ? REASON_COOLDOWN : REASON_BACKOFF;
+	gate->until_usec = until;
+}
+
+static uint64_t quiet_usec(enum gate_state state)
+{
+	switch (state) {
+	case GATE_CRITICAL:
+		return QUIET_CRITICAL_USEC;
+	case GATE_HIGH:
+	case GATE_PRESSED:
+		return QUIET_USEC;
+	case GATE_RETAINING:
+		return QUIET_CALM_USEC;
+	case GATE_CALM:
+	case GATE_SETTLING:
+		break;
+	}
+
+	return 0;
+}
+
+/* The last round asked nobody, a moment ago, and nothing got worse since. */
+static bool is_answered(const struct group *group, const struct gate *gate,
+			uint64_t now_usec)
+{
+	const struct benefit *b = &group->benefit;
+	uint64_t pause;
+
+	if (b->last_quiet_usec == 0 || b->last_quiet_usec < b->last_round_usec)
+		return false;
+
+	/* States are in order of urgency, except that SETTLING (the last) is none. */
+	if (group->gate.state < gate->state)
+		return false;
+
+	pause = quiet_usec(gate->state);
+	/* A decision that is only recorded is recorded as often as it would be carried
+	 * out. */
+	if (b->last_quiet_reason == REASON_OBSERVE)
+		pause = MAX(pause, group->settings.cooldown_usec);
+
+	return now_usec < add_sat(b->last_quiet_usec, pause);
+}
+
+struct gate gate_step(const struct group *group, const struct signals *signals,
+		      uint64_t now_usec)
+{
+	struct gate gate = { .reason = gate_wanted(group, signals, now_usec) };
+
+	gate.state = state_of(gate.reason);
+	gate_settle(&gate, group, now_usec);
+
+	if (gate.state != GATE_CALM && gate.state != GATE_SETTLING) {
+		if (group->n_members == 0)
+			gate.reason = REASON_NO_MEMBERS;
+		else if (is_answered(group, &gate, now_usec))
+			gate.reason = group->benefit.last_quiet_reason;
+	}
+
+	gate.since_usec = now_usec;
+	if (gate.state == group->gate.state && group->gate.since_usec > 0)
+		gate.since_usec = group->gate.since_usec;
+
+	return gate;
+}
+
+bool gate_is_open(const struct gate *gate)
+{
+	return gate->state != GATE_SETTLING && state_of(gate->reason) != GATE_CALM;
+}
+
+uint64_t gate_soonest_usec(const struct group_settings *settings)
+{
+	const uint64_t cooldown = settings->cooldown_usec;
+
+	return MIN(cooldown, MAX(cooldown / 10, CRITICAL_COOLDOWN_USEC));
+}

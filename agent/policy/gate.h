@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Is it time to look for help? Pure: no clock, no files, no log, no allocation.
+ * The state belongs to the caller.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/model/group.h"
+
+/* What woke us, beside the reading. */
+struct signals {
+	bool pressure; /* a PSI trigger fired */
+	bool limit_hit; /* memory.events max or v1 failcnt rose since the last reading */
+};
+
+/* From group (settings, reading, trend, heap, gate, benefit) and signals: the next. */
+struct gate gate_step(const struct group *group, const struct signals *signals,
+		      uint64_t now_usec);
+
+/* True when a round should begin. Any state can be closed; then gate.reason says why. */
+bool gate_is_open(const struct gate *gate);
+
+/* The shortest time between two rounds: CooldownSec=, cut short when a kill is near. */
+uint64_t gate_soonest_usec(const struct group_settings *settings);

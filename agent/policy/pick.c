@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Chooses and orders. What a member is expected to give was computed by policy/estimate.
+ */
+
+#include "agent/policy/pick.h"
+
+#include "agent/basic/macro.h"
+
+/* In a row; then only a command asks again, and its success clears the count. */
+#define FAILED_MAX 3
+
+/* Of one CPU: below it a program waits for work, and a stall delays nobody. */
+#define BUSY_PERMYRIAD 500
+
+/* Why a member is left out; CHOSEN when it is not. */
+enum choice {
+	CHOICE_CHOSEN,
+	CHOICE_UNABLE, /* cannot or must not be asked */
+	CHOICE_NOT_WORTH, /* would give too little */
+	CHOICE_STALL, /* would wait too long, and nothing is urgent */
+};
+
+/* The best so far, best first. */
+struct ranking {
+	size_t n;
+	const struct member *best[DECISION_PICKS_MAX];
+};
+
+/*
+ * True when retained_bytes is the whole story. Not before the first figures or after a
+ * release that followed them; and figures are glibc's, so not when another allocator, of
+ * which we know nothing until it is asked, serves the program too.
+ */
+static bool is_known(const struct member *m)
+{
+	return m->stats_usec > 0 && m->stats_usec >= m->last_release_usec &&
+	       (m->stats.flags & WIRE_STATS_HEAP) != 0 &&
+	       (m->hello.allocators & ~(uint32_t)WIRE_ALLOCATOR_GLIBC) == 0;
+}
+
+static uint64_t expected_bytes(const struct member *m)
+{
+	if (m->stats_usec == 0 || m->stats_usec < m->last_release_usec)
+		return 0;
+
+	return m->retained_bytes;
+}
+
+/* The most it can give: what is expected, or where that is not known all that it has. */
+static uint64_t at_most_bytes(const struct member *m)
+{
+	if (is_known(m))
+		return m->retained_bytes;
+
+	if (m->time_usec == 0 ||
+	    m->process.swap_bytes > UINT64_MAX - m->process.rss_bytes)
+		return UINT64_MAX;
+
+	return m->process.rss_bytes + m->process.swap_bytes;
+}
+
+static bool can_be_asked(const struct member *m, enum reason trigger)
+{
+	if (m->seccomp_changed || m->process.state == 'Z' || m->process.state == 'X')
+		return false;
+
+	return trigger == REASON_COMMAND || m->n_failed < FAILED_MAX;
+}
+
+static bool is_over_budget(const struct member *m, const struct group_settings *settings)
+{
+	return settings->method == METHOD_AUTO &&
+	       m->stall_usec > settings->stall_budget_usec &&
+	       m->busy_permyriad >= BUSY_PERMYRIAD;
+}
+
+static enum choice choose(const struct member *m, const struct group_settings *settings,
+			  enum reason trigger)
+{
+	if (!can_be_asked(m, trigger))
+		return CHOICE_UNABLE;
+
+	if (trigger == REASON_COMMAND || trigger == REASON_USAGE_CRITICAL)
+		return CHOICE_CHOSEN;
+
+	/* Nothing is urgent, so nobody is woken just to learn what it holds. */
+	if (trigger == REASON_RETAINED) {
+		if (expected_bytes(m) < MAX(settings->min_release_bytes, 1))
+			return CHOICE_NOT_WORTH;
+
+		return is_over_budget(m, settings) ? CHOICE_STALL : CHOICE_CHOSEN;
+	}
+
+	return at_most_bytes(m) < MAX(settings->min_release_bytes, 1) ? CHOICE_NOT_WORTH
+								      : CHOICE_CHOSEN;
+}
+
+static bool ranks_before(const struct member *a, const struct member *b)
+{
+	if (expected_bytes(a) != expected_bytes(b))
+		return expected_bytes(a) > expected_bytes(b);
+
+	if (a->process.rss_bytes != b->process.rss_bytes)
+		return a->process.rss_bytes > b->process.rss_bytes;
+
+	/* For the same facts the same order. */
+	return a->process.pid < b->process.pid;
+}
+
+/* Insertion into a full ranking pushes out the last. */
+static void rank(struct ranking *ranking, const struct member *m)
+{
+	size_t i;
+
+	if (ranking->n < DECISION_PICKS_MAX)
+		ranking->n++;
+	else if (!ranks_before(m, ranking->best[DECISION_PICKS_MAX - 1]))
+		return;
+
+	for (i = ranking->n - 1; i > 0 && ranks_before(m, ranking->best[i - 1]); i--)
+		ranking->best[i] = ranking->best[i - 1];
+
+	ranking->best[i] = m;
+}
+
+static void add_pick(struct decision *decision, const struct member *m)
+{
+	const uint64_t expected = expected_bytes(m);
+
+	decision->picks[decision->n_picks++] = (struct pick){
+		.pid = m->process.pid,
+		.start_time = m->process.start_time,
+		.expected_bytes = expected,
+		.stall_usec = m->stall_usec,
+	};
+
+	decision->expected_bytes += MIN(expected, UINT64_MAX - decision->expected_bytes);
+}
+
+/* Why nobody is left, the most telling first: what would change it is different in each.
+ */
+static enum reason nobody(const size_t n_choices[static CHOICE_STALL + 1])
+{
+	if (n_choices[CHOICE_STALL] > 0)
+		return REASON_STALL;
+
+	return n_choices[CHOICE_NOT_WORTH] > 0 ? REASON_NOT_WORTH : REASON_NO_MEMBERS;
+}
+
+void pick_members(const struct group *group, const struct member *const *members,
+		  size_t n_members, enum reason trigger, uint64_t now_usec _unused_,
+		  struct decision *ret)
+{
+	size_t n_choices[CHOICE_STALL + 1] = { 0 };
+	struct ranking ranking = { 0 };
+
+	for (size_t i = 0; i < n_members; i++) {
+		const enum choice choice = choose(members[i], &group->settings, trigger);
+
+		n_choices[choice]++;
+		if (choice == CHOICE_CHOSEN)
+			rank(&ranking, members[i]);
+	}
+
+	*ret = (struct decision){ .act = ranking.n > 0, .reason = trigger };
+	for (size_t i = 0; i < ranking.n; i++)
+		add_pick(ret, ranking.best[i]);
+
+	if (ranking.n == 0) {
+		ret->reason = nobody(n_choices);
+	} else if (group->settings.mode == MODE_OBSERVE && trigger != REASON_COMMAND) {
+		ret->act = false;
+		ret->reason = REASON_OBSERVE;
+	}
+}

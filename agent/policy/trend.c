@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Keeps the growth of a group from its readings, and plans the next one. */
+
+#include "agent/policy/trend.h"
+
+#include "agent/basic/macro.h"
+#include "agent/policy/gate.h"
+
+/* Two readings closer than this measure the kernel's batching of charges, not growth. */
+#define READING_MIN_USEC (5 * USEC_PER_MSEC)
+
+/* Growth is smoothed over about this long; a gap of a minute forgets all before it. */
+#define SMOOTH_USEC USEC_PER_SEC
+#define SMOOTH_MAX_USEC (60 * USEC_PER_SEC)
+
+/* No machine fills memory faster; keeps every product below within 64 bits. */
+#define RATE_MAX (INT64_C(1) << 50)
+
+/* Usage within this much of a reference has not moved. */
+#define STEADY_BYTES (4 * MIB)
+#define STEADY_PERMYRIAD 200
+
+/* The fastest growth that is still caught before it reaches the next threshold. */
+#define FASTEST_BYTES_PER_SEC (2 * GIB)
+
+#define SAMPLE_MIN_USEC (10 * USEC_PER_MSEC)
+#define SAMPLE_MAX_USEC (5 * USEC_PER_SEC)
+/* Above a threshold: as often as a decision can change anything. */
+#define SAMPLE_OPEN_USEC (50 * USEC_PER_MSEC)
+/* The kernel tells when UsageHigh is crossed; what remains to be seen is the trend. */
+#define SAMPLE_EVENT_USEC (250 * USEC_PER_MSEC)
+/* Nobody to ask: only the record profits from a reading. */
+#define SAMPLE_HELPLESS_USEC USEC_PER_SEC
+/* After a burst, so that memory it left behind is noticed while it is fresh. */
+#define SAMPLE_FRESH_USEC USEC_PER_SEC
+#define FRESH_USEC (10 * USEC_PER_SEC)
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* @x times @a over @b, for 0 < a <= b <= 2^32 and any x: exact but for the last unit. */
+static int64_t scale(int64_t x, int64_t a, int64_t b)
+{
+	return x / b * a + x % b * a / b;
+}
+
+/* Bytes per second, at most RATE_MAX. */
+static int64_t rate_of(uint64_t bytes, uint64_t usec)
+{
+	const uint64_t max = (uint64_t)RATE_MAX;
+	uint64_t rate;
+
+	/* Over such times whole seconds are fine, and the products below would not fit.
+	 */
+	if (usec > 3600 * USEC_PER_SEC)
+		return (int64_t)MIN(bytes / (usec / USEC_PER_SEC), max);
+
+	if (bytes / usec > max / USEC_PER_SEC)
+		return RATE_MAX;
+
+	rate = bytes / usec * USEC_PER_SEC + bytes % usec * USEC_PER_SEC / usec;
+	return (int64_t)MIN(rate, max);
+}
+
+static bool is_steady(uint64_t anon_bytes, uint64_t reference_bytes)
+{
+	const uint64_t share = share_of(reference_bytes, STEADY_PERMYRIAD);
+
+	return distance(anon_bytes, reference_bytes) <= MAX(STEADY_BYTES, share);
+}
+
+static int64_t growth_next(const struct trend *trend, const struct reading *reading)
+{
+	const uint64_t elapsed = reading->time_usec - trend->time_usec;
+	const int64_t dt = (int64_t)MIN(elapsed, SMOOTH_MAX_USEC);
+	int64_t rate = rate_of(distance(reading->anon_bytes, trend->anon_bytes), elapsed);
+	int64_t growth = trend->growth_bytes_per_sec;
+
+	if (reading->anon_bytes < trend->anon_bytes)
+		rate = -rate;
+
+	/* A release or a burst's end: what grew before is gone, and its growth with it.
+	 */
+	if (rate < 0 && !is_steady(reading->anon_bytes, trend->anon_bytes))
+		return rate;
+
+	/* And once it rises again, how steep the fall was must not hide the growth. */
+	if (rate > 0 && growth < 0)
+		growth = 0;
+
+	growth = CLAMP(growth, -RATE_MAX, RATE_MAX);
+	return growth + scale(rate - growth, dt, dt + (int64_t)SMOOTH_USEC);
+}
+
+static uint64_t eta_of(const struct reading *reading, int64_t growth_bytes_per_sec)
+{
+	const uint64_t headroom = sub_sat(reading->limit_bytes, reading->anon_bytes);
+	uint64_t growth, rest;
+
+	if (reading->limit_bytes == BYTES_INFINITY || growth_bytes_per_sec <= 0)
+		return USEC_INFINITY;
+
+	growth = (uint64_t)growth_bytes_per_sec;
+	if (headroom / growth >= USEC_INFINITY / USEC_PER_SEC)
+		return USEC_INFINITY;
+
+	/* The rest is below growth, so where it is too large for microseconds so is
+	 * growth. */
+	rest = headroom % growth;
+	if (rest > UINT64_MAX / USEC_PER_SEC)
+		rest /= growth / USEC_PER_SEC;
+	else
+		rest = rest * USEC_PER_SEC / growth;
+
+	return headroom / growth * USEC_PER_SEC + rest;
+}
+
+struct trend trend_add(const struct trend *trend, const struct reading *reading)
+{
+	struct trend next = *trend;
+
+	if (reading->time_usec == 0)
+		return next;
+
+	if (trend->time_usec == 0)
+		return (struct trend){
+			.time_usec = reading->time_usec,
+			.anon_bytes = reading->anon_bytes,
+			.eta_usec = USEC_INFINITY,
+			.steady_since_usec = reading->time_usec,
+			.steady_bytes = reading->anon_bytes,
+		};
+
+	/* The older value stays, so that growth seen in small steps is not lost. */
+	if (sub_sat(reading->time_usec, trend->time_usec) < READING_MIN_USEC)
+		return next;
+
+	next.growth_bytes_per_sec = growth_next(trend, reading);
+	next.eta_usec = eta_of(reading, next.growth_bytes_per_sec);
+	next.time_usec = reading->time_usec;
+	next.anon_bytes = reading->anon_bytes;
+
+	if (!is_steady(reading->anon_bytes, trend->steady_bytes)) {
+		next.steady_since_usec = reading->time_usec;
+		next.steady_bytes = reading->anon_bytes;
+	}
+
+	return next;
+}
+
+/* Bytes at a threshold; infinity where it is off or there is no limit. */
+static uint64_t threshold_bytes(const struct group *group, uint64_t permyriad)
+{
+	if (permyriad == 0)
+		return BYTES_INFINITY;
+
+	return share_of(group->reading.limit_bytes, permyriad);
+}
+
+/* Time in which the fastest growth would reach the next threshold that can open the gate.
+ */
+static uint64_t reach_usec(const struct group *group)
+{
+	const uint64_t anon = group->reading.anon_bytes;
+	const uint64_t high =
+		threshold_bytes(group, group->settings.usage_high_permyriad);
+	uint64_t next = threshold_bytes(group, group->settings.usage_critical_permyriad);
+
+	/* While settling only CRITICAL opens it. */
+	if (anon < high && group->gate.state != GATE_SETTLING)
+		next = MIN(next, high);
+
+	if (anon >= next || next == BYTES_INFINITY)
+		next = group->reading.limit_bytes;
+
+	if (next == BYTES_INFINITY)
+		return SAMPLE_MAX_USEC;
+
+	/* In KiB, since bytes times a million need not fit. */
+	return sub_sat(next, anon) / KIB * USEC_PER_SEC / (FASTEST_BYTES_PER_SEC / KIB);
+}
+
+/* Microseconds before which no reading can change anything, because of the cool-down. */
+static uint64_t settled_usec(const struct group *group, uint64_t now_usec)
+{
+	const uint64_t since = sub_sat(now_usec, group->benefit.last_round_usec);
+
+	if (group->gate.state != GATE_SETTLING)
+		return 0;
+
+	return sub_sat(gate_soonest_usec(&group->settings), since);
+}
+
+/* The least pause that is worth a wake-up. */
+static uint64_t floor_usec(const struct group *group, bool has_event)
+{
+	const struct gate *gate = &group->gate;
+	const bool below = group->reading.anon_bytes <
+			   threshold_bytes(group, group->settings.usage_high_permyriad);
+
+	if (gate->reason == REASON_NO_MEMBERS)
+		return SAMPLE_HELPLESS_USEC;
+
+	if (gate_is_open(gate) || !below)
+		return SAMPLE_OPEN_USEC;
+
+	return has_event ? SAMPLE_EVENT_USEC : SAMPLE_MIN_USEC;
+}
+
+/* The longest pause that misses nothing but a jump to a threshold. */
+static uint64_t ceiling_usec(const struct group *group, uint64_t now_usec)
+{
+	const struct gate *gate = &group->gate;
+
+	if (gate_is_open(gate))
+		return SAMPLE_OPEN_USEC;
+
+	if (gate->state == GATE_SETTLING && gate->until_usec > now_usec)
+		return MIN(gate->until_usec - now_usec, SAMPLE_MAX_USEC);
+
+	if (group->settings.retained_high_bytes > 0 && group->trend.time_usec > 0 &&
+	    sub_sat(now_usec, group->trend.steady_since_usec) < FRESH_USEC)
+		return SAMPLE_FRESH_USEC;
+
+	return SAMPLE_MAX_USEC;
+}
+
+uint64_t trend_next_usec(const struct group *group, bool has_event, uint64_t now_usec)
+{
+	uint64_t next;
+
+	/* Nothing is known yet. */
+	if (group->reading.time_usec == 0)
+		return SAMPLE_MIN_USEC;
+
+	next = MAX(reach_usec(group), settled_usec(group, now_usec));
+	next = MIN(next, ceiling_usec(group, now_usec));
+	next = MAX(next, floor_usec(group, has_event));
+	return CLAMP(next, SAMPLE_MIN_USEC, SAMPLE_MAX_USEC);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Growth, time to the limit, and when to look again. Pure. */
+
+#include <stdint.h>
+
+#include "agent/model/group.h"
+
+/* Takes a reading in. */
+struct trend trend_add(const struct trend *trend, const struct reading *reading);
+
+/*
+ * When to sample next, in microseconds from now: the headroom up to UsageHigh divided by
+ * the fastest growth we promise to catch (2 GiB/s), between 10 ms and 5 s; 50 ms while
+ * the gate is open; while it settles not before it ends, or before UsageCritical could be
+ * reached; slower where a kernel event (v1 threshold) will wake us anyway (@has_event).
+ */
+uint64_t trend_next_usec(const struct group *group, bool has_event, uint64_t now_usec);
