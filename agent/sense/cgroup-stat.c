@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Parses the memory controller's files: skips unknown lines, is strict with known ones.
+ */
+
+#include "agent/sense/cgroup-stat.h"
+
+#include <errno.h>
+
+/*
+ * v1 shows "no limit" as LONG_MAX rounded down to pages, 32-bit page counters as less.
+ * Nobody has 4 EiB, so everything from here on is no limit.
+ */
+#define LIMIT_CEILING (UINT64_C(1) << 62)
+
+struct key {
+	const char *name;
+	bool found;
+	uint64_t value;
+};
+
+/* Digits from @s; NULL when there are none or too many, else where they end. */
+static const char *parse_digits(const char *s, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	if (*s < '0' || *s > '9')
+		return NULL;
+
+	for (; *s >= '0' && *s <= '9'; s++)
+		if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*s - '0'), &value))
+			return NULL;
+
+	*ret = value;
+	return s;
+}
+
+static struct key *key_of_line(const char *line, struct key *keys, size_t n_keys)
+{
+	const size_t length = strcspn(line, " \n");
+
+	for (size_t i = 0; i < n_keys; i++)
+		if (strlen(keys[i].name) == length &&
+		    memcmp(keys[i].name, line, length) == 0)
+			return &keys[i];
+
+	return NULL;
+}
+
+/* Lines of "name value". Of a name that comes twice the first counts. */
+static int parse_keys(const char *text, struct key *keys, size_t n_keys)
+{
+	const char *line, *end;
+	struct key *key;
+
+	for (line = text; *line; line = *end ? end + 1 : end) {
+		end = strchrnul(line, '\n');
+		key = key_of_line(line, keys, n_keys);
+		if (!key || key->found)
+			continue;
+
+		line += strlen(key->name);
+		if (*line != ' ' || parse_digits(line + 1, &key->value) != end)
+			return -EINVAL;
+		key->found = true;
+	}
+
+	return 0;
+}
+
+static int parse_stat_v1(const char *text, struct cgroup_stat *ret)
+{
+	/* Those without "total_" leave out the children, whose pages are in the usage. */
+	struct key keys[] = {
+		{ .name = "total_active_file" },
+		{ .name = "total_inactive_file" },
+		{ .name = "hierarchical_memory_limit" },
+	};
+	int r;
+
+	r = parse_keys(text, keys, ARRAY_SIZE(keys));
+	if (r < 0)
+		return r;
+	if (!keys[0].found || !keys[1].found)
+		return -EINVAL;
+
+	if (__builtin_add_overflow(keys[0].value, keys[1].value, &ret->droppable_bytes))
+		return -EINVAL;
+
+	ret->limit_bytes = BYTES_INFINITY;
+	if (keys[2].found && keys[2].value < LIMIT_CEILING)
+		ret->limit_bytes = keys[2].value;
+	return 0;
+}
+
+static int parse_stat_v2(const char *text, struct cgroup_stat *ret)
+{
+	/* Slab is not charged under cgroup.memory=nokmem, and then not shown. */
+	struct key keys[] = {
+		{ .name = "active_file" },
+		{ .name = "inactive_file" },
+		{ .name = "slab_reclaimable" },
+	};
+	int r;
+
+	r = parse_keys(text, keys, ARRAY_SIZE(keys));
+	if (r < 0)
+		return r;
+	if (!keys[0].found || !keys[1].found)
+		return -EINVAL;
+
+	if (__builtin_add_overflow(keys[0].value, keys[1].value, &ret->droppable_bytes) ||
+	    __builtin_add_overflow(ret->droppable_bytes, keys[2].value,
+				   &ret->droppable_bytes))
+		return -EINVAL;
+
+	ret->limit_bytes = BYTES_INFINITY;
+	return 0;
+}
+
+int cgroup_stat_parse(const char *text, enum group_kind kind, struct cgroup_stat *ret)
+{
+	struct cgroup_stat stat;
+	int r = -EINVAL;
+
+	switch (kind) {
+	case GROUP_V1:
+		r = parse_stat_v1(text, &stat);
+		break;
+	case GROUP_V2:
+		r = parse_stat_v2(text, &stat);
+		break;
+	case GROUP_RSS:
+		break;
+	}
+	if (r < 0)
+		return r;
+
+	*ret = stat;
+	return 0;
+}
+
+int cgroup_stat_parse_number(const char *text, uint64_t *ret)
+{
+	const char *end;
+	uint64_t value;
+
+	end = parse_digits(text, &value);
+	if (!end || (*end && !streq(end, "\n")))
+		return -EINVAL;
+
+	*ret = value;
+	return 0;
+}
+
+int cgroup_stat_parse_limit(const char *text, uint64_t *ret_bytes)
+{
+	uint64_t value;
+	int r;
+
+	if (streq(text, "max\n") || streq(text, "max")) {
+		*ret_bytes = BYTES_INFINITY;
+		return 0;
+	}
+
+	r = cgroup_stat_parse_number(text, &value);
+	if (r < 0)
+		return r;
+
+	*ret_bytes = value < LIMIT_CEILING ? value : BYTES_INFINITY;
+	return 0;
+}
+
+int cgroup_stat_parse_events(const char *text, uint64_t *ret_max, uint64_t *ret_oom_kill)
+{
+	struct key keys[] = { { .name = "max" }, { .name = "oom_kill" } };
+	int r;
+
+	r = parse_keys(text, keys, ARRAY_SIZE(keys));
+	if (r < 0)
+		return r;
+	if (!keys[0].found)
+		return -EINVAL;
+
+	*ret_max = keys[0].value;
+	*ret_oom_kill = keys[1].value;
+	return 0;
+}
+
+int cgroup_stat_parse_oom_control(const char *text, uint64_t *ret_oom_kill)
+{
+	struct key keys[] = { { .name = "under_oom" }, { .name = "oom_kill" } };
+	int r;
+
+	r = parse_keys(text, keys, ARRAY_SIZE(keys));
+	if (r < 0)
+		return r;
+	if (!keys[0].found)
+		return -EINVAL;
+
+	*ret_oom_kill = keys[1].value;
+	return 0;
+}
+
+bool cgroup_stat_has_controller(const char *text, const char *controller)
+{
+	const size_t length = strlen(controller);
+	size_t word;
+
+	for (; *text; text += word) {
+		text += strspn(text, " \n");
+		word = strcspn(text, " \n");
+		if (word == length && memcmp(text, controller, word) == 0)
+			return true;
+	}
+
+	return false;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * One group's files. Open all the time are its directory, its usage and, on v2, its
+ * events; the rest is opened below the directory for each reading. An open file that was
+ * read once holds 4.6 KiB of kernel memory, which is charged to us: kept open, the ten or
+ * so files of each of thousands of groups would cost far more than the 5 us an open
+ * takes.
+ */
+
+#include "agent/sense/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "agent/basic/fd.h"
+#include "agent/sense/cgroup-path.h"
+#include "agent/sense/cgroup-stat.h"
+#include "agent/sense/psi.h"
+
+/* systemd and Kubernetes together nest about ten deep. */
+#define DEPTH_MAX 64
+
+/* memory.stat is the largest, 3 KiB on Linux 6.18. */
+#define TEXT_MAX 8192
+
+struct cgroup {
+	enum group_kind kind;
+	unsigned int depth; /* of directories above it, up to the root */
+	int fd;             /* its directory */
+	int usage_fd;
+	int events_fd;  /* v2 */
+	int unified_fd; /* v1: the directory of the same name that has memory.pressure */
+};
+
+/* A removed group's open files give ENODEV, names below its directory ENOENT. */
+static int gone(int r)
+{
+	return r == -ENOENT ? -ENODEV : r;
+}
+
+static const char *usage_name(enum group_kind kind)
+{
+	return kind == GROUP_V2 ? "memory.current" : "memory.usage_in_bytes";
+}
+
+struct cgroup *cgroup_close(struct cgroup *cgroup)
+{
+	if (!cgroup)
+		return NULL;
+
+	(void)fd_close(cgroup->fd);
+	(void)fd_close(cgroup->usage_fd);
+	(void)fd_close(cgroup->events_fd);
+	(void)fd_close(cgroup->unified_fd);
+	free(cgroup);
+	return NULL;
+}
+
+void cgroup_closep(struct cgroup **cgroup)
+{
+	*cgroup = cgroup_close(*cgroup);
+}
+
+static int open_files(struct cgroup *cgroup, const struct cgroup_root *root,
+		      const char *path)
+{
+	cgroup->fd = cgroup_path_open(root->fd, path);
+	if (cgroup->fd < 0)
+		return cgroup->fd;
+
+	cgroup->usage_fd =
+		openat(cgroup->fd, usage_name(root->kind), O_RDONLY | O_CLOEXEC);
+	if (cgroup->usage_fd < 0)
+		return gone(-errno);
+
+	/* Both may be missing, and are negative then; sampling and usage have to do. */
+	if (root->kind == GROUP_V2)
+		cgroup->events_fd =
+			openat(cgroup->fd, "memory.events", O_RDONLY | O_CLOEXEC);
+	else if (root->unified_fd >= 0)
+		cgroup->unified_fd = cgroup_path_open(root->unified_fd, path);
+
+	return 0;
+}
+
+int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup **ret)
+{
+	_cleanup_(cgroup_closep) struct cgroup *cgroup = NULL;
+	int depth, r;
+
+	depth = cgroup_path_depth(path);
+	if (depth < 0)
+		return depth;
+	if (depth > DEPTH_MAX)
+		return -E2BIG;
+
+	cgroup = malloc(sizeof(*cgroup));
+	if (!cgroup)
+		return -ENOMEM;
+
+	*cgroup = (struct cgroup){
+		.kind = root->kind,
+		.depth = (unsigned int)depth,
+		.fd = -1,
+		.usage_fd = -1,
+		.events_fd = -1,
+		.unified_fd = -1,
+	};
+
+	r = open_files(cgroup, root, path);
+	if (r < 0)
+		return r;
+
+	*ret = TAKE_PTR(cgroup);
+	return 0;
+}
+
+int cgroup_events_fd(const struct cgroup *cgroup)
+{
+	return cgroup->events_fd;
+}
+
+int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes)
+{
+	char text[64];
+	ssize_t n;
+
+	n = fd_read_again(cgroup->usage_fd, text, sizeof(text));
+	if (n < 0)
+		return gone((int)n);
+
+	return cgroup_stat_parse_number(text, ret_bytes);
+}
+
+/* 0 when there is no such file: not every kernel and not every level has each of them. */
+static int read_optional(int dirfd, const char *name, char *buf, size_t size)
+{
+	ssize_t n = fd_read_file(dirfd, name, buf, size);
+
+	if (n == -ENOENT)
+		return 0;
+
+	return n < 0 ? (int)n : 1;
+}
+
+/* The lowest limit from the group up to the root of the hierarchy. */
+static int read_limits(const struct cgroup *cgroup, uint64_t *ret_bytes)
+{
+	const char *name =
+		cgroup->kind == GROUP_V2 ? "memory.max" : "memory.limit_in_bytes";
+	char path[DEPTH_MAX * 3 + 32] = "", text[64];
+	uint64_t bytes, lowest = BYTES_INFINITY;
+	char *end = path;
+	int r;
+
+	for (unsigned int i = 0; i <= cgroup->depth; i++) {
+		(void)stpcpy(end, name);
+		r = read_optional(cgroup->fd, path, text, sizeof(text));
+		if (r > 0)
+			r = cgroup_stat_parse_limit(text, &bytes);
+		else
+			bytes = BYTES_INFINITY;
+		if (r < 0)
+			return r;
+
+		lowest = MIN(lowest, bytes);
+		end = stpcpy(end, "../");
+	}
+
+	*ret_bytes = lowest;
+	return 0;
+}
+
+/* Without any limit the machine is it: no group is charged more than the RAM there is. */
+static uint64_t ram_bytes(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) < 0 ? BYTES_INFINITY :
+				    (uint64_t)info.totalram * info.mem_unit;
+}
+
+static int read_stat(const struct cgroup *cgroup, struct reading *reading)
+{
+	struct cgroup_stat stat;
+	char text[TEXT_MAX];
+	ssize_t n;
+	int r;
+
+	n = fd_read_file(cgroup->fd, "memory.stat", text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+
+	r = cgroup_stat_parse(text, cgroup->kind, &stat);
+	if (r < 0)
+		return r;
+
+	/* v1 has done the walk for us, and it knows ancestors that we cannot see. */
+	if (stat.limit_bytes == BYTES_INFINITY) {
+		r = read_limits(cgroup, &stat.limit_bytes);
+		if (r < 0)
+			return r;
+	}
+
+	reading->anon_bytes = sub_sat(reading->usage_bytes, stat.droppable_bytes);
+	reading->limit_bytes = MIN(stat.limit_bytes, ram_bytes());
+	return 0;
+}
+
+static int read_counters_v1(const struct cgroup *cgroup, struct reading *reading)
+{
+	char text[256];
+	int r;
+
+	r = read_optional(cgroup->fd, "memory.failcnt", text, sizeof(text));
+	if (r > 0)
+		r = cgroup_stat_parse_number(text, &reading->n_max);
+	if (r < 0)
+		return r;
+
+	r = read_optional(cgroup->fd, "memory.oom_control", text, sizeof(text));
+	if (r > 0)
+		r = cgroup_stat_parse_oom_control(text, &reading->n_oom_kill);
+
+	return MIN(r, 0);
+}
+
+static int read_counters(const struct cgroup *cgroup, struct reading *reading)
+{
+	char text[512];
+	ssize_t n;
+
+	if (cgroup->kind != GROUP_V2)
+		return read_counters_v1(cgroup, reading);
+	if (cgroup->events_fd < 0)
+		return 0;
+
+	/* Through the descriptor that is polled: this read is what rearms it. */
+	n = fd_read_again(cgroup->events_fd, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+
+	return cgroup_stat_parse_events(text, &reading->n_max, &reading->n_oom_kill);
+}
+
+static int read_pressure(const struct cgroup *cgroup, struct reading *reading)
+{
+	const int fd = cgroup->kind == GROUP_V2 ? cgroup->fd : cgroup->unified_fd;
+	struct psi_line some;
+	char text[256];
+	int r;
+
+	if (fd < 0)
+		return 0;
+
+	/*
+	 * Built but disabled PSI fails only when read. A vanished directory beside v1
+	 * says nothing about the group itself.
+	 */
+	r = read_optional(fd, "memory.pressure", text, sizeof(text));
+	if (r == -EOPNOTSUPP || (r == -ENODEV && cgroup->kind != GROUP_V2))
+		return 0;
+	if (r <= 0)
+		return r;
+
+	r = psi_parse(text, &some);
+	if (r < 0)
+		return r;
+
+	reading->pressure_total_usec = some.total_usec;
+	return 0;
+}
+
+int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret)
+{
+	struct reading reading = { .time_usec = now_usec };
+	int r;
+
+	r = cgroup_read_usage(cgroup, &reading.usage_bytes);
+	if (r >= 0)
+		r = read_stat(cgroup, &reading);
+	if (r >= 0)
+		r = read_counters(cgroup, &reading);
+	if (r >= 0)
+		r = read_pressure(cgroup, &reading);
+	if (r < 0)
+		return gone(r);
+
+	*ret = reading;
+	return 0;
+}
+
+int cgroup_arm_threshold(struct cgroup *cgroup, uint64_t bytes)
+{
+	_cleanup_(fd_closep) int event_fd = -1, control_fd = -1;
+	char text[64];
+	int n, r;
+
+	if (cgroup->kind != GROUP_V1)
+		return -EOPNOTSUPP;
+
+	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (event_fd < 0)
+		return -errno;
+
+	control_fd = openat(cgroup->fd, "cgroup.event_control", O_WRONLY | O_CLOEXEC);
+	if (control_fd < 0)
+		return gone(-errno);
+
+	n = snprintf(text, sizeof(text), "%d %d %llu", event_fd, cgroup->usage_fd,
+		     (unsigned long long)bytes);
+	r = fd_write_exact(control_fd, text, (size_t)n);
+	if (r < 0)
+		return gone(r);
+
+	return TAKE_FD(event_fd);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Memory cgroups: which one a process is in, and what it uses. v1, v2 and hybrid.
+ * Never blocks, never logs. A group that is gone reads as -ENODEV.
+ */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/model/group.h"
+
+struct cgroup_root {
+	enum group_kind kind; /* GROUP_V1 or GROUP_V2: where the memory controller is */
+	int fd;               /* directory of that hierarchy; owned */
+	char *path;           /* its path; owned */
+	char *prefix;         /* how /proc/PID/cgroup calls it; "" for the root; owned */
+	int unified_fd; /* v2 mount that may offer memory.pressure beside v1; or -1 */
+};
+
+/*
+ * Finds the hierarchy that has the memory controller. @path (from --cgroup-root=) names
+ * a mount of either kind, or a directory that looks like one (tests); NULL looks below
+ * /sys/fs/cgroup. -ENOENT when there is no memory controller anywhere: RSS groups only.
+ */
+int cgroup_root_open(const char *path, struct cgroup_root *ret);
+void cgroup_root_close(struct cgroup_root *root);
+
+/*
+ * The group that is charged for the process, "/" first (@ret is malloc'ed), and its id
+ * (inode). Inside a container whose cgroup namespace hides the rest, "/" is the container
+ * itself. -ESRCH: no such process; -ENODEV: it is in a group that is not below our root
+ * (outside of our namespace or of --cgroup-root=) or was just removed: count its RSS.
+ */
+int cgroup_of_pid(const struct cgroup_root *root, pid_t pid, char **ret_path,
+		  uint64_t *ret_id);
+
+struct cgroup; /* open files of one group */
+
+/* -ENODEV also where the group has no memory files of its own, as the root of v2. */
+int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup **ret);
+struct cgroup *cgroup_close(struct cgroup *cgroup);
+void cgroup_closep(struct cgroup **cgroup);
+
+/* For epoll: v2 memory.events (EPOLLPRI on change), or -1. */
+int cgroup_events_fd(const struct cgroup *cgroup);
+
+/* Usage only, one pread: for frequent sampling. */
+int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes);
+
+/*
+ * Everything in struct reading; limits of all ancestors are read again each time. The
+ * machine's own RAM is the last of them. Ancestors outside of our mount are seen on v1
+ * (the kernel adds them up), not on v2. Also clears the event of cgroup_events_fd().
+ */
+int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret);
+
+/*
+ * v1: an eventfd that becomes readable when usage crosses @bytes in either direction, and
+ * when the group is removed. -EOPNOTSUPP on v2. The caller closes it, which disarms.
+ */
+int cgroup_arm_threshold(struct cgroup *cgroup, uint64_t bytes);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Texts of /proc that may be of any length (maps, a status with thousands of groups),
+ * read line by line through a buffer of fixed size.
+ */
+
+#include "agent/basic/macro.h"
+
+/* Looks at one line, without its newline. 0 goes on, any other value ends the scan. */
+typedef int (*proc_text_line_t)(const char *line, void *userdata);
+
+/*
+ * The lines of @fd from its position on, until @on_line ends it or the text does: then 0,
+ * or a negative errno. Lines of 8 KiB and more are left out, none that matters is.
+ */
+int proc_text_scan(int fd, proc_text_line_t on_line, void *userdata);
+
+/* "Seccomp:" of a status line to @userdata, an int. 1, 0 for another line, -EINVAL. */
+int proc_text_seccomp(const char *line, void *userdata);
+
+/* Does this line of maps map a file of the base name @userdata, also a deleted one? */
+int proc_text_maps(const char *line, void *userdata);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Pressure stall information: text to numbers, and kernel triggers with their traps. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct psi_line {
+	uint32_t avg10_permyriad;
+	uint32_t avg60_permyriad;
+	uint32_t avg300_permyriad;
+	uint64_t total_usec;
+};
+
+/* The "some" line of a memory.pressure text. 0, or -EINVAL. Pure. */
+int psi_parse(const char *text, struct psi_line *ret_some);
+
+struct psi_trigger;
+
+/*
+ * Arms "some @stall_usec per 2 s" on @path below @dirfd (2 s: the only window family an
+ * unprivileged process gets). -EOPNOTSUPP: PSI is built in but disabled; -ENOENT: none;
+ * -EACCES, -EROFS: read only, so poll instead; -EINVAL: no such stall, or no such file.
+ */
+int psi_trigger_open(int dirfd, const char *path, uint64_t stall_usec,
+		     struct psi_trigger **ret);
+struct psi_trigger *psi_trigger_close(struct psi_trigger *trigger);
+
+/* Poll it for EPOLLPRI. */
+int psi_trigger_fd(const struct psi_trigger *trigger);
+
+/*
+ * What an event means: 1 real, 0 to be ignored (the kernel's false first event: the
+ * total did not grow by the threshold), -ENODEV the group is gone (EPOLLERR): close it,
+ * or it spins for ever. @revents from epoll.
+ */
+int psi_trigger_check(struct psi_trigger *trigger, uint32_t revents);

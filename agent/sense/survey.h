@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Process facts, through libproc2. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/model/member.h"
+
+struct survey;
+
+int survey_new(struct survey **ret);
+struct survey *survey_free(struct survey *survey);
+void survey_freep(struct survey **survey);
+
+/* One process; -ESRCH when it is gone, or a thread of another one. */
+int survey_process(struct survey *survey, pid_t pid, struct process *ret);
+
+/*
+ * Fills in those of @processes that still exist, by their .pid; the others get pid 0.
+ * A different start_time than the one given (if not 0) counts as gone. Returns
+ * how many are left.
+ */
+int survey_processes(struct survey *survey, struct process *processes, size_t n);
+
+/*
+ * Sum of RSS over @pid and all its descendants; shared pages count for each of them, and
+ * whoever was left by its parent is no descendant. -ESRCH when @pid is gone.
+ */
+int survey_tree_rss(struct survey *survey, pid_t pid, uint64_t *ret_bytes);
+
+/*
+ * "Seccomp:" of one thread (0 none, 1 strict, 2 filter); -ESRCH when it is gone. Asked
+ * before every request: an agent under a filter it did not start with must not be woken.
+ */
+int survey_seccomp(pid_t pid, pid_t tid);
+
+/* Is @library (base name) in the process's maps? 1, 0, or negative (-EACCES, -ESRCH). */
+int survey_has_library(pid_t pid, const char *library);
