@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The one open question of a connection: sending it, and ending it exactly once. */
+
+#include "agent/hook/request.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "agent/basic/log.h"
+#include "agent/basic/macro.h"
+#include "agent/hook/conn-internal.h"
+
+/* The hook has no more than 256; a peer that claims more is listened to, not believed. */
+#define ROWS_MAX 1024
+
+/* Too large for every connection, and asked for only by people: made when needed. */
+struct collected {
+	struct wire_frame frame;
+	size_t n_rows;
+	struct wire_arena rows[ROWS_MAX];
+};
+
+/* Ends the question; the callback may ask the next one, or free the connection. */
+static void request_end(struct conn *conn, enum request_end end,
+			const struct request_answer *answer)
+{
+	struct question *question = &conn->question;
+
+	conn_disarm(conn);
+	question->state = QUESTION_NONE;
+	question->done(conn, end, answer, question->userdata);
+}
+
+/* All frames are there. */
+static void request_complete(struct conn *conn, const struct wire_frame *frame)
+{
+	struct question *question = &conn->question;
+	struct collected *collected = TAKE_PTR(question->collected);
+	struct request_answer answer = { .frame = frame };
+
+	if (question->state == QUESTION_LATE) {
+		question->state = QUESTION_NONE;
+		question->n_late++;
+		log_debug("Process %d answered question %" PRIu64 " too late, "
+			  "for the %" PRIu32 ". time; dropping it",
+			  (int)conn_pid(conn), question->id, question->n_late);
+		return;
+	}
+
+	if (collected) {
+		answer.frame = &collected->frame;
+		answer.rows = collected->rows;
+		answer.n_rows = collected->n_rows;
+	}
+	request_end(conn, REQUEST_ANSWERED, &answer);
+	free(collected);
+}
+
+static int request_take_first(struct conn *conn, const struct wire_frame *frame)
+{
+	struct question *question = &conn->question;
+	const uint32_t n_frames =
+		frame->header.verb == WIRE_STATS ? frame->stats.n_arena_frames : 0;
+
+	if (frame->header.verb != question->verb)
+		return -EPROTO;
+	/* Who refuses need not say what. */
+	if (frame->header.verb == WIRE_TUNE && frame->header.status == WIRE_OK &&
+	    frame->tune_reply.knob != question->knob)
+		return -EPROTO;
+	if (n_frames > 0 && !question->wants_rows)
+		return -EPROTO;
+
+	if (question->collected)
+		question->collected->frame = *frame;
+	question->n_frames_left = n_frames;
+	if (n_frames == 0)
+		request_complete(conn, frame);
+
+	return 0;
+}
+
+static int request_take_rows(struct conn *conn, const struct wire_frame *frame)
+{
+	struct question *question = &conn->question;
+	struct collected *collected = question->collected;
+	const struct wire_arenas *arenas = &frame->arenas;
+
+	if (frame->header.verb != WIRE_ARENA || arenas->first != question->n_rows_told)
+		return -EPROTO;
+
+	for (uint32_t i = 0; i < arenas->n_rows; i++)
+		if (collected && collected->n_rows < ROWS_MAX)
+			collected->rows[collected->n_rows++] = arenas->rows[i];
+
+	question->n_rows_told += arenas->n_rows;
+	if (--question->n_frames_left == 0)
+		request_complete(conn, frame);
+
+	return 0;
+}
+
+int request_take(struct conn *conn, const struct wire_frame *frame)
+{
+	const struct question *question = &conn->question;
+
+	if (question->state == QUESTION_NONE || frame->header.id != question->id)
+		return -EPROTO;
+
+	return question->n_frames_left > 0 ? request_take_rows(conn, frame)
+					   : request_take_first(conn, frame);
+}
+
+static void request_drop_rows(struct question *question)
+{
+	free(question->collected);
+	question->collected = NULL;
+}
+
+void request_deadline(struct conn *conn)
+{
+	struct question *question = &conn->question;
+
+	if (question->state != QUESTION_SENT)
+		return;
+
+	/* The hook may be at work still: nothing new until it has answered. */
+	question->state = QUESTION_LATE;
+	request_drop_rows(question);
+	question->done(conn, REQUEST_TIMED_OUT, NULL, question->userdata);
+}
+
+void request_gone(struct conn *conn)
+{
+	struct question *question = &conn->question;
+
+	request_drop_rows(question);
+	if (question->state == QUESTION_SENT)
+		request_end(conn, REQUEST_GONE, NULL);
+}
+
+static int request_check(struct conn *conn)
+{
+	int r;
+
+	r = conn_check(conn);
+	if (r < 0)
+		return r;
+
+	return request_busy(conn) ? -EBUSY : 0;
+}
+
+static void request_init(struct conn *conn, struct wire_frame *frame, enum wire_verb verb)
+{
+	wire_init(frame, WIRE_TO_HOOK, verb, conn->question.id + 1, WIRE_OK);
+}
+
+/* Takes @collected, also on failure. */
+static int request_send(struct conn *conn, const struct wire_frame *frame,
+			struct question question, uint64_t timeout_usec)
+{
+	struct question *slot = &conn->question;
+	int r;
+
+	assert(question.done);
+
+	r = conn_arm(conn, timeout_usec);
+	if (r >= 0)
+		r = conn_send(conn, frame);
+	if (r < 0) {
+		/* Unless the timer is what ends the connection now. */
+		if (conn_check(conn) >= 0)
+			conn_disarm(conn);
+		free(question.collected);
+		return r;
+	}
+
+	question.state = QUESTION_SENT;
+	question.verb = frame->header.verb;
+	question.id = frame->header.id;
+	question.n_late = slot->n_late;
+	*slot = question;
+	return 0;
+}
+
+int request_stats(struct conn *conn, uint32_t wire_stats_flags, uint64_t timeout_usec,
+		  request_done_t done, void *userdata)
+{
+	const bool wants_rows = wire_stats_flags & WIRE_STATS_ARENAS;
+	struct question question = {
+		.done = done,
+		.userdata = userdata,
+		.wants_rows = wants_rows,
+	};
+	struct wire_frame frame;
+	int r;
+
+	r = request_check(conn);
+	if (r < 0)
+		return r;
+
+	if (wants_rows) {
+		/* Pages that no row reaches are never touched. */
+		question.collected = malloc(sizeof(*question.collected));
+		if (!question.collected)
+			return -ENOMEM;
+		question.collected->n_rows = 0;
+	}
+
+	request_init(conn, &frame, WIRE_STATS);
+	frame.stats_request.flags = wire_stats_flags;
+	return request_send(conn, &frame, question, timeout_usec);
+}
+
+int request_reclaim(struct conn *conn, enum wire_method method, uint64_t timeout_usec,
+		    request_done_t done, void *userdata)
+{
+	struct wire_frame frame;
+	int r;
+
+	r = request_check(conn);
+	if (r < 0)
+		return r;
+
+	request_init(conn, &frame, WIRE_RECLAIM);
+	frame.reclaim_request.method = method;
+	return request_send(conn, &frame,
+			    (struct question){ .done = done, .userdata = userdata },
+			    timeout_usec);
+}
+
+int request_tune(struct conn *conn, enum wire_knob knob, uint64_t value,
+		 uint64_t timeout_usec, request_done_t done, void *userdata)
+{
+	struct question question = { .done = done, .userdata = userdata };
+	struct wire_frame frame;
+	int r;
+
+	r = request_check(conn);
+	if (r < 0)
+		return r;
+
+	question.knob = (uint16_t)knob;
+	request_init(conn, &frame, WIRE_TUNE);
+	frame.tune_request.knob = knob;
+	frame.tune_request.value = value;
+	return request_send(conn, &frame, question, timeout_usec);
+}
+
+bool request_busy(const struct conn *conn)
+{
+	return conn->question.state != QUESTION_NONE;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One question to one hook: one deadline, exactly one end.
+ *
+ *   FREE -> SENT -> ANSWERED | TIMED_OUT | GONE -> FREE
+ *
+ * After a timeout the hook may still be at work: the conn stays busy until the late
+ * answer arrives (dropped and counted) or the connection ends.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/hook/conn.h"
+
+enum request_end {
+	REQUEST_ANSWERED, /* look at answer->header.status */
+	REQUEST_TIMED_OUT,
+	REQUEST_GONE, /* the connection ended first */
+};
+
+/* The answer; ARENA rows only after a STATS request with WIRE_STATS_ARENAS. */
+struct request_answer {
+	const struct wire_frame *frame;
+	const struct wire_arena *rows; /* valid during the callback */
+	size_t n_rows;
+};
+
+/* @answer is NULL unless REQUEST_ANSWERED. */
+typedef void (*request_done_t)(struct conn *conn, enum request_end end,
+			       const struct request_answer *answer, void *userdata);
+
+/*
+ * Sends and returns 0; @done follows exactly once, never from inside this call. -EBUSY:
+ * a question is open or a late answer outstanding; -ENOTCONN, -EPIPE: over, or about to
+ * be (on_end follows). Then @done is not called.
+ */
+int request_stats(struct conn *conn, uint32_t wire_stats_flags, uint64_t timeout_usec,
+		  request_done_t done, void *userdata);
+int request_reclaim(struct conn *conn, enum wire_method method, uint64_t timeout_usec,
+		    request_done_t done, void *userdata);
+int request_tune(struct conn *conn, enum wire_knob knob, uint64_t value,
+		 uint64_t timeout_usec, request_done_t done, void *userdata);
+
+bool request_busy(const struct conn *conn);
