@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Settings as they stand after all files: holds, looks up and lists them. */
+
+#include "agent/config/config.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/basic/macro.h"
+#include "agent/config/config-state.h"
+#include "agent/config/load.h"
+
+static struct scope *scope_free(struct scope *scope)
+{
+	if (!scope)
+		return NULL;
+
+	free(scope->title);
+	free(scope->sources);
+	free(scope);
+	return NULL;
+}
+
+static void scope_freep(struct scope **scope)
+{
+	scope_free(*scope);
+}
+
+struct config *config_free(struct config *config)
+{
+	if (!config)
+		return NULL;
+
+	for (size_t i = 0; i < config->n_scopes; i++)
+		scope_free(config->scopes[i]);
+	free(config->scopes);
+	files_done(&config->files);
+	free(config);
+	return NULL;
+}
+
+void config_freep(struct config **config)
+{
+	config_free(*config);
+}
+
+static const char *title_word(enum scope_kind kind)
+{
+	return kind == SCOPE_CGROUP ? "Cgroup" : "Service";
+}
+
+static int scope_new(enum scope_kind kind, const char *name, struct scope **ret)
+{
+	_cleanup_(scope_freep) struct scope *scope = calloc(1, sizeof(*scope));
+
+	if (!scope)
+		return -ENOMEM;
+
+	scope->kind = kind;
+	scope->sources = calloc(n_option_rows, sizeof(*scope->sources));
+	if (!scope->sources)
+		return -ENOMEM;
+
+	if (kind == SCOPE_ALL) {
+		option_reset(&scope->values);
+	} else {
+		if (asprintf(&scope->title, "%s %s", title_word(kind), name) < 0) {
+			scope->title = NULL;
+			return -ENOMEM;
+		}
+		scope->name = scope->title + strlen(title_word(kind)) + 1;
+	}
+
+	*ret = TAKE_PTR(scope);
+	return 0;
+}
+
+int config_scope(struct config *config, enum scope_kind kind, const char *name,
+		 struct scope **ret)
+{
+	_cleanup_(scope_freep) struct scope *scope = NULL;
+	struct scope **scopes;
+	int r;
+
+	for (size_t i = 0; i < config->n_scopes; i++)
+		if (config->scopes[i]->kind == kind &&
+		    (kind == SCOPE_ALL || streq(config->scopes[i]->name, name))) {
+			*ret = config->scopes[i];
+			return 0;
+		}
+
+	scopes = reallocarray(config->scopes, config->n_scopes + 1,
+			      sizeof(struct scope *));
+	if (!scopes)
+		return -ENOMEM;
+	config->scopes = scopes;
+
+	r = scope_new(kind, name, &scope);
+	if (r < 0)
+		return r;
+
+	*ret = config->scopes[config->n_scopes++] = TAKE_PTR(scope);
+	return 0;
+}
+
+int config_defaults(struct config **ret)
+{
+	_cleanup_(config_freep) struct config *config = calloc(1, sizeof(*config));
+	struct scope *scope;
+	int r;
+
+	if (!config)
+		return -ENOMEM;
+
+	r = config_scope(config, SCOPE_ALL, NULL, &scope);
+	if (r < 0)
+		return r;
+
+	*ret = TAKE_PTR(config);
+	return 0;
+}
+
+int config_load(const char *file, const char *root, config_message_t message,
+		void *userdata, struct config **ret)
+{
+	_cleanup_(config_freep) struct config *config = NULL;
+	int r;
+
+	r = config_defaults(&config);
+	if (r < 0)
+		return r;
+
+	r = file ? files_take(file, &config->files) : files_find(root, &config->files);
+	if (r < 0)
+		return r;
+
+	r = load_files(config, file != NULL, message, userdata);
+	if (r < 0)
+		return r;
+
+	*ret = TAKE_PTR(config);
+	return 0;
+}
+
+/* "getty@.service" is for "getty@tty1.service". */
+static bool is_instance(const char *template, const char *unit)
+{
+	const size_t prefix = strcspn(template, "@") + 1, n = strlen(unit);
+	const char *suffix = template + prefix;
+
+	return n > prefix + strlen(suffix) && strncmp(template, unit, prefix) == 0 &&
+	       streq(unit + n - strlen(suffix), suffix);
+}
+
+static bool scope_matches(const struct scope *scope, const char *unit,
+			  const char *cgroup_path)
+{
+	switch (scope->kind) {
+	case SCOPE_ALL:
+		return true;
+	case SCOPE_CGROUP:
+		return fnmatch(scope->name, cgroup_path, 0) == 0;
+	case SCOPE_TEMPLATE:
+		return unit && is_instance(scope->name, unit);
+	case SCOPE_SERVICE:
+		return unit && streq(scope->name, unit);
+	case SCOPE_MAX_:
+		break;
+	}
+
+	return false;
+}
+
+void config_apply(const struct scope *scope, struct group_settings *settings)
+{
+	for (size_t i = 0; i < n_option_rows; i++) {
+		const size_t offset = option_rows[i].offset;
+
+		if (scope->sources[i].file)
+			memcpy((char *)settings + offset,
+			       (const char *)&scope->values + offset,
+			       option_rows[i].size);
+	}
+}
+
+void config_resolve(const struct config *config, const char *unit,
+		    const char *cgroup_path, struct group_settings *ret)
+{
+	*ret = config->scopes[0]->values;
+
+	for (int kind = SCOPE_CGROUP; kind < SCOPE_MAX_; kind++)
+		for (size_t i = 1; i < config->n_scopes; i++) {
+			const struct scope *scope = config->scopes[i];
+
+			if ((int)scope->kind == kind &&
+			    scope_matches(scope, unit, cgroup_path))
+				config_apply(scope, ret);
+		}
+
+	option_reconcile(ret);
+}
+
+static int each_of_scope(const struct scope *scope,
+			 int (*f)(const struct config_item *, void *), void *userdata)
+{
+	for (size_t i = 0; i < n_option_rows; i++) {
+		const struct option_row *row = &option_rows[i];
+		const struct source *source = &scope->sources[i];
+		char value[OPTION_TEXT_MAX];
+		const struct config_item item = {
+			.section = scope->title ? scope->title : row->section,
+			.key = row->key,
+			.value = option_get(row, &scope->values, value),
+			.file = source->file,
+			.line = source->line,
+		};
+		int r;
+
+		if (scope->kind != SCOPE_ALL && !source->file)
+			continue;
+
+		r = f(&item, userdata);
+		if (r != 0)
+			return r;
+	}
+
+	return 0;
+}
+
+int config_each(const struct config *config, int (*f)(const struct config_item *, void *),
+		void *userdata)
+{
+	for (int kind = SCOPE_ALL; kind < SCOPE_MAX_; kind++)
+		for (size_t i = 0; i < config->n_scopes; i++) {
+			int r;
+
+			if ((int)config->scopes[i]->kind != kind)
+				continue;
+
+			r = each_of_scope(config->scopes[i], f, userdata);
+			if (r != 0)
+				return r;
+		}
+
+	return 0;
+}
+
+size_t config_n_files(const struct config *config)
+{
+	return config->n_read;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * memguard.conf and its drop-ins to settings: parse all, then hand over; a bad file
+ * gives nothing but messages. Order as systemd-analyze cat-config memguard/memguard.conf
+ * shows.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/model/settings.h"
+
+struct config;
+
+/* One finding while reading: "FILE:LINE: what; what to do". */
+typedef void (*config_message_t)(const char *file, unsigned int line, const char *text,
+				 void *userdata);
+
+/*
+ * Findings come in the order of the files; line 0 is about a file as a whole.
+ * @file: this one file and no drop-ins (--config=); NULL: the system's. @root: prefix for
+ * the system's directories ("" or a scratch tree in tests).
+ * 0; -EINVAL when any file had an error (each was told to @message); other errno when a
+ * file could not be read (told too). A missing @file is an error, missing system files
+ * are not.
+ */
+int config_load(const char *file, const char *root, config_message_t message,
+		void *userdata, struct config **ret);
+/* Compiled-in defaults only. */
+int config_defaults(struct config **ret);
+struct config *config_free(struct config *config);
+void config_freep(struct config **config);
+
+/*
+ * Defaults, then [Cgroup PATTERN] overrides in file order, then [Service NAME@] ones,
+ * which are for all instances, then [Service NAME] ones. @unit may be NULL.
+ */
+void config_resolve(const struct config *config, const char *unit,
+		    const char *cgroup_path, struct group_settings *ret);
+
+/* One option in the file's own syntax. file is NULL for a compiled-in default. */
+struct config_item {
+	const char *section; /* "Trigger", or "Service nginx.service" for an override */
+	const char *key;
+	const char *value;
+	const char *file; /* also where it was reset by an empty value */
+	unsigned int line;
+};
+/*
+ * In table order, overrides after the defaults. Items last for the call. Stops at a
+ * non-zero return and gives it back.
+ */
+int config_each(const struct config *config, int (*f)(const struct config_item *, void *),
+		void *userdata);
+
+/* Number of files read. */
+size_t config_n_files(const struct config *config);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Looks for the configuration's files. Opens none of them. */
+
+#include "agent/config/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "agent/basic/macro.h"
+
+#define MAIN_FILE "memguard/memguard.conf"
+#define SUFFIX ".conf"
+
+/* The first wins. Also for /usr/local: what is local beats what was packaged. */
+static const char *const directories[] = { "/etc", "/run", "/usr/local/lib", "/usr/lib" };
+
+static void closedirp(DIR **directory)
+{
+	if (*directory)
+		closedir(*directory);
+}
+
+static void freep(char **p)
+{
+	free(*p);
+}
+
+void files_done(struct files *files)
+{
+	for (size_t i = 0; i < files->n; i++)
+		free(files->items[i].path);
+	free(files->items);
+	*files = (struct files){ 0 };
+}
+
+/* Takes @path, also on failure. */
+static int add(struct files *files, char *path, int error)
+{
+	_cleanup_(freep) char *owned = path;
+	struct file *items;
+
+	if (!owned)
+		return -ENOMEM;
+
+	items = reallocarray(files->items, files->n + 1, sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+
+	files->items = items;
+	files->items[files->n++] = (struct file){ TAKE_PTR(owned), error };
+	return 0;
+}
+
+static char *join(const char *a, const char *b, const char *c)
+{
+	char *s;
+
+	return asprintf(&s, "%s%s/%s", a, b, c) < 0 ? NULL : s;
+}
+
+static const char *base_name(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+static bool has_name(const struct files *files, const char *name)
+{
+	for (size_t i = 0; i < files->n; i++)
+		if (streq(base_name(files->items[i].path), name))
+			return true;
+
+	return false;
+}
+
+static bool is_drop_in(const struct dirent *entry)
+{
+	const size_t n = strlen(entry->d_name), suffix = strlen(SUFFIX);
+
+	return entry->d_type != DT_DIR && entry->d_name[0] != '.' && n > suffix &&
+	       streq(entry->d_name + n - suffix, SUFFIX);
+}
+
+/* An empty file, or a link to /dev/null: there to keep a packaged one out. */
+static bool is_mask(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return false;
+
+	return S_ISREG(st.st_mode) ? st.st_size == 0
+				   : S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+static int add_main(const char *root, struct files *files)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+		_cleanup_(freep) char *path = join(root, directories[i], MAIN_FILE);
+
+		if (!path)
+			return -ENOMEM;
+		if (access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
+			continue;
+
+		return is_mask(path) ? 0 : add(files, TAKE_PTR(path), 0);
+	}
+
+	return 0;
+}
+
+static int add_drop_ins(const char *path, struct files *files)
+{
+	_cleanup_(closedirp) DIR *directory = opendir(path);
+	const struct dirent *entry;
+	int r;
+
+	if (!directory)
+		return errno == ENOENT || errno == ENOTDIR
+			       ? 0
+			       : add(files, strdup(path), -errno);
+
+	for (;;) {
+		errno = 0;
+		entry = readdir(directory);
+		if (!entry)
+			return errno == 0 ? 0 : add(files, strdup(path), -errno);
+		if (!is_drop_in(entry) || has_name(files, entry->d_name))
+			continue;
+
+		r = add(files, join(path, "", entry->d_name), 0);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct file *x = a, *y = b;
+
+	return strcmp(base_name(x->path), base_name(y->path));
+}
+
+/* Only now: until here a mask has kept its namesakes out. */
+static void drop_masks(struct files *files)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < files->n; i++)
+		if (files->items[i].error == 0 && is_mask(files->items[i].path))
+			free(files->items[i].path);
+		else
+			files->items[n++] = files->items[i];
+
+	files->n = n;
+}
+
+int files_find(const char *root, struct files *ret)
+{
+	_cleanup_(files_done) struct files files = { 0 }, drop_ins = { 0 };
+	int r;
+
+	r = add_main(root, &files);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(directories); i++) {
+		_cleanup_(freep) char *path = join(root, directories[i], MAIN_FILE ".d");
+
+		r = path ? add_drop_ins(path, &drop_ins) : -ENOMEM;
+	}
+	if (r < 0)
+		return r;
+
+	if (drop_ins.n > 0)
+		qsort(drop_ins.items, drop_ins.n, sizeof(*drop_ins.items), compare);
+	drop_masks(&drop_ins);
+
+	for (size_t i = 0; i < drop_ins.n; i++) {
+		r = add(&files, TAKE_PTR(drop_ins.items[i].path),
+			drop_ins.items[i].error);
+		if (r < 0)
+			return r;
+	}
+
+	*ret = files;
+	files = (struct files){ 0 };
+	return 0;
+}
+
+int files_take(const char *path, struct files *ret)
+{
+	*ret = (struct files){ 0 };
+	return add(ret, strdup(path), 0);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Nearest names, by how many letters must be typed anew. */
+
+#include "agent/config/hints.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "agent/basic/macro.h"
+#include "agent/config/options.h"
+
+#define NAME_MAX_COMPARED 40
+
+static bool same_letter(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Letters to type anew, case aside; SIZE_MAX for names too long to be ours. */
+static size_t distance(const char *a, const char *b)
+{
+	const size_t n_a = strlen(a), n_b = strlen(b);
+	size_t row[NAME_MAX_COMPARED + 1];
+
+	if (n_a > NAME_MAX_COMPARED || n_b > NAME_MAX_COMPARED)
+		return SIZE_MAX;
+
+	for (size_t j = 0; j <= n_b; j++)
+		row[j] = j;
+
+	for (size_t i = 0; i < n_a; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < n_b; j++) {
+			const size_t replaced = diagonal + !same_letter(a[i], b[j]);
+
+			diagonal = row[j + 1];
+			row[j + 1] = MIN(replaced, MIN(row[j], row[j + 1]) + 1);
+		}
+	}
+
+	return row[n_b];
+}
+
+/* A third of the letters may differ; beyond that a guess misleads. */
+static bool is_near(size_t n_different, const char *name)
+{
+	return n_different <= strlen(name) / 3;
+}
+
+_printf_(3, 4) static void append(char *buf, size_t size, const char *format, ...)
+{
+	const size_t n = strlen(buf);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(buf + n, size - n, format, arguments);
+	va_end(arguments);
+}
+
+/* Rows of one section stand together, so each first one begins a section. */
+static bool begins_section(size_t i)
+{
+	return i == 0 || !streq(option_rows[i - 1].section, option_rows[i].section);
+}
+
+static const char *nearest_section(const char *title)
+{
+	const char *nearest = NULL;
+	size_t least = SIZE_MAX;
+
+	for (size_t i = 0; i < n_option_rows; i++) {
+		const size_t n = distance(title, option_rows[i].section);
+
+		if (n < least) {
+			least = n;
+			nearest = option_rows[i].section;
+		}
+	}
+
+	return nearest && is_near(least, nearest) ? nearest : NULL;
+}
+
+void hint_section(const char *title, char *buf, size_t size)
+{
+	const char *nearest = nearest_section(title);
+
+	snprintf(buf, size, "there is no section [%s]; ", title);
+	if (nearest)
+		append(buf, size, "did you mean [%s]? ", nearest);
+
+	append(buf, size, "the sections are ");
+	for (size_t i = 0; i < n_option_rows; i++)
+		if (begins_section(i))
+			append(buf, size, "[%s], ", option_rows[i].section);
+	append(buf, size, "[Service NAME] and [Cgroup PATTERN]");
+}
+
+static const struct option_row *nearest_key(const char *key)
+{
+	const struct option_row *nearest = NULL;
+	size_t least = SIZE_MAX;
+
+	for (size_t i = 0; i < n_option_rows; i++) {
+		const size_t n = distance(key, option_rows[i].key);
+
+		if (n < least) {
+			least = n;
+			nearest = &option_rows[i];
+		}
+	}
+
+	return nearest && is_near(least, nearest->key) ? nearest : NULL;
+}
+
+static void append_keys(const char *section, char *buf, size_t size)
+{
+	const char *separator = "";
+
+	for (size_t i = 0; i < n_option_rows; i++)
+		if (streq(option_rows[i].section, section)) {
+			append(buf, size, "%s%s=", separator, option_rows[i].key);
+			separator = ", ";
+		}
+}
+
+void hint_key(const char *section, const char *key, char *buf, size_t size)
+{
+	const struct option_row *row = option_find(NULL, key);
+	const struct option_row *nearest = nearest_key(key);
+
+	if (row) {
+		snprintf(buf, size, "%s= is not an option of [%s]; move it below [%s]",
+			 key, section, row->section);
+		return;
+	}
+
+	snprintf(buf, size, "there is no option %s=; ", key);
+	if (nearest) {
+		append(buf, size, "did you mean %s= of [%s]?", nearest->key,
+		       nearest->section);
+	} else if (section) {
+		append(buf, size, "those of [%s] are ", section);
+		append_keys(section, buf, size);
+	} else {
+		append(buf, size, "memguard.conf(5) lists them");
+	}
+}
+
+void hint_no_section(const char *key, char *buf, size_t size)
+{
+	const struct option_row *row = option_find(NULL, key);
+
+	if (!row)
+		row = nearest_key(key);
+
+	snprintf(buf, size, "%s= stands in front of all sections; ", key);
+	if (row)
+		append(buf, size, "put it below [%s]", row->section);
+	else
+		append(buf, size,
+		       "put it below the one it belongs to, memguard.conf(5) lists them");
+}

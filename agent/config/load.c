@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Goes on after every finding: whoever mends a file wants to see all of them at once. */
+
+#include "agent/config/load.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/basic/macro.h"
+#include "agent/config/hints.h"
+#include "agent/config/lines.h"
+
+#define SECTIONS_MAX 16
+
+/* A plain section in the file that is being read. */
+struct seen {
+	const char *section;
+	unsigned int line;
+};
+
+struct load {
+	struct config *config;
+	config_message_t message;
+	void *userdata;
+	bool is_bad; /* something was told about a file's text */
+	int error; /* the first file that could not be read, or -ENOMEM */
+	unsigned int order;
+
+	/* The file that is being read. */
+	const char *file;
+	struct scope *scope; /* NULL: no section so far, or an unknown one */
+	const char *section; /* in the plain scope: which */
+	bool in_section;
+	struct seen seen[SECTIONS_MAX];
+	size_t n_seen;
+};
+
+_printf_(3, 4) static void tell(struct load *load, unsigned int line, const char *format,
+				...)
+{
+	char text[LINES_MESSAGE_MAX];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+
+	load->is_bad = true;
+	load->message(load->file, line, text, load->userdata);
+}
+
+/* Opens the plain section @title. 0, or -ENOENT when there is none of that name. */
+static int open_plain(struct load *load, const char *title, unsigned int line)
+{
+	const char *section = NULL;
+
+	for (size_t i = 0; i < n_option_rows && !section; i++)
+		if (streq(option_rows[i].section, title))
+			section = option_rows[i].section;
+	if (!section)
+		return -ENOENT;
+
+	load->scope = load->config->scopes[0];
+	load->section = section;
+	for (size_t i = 0; i < load->n_seen; i++)
+		if (load->seen[i].section == section) {
+			tell(load, line,
+			     "section [%s] begins a second time, first in line %u; "
+			     "put both together",
+			     title, load->seen[i].line);
+			return 0;
+		}
+
+	if (load->n_seen < SECTIONS_MAX)
+		load->seen[load->n_seen++] = (struct seen){ section, line };
+	return 0;
+}
+
+/* True when @name ends like a unit; a dot alone is not enough: "php8.2-fpm". */
+static bool has_unit_suffix(const char *name)
+{
+	static const char *const suffixes[] = {
+		".service", ".scope", ".slice", ".socket", ".mount", ".swap",
+	};
+	const char *dot = strrchr(name, '.');
+
+	for (size_t i = 0; dot && i < ARRAY_SIZE(suffixes); i++)
+		if (streq(dot, suffixes[i]))
+			return true;
+
+	return false;
+}
+
+/* "" when @name can be a unit's, or what to do about it. */
+static const char *check_unit(const char *name)
+{
+	const char *c;
+
+	if (strchr(name, '/'))
+		return "a unit's name has no \"/\"; write [Cgroup PATTERN] for a "
+		       "cgroup's path";
+
+	for (c = name; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr(":-_.\\@", *c))
+			return "it is not a unit's name; write [Service NAME], such as "
+			       "[Service nginx.service], or [Cgroup PATTERN] for a "
+			       "pattern";
+
+	return "";
+}
+
+static void open_override(struct load *load, enum scope_kind kind, const char *name,
+			  unsigned int line)
+{
+	struct scope *scope;
+	int r;
+
+	r = config_scope(load->config, kind, name, &scope);
+	if (r < 0) {
+		load->error = r;
+		return;
+	}
+
+	load->scope = scope;
+	if (scope->opened.file == load->file)
+		tell(load, line,
+		     "section [%s] begins a second time, first in line %u; put both "
+		     "together",
+		     scope->title, scope->opened.line);
+	else
+		scope->opened = (struct source){ .file = load->file, .line = line };
+}
+
+static void open_service(struct load *load, const char *name, unsigned int line)
+{
+	char unit[LINES_LENGTH_MAX + sizeof(".service")];
+	const char *wrong = check_unit(name), *at;
+
+	if (wrong[0] != '\0') {
+		tell(load, line, "[Service %s]: %s", name, wrong);
+		return;
+	}
+
+	snprintf(unit, sizeof(unit), "%s%s", name,
+		 has_unit_suffix(name) ? "" : ".service");
+	at = strchr(unit, '@');
+	open_override(load, at && at[1] == '.' ? SCOPE_TEMPLATE : SCOPE_SERVICE, unit,
+		      line);
+}
+
+static void open_cgroup(struct load *load, const char *pattern, unsigned int line)
+{
+	if (pattern[0] == '/')
+		open_override(load, SCOPE_CGROUP, pattern, line);
+	else
+		tell(load, line,
+		     "[Cgroup %s]: a cgroup's path begins with \"/\"; write [Cgroup /%s]",
+		     pattern, pattern);
+}
+
+/* The rest of @title behind the word @word, which ends there; or NULL. */
+static const char *after_word(const char *title, const char *word)
+{
+	const size_t n = strlen(word);
+
+	if (strncmp(title, word, n) != 0 ||
+	    (title[n] != '\0' && !isblank((unsigned char)title[n])))
+		return NULL;
+
+	return title + n + strspn(title + n, " \t");
+}
+
+static void on_section(const char *title, unsigned int line, void *userdata)
+{
+	struct load *load = userdata;
+	const char *unit = after_word(title, "Service");
+	const char *pattern = after_word(title, "Cgroup");
+	char text[LINES_MESSAGE_MAX];
+
+	load->in_section = true;
+	load->scope = NULL;
+	load->section = NULL;
+
+	if (unit && unit[0] == '\0') {
+		tell(load, line,
+		     "[Service] does not say which; write [Service NAME], such as "
+		     "[Service nginx.service]");
+	} else if (pattern && pattern[0] == '\0') {
+		tell(load, line,
+		     "[Cgroup] does not say which; write [Cgroup PATTERN], such as "
+		     "[Cgroup /kubepods.slice/*]");
+	} else if (unit) {
+		open_service(load, unit, line);
+	} else if (pattern) {
+		open_cgroup(load, pattern, line);
+	} else if (open_plain(load, title, line) < 0) {
+		hint_section(title, text, sizeof(text));
+		tell(load, line, "%s", text);
+	}
+}
+
+/* NULL, after having told why. */
+static const struct option_row *find_row(struct load *load, const char *key,
+					 unsigned int line)
+{
+	const struct option_row *row = option_find(load->section, key);
+	char text[LINES_MESSAGE_MAX];
+
+	if (row)
+		return row;
+
+	hint_key(load->section, key, text, sizeof(text));
+	tell(load, line, "%s", text);
+	return NULL;
+}
+
+static void set_value(struct load *load, const struct option_row *row, const char *value,
+		      unsigned int line)
+{
+	struct source *source = &load->scope->sources[row - option_rows];
+	int r;
+
+	if (source->file == load->file)
+		tell(load, line,
+		     "%s= is set a second time in this section, first in line %u; "
+		     "remove one of them",
+		     row->key, source->line);
+
+	r = option_set(row, value, &load->scope->values);
+	if (r == -ERANGE)
+		tell(load, line, "%s=%s is out of range; write %s", row->key, value,
+		     row->hint);
+	else if (r < 0)
+		tell(load, line, "%s=%s is not understood; write %s", row->key, value,
+		     row->hint);
+
+	*source = (struct source){
+		.file = load->file,
+		/* The first one stays the first also for a third. */
+		.line = source->file == load->file ? source->line : line,
+		.order = ++load->order,
+		.bad = r < 0,
+	};
+}
+
+static void on_pair(const char *key, const char *value, unsigned int line, void *userdata)
+{
+	struct load *load = userdata;
+	const struct option_row *row;
+	char text[LINES_MESSAGE_MAX];
+
+	if (!load->in_section) {
+		hint_no_section(key, text, sizeof(text));
+		tell(load, line, "%s", text);
+		return;
+	}
+
+	/* The section itself was told about. */
+	if (!load->scope)
+		return;
+
+	row = find_row(load, key, line);
+	if (row)
+		set_value(load, row, value, line);
+}
+
+static void on_fault(const char *text, unsigned int line, void *userdata)
+{
+	tell(userdata, line, "%s", text);
+}
+
+static void load_file(struct load *load, const struct file *file, bool named)
+{
+	static const struct lines_handler handler = { on_section, on_pair, on_fault };
+	char text[LINES_MESSAGE_MAX];
+	int r = file->error;
+
+	load->file = file->path;
+	load->scope = NULL;
+	load->section = NULL;
+	load->in_section = false;
+	load->n_seen = 0;
+
+	if (r == 0)
+		r = lines_read(file->path, &handler, load);
+	if (r == 0) {
+		load->config->n_read++;
+		return;
+	}
+
+	/* Removed since it was listed, or a link to nowhere. */
+	if (r == -ENOENT && !named)
+		return;
+
+	snprintf(text, sizeof(text), "cannot be read: %s; %s", strerror(-r),
+		 r == -ENOENT ? "check the path"
+			      : "check what it is and its permissions");
+	load->message(file->path, 0, text, load->userdata);
+	if (load->error == 0)
+		load->error = r;
+}
+
+/* A value that was not taken may seem to contradict others. It was told about. */
+static bool is_bad(const struct load *load, const struct scope *scope,
+		   const struct option_row *row)
+{
+	const ptrdiff_t i = row - option_rows;
+
+	return scope->sources[i].bad || load->config->scopes[0]->sources[i].bad;
+}
+
+/* Of two lines that contradict each other the one to name. NULL: neither is here. */
+static const struct source *later_of(const struct load *load, const struct scope *scope,
+				     const struct option_row *const rows[static 2])
+{
+	const struct source *a = &scope->sources[rows[0] - option_rows];
+	const struct source *b = &scope->sources[rows[1] - option_rows];
+
+	if (is_bad(load, scope, rows[0]) || is_bad(load, scope, rows[1]))
+		return NULL;
+	if (a->order == 0 && b->order == 0)
+		return NULL;
+
+	return a->order > b->order ? a : b;
+}
+
+static void check_rule(struct load *load, const struct scope *scope, unsigned int rule)
+{
+	struct group_settings settings = load->config->scopes[0]->values;
+	const struct option_row *rows[2];
+	const struct source *source;
+	const char *wrong;
+
+	config_apply(scope, &settings);
+	wrong = option_check(&settings, rule, rows);
+	source = wrong ? later_of(load, scope, rows) : NULL;
+	if (!source)
+		return;
+
+	load->file = source->file;
+	if (scope->title)
+		tell(load, source->line, "for [%s], %s", scope->title, wrong);
+	else
+		tell(load, source->line, "%s", wrong);
+}
+
+int load_files(struct config *config, bool named, config_message_t message,
+	       void *userdata)
+{
+	struct load load = { .config = config, .message = message, .userdata = userdata };
+
+	for (size_t i = 0; i < config->files.n; i++)
+		load_file(&load, &config->files.items[i], named);
+	for (size_t i = 0; i < config->n_scopes; i++)
+		for (unsigned int rule = 0; rule < OPTION_RULES; rule++)
+			check_rule(&load, config->scopes[i], rule);
+
+	return load.is_bad ? -EINVAL : load.error;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Files to a struct config, with a finding for everything that is wrong in any. */
+
+#include "agent/config/config-state.h"
+
+/*
+ * Reads config->files in order. @named: the file was asked for by name, so it must exist.
+ * Results as config_load(); after a failure @config is good only to be freed.
+ */
+int load_files(struct config *config, bool named, config_message_t message,
+	       void *userdata);
