@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/report/bus-methods.h"
+
+#include <errno.h>
+#include <strings.h>
+
+#include "agent/basic/macro.h"
+#include "agent/report/bus-reply.h"
+#include "agent/report/rows.h"
+
+static int read_what(sd_bus_message *call, const char **ret)
+{
+	return sd_bus_message_read_basic(call, 's', ret);
+}
+
+static int run_get_status(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	struct daemon_facts facts;
+	struct bus_reply *reply;
+	int r;
+
+	r = bus_reply_new(bus, call, uid, false, &reply);
+	if (r < 0)
+		return r;
+
+	bus->handler->facts(&facts, bus->userdata);
+	rows_facts(&reply->dict, &facts);
+	bus_reply_finish(reply, 0, NULL);
+	return 0;
+}
+
+typedef void (*group_row_t)(struct dict *dict, const struct group *group,
+			    const struct rows_verdict *verdict, uint64_t now_usec);
+
+struct groups {
+	struct bus_reply *reply;
+	group_row_t row;
+	const struct group *last;
+};
+
+static int add_group(const struct group *group, void *userdata)
+{
+	struct groups *groups = userdata;
+	const struct bus *bus = groups->reply->bus;
+	struct dict *dict = &groups->reply->dict;
+	struct rows_verdict verdict = { 0 };
+
+	verdict.name = bus->handler->verdict(group, &verdict.text, bus->userdata);
+	dict_open(dict);
+	groups->row(dict, group, &verdict, bus_now(bus));
+	dict_close(dict);
+	return dict->error;
+}
+
+/* The caller's own groups, by its members; those of one group come together. */
+static int add_group_of(const struct group *group, const struct member *member, void *userdata)
+{
+	struct groups *groups = userdata;
+
+	if (group == groups->last || !bus_reply_may_see(groups->reply, member->process.uid))
+		return 0;
+
+	groups->last = group;
+	return add_group(group, groups);
+}
+
+static int list_groups(struct bus *bus, sd_bus_message *call, uid_t uid, group_row_t row)
+{
+	struct groups groups = { .row = row };
+	const char *what;
+	int r;
+
+	r = read_what(call, &what);
+	if (r < 0)
+		return r;
+
+	r = bus_reply_new(bus, call, uid, true, &groups.reply);
+	if (r < 0)
+		return r;
+
+	if (bus_private_is_privileged(uid)) {
+		r = bus->handler->each_group(what, add_group, &groups, bus->userdata);
+	} else {
+		r = bus->handler->each_member(what, add_group_of, &groups, bus->userdata);
+		/* Named, there, and somebody else's: the same as not there. */
+		if (r >= 0 && what[0] != '\0' && !groups.last)
+			r = -ENOENT;
+	}
+
+	if (r < 0) {
+		bus_reply_free(groups.reply);
+		return r;
+	}
+
+	bus_reply_finish(groups.reply, 0, NULL);
+	return 0;
+}
+
+static int run_list_groups(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	return list_groups(bus, call, uid, rows_group);
+}
+
+static int run_explain(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	return list_groups(bus, call, uid, rows_explain);
+}
+
+struct members {
+	struct bus_reply *reply;
+	size_t n;
+};
+
+static int add_member(const struct group *group, const struct member *member, void *userdata)
+{
+	struct members *members = userdata;
+	struct dict *dict = &members->reply->dict;
+
+	if (!bus_reply_may_see(members->reply, member->process.uid))
+		return 0;
+
+	members->n++;
+	dict_open(dict);
+	rows_member(dict, group, member, bus_now(members->reply->bus));
+	dict_close(dict);
+	return dict->error;
+}
+
+static int run_list_members(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	struct members members = { 0 };
+	const char *what;
+	int r;
+
+	r = read_what(call, &what);
+	if (r < 0)
+		return r;
+
+	r = bus_reply_new(bus, call, uid, true, &members.reply);
+	if (r < 0)
+		return r;
+
+	r = bus->handler->each_member(what, add_member, &members, bus->userdata);
+	if (r >= 0 && members.n == 0 && what[0] != '\0' && !bus_private_is_privileged(uid))
+		r = -ENOENT;
+	if (r < 0) {
+		bus_reply_free(members.reply);
+		return r;
+	}
+
+	bus_reply_finish(members.reply, 0, NULL);
+	return 0;
+}
+
+static int refuse_foreign(const struct group *group, const struct member *member, void *userdata)
+{
+	const uid_t *uid = userdata;
+
+	(void)group;
+	return member->process.uid == *uid ? 0 : -EACCES;
+}
+
+/* Fresh figures cost the process a stall: only its owner may cause one. */
+static int run_show(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	struct bus_reply *reply;
+	const char *what;
+	int r;
+
+	r = read_what(call, &what);
+	if (r < 0)
+		return r;
+
+	if (!bus_private_is_privileged(uid)) {
+		r = bus->handler->each_member(what, refuse_foreign, &uid, bus->userdata);
+		if (r < 0)
+			return r;
+	}
+
+	r = bus_reply_new(bus, call, uid, true, &reply);
+	if (r < 0)
+		return r;
+
+	r = bus->handler->show(what, reply, bus->userdata);
+	if (r < 0)
+		bus_reply_free(reply);
+
+	return r;
+}
+
+static int run_trim(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	struct bus_reply *reply;
+	const char *what;
+	int r;
+
+	r = read_what(call, &what);
+	if (r < 0)
+		return r;
+
+	r = bus_reply_new(bus, call, uid, true, &reply);
+	if (r < 0)
+		return r;
+
+	r = bus->handler->trim(what, reply, bus->userdata);
+	if (r < 0)
+		bus_reply_free(reply);
+
+	return r;
+}
+
+/* "ArenaMax" as in memguard.conf and "arena_max" as in the environment. */
+static int knob_from_string(const char *name, enum wire_knob *ret)
+{
+	static const struct {
+		const char *key, *variable;
+		enum wire_knob knob;
+	} names[] = {
+		{ "ArenaMax", "arena_max", WIRE_KNOB_ARENA_MAX },
+		{ "MmapThreshold", "mmap_threshold", WIRE_KNOB_MMAP_THRESHOLD },
+		{ "TrimThreshold", "trim_threshold", WIRE_KNOB_TRIM_THRESHOLD },
+		{ "TopPad", "top_pad", WIRE_KNOB_TOP_PAD },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcasecmp(name, names[i].key) == 0 ||
+		    strcasecmp(name, names[i].variable) == 0) {
+			*ret = names[i].knob;
+			return 0;
+		}
+
+	return -EINVAL;
+}
+
+static int run_tune(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	const char *what, *name;
+	struct bus_reply *reply;
+	enum wire_knob knob;
+	uint64_t value;
+	int r;
+
+	r = read_what(call, &what);
+	if (r >= 0)
+		r = sd_bus_message_read_basic(call, 's', &name);
+	if (r >= 0)
+		r = sd_bus_message_read_basic(call, 't', &value);
+	if (r >= 0)
+		r = knob_from_string(name, &knob);
+	if (r < 0)
+		return r;
+
+	r = bus_reply_new(bus, call, uid, true, &reply);
+	if (r < 0)
+		return r;
+
+	r = bus->handler->tune(what, knob, value, reply, bus->userdata);
+	if (r < 0)
+		bus_reply_free(reply);
+
+	return r;
+}
+
+static int add_option(const struct bus_item *item, void *userdata)
+{
+	struct dict *dict = &((struct bus_reply *)userdata)->dict;
+
+	dict_open(dict);
+	rows_option(dict, item);
+	dict_close(dict);
+	return dict->error;
+}
+
+static int run_get_config(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	struct bus_reply *reply;
+	int r;
+
+	r = bus_reply_new(bus, call, uid, true, &reply);
+	if (r < 0)
+		return r;
+
+	r = bus->handler->each_option(add_option, reply, bus->userdata);
+	if (r < 0) {
+		bus_reply_free(reply);
+		return r;
+	}
+
+	bus_reply_finish(reply, 0, NULL);
+	return 0;
+}
+
+static int run_reload(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	char text[512] = "";
+	int r;
+
+	(void)uid;
+	r = bus->handler->reload(text, sizeof(text), bus->userdata);
+	if (r < 0) {
+		bus_reply_error(call, -EBADMSG, text);
+		return 0;
+	}
+
+	return sd_bus_reply_method_return(call, NULL);
+}
+
+/* What each method is, and whether it changes anything. */
+static const struct row {
+	const char *name;
+	int (*run)(struct bus *bus, sd_bus_message *call, uid_t uid);
+	bool changes;
+} methods[] = {
+	{ "GetStatus", run_get_status, false },
+	{ "ListGroups", run_list_groups, false },
+	{ "ListMembers", run_list_members, false },
+	{ "Show", run_show, false },
+	{ "Explain", run_explain, false },
+	{ "GetConfig", run_get_config, false },
+	{ "Trim", run_trim, true },
+	{ "Tune", run_tune, true },
+	{ "Reload", run_reload, true },
+};
+
+static const struct row *method_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (name && streq(methods[i].name, name))
+			return &methods[i];
+
+	return NULL;
+}
+
+void bus_methods_run(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	const struct row *method = method_find(sd_bus_message_get_member(call));
+	int r;
+
+	if (!method) {
+		r = -EINVAL;
+	} else if (method->changes && !bus_private_is_privileged(uid)) {
+		bus_reply_error(call, -EACCES, "Only root may do this");
+		return;
+	} else {
+		r = method->run(bus, call, uid);
+	}
+
+	if (r < 0)
+		bus_reply_failure(call, r);
+}

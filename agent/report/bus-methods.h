@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The methods of org.memguard.Manager1 and who may call them. */
+
+#include "agent/report/bus-state.h"
+
+/* Answers @call of user @uid, at once or (Show, Trim, Tune) when core has finished. */
+void bus_methods_run(struct bus *bus, sd_bus_message *call, uid_t uid);

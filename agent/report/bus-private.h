@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The control socket RUNTIME/bus: a bus connection per client, without a bus daemon. Who a
+ * client is, is what the kernel says about its socket, never what it says itself.
+ *
+ * Limits: BUS_PRIVATE_MAX clients, of whom BUS_PRIVATE_OTHERS_MAX (and of one user
+ * BUS_PRIVATE_PER_UID_MAX) may be neither root nor the daemon's own user: more are closed at
+ * once. Who has not said who he is within BUS_PRIVATE_AUTH_USEC is dropped.
+ */
+
+#include <sys/types.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "agent/basic/macro.h"
+
+#define BUS_PRIVATE_MAX 64
+#define BUS_PRIVATE_OTHERS_MAX 48
+#define BUS_PRIVATE_PER_UID_MAX 16
+#define BUS_PRIVATE_AUTH_USEC (10 * USEC_PER_SEC)
+
+struct bus_private;
+
+/* A new connection: add objects to it. Negative refuses it. */
+typedef int (*bus_private_attach_t)(sd_bus *connection, void *userdata);
+
+/* @activated_fd, @runtime_directory: as for bus_new(). Takes @activated_fd on success. */
+int bus_private_new(sd_event *event, int activated_fd, const char *runtime_directory,
+		    bus_private_attach_t attach, void *userdata, struct bus_private **ret);
+struct bus_private *bus_private_free(struct bus_private *private);
+void bus_private_freep(struct bus_private **private);
+
+/* The peer's user; -ENOENT: not a connection of ours. */
+int bus_private_uid(const struct bus_private *private, const sd_bus *connection, uid_t *ret_uid);
+
+/* Closes one that does not behave. */
+void bus_private_drop(struct bus_private *private, const sd_bus *connection);
+
+void bus_private_each(const struct bus_private *private,
+		      void (*f)(sd_bus *connection, uid_t uid, void *userdata), void *userdata);
+
+/* Root and the daemon's own user. */
+bool bus_private_is_privileged(uid_t uid);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the bus share: the object, and its answers under way. */
+
+#include <sys/queue.h>
+
+#include "agent/report/bus.h"
+#include "agent/report/bus-private.h"
+#include "agent/report/bus-system.h"
+#include "agent/report/dict.h"
+
+struct bus_reply {
+	LIST_ENTRY(bus_reply) list;
+	struct bus *bus;
+	sd_bus_message *call;
+	sd_bus_message *answer;
+	struct dict dict;
+	bool is_rows;
+	uid_t uid; /* of the caller */
+};
+
+struct question;
+
+struct bus {
+	sd_event *event;
+	const struct bus_handler *handler;
+	void *userdata;
+	struct bus_private *private;
+	struct bus_system *system;
+	LIST_HEAD(, bus_reply) replies;
+	LIST_HEAD(, question) questions;
+};
+
+/* CLOCK_MONOTONIC as of this turn of the loop. */
+uint64_t bus_now(const struct bus *bus);

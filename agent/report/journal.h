@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One structured journal entry per outcome that was not quiet; the same sentence as plain
+ * text on stderr when that is not the journal. Fields are documented in memguard(8).
+ * Cannot fail a round: what cannot be sent is dropped and counted.
+ */
+
+#include <sys/types.h>
+
+#include "agent/basic/macro.h"
+#include "agent/model/group.h"
+
+/* Message ids, also in etc/memguard.catalog. */
+#define MESSAGE_ROUND "8d45620c1a4348dbb17410da57c60c66"  /* memory was released, or not */
+#define MESSAGE_RELOAD "c7a787079b354eaaa9e77b371893cd27" /* configuration loaded */
+#define MESSAGE_BAD_CONFIG "641257651c1b4ec9a8624d7a40a9e1e7"
+
+void journal_outcome(const struct group *group, const struct outcome *outcome);
+
+/* The configuration was loaded from @n_files files, or (@error) was not and why. */
+void journal_reload(const char *error, size_t n_files);
+
+/* The sentence: "released 412.0M of ..."; @size 512 is enough. Pure; also used by `run`. */
+void journal_sentence(const struct group *group, const struct outcome *outcome, char *buf, size_t size);
+
+/*
+ * The entry in the journal's native protocol. Pure. Returns its length, or -E2BIG; @size
+ * 16 KiB is enough for any path.
+ */
+#define JOURNAL_ENTRY_MAX (16 * KIB)
+ssize_t journal_format(const struct group *group, const struct outcome *outcome, char *buf,
+		       size_t size);
+
+/* One datagram to @path, never waiting: -EAGAIN when the journal does not keep up. */
+int journal_send(const char *path, const char *entry, size_t size);
+
+/* Entries that could not be sent. */
+uint64_t journal_n_dropped(void);

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Which fields are shown, under which names. No decisions, and no policy. */
+
+#include "agent/report/rows.h"
+
+#include <errno.h>
+
+#include "agent/basic/macro.h"
+#include "agent/report/journal.h"
+
+/* By bit of enum wire_allocator. */
+static const char *const allocators[] = { "glibc", "jemalloc", "mimalloc", "tcmalloc", "other" };
+
+/* By enum wire_knob. */
+static const char *const knobs[] = {
+	[WIRE_KNOB_ARENA_MAX] = "arena_max",
+	[WIRE_KNOB_MMAP_THRESHOLD] = "mmap_threshold",
+	[WIRE_KNOB_TRIM_THRESHOLD] = "trim_threshold",
+	[WIRE_KNOB_TOP_PAD] = "top_pad",
+};
+
+/* Free chunks by size, as libhook/wire.h says: up to so many pages; the last class is open. */
+static const uint32_t class_pages[WIRE_CLASSES - 1] = { 1, 2, 4, 16, 64, 256 };
+
+const char *rows_mode(enum mode mode)
+{
+	switch (mode) {
+	case MODE_TRIM:
+		return "trim";
+	case MODE_OBSERVE:
+		return "observe";
+	}
+
+	return "unknown";
+}
+
+static const char *method_name(enum method method)
+{
+	switch (method) {
+	case METHOD_AUTO:
+		return "auto";
+	case METHOD_FULL:
+		return "full";
+	}
+
+	return "unknown";
+}
+
+/* Infinity is "there is none": the key is left out. */
+static void put_finite(struct dict *dict, const char *key, uint64_t value)
+{
+	if (value != UINT64_MAX)
+		dict_u64(dict, key, value);
+}
+
+/* How long ago; left out when it never was. */
+static void age(struct dict *dict, const char *key, uint64_t usec, uint64_t now_usec)
+{
+	if (usec > 0)
+		dict_u64(dict, key, sub_sat(now_usec, usec));
+}
+
+void rows_facts(struct dict *dict, const struct daemon_facts *facts)
+{
+	dict_bool(dict, "running", true);
+	dict_string(dict, "version", facts->version);
+	dict_string(dict, "mode", rows_mode(facts->mode));
+	dict_string(dict, "config_state", facts->config_state);
+	dict_string(dict, "config_file", facts->config_file);
+	dict_u64(dict, "n_config_files", facts->n_config_files);
+	dict_string(dict, "cgroup", facts->cgroup);
+	dict_bool(dict, "psi", facts->psi);
+	dict_string(dict, "system_bus", facts->system_bus);
+	dict_u64(dict, "n_groups", facts->n_groups);
+	dict_u64(dict, "n_members", facts->n_members);
+	dict_u64(dict, "rounds", facts->n_rounds);
+	dict_u64(dict, "released_bytes", facts->released_bytes);
+	dict_u64(dict, "start_realtime_usec", facts->start_realtime_usec);
+	dict_u64(dict, "reload_realtime_usec", facts->reload_realtime_usec);
+	dict_u64(dict, "private_bytes", facts->private_bytes);
+}
+
+static void put_outcome(struct dict *dict, const struct outcome *outcome)
+{
+	dict_u64(dict, "round", outcome->round);
+	dict_string(dict, "kind", outcome_kind_to_string(outcome->kind));
+	dict_string(dict, "trigger", reason_to_string(outcome->trigger));
+	dict_string(dict, "trigger_text", reason_to_text(outcome->trigger));
+	if (outcome->kind == OUTCOME_NOTHING) {
+		dict_string(dict, "reason", reason_to_string(outcome->reason));
+		dict_string(dict, "reason_text", reason_to_text(outcome->reason));
+	}
+	dict_u64(dict, "ended_realtime_usec", outcome->realtime_usec);
+	put_finite(dict, "limit_bytes", outcome->limit_bytes);
+	dict_u64(dict, "usage_before_bytes", outcome->usage_before_bytes);
+	dict_u64(dict, "usage_after_bytes", outcome->usage_after_bytes);
+	/* While nobody was asked usage also moves, but that is not our doing. */
+	dict_u64(dict, "released_bytes",
+		 outcome->n_asked > 0 ? outcome_released_bytes(outcome) : 0);
+	dict_u64(dict, "expected_bytes", outcome->expected_bytes);
+	dict_u32(dict, "asked", outcome->n_asked);
+	dict_u32(dict, "answered", outcome->n_answered);
+	dict_u32(dict, "refused", outcome->n_refused);
+	dict_u32(dict, "timed_out", outcome->n_timed_out);
+	dict_u32(dict, "gone", outcome->n_gone);
+	dict_u64(dict, "duration_usec", sub_sat(outcome->end_usec, outcome->begin_usec));
+	if (outcome->n_answered == 0)
+		return;
+
+	/* Sums over those that answered. */
+	dict_u64(dict, "rss_before_bytes", outcome->rss_before_bytes);
+	dict_u64(dict, "rss_after_bytes", outcome->rss_after_bytes);
+	dict_u64(dict, "longest_usec", outcome->longest_usec);
+	dict_u64(dict, "released_in_usec", outcome->total_usec);
+}
+
+static void put_names(struct dict *dict, const struct group *group)
+{
+	dict_string(dict, "path", group->path);
+	dict_string(dict, "unit", group->unit);
+}
+
+void rows_outcome(struct dict *dict, const struct group *group, const struct outcome *outcome)
+{
+	char sentence[512];
+
+	put_names(dict, group);
+	put_outcome(dict, outcome);
+	journal_sentence(group, outcome, sentence, sizeof(sentence));
+	dict_string(dict, "text", sentence);
+}
+
+static void put_reading(struct dict *dict, const struct group *group)
+{
+	const struct reading *r = &group->reading;
+
+	/* Never read: there is no figure yet, and 0 would be one. */
+	if (r->time_usec == 0)
+		return;
+
+	dict_u64(dict, "usage_bytes", r->usage_bytes);
+	dict_u64(dict, "anon_bytes", r->anon_bytes);
+	put_finite(dict, "limit_bytes", r->limit_bytes);
+	if (r->limit_bytes != BYTES_INFINITY && r->limit_bytes >= PERMYRIAD)
+		dict_u64(dict, "usage_permyriad", r->anon_bytes / (r->limit_bytes / PERMYRIAD));
+	dict_u64(dict, "peak_bytes", group->peak_bytes);
+	dict_u64(dict, "limit_hits", r->n_max);
+	dict_u64(dict, "oom_kills", r->n_oom_kill);
+	dict_u64(dict, "pressure_total_usec", r->pressure_total_usec);
+	dict_i64(dict, "growth_bytes_per_sec", group->trend.growth_bytes_per_sec);
+	put_finite(dict, "eta_usec", group->trend.time_usec > 0 ? group->trend.eta_usec : UINT64_MAX);
+}
+
+static void put_heap(struct dict *dict, const struct heap *heap, uint64_t now_usec)
+{
+	if (heap->time_usec == 0)
+		return;
+
+	dict_u64(dict, "in_use_bytes", heap->in_use_bytes);
+	dict_u64(dict, "retained_bytes", heap->retained_bytes);
+	dict_u64(dict, "unused_bytes", heap->unused_bytes);
+	dict_u64(dict, "stall_usec", heap->stall_usec);
+	age(dict, "heap_age_usec", heap->time_usec, now_usec);
+}
+
+static void put_gate(struct dict *dict, const struct gate *gate, uint64_t now_usec)
+{
+	dict_string(dict, "state", gate_state_to_string(gate->state));
+	age(dict, "state_age_usec", gate->since_usec, now_usec);
+	if (gate->state == GATE_SETTLING)
+		dict_u64(dict, "settling_left_usec", sub_sat(gate->until_usec, now_usec));
+	dict_string(dict, "reason", reason_to_string(gate->reason));
+	dict_string(dict, "reason_text", reason_to_text(gate->reason));
+}
+
+static void put_benefit(struct dict *dict, const struct benefit *benefit, uint64_t now_usec)
+{
+	dict_u64(dict, "rounds", benefit->n_rounds);
+	dict_u64(dict, "released_bytes", benefit->released_bytes);
+	dict_u64(dict, "backoff_usec", benefit->backoff_usec);
+	if (benefit->last_quiet_usec == 0)
+		return;
+
+	dict_string(dict, "quiet_reason", reason_to_string(benefit->last_quiet_reason));
+	dict_string(dict, "quiet_reason_text", reason_to_text(benefit->last_quiet_reason));
+	age(dict, "quiet_age_usec", benefit->last_quiet_usec, now_usec);
+}
+
+void rows_group(struct dict *dict, const struct group *group, const struct rows_verdict *verdict,
+		uint64_t now_usec)
+{
+	dict_u64(dict, "id", group->id);
+	put_names(dict, group);
+	dict_string(dict, "kind", group_kind_to_string(group->kind));
+	dict_string(dict, "mode", rows_mode(group->settings.mode));
+	dict_u64(dict, "members", group->n_members);
+	put_reading(dict, group);
+	dict_u64(dict, "rss_bytes", group->heap.rss_bytes);
+	put_heap(dict, &group->heap, now_usec);
+	put_gate(dict, &group->gate, now_usec);
+	dict_string(dict, "verdict", verdict->name);
+	dict_string(dict, "verdict_text", verdict->text);
+	put_benefit(dict, &group->benefit, now_usec);
+
+	if (group->last_outcome.round == 0)
+		return;
+
+	dict_open_entry(dict, "last_outcome");
+	put_outcome(dict, &group->last_outcome);
+	dict_close_entry(dict);
+}
+
+static void put_share(struct dict *dict, const struct group *group, uint32_t permyriad,
+		      const char *key_permyriad, const char *key_bytes)
+{
+	dict_u32(dict, key_permyriad, permyriad);
+	if (group->reading.time_usec > 0)
+		put_finite(dict, key_bytes, share_of(group->reading.limit_bytes, permyriad));
+}
+
+void rows_explain(struct dict *dict, const struct group *group, const struct rows_verdict *verdict,
+		  uint64_t now_usec)
+{
+	const struct group_settings *s = &group->settings;
+
+	rows_group(dict, group, verdict, now_usec);
+
+	put_share(dict, group, s->usage_high_permyriad, "usage_high_permyriad", "usage_high_bytes");
+	put_share(dict, group, s->usage_critical_permyriad, "usage_critical_permyriad",
+		  "usage_critical_bytes");
+	dict_u32(dict, "pressure_some_permyriad", s->pressure_some_permyriad);
+	dict_u64(dict, "oom_eta_usec", s->oom_eta_usec);
+	dict_u64(dict, "retained_high_bytes", s->retained_high_bytes);
+	dict_string(dict, "method", method_name(s->method));
+	dict_u64(dict, "min_release_bytes", s->min_release_bytes);
+	dict_u64(dict, "stall_budget_usec", s->stall_budget_usec);
+	dict_u64(dict, "cooldown_usec", s->cooldown_usec);
+	age(dict, "steady_age_usec", group->trend.steady_since_usec, now_usec);
+	age(dict, "reading_age_usec", group->reading.time_usec, now_usec);
+}
+
+static const char *agent_kind(const struct wire_hello *hello)
+{
+	if ((hello->flags & WIRE_HELLO_ALWAYS) != 0)
+		return "always";
+
+	return (hello->flags & WIRE_HELLO_NAMED) != 0 ? "named" : "auto";
+}
+
+static void put_hello(struct dict *dict, const struct wire_hello *hello)
+{
+	dict_string(dict, "hook_version", hello->hook_version);
+	if (hello->libc_version[0] != '\0')
+		dict_string(dict, "libc_version", hello->libc_version);
+	dict_string(dict, "agent", agent_kind(hello));
+	dict_u32(dict, "agent_tid", hello->agent_tid);
+	dict_bool(dict, "bad_environment", (hello->flags & WIRE_HELLO_BAD_ENV) != 0);
+	dict_bits(dict, "allocators", hello->allocators, allocators, ARRAY_SIZE(allocators));
+	for (size_t i = 0; i < ARRAY_SIZE(allocators); i++)
+		if (hello->malloc_owner == 1U << i)
+			dict_string(dict, "malloc", allocators[i]);
+	dict_bits(dict, "tuned", hello->tuned, knobs, ARRAY_SIZE(knobs));
+	dict_bits(dict, "env_tuned", hello->env_tuned, knobs, ARRAY_SIZE(knobs));
+}
+
+static void put_stats(struct dict *dict, const struct member *member, uint64_t now_usec)
+{
+	const struct wire_stats *s = &member->stats;
+
+	if (member->stats_usec == 0)
+		return;
+
+	age(dict, "stats_age_usec", member->stats_usec, now_usec);
+	if ((s->flags & WIRE_STATS_RSS) != 0) {
+		dict_u64(dict, "heap_rss_bytes", s->heap_rss);
+		dict_u32(dict, "rss_walk_usec", s->rss_usec);
+	}
+	if ((s->flags & WIRE_STATS_HEAP) == 0)
+		return;
+
+	dict_u64(dict, "in_use_bytes", s->in_use);
+	dict_u64(dict, "free_bytes", s->free);
+	dict_u64(dict, "retained_bytes", member->retained_bytes);
+	dict_u64(dict, "residue_bytes", member->residue_bytes);
+	dict_u64(dict, "mmapped_bytes", s->mmapped);
+	dict_u64(dict, "system_bytes", s->system);
+	dict_u64(dict, "whole_pages_bytes", s->whole_pages);
+	dict_u64(dict, "unsorted_bytes", s->unsorted);
+	dict_u64(dict, "main_top_bytes", s->main_top);
+	dict_u64(dict, "other_tops_bytes", s->other_tops);
+	dict_u32(dict, "n_arenas", s->n_arenas);
+	dict_u32(dict, "n_heaps", s->n_heaps);
+	dict_u32(dict, "n_free_chunks", s->n_free);
+	dict_u32(dict, "n_mmapped_chunks", s->n_mmapped);
+	dict_u32(dict, "heap_walk_usec", s->heap_usec);
+	dict_u64(dict, "stall_usec", member->stall_usec);
+}
+
+static void put_last_release(struct dict *dict, const struct member *member, uint64_t now_usec)
+{
+	const struct wire_reclaim_reply *r = &member->last_release;
+
+	if (member->last_release_usec == 0)
+		return;
+
+	dict_open_entry(dict, "last_release");
+	dict_string(dict, "method", r->method == WIRE_METHOD_FULL ? "full" : "unknown");
+	dict_bits(dict, "allocators", r->allocators, allocators, ARRAY_SIZE(allocators));
+	dict_u64(dict, "rss_before_bytes", r->rss_before);
+	dict_u64(dict, "rss_after_bytes", r->rss_after);
+	dict_u64(dict, "released_bytes", sub_sat(r->rss_before, r->rss_after));
+	dict_u64(dict, "duration_usec", r->duration_usec);
+	age(dict, "age_usec", member->last_release_usec, now_usec);
+	dict_close_entry(dict);
+}
+
+void rows_member(struct dict *dict, const struct group *group, const struct member *member,
+		 uint64_t now_usec)
+{
+	const struct process *p = &member->process;
+
+	dict_u32(dict, "pid", (uint32_t)p->pid);
+	dict_string(dict, "command", p->command);
+	dict_u32(dict, "uid", p->uid);
+	put_names(dict, group);
+	dict_u64(dict, "rss_bytes", p->rss_bytes);
+	dict_u64(dict, "swap_bytes", p->swap_bytes);
+	dict_u32(dict, "threads", p->n_threads);
+	dict_u64(dict, "cpu_usec", p->cpu_usec);
+	dict_u32(dict, "busy_permyriad", member->busy_permyriad);
+	put_hello(dict, &member->hello);
+	put_stats(dict, member, now_usec);
+	put_last_release(dict, member, now_usec);
+	dict_u32(dict, "failures", member->n_failed);
+	dict_bool(dict, "seccomp_changed", member->seccomp_changed);
+}
+
+static void put_arena(struct dict *dict, const struct wire_arena *arena)
+{
+	dict_open(dict);
+	dict_u32(dict, "nr", arena->nr);
+	dict_u64(dict, "system_bytes", arena->system);
+	dict_u64(dict, "free_bytes", arena->free);
+	dict_u64(dict, "top_bytes", arena->top);
+	dict_u64(dict, "whole_pages_bytes", arena->whole_pages);
+	dict_u64(dict, "unsorted_bytes", arena->unsorted);
+	dict_u32(dict, "n_heaps", arena->n_heaps);
+	dict_u32(dict, "n_unsorted_chunks", arena->n_unsorted);
+	dict_u64s(dict, "class_bytes", arena->bytes, WIRE_CLASSES);
+	dict_u32s(dict, "class_chunks", arena->count, WIRE_CLASSES);
+	dict_close(dict);
+}
+
+static const char *fresh_error(int error)
+{
+	switch (-error) {
+	case 0:
+		return NULL;
+	case ETIMEDOUT:
+		return "did not answer in time: these are the last known figures";
+	case ESRCH:
+		return "ended while it was asked";
+	case EBUSY:
+		return "is answering another request: these are the last known figures";
+	case EPERM:
+	case EACCES:
+		return "is under a system call filter since it connected, so its agent is "
+		       "left asleep: these are the last known figures";
+	}
+
+	return strerror(-error);
+}
+
+void rows_fresh(struct dict *dict, const struct fresh *fresh, uint64_t now_usec)
+{
+	uint64_t limits[ARRAY_SIZE(class_pages)];
+
+	rows_member(dict, fresh->group, fresh->member, now_usec);
+	dict_string(dict, "error", fresh_error(fresh->error));
+	if (fresh->n_rows == 0)
+		return;
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		limits[i] = (uint64_t)class_pages[i] * fresh->member->hello.page_bytes;
+
+	dict_u64s(dict, "class_limit_bytes", limits, ARRAY_SIZE(limits));
+	dict_open_rows_entry(dict, "arenas");
+	for (size_t i = 0; i < fresh->n_rows; i++)
+		put_arena(dict, &fresh->rows[i]);
+	dict_close_rows_entry(dict);
+}
+
+/* A stable word, and a clause for people. */
+static const char *tuned_status(const struct tuned *tuned, const char **ret_text)
+{
+	if (tuned->error < 0) {
+		*ret_text = tuned->error == -ETIMEDOUT ? "did not answer in time" :
+			    tuned->error == -ESRCH     ? "ended while it was asked" :
+			    tuned->error == -EBUSY     ? "is answering another request; try again" :
+							 strerror(-tuned->error);
+		return "not-asked";
+	}
+
+	switch ((enum wire_status)tuned->status) {
+	case WIRE_OK:
+		*ret_text = tuned->late ? "set, but too late to have its full effect: the program "
+					  "already has more arenas; restart it" :
+					  "set";
+		return "ok";
+	case WIRE_UNSUPPORTED:
+		*ret_text = "its libc or allocator has no such setting";
+		return "unsupported";
+	case WIRE_REFUSED:
+		*ret_text = "refused: its own environment sets this";
+		return "refused";
+	case WIRE_FAILED:
+		*ret_text = "its allocator did not take the value";
+		return "failed";
+	}
+
+	*ret_text = "answered with a status unknown to this version";
+	return "unknown";
+}
+
+void rows_tuned(struct dict *dict, const struct tuned *tuned)
+{
+	const char *text, *status = tuned_status(tuned, &text);
+
+	dict_u32(dict, "pid", (uint32_t)tuned->member->process.pid);
+	dict_string(dict, "command", tuned->member->process.command);
+	dict_string(dict, "status", status);
+	dict_string(dict, "text", text);
+	if (tuned->error == 0 && tuned->status == WIRE_OK)
+		dict_u64(dict, "value", tuned->value);
+	dict_bool(dict, "late", tuned->late);
+}
+
+void rows_option(struct dict *dict, const struct bus_item *item)
+{
+	dict_string(dict, "section", item->section);
+	dict_string(dict, "key", item->key);
+	dict_string(dict, "value", item->value);
+	dict_string(dict, "file", item->file);
+	if (item->file)
+		dict_u32(dict, "line", item->line);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Model data as dictionaries: each function adds the entries of one row. The keys are the
+ * JSON keys of memguardctl, are documented in memguardctl(1), carry their unit, and never
+ * change their meaning. What is not known, and what is infinite, is left out.
+ */
+
+#include "agent/report/bus.h"
+#include "agent/report/dict.h"
+
+void rows_facts(struct dict *dict, const struct daemon_facts *facts);
+
+struct rows_verdict {
+	const char *name;
+	const char *text;
+};
+
+/* @now_usec: CLOCK_MONOTONIC, for ages. */
+void rows_group(struct dict *dict, const struct group *group, const struct rows_verdict *verdict,
+		uint64_t now_usec);
+
+/* The same, and everything its decisions are made from. */
+void rows_explain(struct dict *dict, const struct group *group, const struct rows_verdict *verdict,
+		  uint64_t now_usec);
+
+void rows_member(struct dict *dict, const struct group *group, const struct member *member,
+		 uint64_t now_usec);
+void rows_fresh(struct dict *dict, const struct fresh *fresh, uint64_t now_usec);
+void rows_outcome(struct dict *dict, const struct group *group, const struct outcome *outcome);
+void rows_tuned(struct dict *dict, const struct tuned *tuned);
+void rows_option(struct dict *dict, const struct bus_item *item);
+
+/* "trim", "observe". */
+const char *rows_mode(enum mode mode);
