@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/core/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/basic/fd.h"
+#include "agent/basic/parse.h"
+#include "agent/core/peer.h"
+#include "agent/core/round.h"
+#include "agent/policy/estimate.h"
+
+#define SHOW_TIMEOUT_USEC (10 * USEC_PER_SEC)
+
+/* A page of arenas per process is enough for anybody: more than this is not asked at once. */
+#define SHOW_MAX 64
+
+/* "nginx" means nginx.service, as in systemctl. */
+static bool is_unit(const char *unit, const char *what)
+{
+	const size_t n = strlen(what);
+
+	return unit && (streq(unit, what) ||
+			(!strchr(what, '.') && strncmp(unit, what, n) == 0 &&
+			 streq(unit + n, ".service")));
+}
+
+/* A cgroup path names the group and all below it. */
+static bool is_below(const char *path, const char *what)
+{
+	const size_t n = strlen(what);
+
+	return what[0] == '/' && strncmp(path, what, n) == 0 &&
+	       (path[n] == '\0' || path[n] == '/' || what[n - 1] == '/');
+}
+
+static bool guard_matches(const struct guard *guard, const char *what)
+{
+	return what[0] == '\0' || is_unit(guard->group.unit, what) ||
+	       is_below(guard->group.path, what) || streq(guard->group.path, what);
+}
+
+static bool peer_matches(const struct peer *peer, const char *what)
+{
+	int pid;
+
+	if (parse_pid(what, &pid) >= 0)
+		return peer->member.process.pid == pid;
+
+	return guard_matches(peer->guard, what);
+}
+
+/* A pid stands for its group where a group is wanted. */
+static bool guard_has_match(const struct guard *guard, const char *what)
+{
+	const struct peer *peer;
+
+	LIST_FOREACH(peer, &guard->peers, in_guard)
+		if (peer_matches(peer, what))
+			return true;
+
+	return guard_matches(guard, what);
+}
+
+/* What this process costs the machine: nobody else's pages. */
+static uint64_t private_bytes(void)
+{
+	static const char *const keys[] = { "\nPrivate_Clean:", "\nPrivate_Dirty:" };
+	uint64_t kib = 0;
+	char text[4096];
+
+	if (fd_read_file(AT_FDCWD, "/proc/self/smaps_rollup", text, sizeof(text)) < 0)
+		return 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *line = strstr(text, keys[i]);
+
+		if (line)
+			kib += strtoull(line + strlen(keys[i]), NULL, 10);
+	}
+
+	return kib * KIB;
+}
+
+static void on_facts(struct daemon_facts *ret, void *userdata)
+{
+	const struct manager *manager = userdata;
+	struct group_settings settings;
+
+	config_resolve(manager->config, NULL, "", &settings);
+	*ret = (struct daemon_facts){
+		.version = PACKAGE_VERSION,
+		.config_state = manager->config_state,
+		.config_file = manager->config_file,
+		.n_config_files = config_n_files(manager->config),
+		.cgroup = !manager->has_cgroup ? "none" :
+			  manager->cgroup_root.kind == GROUP_V2 ? "v2" : "v1",
+		.psi = manager->has_psi,
+		.system_bus = bus_has_system(manager->bus) ? "connected" : "absent",
+		.mode = settings.mode,
+		.n_groups = manager->n_guards,
+		.n_members = manager->n_peers,
+		.start_realtime_usec = manager->start_realtime_usec,
+		.reload_realtime_usec = manager->reload_realtime_usec,
+		.n_rounds = manager->ledger.n_appended,
+		.released_bytes = manager->ledger.released_bytes,
+		.private_bytes = private_bytes(),
+	};
+}
+
+static int on_each_group(const char *what, int (*f)(const struct group *, void *), void *arg,
+			 void *userdata)
+{
+	const struct manager *manager = userdata;
+	const struct guard *guard;
+	bool found = what[0] == '\0';
+	int r;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager) {
+		if (!guard_has_match(guard, what))
+			continue;
+		found = true;
+		r = f(&guard->group, arg);
+		if (r < 0)
+			return r;
+	}
+
+	return found ? 0 : -ENOENT;
+}
+
+static int on_each_member(const char *what,
+			  int (*f)(const struct group *, const struct member *, void *), void *arg,
+			  void *userdata)
+{
+	const struct manager *manager = userdata;
+	const struct guard *guard;
+	const struct peer *peer;
+	bool found = what[0] == '\0';
+	int r;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager) {
+		LIST_FOREACH(peer, &guard->peers, in_guard) {
+			if (!peer_matches(peer, what))
+				continue;
+			found = true;
+			r = f(&guard->group, &peer->member, arg);
+			if (r < 0)
+				return r;
+		}
+		found = found || guard_matches(guard, what);
+	}
+
+	return found ? 0 : -ENOENT;
+}
+
+struct option_visit {
+	int (*f)(const struct bus_item *, void *);
+	void *arg;
+};
+
+static int visit_option(const struct config_item *item, void *userdata)
+{
+	const struct option_visit *visit = userdata;
+	const struct bus_item row = { item->section, item->key, item->value, item->file, item->line };
+
+	return visit->f(&row, visit->arg);
+}
+
+static int on_each_option(int (*f)(const struct bus_item *, void *), void *arg, void *userdata)
+{
+	const struct manager *manager = userdata;
+	struct option_visit visit = { f, arg };
+
+	return config_each(manager->config, visit_option, &visit);
+}
+
+static const char *on_verdict(const struct group *group, const char **ret_text, void *userdata)
+{
+	const enum verdict verdict = estimate_verdict(group);
+
+	(void)userdata;
+	*ret_text = verdict_to_text(verdict);
+	return verdict_to_string(verdict);
+}
+
+static int command_new(struct bus_reply *reply, struct command **ret)
+{
+	struct command *command;
+
+	command = calloc(1, sizeof(*command));
+	if (!command)
+		return -ENOMEM;
+
+	/* Held open by the caller until it has asked everybody. */
+	command->reply = reply;
+	command->n_open = 1;
+	*ret = command;
+	return 0;
+}
+
+static void command_close(struct command *command)
+{
+	if (--command->n_open > 0)
+		return;
+
+	bus_reply_finish(command->reply, 0, NULL);
+	free(command);
+}
+
+void command_take_outcome(struct command *command, const struct guard *guard,
+			  const struct outcome *outcome)
+{
+	(void)bus_reply_outcome(command->reply, &guard->group, outcome);
+	command_close(command);
+}
+
+static int on_trim(const char *what, struct bus_reply *reply, void *userdata)
+{
+	struct manager *manager = userdata;
+	struct command *command;
+	struct guard *guard;
+	unsigned int n_found = 0, n_begun = 0;
+	int only = 0, r;
+
+	(void)parse_pid(what, &only);
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		n_found += guard_has_match(guard, what);
+	if (n_found == 0)
+		return -ENOENT;
+
+	r = command_new(reply, &command);
+	if (r < 0)
+		return r;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager) {
+		if (!guard_has_match(guard, what) || guard->round.active)
+			continue;
+		n_begun++;
+		command->n_open++;
+		round_begin(guard, REASON_COMMAND, (pid_t)only, command);
+	}
+
+	if (n_begun == 0) {
+		free(command);
+		return -EBUSY;
+	}
+
+	command_close(command);
+	return 0;
+}
+
+static void show_peer(struct peer *peer, struct command *command, int error,
+		      const struct request_answer *answer)
+{
+	const struct fresh fresh = {
+		.group = &peer->guard->group,
+		.member = &peer->member,
+		.error = error,
+		.rows = answer ? answer->rows : NULL,
+		.n_rows = answer ? answer->n_rows : 0,
+	};
+
+	(void)bus_reply_fresh(command->reply, &fresh);
+	command_close(command);
+}
+
+static int error_of(enum request_end end)
+{
+	switch (end) {
+	case REQUEST_ANSWERED:
+		return 0;
+	case REQUEST_TIMED_OUT:
+		return -ETIMEDOUT;
+	case REQUEST_GONE:
+		return -ESRCH;
+	}
+
+	return -EINVAL;
+}
+
+static void on_shown(struct conn *conn, enum request_end end, const struct request_answer *answer,
+		     void *userdata)
+{
+	struct peer *peer = userdata;
+	struct command *command = TAKE_PTR(peer->command);
+
+	(void)conn;
+	if (answer && answer->frame->header.status == WIRE_OK)
+		peer_take_stats(peer, &answer->frame->stats);
+	else if (end == REQUEST_TIMED_OUT)
+		peer->member.n_failed++;
+
+	show_peer(peer, command, error_of(end), answer);
+}
+
+static void ask_to_show(struct peer *peer, struct command *command)
+{
+	int r;
+
+	command->n_open++;
+	r = peer_check_agent(peer);
+	if (r >= 0) {
+		peer_survey(peer, manager_now(peer->guard->manager));
+		r = request_stats(peer->conn,
+				  WIRE_STATS_HEAP | WIRE_STATS_ARENAS | WIRE_STATS_RSS,
+				  SHOW_TIMEOUT_USEC, on_shown, peer);
+	}
+
+	if (r < 0)
+		show_peer(peer, command, r, NULL);
+	else
+		peer->command = command;
+}
+
+static int on_show(const char *what, struct bus_reply *reply, void *userdata)
+{
+	struct manager *manager = userdata;
+	struct command *command;
+	struct guard *guard;
+	struct peer *peer;
+	unsigned int n = 0;
+	int r;
+
+	r = command_new(reply, &command);
+	if (r < 0)
+		return r;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		LIST_FOREACH(peer, &guard->peers, in_guard)
+			if (peer_matches(peer, what) && n++ < SHOW_MAX)
+				ask_to_show(peer, command);
+
+	if (n == 0) {
+		free(command);
+		return -ENOENT;
+	}
+
+	command_close(command);
+	return 0;
+}
+
+/* glibc fixes the limit once it has made more than eight arenas: later caps do nothing. */
+static bool is_late(const struct member *member, enum wire_knob knob)
+{
+	return knob == WIRE_KNOB_ARENA_MAX && member->stats.n_arenas > 8;
+}
+
+static void tell_tuned(struct peer *peer, struct command *command, int error, uint32_t status,
+		       uint64_t value)
+{
+	const struct tuned tuned = {
+		.member = &peer->member,
+		.error = error,
+		.status = status,
+		.value = value,
+		.late = error == 0 && status == WIRE_OK && is_late(&peer->member, command->knob),
+	};
+
+	(void)bus_reply_tuned(command->reply, &tuned);
+	command_close(command);
+}
+
+static void on_tuned(struct conn *conn, enum request_end end, const struct request_answer *answer,
+		     void *userdata)
+{
+	struct peer *peer = userdata;
+	struct command *command = TAKE_PTR(peer->command);
+
+	(void)conn;
+	if (!answer) {
+		tell_tuned(peer, command, error_of(end), 0, 0);
+		return;
+	}
+
+	if (answer->frame->header.status == WIRE_OK)
+		peer->member.hello.tuned |= 1U << answer->frame->tune_reply.knob;
+	tell_tuned(peer, command, 0, answer->frame->header.status, answer->frame->tune_reply.value);
+}
+
+static void ask_to_tune(struct peer *peer, struct command *command, uint64_t value)
+{
+	int r;
+
+	command->n_open++;
+	r = peer_check_agent(peer);
+	if (r >= 0)
+		r = request_tune(peer->conn, command->knob, value, SHOW_TIMEOUT_USEC, on_tuned, peer);
+
+	if (r < 0)
+		tell_tuned(peer, command, r, 0, 0);
+	else
+		peer->command = command;
+}
+
+static int on_tune(const char *what, enum wire_knob knob, uint64_t value, struct bus_reply *reply,
+		   void *userdata)
+{
+	struct manager *manager = userdata;
+	struct command *command;
+	struct guard *guard;
+	struct peer *peer;
+	unsigned int n = 0;
+	int r;
+
+	r = command_new(reply, &command);
+	if (r < 0)
+		return r;
+
+	command->knob = knob;
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		LIST_FOREACH(peer, &guard->peers, in_guard)
+			if (peer_matches(peer, what)) {
+				n++;
+				ask_to_tune(peer, command, value);
+			}
+
+	if (n == 0) {
+		free(command);
+		return -ENOENT;
+	}
+
+	command_close(command);
+	return 0;
+}
+
+static int on_reload(char *text, size_t size, void *userdata)
+{
+	return manager_reload(userdata, text, size);
+}
+
+const struct bus_handler command_handler = {
+	.facts = on_facts,
+	.each_group = on_each_group,
+	.each_member = on_each_member,
+	.each_option = on_each_option,
+	.verdict = on_verdict,
+	.show = on_show,
+	.trim = on_trim,
+	.tune = on_tune,
+	.reload = on_reload,
+};

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/core/guard.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <systemd/sd-login.h>
+#include <unistd.h>
+
+#include "agent/basic/fd.h"
+#include "agent/basic/log.h"
+#include "agent/core/peer.h"
+#include "agent/core/round.h"
+#include "agent/policy/estimate.h"
+#include "agent/policy/trend.h"
+
+/* The kernel's window for triggers without privilege is a multiple of this. */
+#define PRESSURE_WINDOW_USEC (2 * USEC_PER_SEC)
+
+/* A group at its limit reports an event per reclaim pass: look at most this often. */
+#define EVENTS_HOLD_OFF_USEC (50 * USEC_PER_MSEC)
+
+/* Process facts cost some 100 us each: from 1 s apart, doubling while nothing moves. */
+#define SURVEY_FIRST_USEC (1 * USEC_PER_SEC)
+#define SURVEY_LAST_USEC (8 * USEC_PER_SEC)
+#define SURVEY_MOVED_BYTES (1 * MIB)
+
+/* How long a group without members is remembered: a restart takes less. */
+#define EMPTY_KEEP_USEC (60 * USEC_PER_SEC)
+
+static int on_sample(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	guard_look(userdata);
+	return 0;
+}
+
+static int on_threshold(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	uint64_t count;
+
+	(void)source;
+	(void)revents;
+	/* Only to make it unreadable again; how often it was crossed does not matter. */
+	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		log_debug("Cannot read a usage threshold: %m; ignoring");
+
+	guard_look(userdata);
+	return 0;
+}
+
+static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct guard *guard = userdata;
+
+	(void)fd;
+	(void)revents;
+	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	guard_look_soon(guard, EVENTS_HOLD_OFF_USEC);
+	return 0;
+}
+
+static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct guard *guard = userdata;
+	int r;
+
+	(void)source;
+	(void)fd;
+
+	r = psi_trigger_check(guard->psi, revents);
+	if (r < 0) {
+		/* The group is gone; its file would report that for ever. */
+		guard->pressure_source = sd_event_source_disable_unref(guard->pressure_source);
+		guard->psi = psi_trigger_close(guard->psi);
+	}
+	if (r > 0)
+		guard->signals.pressure = true;
+	if (r != 0)
+		guard_look(guard);
+	return 0;
+}
+
+static void disarm_threshold(struct guard *guard)
+{
+	guard->threshold_source = sd_event_source_disable_unref(guard->threshold_source);
+	guard->threshold_fd = fd_close(guard->threshold_fd);
+	guard->threshold_bytes = 0;
+}
+
+/* v1 only: be woken when usage crosses UsageHigh=, whose place moves with the limit. */
+static void arm_threshold(struct guard *guard)
+{
+	const struct group *group = &guard->group;
+	const uint64_t bytes = share_of(group->reading.limit_bytes,
+					group->settings.usage_high_permyriad);
+	int r;
+
+	if (group->kind != GROUP_V1 || bytes == BYTES_INFINITY || bytes == guard->threshold_bytes)
+		return;
+
+	disarm_threshold(guard);
+	r = cgroup_arm_threshold(guard->cgroup, bytes);
+	if (r < 0) {
+		log_debug("Cannot arm a usage threshold on \"%s\": %s; sampling instead",
+			  group->path, strerror(-r));
+		return;
+	}
+
+	guard->threshold_fd = r;
+	guard->threshold_bytes = bytes;
+	r = sd_event_add_io(guard->manager->event, &guard->threshold_source, guard->threshold_fd,
+			    EPOLLIN, on_threshold, guard);
+	if (r < 0)
+		disarm_threshold(guard);
+	else
+		(void)sd_event_source_set_description(guard->threshold_source, "usage-threshold");
+}
+
+static void arm_pressure(struct guard *guard)
+{
+	const struct cgroup_root *root = &guard->manager->cgroup_root;
+	const uint64_t stall_usec = share_of(PRESSURE_WINDOW_USEC,
+					     guard->group.settings.pressure_some_permyriad);
+	const int fd = root->kind == GROUP_V2 ? root->fd : root->unified_fd;
+	char path[4096];
+	int r;
+
+	guard->pressure_source = sd_event_source_disable_unref(guard->pressure_source);
+	guard->psi = psi_trigger_close(guard->psi);
+	if (!guard->cgroup || stall_usec == 0 || fd < 0)
+		return;
+
+	if (snprintf(path, sizeof(path), ".%s/memory.pressure", guard->group.path) >= (int)sizeof(path))
+		return;
+
+	r = psi_trigger_open(fd, path, stall_usec, &guard->psi);
+	if (r >= 0)
+		r = sd_event_add_io(guard->manager->event, &guard->pressure_source,
+				    psi_trigger_fd(guard->psi), EPOLLPRI, on_pressure, guard);
+	if (r < 0) {
+		log_debug("No pressure trigger on \"%s\": %s; usage alone decides",
+			  guard->group.path, strerror(-r));
+		guard->psi = psi_trigger_close(guard->psi);
+		return;
+	}
+
+	(void)sd_event_source_set_description(guard->pressure_source, "pressure");
+	guard->manager->has_psi = true;
+}
+
+static void arm_events(struct guard *guard)
+{
+	int fd = guard->cgroup ? cgroup_events_fd(guard->cgroup) : -1;
+
+	if (fd < 0)
+		return;
+
+	if (sd_event_add_io(guard->manager->event, &guard->events_source, fd, EPOLLPRI, on_events,
+			    guard) < 0)
+		log_debug("Cannot watch memory.events of \"%s\"; sampling instead", guard->group.path);
+	else
+		(void)sd_event_source_set_description(guard->events_source, "memory-events");
+}
+
+void guard_configure(struct guard *guard)
+{
+	struct group *group = &guard->group;
+
+	config_resolve(guard->manager->config, group->unit, group->path, &group->settings);
+	arm_pressure(guard);
+	arm_threshold(guard);
+	guard_look_soon(guard, 0);
+}
+
+static struct guard *guard_find(struct manager *manager, uint64_t id)
+{
+	struct guard *guard;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		if (guard->group.id == id)
+			return guard;
+
+	return NULL;
+}
+
+static void guard_freep(struct guard **guard)
+{
+	*guard = guard_free(*guard);
+}
+
+/* Takes @path. */
+static int guard_new(struct manager *manager, char *path, uint64_t id, struct guard **ret)
+{
+	_cleanup_(guard_freep) struct guard *guard = NULL;
+	int r;
+
+	guard = calloc(1, sizeof(*guard));
+	if (!guard) {
+		free(path);
+		return -ENOMEM;
+	}
+
+	guard->manager = manager;
+	guard->group.path = path;
+	guard->group.id = id;
+	guard->group.kind = GROUP_RSS;
+	guard->threshold_fd = -1;
+	guard->rss_limit_bytes = BYTES_INFINITY;
+	guard->survey_gap_usec = SURVEY_FIRST_USEC;
+	guard->empty_since_usec = manager_now(manager);
+	LIST_INSERT_HEAD(&manager->guards, guard, in_manager);
+	manager->n_guards++;
+
+	r = sd_event_add_time_relative(manager->event, &guard->sample_source, CLOCK_MONOTONIC,
+				       USEC_PER_SEC, 1, on_sample, guard);
+	if (r < 0)
+		return r;
+	(void)sd_event_source_set_description(guard->sample_source, "sample");
+
+	*ret = TAKE_PTR(guard);
+	return 0;
+}
+
+/* Without files of its own (the root of v2, a vanished group) RSS has to do. */
+static void open_cgroup(struct guard *guard)
+{
+	struct manager *manager = guard->manager;
+	int r;
+
+	r = cgroup_open(&manager->cgroup_root, guard->group.path, &guard->cgroup);
+	if (r < 0) {
+		log_debug("Cannot read the memory of \"%s\": %s; watching RSS instead",
+			  guard->group.path, strerror(-r));
+		return;
+	}
+
+	guard->group.kind = manager->cgroup_root.kind;
+	arm_events(guard);
+}
+
+int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
+{
+	char *path = NULL;
+	uint64_t id = 0;
+	struct guard *guard;
+	int r;
+
+	if (manager->command_guard) {
+		*ret = manager->command_guard;
+		return 0;
+	}
+
+	if (manager->has_cgroup) {
+		r = cgroup_of_pid(&manager->cgroup_root, pid, &path, &id);
+		if (r == -ESRCH || r == -ENOMEM)
+			return r;
+	}
+	if (!path)
+		path = strdup("/");
+	if (!path)
+		return -ENOMEM;
+
+	guard = guard_find(manager, id);
+	if (guard) {
+		free(path);
+		*ret = guard;
+		return 0;
+	}
+
+	r = guard_new(manager, path, id, &guard);
+	if (r < 0)
+		return r;
+
+	/* Without a unit (a bare cgroup, no systemd) the path names the group. */
+	if (sd_pid_get_unit(pid, &guard->group.unit) < 0)
+		guard->group.unit = NULL;
+	if (id != 0)
+		open_cgroup(guard);
+
+	guard_configure(guard);
+	*ret = guard;
+	return 0;
+}
+
+int guard_for_command(struct manager *manager, pid_t leader, const char *command,
+		      uint64_t limit_bytes, struct guard **ret)
+{
+	struct guard *guard;
+	char *path;
+	int r;
+
+	path = strdup(command);
+	if (!path)
+		return -ENOMEM;
+
+	r = guard_new(manager, path, 0, &guard);
+	if (r < 0)
+		return r;
+
+	guard->leader = leader;
+	guard->rss_limit_bytes = limit_bytes;
+	guard->empty_since_usec = 0;
+	guard_configure(guard);
+	*ret = guard;
+	return 0;
+}
+
+struct guard *guard_free(struct guard *guard)
+{
+	struct peer *peer;
+
+	if (!guard)
+		return NULL;
+
+	while ((peer = LIST_FIRST(&guard->peers)))
+		peer_free(peer);
+
+	LIST_REMOVE(guard, in_manager);
+	guard->manager->n_guards--;
+	if (guard->manager->command_guard == guard)
+		guard->manager->command_guard = NULL;
+
+	sd_event_source_disable_unref(guard->sample_source);
+	sd_event_source_disable_unref(guard->events_source);
+	sd_event_source_disable_unref(guard->pressure_source);
+	psi_trigger_close(guard->psi);
+	disarm_threshold(guard);
+	cgroup_close(guard->cgroup);
+	free(guard->group.path);
+	free(guard->group.unit);
+	free(guard);
+	return NULL;
+}
+
+void guard_add_peer(struct guard *guard, struct peer *peer)
+{
+	LIST_INSERT_HEAD(&guard->peers, peer, in_guard);
+	guard->group.n_members++;
+	guard->manager->n_peers++;
+	guard->empty_since_usec = 0;
+	guard->survey_gap_usec = SURVEY_FIRST_USEC;
+	guard_look_soon(guard, 100 * USEC_PER_MSEC);
+}
+
+void guard_remove_peer(struct guard *guard, struct peer *peer)
+{
+	LIST_REMOVE(peer, in_guard);
+	guard->group.n_members--;
+	guard->manager->n_peers--;
+	/* Of the last one that leaves the figures stay, for the account of what happened. */
+	if (guard->group.n_members > 0)
+		guard_sum_heaps(guard);
+	else if (!guard->leader)
+		guard->empty_since_usec = manager_now(guard->manager);
+}
+
+static int read_rss(struct guard *guard, struct reading *ret)
+{
+	uint64_t rss_bytes = 0;
+	struct peer *peer;
+	int r;
+
+	if (guard->leader > 0) {
+		r = survey_tree_rss(guard->manager->survey, guard->leader, &rss_bytes);
+		if (r < 0)
+			return r;
+	} else {
+		LIST_FOREACH(peer, &guard->peers, in_guard)
+			rss_bytes += peer->member.process.rss_bytes;
+	}
+
+	*ret = (struct reading){
+		.time_usec = manager_now(guard->manager),
+		.usage_bytes = rss_bytes,
+		.anon_bytes = rss_bytes,
+		.limit_bytes = guard->rss_limit_bytes,
+	};
+	return 0;
+}
+
+int guard_read(struct guard *guard)
+{
+	struct group *group = &guard->group;
+	struct reading reading;
+	uint64_t now_usec;
+	int r;
+
+	/* Not the loop's time: a round reads twice in one turn. */
+	r = sd_event_now(guard->manager->event, CLOCK_MONOTONIC, &now_usec);
+	if (r < 0)
+		return r;
+
+	r = guard->cgroup ? cgroup_read(guard->cgroup, now_usec, &reading) : read_rss(guard, &reading);
+	if (r < 0)
+		return r;
+
+	if (group->reading.time_usec > 0 && reading.n_max > group->reading.n_max)
+		guard->signals.limit_hit = true;
+	if (group->reading.time_usec > 0 && reading.n_oom_kill > group->reading.n_oom_kill)
+		log_warning("The kernel's OOM killer acted in \"%s\" (%llu bytes of %llu used)",
+			    group->unit ? group->unit : group->path,
+			    (unsigned long long)reading.usage_bytes,
+			    (unsigned long long)reading.limit_bytes);
+
+	group->reading = reading;
+	group->peak_bytes = MAX(group->peak_bytes, reading.usage_bytes);
+	group->trend = trend_add(&group->trend, &reading);
+	return 0;
+}
+
+void guard_survey(struct guard *guard)
+{
+	const uint64_t now_usec = manager_now(guard->manager);
+	struct peer *peer;
+
+	LIST_FOREACH(peer, &guard->peers, in_guard)
+		peer_survey(peer, now_usec);
+
+	guard->survey_usec = now_usec;
+	guard->survey_usage_bytes = guard->group.reading.usage_bytes;
+}
+
+/* Looks at the processes when that is due, and asks for statistics where they are stale. */
+static void survey_if_due(struct guard *guard, uint64_t now_usec)
+{
+	const uint64_t usage = guard->group.reading.usage_bytes, last = guard->survey_usage_bytes;
+	const bool moved = MAX(usage, last) - MIN(usage, last) >= SURVEY_MOVED_BYTES;
+	bool stirred = false;
+	struct peer *peer;
+
+	if (moved)
+		guard->survey_gap_usec = SURVEY_FIRST_USEC;
+	if (now_usec - guard->survey_usec < guard->survey_gap_usec)
+		return;
+
+	guard_survey(guard);
+	LIST_FOREACH(peer, &guard->peers, in_guard)
+		stirred |= peer_refresh(peer, now_usec);
+
+	guard->survey_gap_usec = moved || stirred ? SURVEY_FIRST_USEC :
+				 MIN(guard->survey_gap_usec * 2, SURVEY_LAST_USEC);
+}
+
+void guard_sum_heaps(struct guard *guard)
+{
+	struct heap heap = { .time_usec = 0 };
+	struct peer *peer;
+
+	LIST_FOREACH(peer, &guard->peers, in_guard) {
+		const struct member *member = &peer->member;
+
+		heap.rss_bytes += member->process.rss_bytes;
+		if (member->stats_usec == 0)
+			continue;
+		heap.in_use_bytes += member->stats.in_use + member->stats.mmapped;
+		heap.retained_bytes += member->retained_bytes;
+		heap.unused_bytes += estimate_unused(&member->stats);
+		heap.stall_usec = MAX(heap.stall_usec, member->stall_usec);
+		if (heap.time_usec == 0 || member->stats_usec < heap.time_usec)
+			heap.time_usec = member->stats_usec;
+	}
+
+	guard->group.heap = heap;
+}
+
+void guard_look_soon(struct guard *guard, uint64_t in_usec)
+{
+	const uint64_t at_usec = manager_now(guard->manager) + in_usec;
+	uint64_t planned_usec;
+	int enabled;
+
+	if (!guard->sample_source)
+		return;
+	if (sd_event_source_get_enabled(guard->sample_source, &enabled) > 0 &&
+	    sd_event_source_get_time(guard->sample_source, &planned_usec) >= 0 &&
+	    planned_usec <= at_usec)
+		return;
+
+	(void)sd_event_source_set_time(guard->sample_source, at_usec);
+	(void)sd_event_source_set_enabled(guard->sample_source, SD_EVENT_ONESHOT);
+}
+
+static void plan_next_look(struct guard *guard, uint64_t now_usec)
+{
+	const uint64_t in_usec = trend_next_usec(&guard->group, guard->threshold_fd >= 0, now_usec);
+
+	(void)sd_event_source_set_time(guard->sample_source, now_usec + in_usec);
+	/* Far looks may be moved together with other wake-ups of the machine. */
+	(void)sd_event_source_set_time_accuracy(guard->sample_source, MAX(in_usec / 10, 1U));
+	(void)sd_event_source_set_enabled(guard->sample_source, SD_EVENT_ONESHOT);
+	if (guard->events_source)
+		(void)sd_event_source_set_enabled(guard->events_source, SD_EVENT_ON);
+}
+
+static void step_gate(struct guard *guard, uint64_t now_usec)
+{
+	struct group *group = &guard->group;
+	const struct gate gate = gate_step(group, &guard->signals, now_usec);
+
+	if (gate.state != group->gate.state)
+		log_debug("\"%s\" is %s, was %s: %s", group->unit ? group->unit : group->path,
+			  gate_state_to_string(gate.state), gate_state_to_string(group->gate.state),
+			  reason_to_text(gate.reason));
+
+	group->gate = gate;
+	guard->signals = (struct signals){ false, false };
+
+	if (gate_is_open(&gate) && !guard->round.active)
+		round_begin(guard, gate.reason, 0, NULL);
+}
+
+/* True when the guard is no longer needed and was freed. */
+static bool drop_if_empty(struct guard *guard, uint64_t now_usec)
+{
+	if (guard->empty_since_usec == 0)
+		return false;
+
+	if (now_usec - guard->empty_since_usec < EMPTY_KEEP_USEC) {
+		guard_look_soon(guard, EMPTY_KEEP_USEC);
+		return false;
+	}
+
+	guard_free(guard);
+	return true;
+}
+
+void guard_look(struct guard *guard)
+{
+	const uint64_t now_usec = manager_now(guard->manager);
+	int r;
+
+	if (drop_if_empty(guard, now_usec))
+		return;
+
+	r = guard_read(guard);
+	if (r == -ENODEV && guard->group.n_members == 0) {
+		guard_free(guard);
+		return;
+	}
+	if (r < 0)
+		log_debug("Cannot read \"%s\": %s; keeping the last figures", guard->group.path,
+			  strerror(-r));
+
+	if (guard->empty_since_usec != 0)
+		return;
+
+	arm_threshold(guard);
+	survey_if_due(guard, now_usec);
+	if (guard->group.n_members > 0)
+		guard_sum_heaps(guard);
+	step_gate(guard, now_usec);
+	plan_next_look(guard, now_usec);
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/core/manager.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "agent/basic/fd.h"
+#include "agent/basic/log.h"
+#include "agent/basic/parse.h"
+#include "agent/core/command.h"
+#include "agent/core/guard.h"
+#include "agent/core/peer.h"
+#include "agent/core/state.h"
+#include "agent/report/journal.h"
+
+uint64_t manager_now(const struct manager *manager)
+{
+	uint64_t usec = 0;
+
+	(void)sd_event_now(manager->event, CLOCK_MONOTONIC, &usec);
+	return usec;
+}
+
+uint64_t manager_realtime(const struct manager *manager)
+{
+	uint64_t usec = 0;
+
+	(void)sd_event_now(manager->event, CLOCK_REALTIME, &usec);
+	return usec;
+}
+
+void manager_notify_status(struct manager *manager)
+{
+	char released[FORMAT_MAX];
+
+	(void)sd_notifyf(0, "STATUS=Guarding %zu processes in %zu groups; released %s so far",
+			 manager->n_peers, manager->n_guards,
+			 format_bytes(released, manager->ledger.released_bytes));
+}
+
+static struct peer *peer_of(struct manager *manager, const struct conn *conn)
+{
+	struct guard *guard;
+	struct peer *peer;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		LIST_FOREACH(peer, &guard->peers, in_guard)
+			if (peer->conn == conn)
+				return peer;
+
+	return NULL;
+}
+
+static int on_hello(struct conn *conn, const struct wire_hello *hello, void *userdata)
+{
+	struct manager *manager = userdata;
+	struct peer *peer;
+	int r;
+
+	r = peer_new(manager, conn, hello, &peer);
+	if (r < 0)
+		return r;
+
+	manager_notify_status(manager);
+	return 0;
+}
+
+static void on_end(struct conn *conn, enum conn_end end, void *userdata)
+{
+	struct manager *manager = userdata;
+	struct peer *peer = peer_of(manager, conn);
+
+	if (end != CONN_HANGUP)
+		log_warning("Closed the connection of process %d: %s", (int)conn_pid(conn),
+			    conn_end_to_string(end));
+
+	listener_release(manager->listener, conn_uid(conn));
+	if (peer) {
+		peer->conn = NULL;
+		peer_free(peer);
+	}
+	manager_notify_status(manager);
+}
+
+static void on_stillborn(struct conn *conn, enum conn_end end, void *userdata)
+{
+	struct manager *manager = userdata;
+
+	log_debug("Process %d connected but is no member: %s", (int)conn_pid(conn),
+		  conn_end_to_string(end));
+	listener_release(manager->listener, conn_uid(conn));
+}
+
+static const struct conn_handler conn_handler = {
+	.on_hello = on_hello,
+	.on_end = on_end,
+	.on_stillborn = on_stillborn,
+};
+
+static void on_accept(int fd, pid_t pid, uid_t uid, void *userdata)
+{
+	struct manager *manager = userdata;
+	struct conn *conn;
+	int r;
+
+	r = conn_new(manager->event, fd, pid, uid, &conn_handler, manager, &conn);
+	if (r < 0) {
+		log_warning("Cannot take the connection of process %d: %s; it stays unguarded",
+			    (int)pid, strerror(-r));
+		fd_close(fd);
+		listener_release(manager->listener, uid);
+	}
+}
+
+struct first_message {
+	char *text;
+	size_t size;
+	bool told;
+};
+
+/* Every finding goes to the log, the first one also to whoever asked. */
+static void on_config_message(const char *file, unsigned int line, const char *text, void *userdata)
+{
+	struct first_message *first = userdata;
+	char where[512];
+
+	if (line > 0)
+		snprintf(where, sizeof(where), "%s:%u", file, line);
+	else
+		snprintf(where, sizeof(where), "%s", file);
+
+	log_error("%s: %s", where, text);
+	if (first->told)
+		return;
+
+	first->told = true;
+	snprintf(first->text, first->size, "%s: %s", where, text);
+}
+
+int manager_reload(struct manager *manager, char *text, size_t size)
+{
+	struct first_message first = { .text = text, .size = size };
+	_cleanup_(config_freep) struct config *config = NULL;
+	struct guard *guard;
+	size_t n_files;
+	int r;
+
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, manager_now(manager));
+	r = config_load(manager->config_file, "", on_config_message, &first, &config);
+	if (r < 0) {
+		if (!first.told)
+			snprintf(text, size, "Cannot read the configuration: %s", strerror(-r));
+		snprintf(manager->config_state, sizeof(manager->config_state), "%s", text);
+		log_error("The configuration has errors; keeping the settings in force");
+		(void)sd_notify(0, "READY=1");
+		return r;
+	}
+
+	config_free(manager->config);
+	manager->config = TAKE_PTR(config);
+	manager->reload_realtime_usec = manager_realtime(manager);
+	snprintf(manager->config_state, sizeof(manager->config_state), "ok");
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		guard_configure(guard);
+
+	n_files = config_n_files(manager->config);
+	log_line(manager->options.quiet_journal ? LOG_DEBUG : LOG_INFO,
+		 "Configuration loaded from %zu file%s", n_files, n_files == 1 ? "" : "s");
+	(void)sd_notify(0, "READY=1");
+	return 0;
+}
+
+/* At the start a bad file is fatal when it was named, and told but survived when not. */
+static int load_config(struct manager *manager)
+{
+	char text[512];
+	int r;
+
+	r = config_defaults(&manager->config);
+	if (r < 0)
+		return r;
+
+	snprintf(manager->config_state, sizeof(manager->config_state), "ok");
+	r = manager_reload(manager, text, sizeof(text));
+	if (r < 0 && manager->config_file)
+		return r;
+	if (r < 0)
+		log_warning("Starting with the compiled-in defaults: mend the configuration, then run "
+			    "\"memguardctl reload\"");
+
+	return 0;
+}
+
+static int find_cgroups(struct manager *manager)
+{
+	int r;
+
+	r = cgroup_root_open(manager->options.cgroup_root, &manager->cgroup_root);
+	if (r >= 0) {
+		manager->has_cgroup = true;
+		return 0;
+	}
+
+	if (manager->options.cgroup_root) {
+		log_error("Cannot use \"%s\" as the cgroup hierarchy: %s", manager->options.cgroup_root,
+			  strerror(-r));
+		return r;
+	}
+
+	manager->cgroup_root.fd = manager->cgroup_root.unified_fd = -1;
+	log_warning("There is no memory controller here (%s): watching processes by their RSS",
+		    strerror(-r));
+	return 0;
+}
+
+static int open_doors(struct manager *manager)
+{
+	const struct manager_options *options = &manager->options;
+	int r;
+
+	r = listener_new(manager->event, options->hook_fd, manager->runtime_directory, on_accept,
+			 manager, &manager->listener);
+	if (r == -EADDRINUSE) {
+		log_error("Another memguardd uses \"%s\": stop it first, or give this one another "
+			  "--runtime-directory=", manager->runtime_directory);
+		return r;
+	}
+	if (r < 0) {
+		log_error("Cannot make %s/hook.sock: %s; check that the directory exists and may be "
+			  "written, or give another --runtime-directory=",
+			  manager->runtime_directory, strerror(-r));
+		return r;
+	}
+
+	r = bus_new(manager->event, options->bus_fd, manager->runtime_directory, options->system_bus,
+		    &command_handler, manager, &manager->bus);
+	if (r < 0)
+		log_error("Cannot make %s/bus: %s", manager->runtime_directory, strerror(-r));
+
+	return r;
+}
+
+static struct manager *manager_alloc(sd_event *event, const struct manager_options *options)
+{
+	_cleanup_(manager_freep) struct manager *manager = NULL;
+
+	manager = calloc(1, sizeof(*manager));
+	if (!manager)
+		return NULL;
+
+	manager->event = sd_event_ref(event);
+	manager->options = *options;
+	manager->cgroup_root.fd = manager->cgroup_root.unified_fd = -1;
+	LIST_INIT(&manager->guards);
+	manager->runtime_directory = strdup(options->runtime_directory);
+	if (options->config_file)
+		manager->config_file = strdup(options->config_file);
+	if (!manager->runtime_directory || (options->config_file && !manager->config_file))
+		return NULL;
+
+	return TAKE_PTR(manager);
+}
+
+int manager_new(sd_event *event, const struct manager_options *options, struct manager **ret)
+{
+	_cleanup_(manager_freep) struct manager *manager = NULL;
+	int r;
+
+	manager = manager_alloc(event, options);
+	if (!manager)
+		return -ENOMEM;
+
+	manager->start_realtime_usec = manager_realtime(manager);
+	r = load_config(manager);
+	if (r < 0)
+		return r;
+
+	r = find_cgroups(manager);
+	if (r < 0)
+		return r;
+
+	r = survey_new(&manager->survey);
+	if (r < 0) {
+		log_error("Cannot read the process table: %s; is /proc mounted?", strerror(-r));
+		return r;
+	}
+
+	r = open_doors(manager);
+	if (r < 0)
+		return r;
+
+	*ret = TAKE_PTR(manager);
+	return 0;
+}
+
+struct manager *manager_free(struct manager *manager)
+{
+	struct guard *guard;
+
+	if (!manager)
+		return NULL;
+
+	while ((guard = LIST_FIRST(&manager->guards)))
+		guard_free(guard);
+
+	listener_free(manager->listener);
+	bus_free(manager->bus);
+	survey_free(manager->survey);
+	config_free(manager->config);
+	if (manager->has_cgroup)
+		cgroup_root_close(&manager->cgroup_root);
+	sd_event_unref(manager->event);
+	free(manager->runtime_directory);
+	free(manager->config_file);
+	free(manager);
+	return NULL;
+}
+
+void manager_freep(struct manager **manager)
+{
+	*manager = manager_free(*manager);
+}
+
+int manager_guard_command(struct manager *manager, pid_t pid, const char *command,
+			  uint64_t limit_bytes)
+{
+	return guard_for_command(manager, pid, command, limit_bytes, &manager->command_guard);
+}
+
+int manager_each_group(struct manager *manager, int (*f)(const struct group *, void *), void *arg)
+{
+	struct guard *guard;
+	int r;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager) {
+		r = f(&guard->group, arg);
+		if (r < 0)
+			return r;
+	}
+
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Owns the loop and every module: builds, connects, reloads, stops. */
+
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "agent/model/group.h"
+
+struct manager;
+
+struct manager_options {
+	const char *runtime_directory;
+	const char *config_file;  /* NULL: the system's files */
+	const char *cgroup_root;  /* NULL: find it */
+	bool system_bus;
+	bool quiet_journal;       /* `run`: outcomes are told at the end, not as they happen */
+	int hook_fd;              /* activated sockets, or -1 */
+	int bus_fd;
+};
+
+/* Takes the descriptors on success. Logs what failed. */
+int manager_new(sd_event *event, const struct manager_options *options, struct manager **ret);
+struct manager *manager_free(struct manager *manager);
+void manager_freep(struct manager **manager);
+
+/* Parse all, then swap. 0, or negative with the first message in @text; old settings stay. */
+int manager_reload(struct manager *manager, char *text, size_t size);
+
+/* For `run`: guard this command by RSS against @limit_bytes; @pid leads it. */
+int manager_guard_command(struct manager *manager, pid_t pid, const char *command,
+			  uint64_t limit_bytes);
+
+/* For `run`: calls @f for every group. */
+int manager_each_group(struct manager *manager, int (*f)(const struct group *, void *), void *arg);

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/core/peer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/basic/log.h"
+#include "agent/core/guard.h"
+#include "agent/policy/estimate.h"
+#include "agent/policy/freshness.h"
+
+/* Answers take milliseconds; a process that is stopped or starved may take for ever. */
+#define STATS_TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define TUNE_TIMEOUT_USEC (10 * USEC_PER_SEC)
+
+/* The residue of a release is read when the program has had time to settle. */
+#define RESIDUE_DELAY_USEC (1 * USEC_PER_SEC)
+
+static uint64_t knob_setting(const struct group_settings *settings, enum wire_knob knob)
+{
+	switch (knob) {
+	case WIRE_KNOB_ARENA_MAX:
+		return settings->arena_max;
+	case WIRE_KNOB_MMAP_THRESHOLD:
+		return settings->mmap_threshold_bytes;
+	case WIRE_KNOB_TRIM_THRESHOLD:
+		return settings->trim_threshold_bytes;
+	case WIRE_KNOB_TOP_PAD:
+		return settings->top_pad_bytes;
+	case WIRE_KNOB_MAX_:
+		break;
+	}
+
+	return 0;
+}
+
+/* What [Tune] asks for and neither the operator nor MEMGUARD_MALLOPT has set already. */
+static uint32_t knobs_wanted(const struct peer *peer)
+{
+	const struct wire_hello *hello = &peer->member.hello;
+	uint32_t wanted = 0;
+
+	for (int i = 1; i < WIRE_KNOB_MAX_; i++)
+		if (knob_setting(&peer->guard->group.settings, (enum wire_knob)i) > 0)
+			wanted |= 1U << i;
+
+	return wanted & ~hello->env_tuned & ~hello->tuned;
+}
+
+int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello *hello,
+	     struct peer **ret)
+{
+	struct guard *guard;
+	struct peer *peer;
+	int r;
+
+	r = guard_for_pid(manager, conn_pid(conn), &guard);
+	if (r < 0) {
+		log_debug("Cannot find the group of process %d: %s; not guarding it",
+			  (int)conn_pid(conn), strerror(-r));
+		return r;
+	}
+
+	peer = calloc(1, sizeof(*peer));
+	if (!peer)
+		return -ENOMEM;
+
+	peer->conn = conn;
+	peer->guard = guard;
+	peer->member.hello = *hello;
+	peer->member.process.pid = conn_pid(conn);
+	peer->member.process.uid = conn_uid(conn);
+	guard_add_peer(guard, peer);
+	peer_survey(peer, manager_now(manager));
+	peer->knobs_due = knobs_wanted(peer);
+	peer_tune(peer);
+
+	log_debug("Process %d (%s) joined \"%s\"", (int)conn_pid(conn), peer->member.process.command,
+		  guard->group.unit ? guard->group.unit : guard->group.path);
+	*ret = peer;
+	return 0;
+}
+
+struct peer *peer_free(struct peer *peer)
+{
+	if (!peer)
+		return NULL;
+
+	/* Ends an open request first, which still finds the peer in its group. */
+	conn_free(peer->conn);
+	guard_remove_peer(peer->guard, peer);
+	free(peer);
+	return NULL;
+}
+
+void peer_survey(struct peer *peer, uint64_t now_usec)
+{
+	struct member *member = &peer->member;
+	const uint64_t cpu_usec = member->process.cpu_usec, then_usec = member->time_usec;
+	const uint64_t start_time = member->process.start_time;
+	struct process process;
+	int r;
+
+	r = survey_process(peer->guard->manager->survey, member->process.pid, &process);
+	/* While the connection lives the process does; a new start time cannot be. */
+	if (r < 0 || (start_time != 0 && process.start_time != start_time))
+		return;
+
+	member->process = process;
+	member->time_usec = now_usec;
+	if (then_usec != 0 && now_usec > then_usec)
+		member->busy_permyriad = (uint32_t)(sub_sat(process.cpu_usec, cpu_usec) * PERMYRIAD /
+						    (now_usec - then_usec));
+}
+
+int peer_check_agent(struct peer *peer)
+{
+	struct member *member = &peer->member;
+	int mode;
+
+	if (member->seccomp_changed)
+		return -EPERM;
+
+	/* In another pid namespace the thread has another number for us: nothing to see. */
+	mode = survey_seccomp(member->process.pid, (pid_t)member->hello.agent_tid);
+	if (mode <= 0)
+		return 0;
+
+	member->seccomp_changed = true;
+	log_info("Process %d (%s) put a system call filter on its threads: leaving it alone",
+		 (int)member->process.pid, member->process.command);
+	return -EPERM;
+}
+
+void peer_take_stats(struct peer *peer, const struct wire_stats *stats)
+{
+	struct member *member = &peer->member;
+
+	member->stats = *stats;
+	member->stats_usec = manager_now(peer->guard->manager);
+	member->n_failed = 0;
+	peer->stats_cpu_usec = member->process.cpu_usec;
+	if (member->residue_due) {
+		member->residue_bytes = estimate_unused(stats);
+		member->residue_due = false;
+	}
+	member->retained_bytes = estimate_retained(stats, member->residue_bytes);
+	member->stall_usec = estimate_stall_usec(stats);
+	log_debug("Process %d (%s): RSS %" PRIu64 "M, heap %" PRIu64 "M, in use %" PRIu64
+		  "M, retained %" PRIu64 "M, stall %" PRIu64 " us",
+		  (int)member->process.pid, member->process.command, stats->rss / MIB,
+		  stats->heap_rss / MIB, stats->in_use / MIB, member->retained_bytes / MIB,
+		  member->stall_usec);
+}
+
+static void on_stats(struct conn *conn, enum request_end end, const struct request_answer *answer,
+		     void *userdata)
+{
+	struct peer *peer = userdata;
+
+	(void)conn;
+
+	switch (end) {
+	case REQUEST_ANSWERED:
+		if (answer->frame->header.status == WIRE_OK)
+			peer_take_stats(peer, &answer->frame->stats);
+		guard_sum_heaps(peer->guard);
+		guard_look_soon(peer->guard, 0);
+		return;
+	case REQUEST_TIMED_OUT:
+		peer->member.n_failed++;
+		return;
+	case REQUEST_GONE:
+		return;
+	}
+}
+
+bool peer_refresh(struct peer *peer, uint64_t now_usec)
+{
+	const struct member *member = &peer->member;
+
+	if (request_busy(peer->conn) || peer->knobs_due != 0)
+		return false;
+	if (member->residue_due && now_usec - member->last_release_usec < RESIDUE_DELAY_USEC)
+		return true;
+	if (!freshness_is_due(&peer->guard->group, member, peer->stats_cpu_usec, now_usec))
+		return false;
+	if (peer_check_agent(peer) < 0)
+		return false;
+
+	return request_stats(peer->conn, WIRE_STATS_HEAP | WIRE_STATS_RSS, STATS_TIMEOUT_USEC,
+			     on_stats, peer) >= 0;
+}
+
+static void on_tuned(struct conn *conn, enum request_end end, const struct request_answer *answer,
+		     void *userdata)
+{
+	struct peer *peer = userdata;
+
+	(void)conn;
+
+	switch (end) {
+	case REQUEST_ANSWERED:
+		if (answer->frame->header.status == WIRE_OK)
+			peer->member.hello.tuned |= 1U << answer->frame->tune_reply.knob;
+		peer_tune(peer);
+		return;
+	case REQUEST_TIMED_OUT:
+		/* A process that does not answer is not asked four times. */
+		peer->member.n_failed++;
+		peer->knobs_due = 0;
+		return;
+	case REQUEST_GONE:
+		return;
+	}
+}
+
+void peer_tune(struct peer *peer)
+{
+	for (int i = 1; i < WIRE_KNOB_MAX_; i++) {
+		const uint32_t bit = 1U << i;
+
+		if (!(peer->knobs_due & bit))
+			continue;
+
+		peer->knobs_due &= ~bit;
+		if (peer_check_agent(peer) < 0)
+			return;
+		if (request_tune(peer->conn, (enum wire_knob)i,
+				 knob_setting(&peer->guard->group.settings, (enum wire_knob)i),
+				 TUNE_TIMEOUT_USEC, on_tuned, peer) >= 0)
+			return;
+	}
+}

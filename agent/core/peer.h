@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One hooked process, live: joins a group, is tuned, is asked for statistics. */
+
+#include "agent/core/state.h"
+
+/* A connection that said HELLO becomes a peer. Negative: it cannot be guarded; logged. */
+int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello *hello,
+	     struct peer **ret);
+/* Leaves its group and closes the connection. */
+struct peer *peer_free(struct peer *peer);
+
+/* Takes a new look at the process; keeps the last one when it cannot. */
+void peer_survey(struct peer *peer, uint64_t now_usec);
+
+/* May the agent be woken? 0, or -EPERM: a filter was put on it since, and it might be killed. */
+int peer_check_agent(struct peer *peer);
+
+/* Asks for statistics if they are stale. True when it did. */
+bool peer_refresh(struct peer *peer, uint64_t now_usec);
+
+/* Takes an answer to STATS in. */
+void peer_take_stats(struct peer *peer, const struct wire_stats *stats);
+
+/* Sets the next knob of [Tune] that is due; goes on by itself. */
+void peer_tune(struct peer *peer);

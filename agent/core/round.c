@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/core/round.h"
+
+#include <errno.h>
+
+#include "agent/basic/log.h"
+#include "agent/core/alert.h"
+#include "agent/core/command.h"
+#include "agent/core/guard.h"
+#include "agent/core/peer.h"
+#include "agent/policy/benefit.h"
+#include "agent/policy/pick.h"
+#include "agent/report/journal.h"
+
+/* A release of 10 GiB takes seconds; when a kill is near there is no time to wait for one. */
+#define RECLAIM_TIMEOUT_USEC (30 * USEC_PER_SEC)
+#define RECLAIM_TIMEOUT_CRITICAL_USEC (3 * USEC_PER_SEC)
+
+static void round_ask_next(struct guard *guard);
+
+/*
+ * "Did nothing, because": told when the group is near its limit or somebody wants to know,
+ * and once per reason, not every second.
+ */
+static bool is_news(const struct round *round, enum reason last_quiet)
+{
+	const struct outcome *outcome = &round->outcome;
+	const bool near = outcome->trigger == REASON_USAGE_HIGH ||
+			  outcome->trigger == REASON_USAGE_CRITICAL;
+
+	if (!outcome_is_quiet(outcome) || round->command || outcome->reason == REASON_OBSERVE)
+		return true;
+
+	return near && outcome->reason != last_quiet;
+}
+
+static void round_report(struct guard *guard, bool news)
+{
+	struct round *round = &guard->round;
+	struct manager *manager = guard->manager;
+
+	if (news && !manager->options.quiet_journal)
+		journal_outcome(&guard->group, &round->outcome);
+	if (!outcome_is_quiet(&round->outcome))
+		bus_round_finished(manager->bus, &guard->group, &round->outcome);
+	if (round->command)
+		command_take_outcome(round->command, guard, &round->outcome);
+	manager_notify_status(manager);
+}
+
+static void round_record(struct guard *guard)
+{
+	struct round *round = &guard->round;
+	struct group *group = &guard->group;
+	const struct outcome *outcome = &round->outcome;
+
+	ledger_append(&guard->manager->ledger, outcome);
+	group->benefit = benefit_add(&group->benefit, &group->settings, outcome);
+	if (!outcome_is_quiet(outcome))
+		group->last_outcome = *outcome;
+}
+
+static void round_finish(struct guard *guard)
+{
+	struct round *round = &guard->round;
+	struct outcome *outcome = &round->outcome;
+	const struct manager *manager = guard->manager;
+	bool news;
+
+	if (outcome->n_asked > 0)
+		(void)guard_read(guard);
+
+	outcome->usage_after_bytes = guard->group.reading.usage_bytes;
+	outcome->end_usec = manager_now(manager);
+	outcome->realtime_usec = manager_realtime(manager);
+	if (outcome->n_answered > 0)
+		outcome->kind = OUTCOME_RELEASED;
+	else if (outcome->n_asked > 0)
+		outcome->kind = OUTCOME_FAILED;
+	else
+		outcome->kind = OUTCOME_NOTHING;
+
+	news = is_news(round, guard->group.benefit.last_quiet_reason);
+	round_record(guard);
+	round_report(guard, news);
+	if (outcome->trigger == REASON_USAGE_CRITICAL)
+		alert_run(guard, outcome);
+
+	/* What was released shows in the processes soon: look. */
+	if (outcome->kind != OUTCOME_NOTHING)
+		guard->survey_gap_usec = 0;
+
+	round->active = false;
+	round->command = NULL;
+	guard_look_soon(guard, 0);
+}
+
+static struct peer *find_peer(struct guard *guard, const struct pick *pick)
+{
+	struct peer *peer;
+
+	LIST_FOREACH(peer, &guard->peers, in_guard)
+		if (peer->member.process.pid == pick->pid &&
+		    peer->member.process.start_time == pick->start_time)
+			return peer;
+
+	return NULL;
+}
+
+static void take_answer(struct guard *guard, struct peer *peer, const struct wire_reclaim_reply *reply)
+{
+	struct outcome *outcome = &guard->round.outcome;
+	struct member *member = &peer->member;
+
+	outcome->n_answered++;
+	outcome->rss_before_bytes += reply->rss_before;
+	outcome->rss_after_bytes += reply->rss_after;
+	outcome->total_usec += reply->duration_usec;
+	outcome->longest_usec = MAX(outcome->longest_usec, reply->duration_usec);
+
+	member->last_release = *reply;
+	member->last_release_usec = manager_now(guard->manager);
+	member->n_failed = 0;
+	member->residue_due = true;
+	/* What it held it has given; until the next statistics nothing more is expected. */
+	member->retained_bytes = 0;
+	member->process.rss_bytes = reply->rss_after;
+}
+
+static void on_reclaimed(struct conn *conn, enum request_end end, const struct request_answer *answer,
+			 void *userdata)
+{
+	struct peer *peer = userdata;
+	struct guard *guard = peer->guard;
+	struct outcome *outcome = &guard->round.outcome;
+
+	(void)conn;
+
+	switch (end) {
+	case REQUEST_ANSWERED:
+		if (answer->frame->header.status == WIRE_OK) {
+			take_answer(guard, peer, &answer->frame->reclaim_reply);
+		} else {
+			outcome->n_refused++;
+			peer->member.n_failed++;
+		}
+		break;
+	case REQUEST_TIMED_OUT:
+		outcome->n_timed_out++;
+		peer->member.n_failed++;
+		break;
+	case REQUEST_GONE:
+		outcome->n_gone++;
+		break;
+	}
+
+	round_ask_next(guard);
+}
+
+/* True when an answer will come. */
+static bool round_ask(struct guard *guard, const struct pick *pick)
+{
+	struct outcome *outcome = &guard->round.outcome;
+	struct peer *peer = find_peer(guard, pick);
+	const uint64_t timeout_usec = outcome->trigger == REASON_USAGE_CRITICAL ?
+					      RECLAIM_TIMEOUT_CRITICAL_USEC : RECLAIM_TIMEOUT_USEC;
+
+	outcome->n_asked++;
+	if (!peer) {
+		outcome->n_gone++;
+		return false;
+	}
+	if (peer_check_agent(peer) < 0 ||
+	    request_reclaim(peer->conn, WIRE_METHOD_FULL, timeout_usec, on_reclaimed, peer) < 0) {
+		outcome->n_refused++;
+		return false;
+	}
+
+	return true;
+}
+
+/* One at a time: parallel releases would stall each other and every CPU of the group. */
+static void round_ask_next(struct guard *guard)
+{
+	struct round *round = &guard->round;
+
+	while (round->next < round->decision.n_picks)
+		if (round_ask(guard, &round->decision.picks[round->next++]))
+			return;
+
+	round_finish(guard);
+}
+
+static size_t list_members(struct guard *guard, pid_t only, const struct member **members, size_t size)
+{
+	struct peer *peer;
+	size_t n = 0;
+
+	LIST_FOREACH(peer, &guard->peers, in_guard)
+		if ((only == 0 || peer->member.process.pid == only) && n < size)
+			members[n++] = &peer->member;
+
+	return n;
+}
+
+void round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command)
+{
+	/* More than this in one group: the first ones will do, and the next round takes others. */
+	static const struct member *members[4096];
+	struct manager *manager = guard->manager;
+	struct round *round = &guard->round;
+	size_t n_members;
+
+	guard_survey(guard);
+	n_members = list_members(guard, only, members, ARRAY_SIZE(members));
+
+	*round = (struct round){ .active = true, .command = command };
+	pick_members(&guard->group, members, n_members, trigger, manager_now(manager),
+		     &round->decision);
+	round->outcome = (struct outcome){
+		.round = ++manager->n_rounds,
+		.group_id = guard->group.id,
+		.trigger = trigger,
+		.reason = round->decision.reason,
+		.begin_usec = manager_now(manager),
+		.limit_bytes = guard->group.reading.limit_bytes,
+		.usage_before_bytes = guard->group.reading.usage_bytes,
+		.expected_bytes = round->decision.expected_bytes,
+	};
+
+	if (round->decision.act)
+		round_ask_next(guard);
+	else
+		round_finish(guard);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One pass from a trigger to an outcome. The only file that knows the order:
+ * survey, pick, ask one after the other, read again, record, report.
+ */
+
+#include "agent/core/state.h"
+
+/*
+ * Begins a round of @guard, which has none running. @only: this process alone, or 0.
+ * @command: told the outcome; or NULL. Ends in exactly one outcome, maybe before it returns.
+ */
+void round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command);

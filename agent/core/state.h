@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The live objects and who owns whom: a manager has guards (one per group), a guard has
+ * peers (one per hooked process) and at most one round. Shared by the files of core only.
+ */
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <systemd/sd-event.h>
+
+#include "agent/config/config.h"
+#include "agent/core/manager.h"
+#include "agent/hook/listener.h"
+#include "agent/hook/request.h"
+#include "agent/model/ledger.h"
+#include "agent/policy/gate.h"
+#include "agent/report/bus.h"
+#include "agent/sense/cgroup.h"
+#include "agent/sense/psi.h"
+#include "agent/sense/survey.h"
+
+/* Somebody waits for the results of several requests or rounds. */
+struct command {
+	struct bus_reply *reply;
+	unsigned int n_open;
+	enum wire_knob knob; /* tune */
+};
+
+struct peer {
+	LIST_ENTRY(peer) in_guard;
+	struct member member;
+	struct conn *conn;
+	struct guard *guard;
+	uint32_t knobs_due;      /* bits of enum wire_knob still to be set from [Tune] */
+	uint64_t stats_cpu_usec; /* the process's CPU time when its statistics were taken */
+	struct command *command; /* waiting for the open request; or NULL */
+};
+
+/* One pass from a trigger to an outcome; begin and finish are far apart in time. */
+struct round {
+	bool active;
+	struct decision decision;
+	unsigned int next; /* index of the pick to be asked */
+	struct outcome outcome;
+	struct command *command;
+};
+
+struct guard {
+	LIST_ENTRY(guard) in_manager;
+	struct manager *manager;
+	struct group group;
+	LIST_HEAD(, peer) peers;
+
+	struct cgroup *cgroup; /* NULL: GROUP_RSS */
+	pid_t leader;          /* GROUP_RSS: head of the process tree; 0: sum of the peers */
+	uint64_t rss_limit_bytes;
+	struct psi_trigger *psi;
+	int threshold_fd; /* v1, at UsageHigh */
+	uint64_t threshold_bytes;
+
+	sd_event_source *sample_source;
+	sd_event_source *events_source;
+	sd_event_source *pressure_source;
+	sd_event_source *threshold_source;
+
+	struct signals signals;    /* since the last look */
+	uint64_t survey_usec;      /* last look at the processes */
+	uint64_t survey_gap_usec;  /* doubles while nothing moves */
+	uint64_t survey_usage_bytes;
+	uint64_t empty_since_usec; /* no peers since; 0: has some */
+	uint64_t alert_usec;       /* when Exec= was last started */
+	struct round round;
+};
+
+struct manager {
+	sd_event *event;
+	struct manager_options options;
+	char *runtime_directory;
+	char *config_file;
+	struct config *config;
+	char config_state[256];
+
+	bool has_cgroup;
+	struct cgroup_root cgroup_root;
+	bool has_psi;
+	struct survey *survey;
+	struct listener *listener;
+	struct bus *bus;
+
+	LIST_HEAD(, guard) guards;
+	size_t n_guards;
+	size_t n_peers;
+	struct guard *command_guard; /* `run`: where every peer belongs; or NULL */
+
+	struct ledger ledger;
+	uint64_t n_rounds;
+	uint64_t start_realtime_usec;
+	uint64_t reload_realtime_usec;
+};
+
+/* CLOCK_MONOTONIC as of this turn of the loop. */
+uint64_t manager_now(const struct manager *manager);
+uint64_t manager_realtime(const struct manager *manager);
+/* Tells the service manager how things are, for `systemctl status`. */
+void manager_notify_status(struct manager *manager);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/ctl/client.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/basic/fd.h"
+#include "agent/basic/log.h"
+#include "agent/basic/runtime.h"
+#include "agent/ctl/reply.h"
+#include "agent/report/bus-names.h"
+
+/* Where a user's own daemon is not, the system's may be. */
+#define SYSTEM_SOCKET "/run/memguard/" BUS_SOCKET
+
+/* A round asks its members one after the other, and each may take its time. */
+#define CALL_TIMEOUT_USEC (300 * USEC_PER_SEC)
+
+static int connect_socket(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	_cleanup_(fd_closep) int fd = -1;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+
+	memcpy(address.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+
+	return TAKE_FD(fd);
+}
+
+static int open_private(const char *path, sd_bus **ret)
+{
+	_cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
+	int fd, r;
+
+	fd = connect_socket(path);
+	if (fd < 0)
+		return fd;
+
+	r = sd_bus_new(&bus);
+	if (r >= 0)
+		r = sd_bus_set_fd(bus, fd, fd);
+	if (r < 0) {
+		fd_close(fd);
+		return r;
+	}
+
+	r = sd_bus_start(bus);
+	if (r < 0)
+		return r;
+
+	*ret = TAKE_PTR(bus);
+	return 0;
+}
+
+static int open_system(sd_bus **ret)
+{
+	_cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
+	sd_bus_creds *owner = NULL;
+	int r;
+
+	r = sd_bus_open_system(&bus);
+	if (r < 0)
+		return -ENOTCONN;
+
+	r = sd_bus_get_name_creds(bus, BUS_NAME, 0, &owner);
+	sd_bus_creds_unref(owner);
+	if (r < 0)
+		return -ENOTCONN;
+
+	*ret = TAKE_PTR(bus);
+	return 0;
+}
+
+static bool is_absent(int r)
+{
+	return r == -ENOENT || r == -ECONNREFUSED || r == -ENOTDIR;
+}
+
+static int tell_connect(int r, const char *path)
+{
+	if (is_absent(r) || r == -ENOTCONN) {
+		log_error("memguardd is not running (no socket at %s): start it with \"systemctl "
+			  "start memguard\", or name its --runtime-directory=", path);
+		return CLIENT_NOT_RUNNING;
+	}
+
+	if (r == -EAGAIN)
+		log_error("memguardd at %s does not take connections: see \"systemctl status "
+			  "memguard\"", path);
+	else if (r == -EACCES)
+		log_error("Cannot connect to %s: %s; try as root", path, strerror(-r));
+	else
+		log_error("Cannot connect to %s: %s; check --runtime-directory=", path,
+			  strerror(-r));
+	return r;
+}
+
+/* A directory that was named is meant; only the usual place has substitutes. */
+static int open_bus(struct ctl *ctl)
+{
+	char usual[RUNTIME_DIRECTORY_MAX], path[RUNTIME_DIRECTORY_MAX + sizeof("/" BUS_SOCKET)];
+	const char *directory = ctl->runtime_directory;
+	bool named;
+	int r;
+
+	runtime_directory_default(usual);
+	named = directory && !streq(directory, usual);
+	r = snprintf(path, sizeof(path), "%s/%s", directory ? directory : usual, BUS_SOCKET);
+	if (r < 0 || (size_t)r >= sizeof(path))
+		return tell_connect(-ENAMETOOLONG, directory ? directory : usual);
+
+	r = open_private(path, &ctl->bus);
+	if (is_absent(r) && !named && !streq(path, SYSTEM_SOCKET))
+		r = open_private(SYSTEM_SOCKET, &ctl->bus);
+	if (is_absent(r) && !named)
+		r = open_system(&ctl->bus);
+
+	return r < 0 ? tell_connect(r, path) : 0;
+}
+
+/* sd-bus makes errors of its own when the connection ends: the daemon did not say them. */
+static bool is_lost(int r, const sd_bus_error *error)
+{
+	return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ESTALE ||
+	       sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
+	       sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED);
+}
+
+static void tell_error(int r, const sd_bus_error *error, const char *what)
+{
+	const char *text = error->message ? error->message : strerror(-r);
+
+	if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET))
+		log_error("%s: \"memguardctl list\" shows what is; a service is added with "
+			  "\"memguardctl enable %s\" and a restart", text,
+			  what && what[0] != '\0' && what[0] != '/' ? what : "UNIT");
+	else if (sd_bus_error_has_name(error, BUS_ERROR_BUSY))
+		log_error("%s: try again in a moment", text);
+	else if (sd_bus_error_has_name(error, BUS_ERROR_BAD_CONFIG))
+		log_error("%s; the settings in force stay: mend that, check with \"memguardctl "
+			  "verify\", and reload again", text);
+	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
+		log_error("%s: try with sudo", text);
+	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_LIMITS_EXCEEDED))
+		log_error("%s: try again in a moment", text);
+	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD))
+		log_error("The memguardd that runs is older than this memguardctl: \"systemctl "
+			  "restart memguard\"");
+	else if (r == -ETIMEDOUT)
+		log_error("memguardd does not answer: see \"systemctl status memguard\" and "
+			  "\"journalctl -u memguard\"");
+	else if (is_lost(r, error))
+		log_error("memguardd closed the connection: it has stopped, or has too many "
+			  "clients; see \"systemctl status memguard\", or try again");
+	else
+		log_error("memguardd reports: %s; see \"journalctl -u memguard\"", text);
+}
+
+static int send_call(struct ctl *ctl, sd_bus_message *call, const char *what, json_t **ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	r = sd_bus_call(ctl->bus, call, CALL_TIMEOUT_USEC, &error, &answer);
+	if (r < 0) {
+		tell_error(r, &error, what);
+		/* It was running: not to be taken for CLIENT_NOT_RUNNING. */
+		if (r == CLIENT_NOT_RUNNING)
+			r = -EIO;
+		sd_bus_error_free(&error);
+		return r;
+	}
+
+	r = reply_to_json(answer, ret);
+	if (r < 0)
+		log_error("Cannot read the answer of memguardd: %s; are it and memguardctl of the "
+			  "same version?", strerror(-r));
+	return r;
+}
+
+static int new_call(struct ctl *ctl, const char *method, sd_bus_message **ret)
+{
+	int r;
+
+	if (!ctl->bus) {
+		r = open_bus(ctl);
+		if (r < 0)
+			return r;
+	}
+
+	r = sd_bus_message_new_method_call(ctl->bus, ret, BUS_NAME, BUS_PATH, BUS_INTERFACE,
+					   method);
+	if (r < 0)
+		log_error("Cannot make a request: %s", strerror(-r));
+	return r;
+}
+
+static int refuse(int r, const char *what)
+{
+	log_error("Cannot send \"%s\": %s; it must be text in UTF-8", what, strerror(-r));
+	return r;
+}
+
+int client_call(struct ctl *ctl, const char *method, json_t **ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	int r;
+
+	r = new_call(ctl, method, &call);
+	if (r < 0)
+		return r;
+
+	return send_call(ctl, call, NULL, ret);
+}
+
+int client_call_what(struct ctl *ctl, const char *method, const char *what, json_t **ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	int r;
+
+	r = new_call(ctl, method, &call);
+	if (r < 0)
+		return r;
+
+	r = sd_bus_message_append_basic(call, 's', what);
+	if (r < 0)
+		return refuse(r, what);
+
+	return send_call(ctl, call, what, ret);
+}
+
+int client_call_tune(struct ctl *ctl, const char *what, const char *knob, uint64_t value,
+		     json_t **ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	int r;
+
+	r = new_call(ctl, "Tune", &call);
+	if (r < 0)
+		return r;
+
+	r = sd_bus_message_append_basic(call, 's', what);
+	if (r >= 0)
+		r = sd_bus_message_append_basic(call, 's', knob);
+	if (r >= 0)
+		r = sd_bus_message_append_basic(call, 't', &value);
+	if (r < 0)
+		return refuse(r, what);
+
+	return send_call(ctl, call, what, ret);
+}
+
+void client_close(struct ctl *ctl)
+{
+	ctl->bus = sd_bus_flush_close_unref(ctl->bus);
+}
+
+enum ctl_exit client_exit(int r)
+{
+	return r < 0 ? CTL_FAILED : CTL_DONE;
+}

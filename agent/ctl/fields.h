@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Reading a row of an answer: keys may be missing, and then there is nothing to show. */
+
+#include <jansson.h>
+
+#include "agent/basic/macro.h"
+#include "agent/basic/parse.h"
+
+/* False when missing, and @ret is untouched. */
+bool fields_find(const json_t *row, const char *key, uint64_t *ret);
+
+/* 0, "" and false when missing. */
+uint64_t fields_number(const json_t *row, const char *key);
+int64_t fields_signed(const json_t *row, const char *key);
+const char *fields_string(const json_t *row, const char *key);
+bool fields_is(const json_t *row, const char *key);
+
+/* As people read it; "-" when missing. Return @buf. */
+char *fields_bytes(const json_t *row, const char *key, char buf[static FORMAT_MAX]);
+char *fields_usec(const json_t *row, const char *key, char buf[static FORMAT_MAX]);
+
+/* "a, b" from an array of strings; "" when missing or empty. */
+char *fields_list(const json_t *row, const char *key, char *buf, size_t size);
+
+/* A group's or member's unit, or its path where it has none. */
+const char *fields_name(const json_t *row);
+
+/* From now back to CLOCK_REALTIME @key: "3s". "-" when missing. */
+char *fields_ago(const json_t *row, const char *key, char buf[static FORMAT_MAX]);
+
+/* Roughly, for reading: "3s", "12min", "5h". */
+char *fields_round_usec(uint64_t usec, char buf[static FORMAT_MAX]);

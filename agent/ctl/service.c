@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/ctl/service.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/basic/log.h"
+#include "agent/ctl/dropin.h"
+#include "agent/ctl/systemd.h"
+
+#define PRELOAD "LD_PRELOAD"
+
+/* Each installs a filter, and under one the hook stays passive: memguard-hook(7). */
+static const char *const switches[] = {
+	"LockPersonality",   "MemoryDenyWriteExecute", "PrivateDevices",
+	"ProtectClock",	     "ProtectHostname",	       "ProtectKernelLogs",
+	"ProtectKernelModules", "ProtectKernelTunables", "RestrictRealtime",
+	"RestrictSUIDSGID",
+};
+
+/* The same; their values are (bas) or as. */
+static const char *const lists[] = { "SystemCallFilter", "SystemCallArchitectures",
+				     "RestrictAddressFamilies" };
+
+void service_donep(struct service *service)
+{
+	free(service->preload);
+	free(service->preload_file);
+	free(service->root);
+	free(service->filters);
+}
+
+/* NULL where this systemd has no such property: then it does no harm either. */
+static json_t *property(sd_bus *bus, const char *path, const char *name)
+{
+	json_t *value = NULL;
+
+	return systemd_property(bus, path, "Service", name, &value) < 0 ? NULL : value;
+}
+
+static char *copy_of(const char *s)
+{
+	return s && s[0] != '\0' ? strdup(s) : NULL;
+}
+
+static void take_environment(struct service *service, const json_t *environment)
+{
+	const json_t *item;
+	const char *value;
+	size_t i;
+
+	json_array_foreach (environment, i, item) {
+		value = dropin_value(json_string_value(item) ? json_string_value(item) : "", PRELOAD);
+		if (!value)
+			continue;
+		/* The last assignment counts. */
+		free(service->preload);
+		service->preload = copy_of(value);
+	}
+}
+
+static bool sets_preload(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	bool found = false;
+	size_t size = 0;
+
+	if (!f)
+		return false;
+
+	while (!found && getline(&line, &size, f) >= 0)
+		found = dropin_value(line + strspn(line, " \t"), PRELOAD) != NULL;
+
+	free(line);
+	fclose(f);
+	return found;
+}
+
+/* Each is (path, may be missing); the path may be a pattern. */
+static void take_environment_files(struct service *service, const json_t *files)
+{
+	const json_t *item;
+	glob_t found;
+	size_t i;
+
+	json_array_foreach (files, i, item) {
+		const char *pattern = json_string_value(json_array_get(item, 0));
+
+		if (!pattern || glob(pattern, 0, NULL, &found) != 0)
+			continue;
+		for (size_t k = 0; k < found.gl_pathc && !service->preload_file; k++)
+			if (sets_preload(found.gl_pathv[k]))
+				service->preload_file = copy_of(found.gl_pathv[k]);
+		globfree(&found);
+	}
+}
+
+static void add_filter(struct service *service, const char *name)
+{
+	char *longer;
+
+	if (asprintf(&longer, "%s%s%s=", service->filters ? service->filters : "",
+		     service->filters ? ", " : "", name) < 0)
+		return;
+
+	free(service->filters);
+	service->filters = longer;
+}
+
+/* (bas): is it a list of what is allowed, and the names. Empty: not set. */
+static bool is_set(const json_t *list)
+{
+	const json_t *names = json_is_boolean(json_array_get(list, 0)) ? json_array_get(list, 1) : list;
+
+	return json_array_size(names) > 0 || json_is_true(json_array_get(list, 0));
+}
+
+static bool has_name(const json_t *names, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (names, i, item)
+		if (json_is_string(item) && streq(json_string_value(item), name))
+			return true;
+
+	return false;
+}
+
+static void take_families(struct service *service, const json_t *families)
+{
+	const bool is_allowed = json_is_true(json_array_get(families, 0));
+
+	if (is_set(families))
+		service->no_unix = has_name(json_array_get(families, 1), "AF_UNIX") != is_allowed;
+}
+
+static void take_filters(struct service *service, sd_bus *bus, const char *path)
+{
+	json_t *value;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		value = property(bus, path, lists[i]);
+		if (is_set(value))
+			add_filter(service, lists[i]);
+		if (streq(lists[i], "RestrictAddressFamilies"))
+			take_families(service, value);
+		json_decref(value);
+	}
+
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
+		value = property(bus, path, switches[i]);
+		if (json_is_true(value))
+			add_filter(service, switches[i]);
+		json_decref(value);
+	}
+
+	/* All kinds of namespaces allowed: every bit set. */
+	value = property(bus, path, "RestrictNamespaces");
+	if (json_is_integer(value) && (json_integer_value(value) & 0x7e020000) != 0x7e020000)
+		add_filter(service, "RestrictNamespaces");
+	json_decref(value);
+}
+
+static void take_all(struct service *service, sd_bus *bus, const char *path)
+{
+	static const char *const roots[] = { "RootDirectory", "RootImage" };
+	json_t *value;
+
+	value = property(bus, path, "Environment");
+	take_environment(service, value);
+	json_decref(value);
+
+	value = property(bus, path, "EnvironmentFiles");
+	take_environment_files(service, value);
+	json_decref(value);
+
+	for (size_t i = 0; i < ARRAY_SIZE(roots) && !service->root; i++) {
+		value = property(bus, path, roots[i]);
+		if (!streq(json_string_value(value) ? json_string_value(value) : "", "/"))
+			service->root = copy_of(json_string_value(value));
+		json_decref(value);
+	}
+
+	take_filters(service, bus, path);
+}
+
+static int tell_state(const char *unit, const char *state)
+{
+	if (streq(state, "loaded"))
+		return 0;
+
+	if (streq(state, "not-found")) {
+		log_error("There is no %s: \"systemctl list-unit-files --type=service\" shows what "
+			  "there is", unit);
+		return -ENOENT;
+	}
+
+	if (streq(state, "masked"))
+		log_error("%s is masked: \"systemctl unmask %s\" first", unit, unit);
+	else
+		log_error("%s cannot be loaded (%s): \"systemctl status %s\" says why", unit, state,
+			  unit);
+	return -EINVAL;
+}
+
+static int open_systemd(sd_bus **ret)
+{
+	int r;
+
+	r = systemd_open(ret);
+	if (r == -ENOENT) {
+		log_error("There is no systemd here: use \"memguardctl run -- COMMAND\", which needs "
+			  "none");
+		return -EOPNOTSUPP;
+	}
+	if (r < 0)
+		log_error("Cannot talk to systemd: %s; is the system bus running?", strerror(-r));
+
+	return r;
+}
+
+static int check_loaded(sd_bus *bus, const char *unit, const char *path)
+{
+	json_t *state = NULL;
+	int r;
+
+	r = systemd_property(bus, path, "Unit", "LoadState", &state);
+	if (r < 0)
+		log_error("Cannot ask systemd about %s: %s", unit, strerror(-r));
+	else
+		r = tell_state(unit, json_string_value(state) ? json_string_value(state) : "unknown");
+
+	json_decref(state);
+	return r;
+}
+
+int service_load(const char *unit, struct service *ret)
+{
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	struct service service = { 0 };
+	char *path;
+	int r;
+
+	r = open_systemd(&bus);
+	if (r < 0)
+		return r;
+
+	r = systemd_load_unit(bus, unit, &path);
+	if (r < 0) {
+		log_error("systemd does not know %s: %s", unit, strerror(-r));
+		return r;
+	}
+
+	r = check_loaded(bus, unit, path);
+	if (r >= 0) {
+		take_all(&service, bus, path);
+		*ret = service;
+	}
+
+	free(path);
+	return r;
+}
+
+void service_warn(const struct service *service, const char *unit, const char *hook)
+{
+	if (service->preload_file)
+		log_warning("%s sets " PRELOAD " for %s and wins over the drop-in: add %s to it",
+			    service->preload_file, unit, hook);
+	if (service->root)
+		log_warning("%s has its own root %s: make %s and /run/memguard visible there, with "
+			    "BindReadOnlyPaths=", unit, service->root, hook);
+	if (service->no_unix)
+		log_warning("%s may not use AF_UNIX sockets, so the hook cannot reach the daemon: add "
+			    "AF_UNIX to its RestrictAddressFamilies=", unit);
+	if (service->filters)
+		log_warning("%s has a system call filter (%s), under which the hook stays passive: "
+			    "see memguard-hook(7)", unit, service->filters);
+}
+
+int service_reload(void)
+{
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	int r;
+
+	r = open_systemd(&bus);
+	if (r < 0)
+		return r;
+
+	r = systemd_reload(bus);
+	if (r < 0)
+		log_error("systemd did not reload its units: %s; run \"systemctl daemon-reload\"",
+			  strerror(-r));
+	return r;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What systemd knows about a service that matters to the hook, and what in it will keep the
+ * hook from working. Tells what goes wrong, and warns; the caller only passes errors on.
+ */
+
+#include "agent/basic/macro.h"
+
+struct service {
+	char *preload;       /* LD_PRELOAD= in Environment=, or NULL */
+	char *preload_file;  /* an EnvironmentFile= that sets it too, and so wins; or NULL */
+	char *root;          /* RootDirectory= or RootImage=; or NULL */
+	char *filters;       /* settings that install a system call filter: "A=, B="; or NULL */
+	bool no_unix;        /* RestrictAddressFamilies= without AF_UNIX */
+};
+
+/* -ENOENT: no such unit; -EINVAL: masked or broken; -EOPNOTSUPP: no systemd here. */
+int service_load(const char *unit, struct service *ret);
+void service_donep(struct service *service);
+
+void service_warn(const struct service *service, const char *unit, const char *hook);
+
+/* As `systemctl daemon-reload`. */
+int service_reload(void);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/ctl/systemd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent/basic/macro.h"
+#include "agent/ctl/reply.h"
+
+#define SERVICE "org.freedesktop.systemd1"
+#define MANAGER_PATH "/org/freedesktop/systemd1"
+#define MANAGER "org.freedesktop.systemd1.Manager"
+
+#define BOOTED_DIRECTORY "/run/systemd/system"
+#define PRIVATE_ADDRESS "unix:path=/run/systemd/private"
+
+/* A large machine reloads for a while. */
+#define RELOAD_TIMEOUT_USEC (120 * USEC_PER_SEC)
+
+/* For root there is a way without a bus daemon; systemctl takes it too. */
+static int open_private(sd_bus **ret)
+{
+	_cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
+	int r;
+
+	r = sd_bus_new(&bus);
+	if (r >= 0)
+		r = sd_bus_set_address(bus, PRIVATE_ADDRESS);
+	if (r >= 0)
+		r = sd_bus_start(bus);
+	if (r < 0)
+		return r;
+
+	*ret = TAKE_PTR(bus);
+	return 0;
+}
+
+int systemd_open(sd_bus **ret)
+{
+	/* A bus that is named is meant, also where systemd does not run: tests do that. */
+	if (secure_getenv("DBUS_SYSTEM_BUS_ADDRESS"))
+		return sd_bus_open_system(ret);
+
+	if (access(BOOTED_DIRECTORY, F_OK) < 0)
+		return -ENOENT;
+
+	if (open_private(ret) >= 0)
+		return 0;
+
+	return sd_bus_open_system(ret);
+}
+
+static int new_call(sd_bus *bus, const char *path, const char *interface, const char *method,
+		    sd_bus_message **ret)
+{
+	return sd_bus_message_new_method_call(bus, ret, SERVICE, path, interface, method);
+}
+
+int systemd_load_unit(sd_bus *bus, const char *unit, char **ret_path)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *answer = NULL;
+	const char *path;
+	char *copy;
+	int r;
+
+	r = new_call(bus, MANAGER_PATH, MANAGER, "LoadUnit", &call);
+	if (r >= 0)
+		r = sd_bus_message_append_basic(call, 's', unit);
+	if (r >= 0)
+		r = sd_bus_call(bus, call, 0, NULL, &answer);
+	if (r >= 0)
+		r = sd_bus_message_read_basic(answer, 'o', &path);
+	if (r < 0)
+		return r;
+
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+
+	*ret_path = copy;
+	return 0;
+}
+
+int systemd_property(sd_bus *bus, const char *path, const char *interface, const char *name,
+		     json_t **ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *answer = NULL;
+	char full[64];
+	int r;
+
+	snprintf(full, sizeof(full), SERVICE ".%s", interface);
+	r = new_call(bus, path, "org.freedesktop.DBus.Properties", "Get", &call);
+	if (r >= 0)
+		r = sd_bus_message_append_basic(call, 's', full);
+	if (r >= 0)
+		r = sd_bus_message_append_basic(call, 's', name);
+	if (r >= 0)
+		r = sd_bus_call(bus, call, 0, NULL, &answer);
+	if (r < 0)
+		return r;
+
+	return reply_to_json(answer, ret);
+}
+
+int systemd_reload(sd_bus *bus)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	int r;
+
+	r = new_call(bus, MANAGER_PATH, MANAGER, "Reload", &call);
+	if (r >= 0)
+		r = sd_bus_call(bus, call, RELOAD_TIMEOUT_USEC, NULL, NULL);
+	return r;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/ctl/table.h"
+
+#include <errno.h>
+#include <libsmartcols/libsmartcols.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+struct table {
+	const struct ctl *ctl;
+	struct libscols_table *scols;
+	struct libscols_line *line;
+	struct libscols_column **shown; /* by column; NULL: no room */
+	size_t n_columns;
+	size_t next;
+	int error;
+};
+
+static bool has_room(const struct ctl *ctl, const struct table_column *column)
+{
+	return ctl->width == 0 || ctl->width >= column->least_width;
+}
+
+static int add_columns(struct table *table, const struct table_column *columns)
+{
+	for (size_t i = 0; i < table->n_columns; i++) {
+		const int flags = (columns[i].right ? SCOLS_FL_RIGHT : 0) |
+				  (columns[i].cut ? SCOLS_FL_TRUNC : 0);
+
+		if (!has_room(table->ctl, &columns[i]))
+			continue;
+
+		table->shown[i] = scols_table_new_column(table->scols, columns[i].name, 0, flags);
+		if (!table->shown[i])
+			return -ENOMEM;
+	}
+
+	return 0;
+}
+
+static void set_up(struct table *table)
+{
+	const struct ctl *ctl = table->ctl;
+
+	(void)scols_table_set_stream(table->scols, ctl->out);
+	(void)scols_table_enable_noheadings(table->scols, !ctl->legend);
+	(void)scols_table_enable_colors(table->scols, ctl->color);
+	(void)scols_table_enable_ascii(table->scols, !ctl->utf8);
+	if (ctl->width > 0) {
+		(void)scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_ALWAYS);
+		(void)scols_table_set_termwidth(table->scols, ctl->width);
+	} else {
+		(void)scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_NEVER);
+	}
+}
+
+int table_new(const struct ctl *ctl, const struct table_column *columns, size_t n,
+	      struct table **ret)
+{
+	_cleanup_(table_freep) struct table *table = NULL;
+	int r;
+
+	table = calloc(1, sizeof(*table));
+	if (!table)
+		return -ENOMEM;
+
+	table->ctl = ctl;
+	table->n_columns = n;
+	table->scols = scols_new_table();
+	table->shown = calloc(n, sizeof(*table->shown));
+	if (!table->scols || !table->shown)
+		return -ENOMEM;
+
+	set_up(table);
+	r = add_columns(table, columns);
+	if (r < 0)
+		return r;
+
+	*ret = TAKE_PTR(table);
+	return 0;
+}
+
+struct table *table_free(struct table *table)
+{
+	if (!table)
+		return NULL;
+
+	scols_unref_table(table->scols);
+	free(table->shown);
+	free(table);
+	return NULL;
+}
+
+void table_freep(struct table **table)
+{
+	*table = table_free(*table);
+}
+
+void table_row(struct table *table)
+{
+	table->next = 0;
+	table->line = scols_table_new_line(table->scols, NULL);
+	if (!table->line)
+		table->error = -ENOMEM;
+}
+
+void table_cell(struct table *table, enum color color, const char *format, ...)
+{
+	struct libscols_column *column;
+	struct libscols_cell *cell;
+	va_list arguments;
+	char *text;
+	int n;
+
+	if (table->error < 0 || table->next >= table->n_columns)
+		return;
+
+	column = table->shown[table->next++];
+	if (!column)
+		return;
+
+	va_start(arguments, format);
+	n = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (n < 0) {
+		table->error = -ENOMEM;
+		return;
+	}
+
+	/* The line frees the text. */
+	if (scols_line_refer_column_data(table->line, column, text) < 0) {
+		free(text);
+		table->error = -ENOMEM;
+		return;
+	}
+
+	cell = scols_line_get_column_cell(table->line, column);
+	if (cell && color != COLOR_NONE && table->ctl->color)
+		(void)scols_cell_set_color(cell, output_color(table->ctl, color));
+}
+
+int table_print(struct table *table)
+{
+	if (table->error < 0)
+		return table->error;
+
+	return scols_print_table(table->scols) < 0 ? -ENOMEM : 0;
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * memguardctl enable, disable: the drop-in that preloads the hook, put in place and removed.
+ * Changes nothing else, and restarts nothing.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/basic/fd.h"
+#include "agent/basic/log.h"
+#include "agent/ctl/dropin.h"
+#include "agent/ctl/output.h"
+#include "agent/ctl/service.h"
+#include "agent/ctl/verbs.h"
+
+/* The build says where the library is installed. */
+#ifndef MEMGUARD_HOOK_PATH
+#define MEMGUARD_HOOK_PATH "/usr/lib/libmemguard-hook.so"
+#endif
+
+static void freep(char **s)
+{
+	free(*s);
+}
+
+/* What was done, for people. */
+static void say(const struct ctl *ctl, const char *format, ...) _printf_(2, 3);
+
+static void say(const struct ctl *ctl, const char *format, ...)
+{
+	va_list arguments;
+
+	if (ctl->json != OUTPUT_TEXT)
+		return;
+
+	va_start(arguments, format);
+	vfprintf(ctl->out, format, arguments);
+	va_end(arguments);
+}
+
+static int tell_write(int r, const char *what)
+{
+	log_error("Cannot write %s: %s; check the directory's mode, and that /etc is not read-only",
+		  what, strerror(-r));
+	return r;
+}
+
+/* Complete or not at all: systemd may read it at any moment. */
+static int write_file(int directory, const char *text)
+{
+	static const char temporary[] = "." DROPIN_FILE ".new";
+	_cleanup_(fd_closep) int fd = -1;
+	int r;
+
+	fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return -errno;
+
+	r = fd_write_exact(fd, text, strlen(text));
+	if (r >= 0 && (fchmod(fd, 0644) < 0 || fsync(fd) < 0))
+		r = -errno;
+	if (r >= 0 && renameat(directory, temporary, directory, DROPIN_FILE) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(directory, temporary, 0);
+
+	return r;
+}
+
+/* Below --root= the whole path may be missing; else only the last part. */
+static int make_directories(char *path)
+{
+	for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
+		if (slash)
+			*slash = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		if (!slash)
+			return 0;
+		*slash = '/';
+	}
+}
+
+static int install(const struct ctl *ctl, const char *unit, const char *text)
+{
+	_cleanup_(freep) char *path = NULL;
+	_cleanup_(fd_closep) int directory = -1;
+	int r;
+
+	r = dropin_directory(ctl->root, unit, &path);
+	if (r < 0)
+		return r;
+
+	r = make_directories(path);
+	if (r < 0)
+		return tell_write(r, path);
+
+	directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = directory < 0 ? -errno : write_file(directory, text);
+	if (r < 0)
+		return tell_write(r, path);
+
+	say(ctl, "Created %s/%s\n", path, DROPIN_FILE);
+	return 0;
+}
+
+static int check_hook(const struct ctl *ctl, const char *hook)
+{
+	if (!dropin_is_hook(hook)) {
+		log_error("\"%s\" cannot be preloaded: name the library by an absolute path without "
+			  "blanks and colons", hook);
+		return -EINVAL;
+	}
+
+	/* Below --root= it is the other system that has to have it. */
+	if (!ctl->root && access(hook, R_OK) < 0) {
+		log_error("The hook library %s cannot be read: %m; install memguard completely, or "
+			  "name the library with --hook=FILE", hook);
+		return -ENOENT;
+	}
+
+	return 0;
+}
+
+static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook)
+{
+	_cleanup_(service_donep) struct service service = { 0 };
+	_cleanup_(freep) char *preload = NULL, *text = NULL;
+	int r;
+
+	if (!ctl->root) {
+		r = service_load(unit, &service);
+		if (r < 0)
+			return r;
+		service_warn(&service, unit, hook);
+	}
+
+	r = dropin_preload(service.preload, hook, &preload);
+	if (r >= 0)
+		r = dropin_text(unit, preload, &text);
+	if (r < 0) {
+		log_error("Cannot make the drop-in for %s: %s", unit, strerror(-r));
+		return r;
+	}
+
+	return install(ctl, unit, text);
+}
+
+static int parse_unit(const char *name, char unit[static DROPIN_UNIT_MAX])
+{
+	switch (dropin_unit(name, unit)) {
+	case DROPIN_NAME_OK:
+		return 0;
+	case DROPIN_NAME_BAD:
+		log_error("\"%s\" is not the name of a unit: name a service, such as nginx.service",
+			  name);
+		break;
+	case DROPIN_NAME_TEMPLATE:
+		log_error("%s is a template: name an instance of it, such as name@1.service", name);
+		break;
+	case DROPIN_NAME_KIND:
+		log_error("%s is not a service: only services run programs that can be guarded; name "
+			  "the service behind it", name);
+		break;
+	}
+
+	return -EINVAL;
+}
+
+static int check_root(const struct ctl *ctl, const char *verb)
+{
+	if (ctl->root || geteuid() == 0)
+		return 0;
+
+	log_error("Only root may change services: sudo memguardctl %s UNIT", verb);
+	return -EPERM;
+}
+
+static int reload(const struct ctl *ctl)
+{
+	return ctl->root ? 0 : service_reload();
+}
+
+static void print_restart(const struct ctl *ctl, int argc, char **argv, const char *why)
+{
+	char unit[DROPIN_UNIT_MAX];
+
+	if (!ctl->legend)
+		return;
+
+	fprintf(ctl->out, "%s systemctl restart", why);
+	for (int i = 1; i < argc; i++)
+		if (dropin_unit(argv[i], unit) == DROPIN_NAME_OK)
+			fprintf(ctl->out, " %s", unit);
+	fputc('\n', ctl->out);
+}
+
+static bool print_json(const struct ctl *ctl, const char *key, int argc, char **argv)
+{
+	char unit[DROPIN_UNIT_MAX];
+	json_t *units, *answer;
+	bool printed;
+
+	units = json_array();
+	for (int i = 1; i < argc; i++)
+		if (dropin_unit(argv[i], unit) == DROPIN_NAME_OK)
+			(void)json_array_append_new(units, json_string(unit));
+
+	answer = json_pack("{s:o}", key, units);
+	printed = output_json(ctl, answer);
+	json_decref(answer);
+	return printed;
+}
+
+int verb_enable(struct ctl *ctl, int argc, char **argv)
+{
+	const char *hook = ctl->hook ? ctl->hook : MEMGUARD_HOOK_PATH;
+	char unit[DROPIN_UNIT_MAX];
+	int n_failed = 0;
+
+	if (check_root(ctl, "enable") < 0 || check_hook(ctl, hook) < 0)
+		return CTL_FAILED;
+
+	/* All names are looked at before the first file is written. */
+	for (int i = 1; i < argc; i++)
+		if (parse_unit(argv[i], unit) < 0)
+			return CTL_FAILED;
+
+	for (int i = 1; i < argc; i++) {
+		(void)dropin_unit(argv[i], unit);
+		n_failed += enable_unit(ctl, unit, hook) < 0;
+	}
+
+	/* Also what was written before something failed is to be in force. */
+	if (n_failed < argc - 1 && reload(ctl) < 0)
+		return CTL_FAILED;
+	if (n_failed > 0)
+		return CTL_FAILED;
+
+	if (!print_json(ctl, "enabled", argc, argv))
+		print_restart(ctl, argc, argv, "Guarded from the next start on:");
+	return CTL_DONE;
+}
+
+/* 1: removed; 0: there was none; negative: told. */
+static int remove_dropin(const struct ctl *ctl, const char *unit)
+{
+	_cleanup_(freep) char *path = NULL, *file = NULL;
+
+	if (dropin_directory(ctl->root, unit, &path) < 0 ||
+	    asprintf(&file, "%s/%s", path, DROPIN_FILE) < 0) {
+		log_error("Cannot remove the drop-in of %s: %s", unit, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+
+	if (unlink(file) < 0) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return 0;
+		log_error("Cannot remove %s: %m; remove it by hand, then \"systemctl daemon-reload\"",
+			  file);
+		return -errno;
+	}
+
+	say(ctl, "Removed %s\n", file);
+	/* Others may have drop-ins there. */
+	(void)rmdir(path);
+	return 1;
+}
+
+/* Nothing to remove: a typing error, or just not enabled? */
+static int tell_not_enabled(const struct ctl *ctl, const char *unit)
+{
+	_cleanup_(service_donep) struct service service = { 0 };
+
+	if (!ctl->root) {
+		const int r = service_load(unit, &service);
+
+		if (r < 0)
+			return r;
+	}
+
+	say(ctl, "%s is not enabled: there is no %s for it\n", unit, DROPIN_FILE);
+	return 0;
+}
+
+int verb_disable(struct ctl *ctl, int argc, char **argv)
+{
+	char unit[DROPIN_UNIT_MAX];
+	int n_removed = 0, n_failed = 0, r;
+
+	if (check_root(ctl, "disable") < 0)
+		return CTL_FAILED;
+
+	for (int i = 1; i < argc; i++)
+		if (parse_unit(argv[i], unit) < 0)
+			return CTL_FAILED;
+
+	for (int i = 1; i < argc; i++) {
+		(void)dropin_unit(argv[i], unit);
+		r = remove_dropin(ctl, unit);
+		n_removed += r > 0;
+		n_failed += r < 0 || (r == 0 && tell_not_enabled(ctl, unit) < 0);
+	}
+
+	if (n_removed > 0 && reload(ctl) < 0)
+		return CTL_FAILED;
+	if (n_failed > 0)
+		return CTL_FAILED;
+
+	if (!print_json(ctl, "disabled", argc, argv) && n_removed > 0)
+		print_restart(ctl, argc, argv, "Processes that run keep the hook until:");
+	return CTL_DONE;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* memguardctl list: one line per guarded process, from figures the daemon has anyway. */
+
+#include "agent/ctl/client.h"
+#include "agent/ctl/fields.h"
+#include "agent/ctl/table.h"
+#include "agent/ctl/verbs.h"
+
+/* PID and GROUP stay in front: completion reads them. */
+static const struct table_column columns[] = {
+	{ .name = "PID", .right = true },
+	{ .name = "GROUP", .cut = true },
+	{ .name = "COMMAND", .cut = true, .least_width = 70 },
+	{ .name = "RSS", .right = true },
+	{ .name = "IN USE", .right = true },
+	{ .name = "RETAINED", .right = true },
+	{ .name = "ARENAS", .right = true, .least_width = 90 },
+	{ .name = "STALL", .right = true, .least_width = 90 },
+	{ .name = "MEASURED", .right = true, .least_width = 100 },
+	{ .name = "MALLOC", .least_width = 120 },
+	{ .name = "HOOK", .least_width = 120 },
+	{ .name = "NOTE", .cut = true, .least_width = 100 },
+};
+
+/* What keeps the process from being asked, if anything does. */
+static const char *note(const json_t *member)
+{
+	if (fields_is(member, "seccomp_changed"))
+		return "asleep: the program installed a system call filter";
+	if (fields_number(member, "failures") > 0)
+		return "did not answer the last time";
+	if (fields_is(member, "bad_environment"))
+		return "a MEMGUARD_* value in its environment was ignored";
+
+	return "";
+}
+
+static void add_member(struct table *table, const json_t *member)
+{
+	char text[FORMAT_MAX];
+	uint64_t number;
+
+	table_row(table);
+	table_cell(table, COLOR_BOLD, "%llu", (unsigned long long)fields_number(member, "pid"));
+	table_cell(table, COLOR_NONE, "%s", fields_name(member));
+	table_cell(table, COLOR_NONE, "%s", fields_string(member, "command"));
+	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "rss_bytes", text));
+	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "in_use_bytes", text));
+	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "retained_bytes", text));
+	if (fields_find(member, "n_arenas", &number))
+		table_cell(table, COLOR_NONE, "%llu", (unsigned long long)number);
+	else
+		table_cell(table, COLOR_NONE, "-");
+	table_cell(table, COLOR_NONE, "%s", fields_usec(member, "stall_usec", text));
+	if (fields_find(member, "stats_age_usec", &number))
+		table_cell(table, COLOR_NONE, "%s ago",
+			   fields_round_usec(MAX(number, USEC_PER_SEC), text));
+	else
+		table_cell(table, COLOR_NONE, "never");
+	table_cell(table, COLOR_NONE, "%s", fields_string(member, "malloc"));
+	table_cell(table, COLOR_NONE, "%s", fields_string(member, "hook_version"));
+	table_cell(table, COLOR_YELLOW, "%s", note(member));
+}
+
+static int print_members(const struct ctl *ctl, const json_t *members)
+{
+	_cleanup_(table_freep) struct table *table = NULL;
+	const json_t *member;
+	size_t i;
+	int r;
+
+	if (json_array_size(members) == 0) {
+		if (ctl->legend)
+			fputs("No process is guarded yet: \"memguardctl enable UNIT\" and restart "
+			      "it, or \"memguardctl run -- COMMAND\".\n", ctl->out);
+		return 0;
+	}
+
+	r = table_new(ctl, columns, ARRAY_SIZE(columns), &table);
+	if (r < 0)
+		return r;
+
+	json_array_foreach (members, i, member)
+		add_member(table, member);
+
+	return table_print(table);
+}
+
+int verb_list(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *members = NULL;
+	int r;
+
+	r = client_call_what(ctl, "ListMembers", argc > 1 ? argv[1] : "", &members);
+	if (r >= 0 && !output_json(ctl, members))
+		r = print_members(ctl, members);
+
+	json_decref(members);
+	return client_exit(r);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* memguardctl status: the daemon in a few lines, then its groups. */
+
+#include <errno.h>
+
+#include "agent/basic/log.h"
+#include "agent/ctl/client.h"
+#include "agent/ctl/fields.h"
+#include "agent/ctl/table.h"
+#include "agent/ctl/verbs.h"
+
+#define BAR_CELLS 8
+
+static const struct table_column columns[] = {
+	{ .name = "GROUP", .cut = true },
+	{ .name = "USAGE", .right = true },
+	{ .name = "LIMIT", .right = true },
+	{ .name = "", .least_width = 76 },
+	{ .name = "IN USE", .right = true, .least_width = 96 },
+	{ .name = "RETAINED", .right = true },
+	{ .name = "STATE" },
+	{ .name = "VERDICT", .least_width = 96 },
+	{ .name = "LAST OUTCOME", .cut = true, .least_width = 84 },
+};
+
+static enum color color_of_state(const char *state)
+{
+	if (streq(state, "critical"))
+		return COLOR_RED;
+
+	return streq(state, "calm") ? COLOR_GREEN : COLOR_YELLOW;
+}
+
+static enum color color_of_verdict(const char *verdict)
+{
+	if (streq(verdict, "healthy"))
+		return COLOR_GREEN;
+	if (streq(verdict, "unknown"))
+		return COLOR_DIM;
+
+	return streq(verdict, "growing") ? COLOR_RED : COLOR_YELLOW;
+}
+
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void print_config(const struct ctl *ctl, const json_t *status)
+{
+	const char *state = fields_string(status, "config_state");
+	const uint64_t n_files = fields_number(status, "n_config_files");
+	char ago[FORMAT_MAX];
+
+	fields_ago(status, "reload_realtime_usec", ago);
+	if (!streq(state, "ok"))
+		output_pair(ctl, "Config:", "%sERROR%s %s (the older settings stay in force; mend "
+			    "it, then: memguardctl reload)", output_color(ctl, COLOR_RED),
+			    output_color(ctl, COLOR_NONE), state);
+	else if (n_files == 0)
+		output_pair(ctl, "Config:", "ok, defaults, loaded %s ago", ago);
+	else
+		output_pair(ctl, "Config:", "ok, %llu file%s, loaded %s ago",
+			    (unsigned long long)n_files, plural(n_files), ago);
+}
+
+static void print_sensing(const struct ctl *ctl, const json_t *status)
+{
+	const char *cgroup = fields_string(status, "cgroup");
+	const bool has_cgroup = !streq(cgroup, "none");
+
+	output_pair(ctl, "Sensing:", "%s%s, %s, system bus %s",
+		    has_cgroup ? "cgroup " : "RSS only: no memory controller here",
+		    has_cgroup ? cgroup : "",
+		    fields_is(status, "psi") ? "pressure triggers" : "no pressure triggers",
+		    fields_string(status, "system_bus"));
+}
+
+static void print_header(const struct ctl *ctl, const json_t *status)
+{
+	const uint64_t n_members = fields_number(status, "n_members");
+	const uint64_t n_groups = fields_number(status, "n_groups");
+	const uint64_t n_rounds = fields_number(status, "rounds");
+	const char *mode = fields_string(status, "mode");
+	char text[FORMAT_MAX];
+
+	fprintf(ctl->out, "%s%s%s memguardd %s, running for %s, mode %s%s\n",
+		output_color(ctl, COLOR_GREEN), output_bullet(ctl), output_color(ctl, COLOR_NONE),
+		fields_string(status, "version"), fields_ago(status, "start_realtime_usec", text),
+		mode, streq(mode, "observe") ? " (nobody is asked to release)" : "");
+	print_config(ctl, status);
+	print_sensing(ctl, status);
+	output_pair(ctl, "Guarding:", "%llu process%s in %llu group%s",
+		    (unsigned long long)n_members, n_members == 1 ? "" : "es",
+		    (unsigned long long)n_groups, plural(n_groups));
+	output_pair(ctl, "Released:", "%s in %llu round%s",
+		    fields_bytes(status, "released_bytes", text), (unsigned long long)n_rounds,
+		    plural(n_rounds));
+	output_pair(ctl, "Memory:", "%s private\n", fields_bytes(status, "private_bytes", text));
+}
+
+/* "released 412M 3s ago", or why nothing. */
+static void add_last_outcome(struct table *table, const json_t *group)
+{
+	const json_t *last = json_object_get(group, "last_outcome");
+	const char *kind = fields_string(last, "kind");
+	char bytes[FORMAT_MAX], ago[FORMAT_MAX];
+
+	if (!last) {
+		const char *quiet = fields_string(group, "quiet_reason_text");
+
+		table_cell(table, COLOR_DIM, "nothing: %s",
+			   quiet[0] != '\0' ? quiet : fields_string(group, "reason_text"));
+		return;
+	}
+
+	fields_ago(last, "ended_realtime_usec", ago);
+	if (streq(kind, "released"))
+		table_cell(table, COLOR_NONE, "released %s %s ago",
+			   fields_bytes(last, "released_bytes", bytes), ago);
+	else if (streq(kind, "failed"))
+		table_cell(table, COLOR_RED, "failed %s ago: nobody answered", ago);
+	else
+		table_cell(table, COLOR_DIM, "nothing %s ago: %s", ago,
+			   fields_string(last, "reason_text"));
+}
+
+static void add_bar(const struct ctl *ctl, struct table *table, const json_t *group)
+{
+	char bar[OUTPUT_BAR_MAX];
+	uint64_t permyriad;
+
+	if (fields_find(group, "usage_permyriad", &permyriad))
+		table_cell(table, color_of_state(fields_string(group, "state")), "%s",
+			   output_bar(ctl, bar, BAR_CELLS, permyriad));
+	else
+		table_cell(table, COLOR_NONE, "%s", "");
+}
+
+static void add_group(const struct ctl *ctl, struct table *table, const json_t *group)
+{
+	const char *state = fields_string(group, "state");
+	const char *verdict = fields_string(group, "verdict");
+	char usage[FORMAT_MAX], limit[FORMAT_MAX], in_use[FORMAT_MAX], retained[FORMAT_MAX];
+
+	table_row(table);
+	table_cell(table, COLOR_BOLD, "%s", fields_name(group));
+	/* What can be killed for: the same figure as the thresholds are compared with. */
+	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "anon_bytes", usage));
+	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "limit_bytes", limit));
+	add_bar(ctl, table, group);
+	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "in_use_bytes", in_use));
+	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "retained_bytes", retained));
+	table_cell(table, color_of_state(state), "%s", state);
+	table_cell(table, color_of_verdict(verdict), "%s", verdict);
+	add_last_outcome(table, group);
+}
+
+/* The group that most deserves a look. */
+static const json_t *most_urgent(const json_t *groups)
+{
+	static const char *const states[] = { "calm", "settling", "retaining", "pressed", "high", "critical" };
+	const json_t *group, *worst = NULL;
+	size_t i, rank = 0;
+
+	json_array_foreach (groups, i, group)
+		for (size_t k = rank; k < ARRAY_SIZE(states); k++)
+			if (streq(fields_string(group, "state"), states[k])) {
+				worst = group;
+				rank = k + 1;
+			}
+
+	return worst;
+}
+
+static void print_hint(const struct ctl *ctl, const json_t *groups)
+{
+	const json_t *group = most_urgent(groups);
+	const char *state = group ? fields_string(group, "state") : "calm";
+
+	fputc('\n', ctl->out);
+	if (streq(state, "retaining"))
+		output_hint(ctl, "memguardctl trim %s", fields_name(group));
+	else if (group)
+		output_hint(ctl, "memguardctl explain %s", fields_name(group));
+}
+
+static int print_groups(const struct ctl *ctl, const json_t *groups)
+{
+	_cleanup_(table_freep) struct table *table = NULL;
+	const json_t *group;
+	size_t i;
+	int r;
+
+	if (json_array_size(groups) == 0) {
+		fputs("Nothing is guarded yet: \"memguardctl enable UNIT\" and restart it, or "
+		      "\"memguardctl run -- COMMAND\".\n", ctl->out);
+		return 0;
+	}
+
+	r = table_new(ctl, columns, ARRAY_SIZE(columns), &table);
+	if (r < 0)
+		return r;
+
+	json_array_foreach (groups, i, group)
+		add_group(ctl, table, group);
+
+	r = table_print(table);
+	if (r >= 0 && ctl->legend)
+		print_hint(ctl, groups);
+	return r;
+}
+
+static int tell_absence(const struct ctl *ctl)
+{
+	json_t *status = json_pack("{s:b}", "running", 0);
+
+	(void)output_json(ctl, status);
+	json_decref(status);
+	return CTL_NOT_RUNNING;
+}
+
+int verb_status(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *status = NULL, *groups = NULL;
+	int r;
+
+	(void)argc;
+	(void)argv;
+
+	r = client_call(ctl, "GetStatus", &status);
+	if (r == CLIENT_NOT_RUNNING)
+		return tell_absence(ctl);
+	if (r >= 0)
+		r = client_call_what(ctl, "ListGroups", "", &groups);
+
+	if (r >= 0) {
+		(void)json_object_set(status, "groups", groups);
+		if (!output_json(ctl, status)) {
+			print_header(ctl, status);
+			r = print_groups(ctl, groups);
+		}
+	}
+
+	json_decref(status);
+	json_decref(groups);
+	return client_exit(r);
+}

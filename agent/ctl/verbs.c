@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/ctl/verbs.h"
+
+#include <errno.h>
+
+#include "agent/basic/log.h"
+#include "agent/ctl/client.h"
+#include "agent/ctl/output.h"
+
+#define HELP_COLUMN 28
+
+const struct verb ctl_verbs[] = {
+	{ "status", 0, 0, verb_status, "", "Show the daemon, its groups and what happened last" },
+	{ "list", 0, 1, verb_list, "[WHAT]", "List guarded processes with their last known figures" },
+	{ "show", 1, 1, verb_show, "WHAT", "Measure processes now and show their heaps, arena by arena" },
+	{ "explain", 0, 1, verb_explain, "[WHAT]", "Say why memory was released or was not, and what is next" },
+	{ "trim", 1, 1, verb_trim, "WHAT", "Make processes give freed memory back now" },
+	{ "tune", 2, -1, verb_tune, "WHAT KEY=VALUE...", "Change settings of a running program's allocator" },
+	{ "run", 1, -1, verb_run, "[--limit=SIZE] -- COMMAND...", "Run a command under guard, without a daemon" },
+	{ "enable", 1, -1, verb_enable, "UNIT...", "Put services under guard from their next start" },
+	{ "disable", 1, -1, verb_disable, "UNIT...", "Take services out of guard from their next start" },
+	{ "config", 0, 0, verb_config, "", "Show every setting in force and where it comes from" },
+	{ "verify", 0, 1, verb_verify, "[FILE]", "Check the configuration without using it" },
+	{ "reload", 0, 0, verb_reload, "", "Read the configuration again" },
+};
+const size_t n_ctl_verbs = ARRAY_SIZE(ctl_verbs);
+
+static const char options[] =
+	"  -h --help                 Print this\n"
+	"     --version              Print the version\n"
+	"     --runtime-directory=DIR\n"
+	"                            Where the daemon's sockets are [/run/memguard; as a user\n"
+	"                            $XDG_RUNTIME_DIR/memguard]\n"
+	"     --json=short|pretty|off\n"
+	"                            Answer in JSON, on one line or indented [off]\n"
+	"  -j                        Same as --json=pretty on a terminal, else --json=short\n"
+	"     --no-pager             Do not use a pager\n"
+	"     --no-legend            No headings and hints\n"
+	"     --config=FILE          run, verify: read this file alone\n"
+	"     --hook=FILE            run, enable: the library to preload\n"
+	"     --limit=SIZE           run: limit the command's memory, such as 600M\n"
+	"     --verbose              run: tell every round as it happens\n"
+	"     --root=DIR             enable, disable: change files below DIR, ask nobody\n";
+
+const struct verb *verbs_find(const char *name)
+{
+	for (size_t i = 0; i < n_ctl_verbs; i++)
+		if (streq(ctl_verbs[i].name, name))
+			return &ctl_verbs[i];
+
+	return NULL;
+}
+
+void verbs_help(FILE *f)
+{
+	fputs("Usage: memguardctl [OPTION...] VERB [ARGUMENT...]\n"
+	      "\n"
+	      "See and control how memguard makes programs give freed memory back.\n"
+	      "\n"
+	      "Verbs:\n", f);
+
+	for (size_t i = 0; i < n_ctl_verbs; i++) {
+		const struct verb *verb = &ctl_verbs[i];
+		const int n = fprintf(f, "  %s%s%s", verb->name, verb->arguments[0] ? " " : "",
+				      verb->arguments);
+
+		/* What leaves no room stands on a line of its own. */
+		if (n >= HELP_COLUMN)
+			fputc('\n', f);
+		fprintf(f, "%*s%s\n", n < HELP_COLUMN ? HELP_COLUMN - n : HELP_COLUMN, "",
+			verb->help);
+	}
+
+	fputs("\nWHAT is a process id, a unit or a cgroup path.\n\nOptions:\n", f);
+	fputs(options, f);
+	fputs("\nSee memguardctl(1).\n", f);
+}
+
+static int refuse(const char *format, const char *name, const char *arguments)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "memguardctl %s%s%s", name, arguments[0] ? " " : "", arguments);
+	log_error("%s: \"%s\"; see \"memguardctl --help\"", format, text);
+	return CTL_USAGE;
+}
+
+static const struct verb *find_or_tell(int argc, char **argv)
+{
+	const struct verb *verb;
+
+	if (argc < 1) {
+		log_error("Say what to do, such as \"memguardctl status\"; see \"memguardctl --help\"");
+		return NULL;
+	}
+
+	verb = verbs_find(argv[0]);
+	if (!verb)
+		log_error("There is no verb \"%s\"; see \"memguardctl --help\"", argv[0]);
+	return verb;
+}
+
+int verbs_dispatch(struct ctl *ctl, int argc, char **argv)
+{
+	const struct verb *verb = find_or_tell(argc, argv);
+	int status, r;
+
+	if (!verb)
+		return CTL_USAGE;
+	if (argc - 1 < verb->least)
+		return refuse("Something is missing", verb->name, verb->arguments);
+	if (verb->most >= 0 && argc - 1 > verb->most)
+		return refuse("That is too much", verb->name, verb->arguments);
+
+	r = output_begin(ctl);
+	if (r < 0) {
+		log_error("Cannot collect the output: %s", strerror(-r));
+		return CTL_FAILED;
+	}
+
+	status = verb->run(ctl, argc, argv);
+	client_close(ctl);
+
+	r = output_end(ctl);
+	if (r < 0 && r != -EPIPE) {
+		log_error("Cannot write the output: %s", strerror(-r));
+		return CTL_FAILED;
+	}
+
+	return status;
+}

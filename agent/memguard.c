@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* memguardd: arguments, sockets from the service manager, the loop. */
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "agent/basic/fd.h"
+#include "agent/basic/log.h"
+#include "agent/basic/runtime.h"
+#include "agent/core/manager.h"
+
+#define EXIT_USAGE 2
+
+static const char help[] =
+	"Usage: memguardd [OPTION...]\n"
+	"\n"
+	"Makes services give freed memory back before the kernel kills them.\n"
+	"\n"
+	"  --config=FILE             read this file alone, no drop-ins\n"
+	"  --runtime-directory=DIR   where the sockets are [/run/memguard; as a user\n"
+	"                            $XDG_RUNTIME_DIR/memguard]\n"
+	"  --cgroup-root=DIR         the memory hierarchy [found by itself]\n"
+	"  --log-level=LEVEL         error, warning, notice, info or debug [info]\n"
+	"  --version                 print the version\n"
+	"  --help                    print this\n"
+	"\n"
+	"See memguard(8) and memguard.conf(5).\n";
+
+enum option_value { OPTION_CONFIG = 256, OPTION_RUNTIME, OPTION_CGROUP, OPTION_LOG, OPTION_VERSION };
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, OPTION_CONFIG },
+	{ "runtime-directory", required_argument, NULL, OPTION_RUNTIME },
+	{ "cgroup-root", required_argument, NULL, OPTION_CGROUP },
+	{ "log-level", required_argument, NULL, OPTION_LOG },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int set_log_level(const char *name)
+{
+	static const char *const names[] = {
+		[LOG_ERR] = "error",	  [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+		[LOG_INFO] = "info",	  [LOG_DEBUG] = "debug",
+	};
+
+	for (int level = LOG_ERR; level <= LOG_DEBUG; level++)
+		if (streq(names[level], name)) {
+			log_set_level(level);
+			return 0;
+		}
+
+	log_error("\"%s\" is not a log level: use error, warning, notice, info or debug", name);
+	return -EINVAL;
+}
+
+/* 0 to go on, 1 when all is done, negative for wrong usage. */
+static int parse_arguments(int argc, char **argv, struct manager_options *ret)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+		switch (c) {
+		case OPTION_CONFIG:
+			ret->config_file = optarg;
+			break;
+		case OPTION_RUNTIME:
+			ret->runtime_directory = optarg;
+			break;
+		case OPTION_CGROUP:
+			ret->cgroup_root = optarg;
+			break;
+		case OPTION_LOG:
+			if (set_log_level(optarg) < 0)
+				return -EINVAL;
+			break;
+		case OPTION_VERSION:
+			puts("memguardd " PACKAGE_VERSION);
+			return 1;
+		case 'h':
+			fputs(help, stdout);
+			return 1;
+		default:
+			fputs("Try \"memguardd --help\".\n", stderr);
+			return -EINVAL;
+		}
+
+	if (optind < argc) {
+		log_error("memguardd takes no arguments, but got \"%s\"; try --help", argv[optind]);
+		return -EINVAL;
+	}
+
+	return 0;
+}
+
+/* hook.sock and bus, in whatever order the units came up. */
+static int take_sockets(struct manager_options *ret)
+{
+	const int n = sd_listen_fds(1);
+
+	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n; fd++) {
+		if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, NULL, 0) > 0 && ret->hook_fd < 0) {
+			ret->hook_fd = fd;
+		} else if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) > 0 && ret->bus_fd < 0) {
+			ret->bus_fd = fd;
+		} else {
+			log_error("The service manager passed a socket that is neither for hooks nor "
+				  "for control: check memguard.socket and memguard-control.socket");
+			return -EINVAL;
+		}
+	}
+
+	return 0;
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	char text[512];
+
+	(void)source;
+	(void)info;
+	(void)manager_reload(userdata, text, sizeof(text));
+	return 0;
+}
+
+static int prepare_loop(sd_event **ret)
+{
+	sd_event *event = NULL;
+	sigset_t mask;
+	int r;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+		return -errno;
+
+	r = sd_event_default(&event);
+	if (r < 0)
+		return r;
+
+	/* A null callback ends the loop. */
+	r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_set_watchdog(event, true);
+	if (r < 0) {
+		sd_event_unref(event);
+		return r;
+	}
+
+	*ret = event;
+	return 0;
+}
+
+static int serve(sd_event *event, struct manager *manager)
+{
+	int r;
+
+	r = sd_event_add_signal(event, NULL, SIGHUP, on_reload, manager);
+	if (r < 0)
+		return r;
+
+	/* Pages touched so far and later stay: a fault in the crisis would wait for memory. */
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		log_debug("Cannot lock memory: %m; going on without");
+
+	(void)sd_notify(0, "READY=1");
+	r = sd_event_loop(event);
+	(void)sd_notify(0, "STOPPING=1");
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct manager_options chosen = { .system_bus = true, .hook_fd = -1, .bus_fd = -1 };
+	_cleanup_(manager_freep) struct manager *manager = NULL;
+	char directory[RUNTIME_DIRECTORY_MAX];
+	sd_event *event = NULL;
+	int r;
+
+	log_open("memguardd");
+	r = parse_arguments(argc, argv, &chosen);
+	if (r != 0)
+		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+
+	if (!chosen.runtime_directory)
+		chosen.runtime_directory = runtime_directory_default(directory);
+	r = take_sockets(&chosen);
+	if (r < 0)
+		return EXIT_FAILURE;
+
+	r = prepare_loop(&event);
+	if (r < 0) {
+		log_error("Cannot set up the event loop: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+
+	r = manager_new(event, &chosen, &manager);
+	if (r >= 0)
+		r = serve(event, manager);
+
+	manager = manager_free(manager);
+	sd_event_unref(event);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

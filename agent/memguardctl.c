@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* memguardctl: the command line, and the two verbs that use the daemon's stages in-process. */
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/basic/log.h"
+#include "agent/basic/parse.h"
+#include "agent/config/config.h"
+#include "agent/core/run.h"
+#include "agent/ctl/ctl.h"
+#include "agent/ctl/verbs.h"
+
+#ifndef MEMGUARD_HOOK_PATH
+#define MEMGUARD_HOOK_PATH "/usr/lib/libmemguard-hook.so"
+#endif
+
+/* Options of run and verify that no other verb has. */
+static struct {
+	const char *config_file;
+	uint64_t limit_bytes;
+	bool verbose;
+} own = { .limit_bytes = BYTES_INFINITY };
+
+enum option_value {
+	OPTION_RUNTIME = 256,
+	OPTION_JSON,
+	OPTION_NO_PAGER,
+	OPTION_NO_LEGEND,
+	OPTION_CONFIG,
+	OPTION_HOOK,
+	OPTION_LIMIT,
+	OPTION_VERBOSE,
+	OPTION_ROOT,
+	OPTION_VERSION,
+};
+
+static const struct option options[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ "runtime-directory", required_argument, NULL, OPTION_RUNTIME },
+	{ "json", required_argument, NULL, OPTION_JSON },
+	{ "no-pager", no_argument, NULL, OPTION_NO_PAGER },
+	{ "no-legend", no_argument, NULL, OPTION_NO_LEGEND },
+	{ "config", required_argument, NULL, OPTION_CONFIG },
+	{ "hook", required_argument, NULL, OPTION_HOOK },
+	{ "limit", required_argument, NULL, OPTION_LIMIT },
+	{ "verbose", no_argument, NULL, OPTION_VERBOSE },
+	{ "root", required_argument, NULL, OPTION_ROOT },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int set_json(struct ctl *ctl, const char *s)
+{
+	if (streq(s, "short"))
+		ctl->json = OUTPUT_JSON_SHORT;
+	else if (streq(s, "pretty"))
+		ctl->json = OUTPUT_JSON_PRETTY;
+	else if (streq(s, "off"))
+		ctl->json = OUTPUT_TEXT;
+	else {
+		log_error("--json= takes short, pretty or off, not \"%s\"", s);
+		return -EINVAL;
+	}
+
+	return 0;
+}
+
+static int set_limit(const char *s)
+{
+	int r;
+
+	r = parse_bytes(s, &own.limit_bytes);
+	if (r < 0 || own.limit_bytes < MIB) {
+		log_error("--limit= takes a size of at least 1M, such as 600M or 1.5G, not \"%s\"", s);
+		return -EINVAL;
+	}
+
+	return 0;
+}
+
+/* 0 to go on, 1 when all is done, negative for wrong usage. */
+static int take_option(struct ctl *ctl, int option)
+{
+	switch (option) {
+	case 'h':
+		verbs_help(stdout);
+		return 1;
+	case OPTION_VERSION:
+		puts("memguardctl " PACKAGE_VERSION);
+		return 1;
+	case 'j':
+		ctl->json = isatty(STDOUT_FILENO) ? OUTPUT_JSON_PRETTY : OUTPUT_JSON_SHORT;
+		return 0;
+	case OPTION_JSON:
+		return set_json(ctl, optarg);
+	case OPTION_RUNTIME:
+		ctl->runtime_directory = optarg;
+		return 0;
+	case OPTION_NO_PAGER:
+		ctl->pager = false;
+		return 0;
+	case OPTION_NO_LEGEND:
+		ctl->legend = false;
+		return 0;
+	case OPTION_CONFIG:
+		own.config_file = optarg;
+		return 0;
+	case OPTION_HOOK:
+		ctl->hook = optarg;
+		return 0;
+	case OPTION_LIMIT:
+		return set_limit(optarg);
+	case OPTION_VERBOSE:
+		own.verbose = true;
+		return 0;
+	case OPTION_ROOT:
+		ctl->root = optarg;
+		return 0;
+	default:
+		fputs("Try \"memguardctl --help\".\n", stderr);
+		return -EINVAL;
+	}
+}
+
+/*
+ * Options may stand before and behind the verb, but what follows the command of `run` is
+ * the command's. @words has room for all of @argv; its NULL at the end too.
+ */
+static int parse_arguments(struct ctl *ctl, int argc, char **argv, char **words, int *ret_n_words)
+{
+	bool ended;
+	int n = 0, r;
+
+	while (optind < argc) {
+		const int option = getopt_long(argc, argv, "+hj", options, NULL);
+
+		if (option >= 0) {
+			r = take_option(ctl, option);
+			if (r != 0)
+				return r;
+			continue;
+		}
+		if (optind >= argc)
+			break;
+
+		/* "--" ends the options for all, the first word of its command for `run`. */
+		ended = streq(argv[optind - 1], "--") || (n > 0 && streq(words[0], "run"));
+		do
+			words[n++] = argv[optind++];
+		while (ended && optind < argc);
+	}
+
+	*ret_n_words = n;
+	return 0;
+}
+
+/* As installed, or beside us in the build tree. */
+static const char *find_hook(char buf[static PATH_MAX])
+{
+	ssize_t n;
+	char *slash;
+
+	if (access(MEMGUARD_HOOK_PATH, R_OK) == 0)
+		return MEMGUARD_HOOK_PATH;
+
+	n = readlink("/proc/self/exe", buf, PATH_MAX - 1);
+	if (n <= 0)
+		return NULL;
+	buf[n] = '\0';
+
+	slash = strrchr(buf, '/');
+	if (!slash || (size_t)(slash - buf) + sizeof("/libmemguard-hook.so") > PATH_MAX)
+		return NULL;
+	memcpy(slash, "/libmemguard-hook.so", sizeof("/libmemguard-hook.so"));
+
+	return access(buf, R_OK) == 0 ? buf : NULL;
+}
+
+int verb_run(struct ctl *ctl, int argc, char **argv)
+{
+	char found[PATH_MAX], absolute[PATH_MAX];
+	const char *hook = ctl->hook ? ctl->hook : find_hook(found);
+
+	(void)argc;
+
+	/* The loader ignores what it cannot open, with a message of its own in each process. */
+	if (!hook || !realpath(hook, absolute)) {
+		log_error("Cannot find the hook%s%s: install memguard, or name it with --hook=FILE",
+			  hook ? " " : "", hook ? hook : " at " MEMGUARD_HOOK_PATH);
+		return CTL_FAILED;
+	}
+
+	return run_command(&(struct run_options){
+				   .runtime_directory = ctl->runtime_directory,
+				   .config_file = own.config_file,
+				   .hook = absolute,
+				   .limit_bytes = own.limit_bytes,
+				   .verbose = own.verbose,
+			   },
+			   argv + 1);
+}
+
+static void on_message(const char *file, unsigned int line, const char *text, void *userdata)
+{
+	(void)userdata;
+
+	if (line > 0)
+		log_error("%s:%u: %s", file, line, text);
+	else
+		log_error("%s: %s", file, text);
+}
+
+int verb_verify(struct ctl *ctl, int argc, char **argv)
+{
+	const char *file = argc > 1 ? argv[1] : own.config_file;
+	_cleanup_(config_freep) struct config *config = NULL;
+	int r;
+
+	r = config_load(file, ctl->root ? ctl->root : "", on_message, NULL, &config);
+	if (r < 0)
+		return CTL_FAILED;
+
+	if (ctl->legend && ctl->json == OUTPUT_TEXT)
+		fprintf(ctl->out, "%zu file%s read, no errors.\n", config_n_files(config),
+			config_n_files(config) == 1 ? "" : "s");
+	return CTL_DONE;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = { .legend = true, .pager = true };
+	char **words;
+	int n_words, r;
+
+	log_open("memguardctl");
+	words = calloc((size_t)argc + 1, sizeof(*words));
+	if (!words) {
+		log_error("There is no memory left");
+		return CTL_FAILED;
+	}
+
+	r = parse_arguments(&ctl, argc, argv, words, &n_words);
+	if (r == 0)
+		r = verbs_dispatch(&ctl, n_words, words);
+	else
+		r = r < 0 ? CTL_USAGE : CTL_DONE;
+
+	free(words);
+	return r;
+}
