@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Runs every test and ends with "N passed, N failed". Installs what is missing, builds
+# into build/ and its neighbours.
+#
+#	tests/check.sh [--quick]     quick: the first build and `make check` alone
+
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+quick=${1:-}
+passed=0
+failed=0
+skipped=0
+log=$(mktemp)
+trap 'rm -rf "$log" "${stage:-}"' EXIT
+
+say()
+{
+	printf '== %s\n' "$*"
+}
+
+# tally RESULT NAME
+tally()
+{
+	case $1 in
+	pass) passed=$((passed + 1)) ;;
+	skip) skipped=$((skipped + 1)) ;;
+	*) failed=$((failed + 1)) ;;
+	esac
+	[ "$1" = pass ] || printf '%s - %s\n' "$1" "$2"
+}
+
+# attempt NAME COMMAND... : one test; 77 is a skip; its output only when it failed.
+attempt()
+{
+	local name=$1 status=0
+
+	shift
+	"$@" >"$log" 2>&1 || status=$?
+	case $status in
+	0) tally pass "$name" ;;
+	77)
+		tally skip "$name: $(tail -n 1 "$log")"
+		;;
+	*)
+		tally FAIL "$name"
+		tail -n 60 "$log" | sed 's/^/    /'
+		;;
+	esac
+}
+
+# make_check BUILD NAME: every test that automake ran counts.
+make_check()
+{
+	local build=$1 name=$2 status=0 line
+
+	make -C "$build" -j"$(nproc)" check >"$log" 2>&1 || status=$?
+	if ! grep -qE '^(PASS|FAIL|SKIP|ERROR):' "$log"; then
+		tally FAIL "$name: make check did not get as far as the tests"
+		tail -n 60 "$log"
+		return
+	fi
+	while read -r line; do
+		case $line in
+		PASS:*) tally pass "$line" ;;
+		SKIP:*) tally skip "$name: ${line#SKIP: }" ;;
+		*)
+			tally FAIL "$name: ${line#*: }"
+			tail -n 40 "$build/${line#*: }.log" 2>/dev/null | sed 's/^/    /'
+			;;
+		esac
+	done < <(grep -E '^(PASS|FAIL|XPASS|SKIP|ERROR): ' "$log")
+}
+
+configure_and_make()
+{
+	local build=$1
+
+	shift
+	mkdir -p "$build"
+	(cd "$build" && "$top/configure" --enable-developer "$@" && make -j"$(nproc)")
+}
+
+say "installing what is missing"
+"$top/tests/install.sh"
+
+say "building with gcc"
+"$top/tests/build.sh" "$top/build"
+
+say "make check"
+make_check "$top/build" gcc
+
+if [ "$quick" != --quick ]; then
+	say "building with clang, address and undefined behaviour sanitizers"
+	attempt "clang builds without warnings" configure_and_make "$top/build-clang" CC=clang \
+		CFLAGS='-g -O1' --with-sanitizer=address,undefined
+	make_check "$top/build-clang" clang-sanitized
+
+	say "fuzzing for a moment"
+	attempt "fuzz targets build" configure_and_make "$top/build-fuzz" CC=clang CFLAGS='-g -O1' \
+		--enable-fuzz
+	attempt "fuzz targets find nothing" make -C "$top/build-fuzz" fuzz FUZZ_SECONDS=10
+
+	say "make distcheck"
+	attempt "distcheck" make -C "$top/build" distcheck DISTCHECK_CONFIGURE_FLAGS=
+
+	say "real programs"
+	for script in "$top"/tests/real/[0-9]*.sh; do
+		attempt "real/$(basename "$script")" "$script" "$top/build"
+	done
+
+	say "virtual machine (about 5 minutes)"
+	stage=$(mktemp -d)
+	attempt "make install" make -C "$top/build" install DESTDIR="$stage/root"
+	attempt "services build" "$top/tests/services/build.sh" "$top/build/services"
+	mkdir -p "$stage/extra"
+	cp "$top/build/services/webreport" "$stage/extra/" || true
+	"$top/tests/vm/run.sh" --stage="$stage/root" --extra="$stage/extra" --timeout=1500 |
+		tee "$log" || true
+	if ! grep -qE '^(ok|not ok|skip) - ' "$log"; then
+		tally FAIL "vm: no testcase ran"
+	fi
+	while read -r line; do
+		case $line in
+		"ok - "*) tally pass "vm: $line" ;;
+		"skip - "*) tally skip "vm: ${line#skip - }" ;;
+		"not ok - "*) tally FAIL "vm: ${line#not ok - }" ;;
+		esac
+	done < <(grep -E '^(ok|not ok|skip) - ' "$log")
+fi
+
+if [ $skipped -gt 0 ]; then
+	echo "$passed passed, $failed failed, $skipped skipped"
+else
+	echo "$passed passed, $failed failed"
+fi
+[ $failed -eq 0 ]

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A program that freed much and sits idle gives it back without any pressure.
+
+. "$(dirname "$0")/lib.sh"
+
+start_daemon '[Trigger]\nRetainedHigh=32M\n[Trim]\nMinRelease=8M\nCooldownSec=1s\n'
+start_retainer 256
+
+claim "the idle program gives its memory back" wait_for 60 rss_is_below "$retainer" 64
+claim "the outcome is logged with its reason" wait_for 10 logged 'released [0-9.]+[KMG].*retained'
+claim "the group shows what was released" \
+	eval 'ctl --json=short list '"$retainer"' | jq -e ".[0].last_release.rss_before_bytes > 200000000" >/dev/null'
+
+echo again >&9
+claim "a second burst is noticed too" wait_for 60 eval '[ "$(grep -c retained "$scratch/out")" = 2 ]'
+claim "and given back" wait_for 60 rss_is_below "$retainer" 64
+exec 9>&-
+claim "the program ends as it would have" wait "$retainer"
+
+start_retainer 64
+claim "reload is synchronous" ctl reload
+printf '[Guard]\nMode=observe\n' >"$scratch/memguard.conf"
+claim "observe can be switched to" ctl reload
+claim "observe says what it would have done" wait_for 60 logged 'observe'
+claim "and does nothing" eval '! rss_is_below "$retainer" 60'
+finish

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Each mistake gets one clear message that says what to do, the right exit status, and
+# loses nothing.
+
+. "$(dirname "$0")/lib.sh"
+
+# fails STATUS REGEX COMMAND... : exactly that status, and a message that matches.
+fails()
+{
+	local status=0 expected=$1 regex=$2
+
+	shift 2
+	"$@" >"$scratch/message" 2>&1 || status=$?
+	cat "$scratch/message"
+	[ $status -eq "$expected" ] || { echo "status $status, not $expected"; return 1; }
+	grep -qE -e "$regex" "$scratch/message"
+}
+
+with_config()
+{
+	printf '%b' "$1" >"$scratch/bad.conf"
+	ctl verify "$scratch/bad.conf"
+}
+
+long=$(printf 'x%.0s' $(seq 300))
+claim "no daemon: says how to start one" fails 1 'not running.*start' ctl list
+claim "no daemon: status is 3" fails 3 'not running' ctl status
+claim "unknown section" fails 1 'bad.conf:1: .*Trigge' with_config '[Trigge]\n'
+claim "unknown key" fails 1 'bad.conf:2: .*UsageHihg' with_config '[Trigger]\nUsageHihg=3\n'
+claim "bad unit" fails 1 'bad.conf:2: ' with_config '[Trigger]\nRetainedHigh=3Q\n'
+claim "out of range" fails 1 'bad.conf:2: ' with_config '[Trigger]\nUsageHigh=180%%\n'
+claim "line too long" fails 1 'bad.conf:2: .*long' with_config "[Alert]\nExec=/bin/$long\n"
+claim "duplicate section" fails 1 'bad.conf:3: ' with_config '[Trim]\nMinRelease=1M\n[Trim]\n'
+claim "critical below high" fails 1 'UsageCritical' with_config '[Trigger]\nUsageHigh=90%%\nUsageCritical=80%%\n'
+claim "missing file" fails 1 'nowhere.conf' ctl verify "$scratch/nowhere.conf"
+claim "a good file" with_config '[Trigger]\nUsageHigh=70%%\n'
+claim "unknown verb" fails 2 'frobnicate' ctl frobnicate
+claim "unknown option" fails 2 'help' ctl --frobnicate
+claim "missing argument" fails 2 'trim' ctl trim
+claim "daemon: unknown option" fails 2 'help' "$MEMGUARDD" --frobnicate
+claim "daemon: stray argument" fails 2 'stray' "$MEMGUARDD" stray
+claim "daemon: missing config" fails 1 'nowhere.conf' "$MEMGUARDD" --runtime-directory="$runtime" \
+	--config="$scratch/nowhere.conf"
+claim "daemon: runtime directory missing" fails 1 'runtime-directory' "$MEMGUARDD" \
+	--runtime-directory="$scratch/no/such/place"
+touch "$scratch/file"
+claim "daemon: runtime directory is a file" fails 1 'runtime-directory' "$MEMGUARDD" \
+	--runtime-directory="$scratch/file"
+claim "daemon: no such cgroup root" fails 1 'cgroup' "$MEMGUARDD" --runtime-directory="$runtime" \
+	--cgroup-root="$scratch/nothing"
+
+start_daemon '[Trigger]\nUsageHigh=77%%\n'
+claim "a second daemon on the directory" fails 1 'Another memguardd' "$MEMGUARDD" \
+	--runtime-directory="$runtime" --config="$scratch/memguard.conf"
+claim "pid that is gone" fails 1 '999999' ctl show 999999
+claim "pid that is not hooked" fails 1 "$$" ctl trim $$
+claim "unit that does not exist" fails 1 'nosuch.service' ctl explain nosuch.service
+claim "unknown knob" fails 2 'ArenaMax|arena' ctl tune $$ Frobnicate=3
+claim "tune without value" fails 2 'KEY=VALUE' ctl tune $$ ArenaMax
+
+printf '[Trigger]\nUsageHigh=7\n' >"$scratch/memguard.conf"
+claim "a bad reload fails and names the line" fails 1 'memguard.conf:2' ctl reload
+claim "and keeps the settings in force" eval 'ctl --json=short config | grep -q 77%'
+kill -HUP "$daemon"
+claim "SIGHUP with a bad file too" wait_for 10 eval '[ "$(grep -c "memguard.conf:2" "$scratch/daemon.log")" -ge 2 ]'
+claim "the daemon lives" ctl status
+finish

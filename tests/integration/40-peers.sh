@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Peers that send garbage, half a frame, nothing, too much, or vanish: none disturbs the
+# daemon or a good member.
+
+. "$(dirname "$0")/lib.sh"
+
+start_daemon
+start_retainer 64
+claim "a good member joins" wait_for 20 is_member "$retainer"
+
+# misbehave MODE : the shim in that mode, for as long as it cares to stay.
+misbehave()
+{
+	timeout 20 "$shims/fake-hook" "$runtime/hook.sock" "$1" >/dev/null 2>&1 || true
+}
+
+for mode in garbage half silent flood vanish lie; do
+	misbehave "$mode" &
+	started+=($!)
+done
+claim "the member can still be asked" ctl trim "$retainer"
+claim "the daemon answers" ctl status
+wait "${started[@]:2}" 2>/dev/null || true
+claim "the liars are gone" wait_for 30 eval \
+	'[ "$(ctl --json=short list | jq length)" = 1 ]'
+
+kill -STOP "$retainer"
+claim "a frozen member is told as such" eval '! timeout 60 "$MEMGUARDCTL" --runtime-directory="$runtime" show '"$retainer"' | grep -q "not fresh" || true'
+kill -CONT "$retainer"
+claim "and answers again when it thaws" wait_for 60 eval 'ctl trim '"$retainer"' >/dev/null'
+
+kill -KILL "$daemon"
+wait "$daemon" 2>/dev/null || true
+rm -f "$runtime/bus"
+start_daemon
+claim "after kill -9 of the daemon the member comes back by itself" wait_for 60 is_member "$retainer"
+claim "the program noticed nothing" kill -0 "$retainer"
+finish

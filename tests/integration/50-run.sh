@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# `memguardctl run`: needs no daemon and no root, is transparent, and ends with an account.
+
+. "$(dirname "$0")/lib.sh"
+
+run()
+{
+	"$MEMGUARDCTL" run --hook="$HOOK" "$@"
+}
+
+exits_with()
+{
+	local expected=$1 status=0
+
+	shift
+	"$@" >"$scratch/run.out" 2>"$scratch/run.err" || status=$?
+	cat "$scratch/run.err"
+	[ $status -eq "$expected" ]
+}
+
+claim "the exit status passes through" exits_with 7 run -- sh -c 'exit 7'
+claim "a signal becomes 128 + n" exits_with 143 run -- sh -c 'kill -TERM $$'
+claim "no such command is 127" exits_with 127 run -- "$scratch/nowhere"
+claim "not executable is 126" exits_with 126 run -- "$scratch"
+claim "standard output is the command's alone" eval \
+	'[ "$(run -- echo hello 2>/dev/null)" = hello ]'
+claim "a bad size is a usage error" exits_with 2 run --limit=12Q -- true
+claim "no command is a usage error" exits_with 2 run
+
+(
+	exec "$MEMGUARDCTL" run --hook="$HOOK" -- \
+		sh -c 'trap "echo got; exit 5" USR1; echo ready; while :; do sleep 0.1; done'
+) >"$scratch/forward" 2>/dev/null &
+supervisor=$!
+started+=("$supervisor")
+wait_for 20 grep -q ready "$scratch/forward"
+kill -USR1 "$supervisor"
+status=0
+wait "$supervisor" || status=$?
+claim "signals are passed on" grep -q got "$scratch/forward"
+claim "and their effect comes back" [ $status -eq 5 ]
+
+printf '[Trigger]\nRetainedHigh=32M\n[Trim]\nMinRelease=8M\nCooldownSec=1s\n' >"$scratch/run.conf"
+rss_of_child()
+{
+	local pid
+
+	pid=$(pgrep -P "$1" retainer) && rss_is_below "$pid" "$2"
+}
+mkfifo "$scratch/in"
+(
+	exec "$MEMGUARDCTL" run --hook="$HOOK" --config="$scratch/run.conf" --limit=400M -- \
+		"$shims/retainer" 256
+) <"$scratch/in" >"$scratch/out" 2>"$scratch/run.err" &
+supervisor=$!
+started+=("$supervisor")
+exec 9>"$scratch/in"
+claim "the command runs under it" wait_for 60 grep -q retained "$scratch/out"
+claim "and gives back what it retains" wait_for 60 rss_of_child "$supervisor" 64
+exec 9>&-
+status=0
+wait "$supervisor" || status=$?
+claim "it ends well" [ $status -eq 0 ]
+claim "with an account: peak, released, verdict" \
+	eval 'grep -qE "peak .*released [0-9.]+[MG]" "$scratch/run.err" && grep -q "verdict" "$scratch/run.err"'
+
+if [ "$(id -u)" = 0 ] && command -v unshare >/dev/null; then
+	claim "it works as PID 1 and reaps orphans" exits_with 3 unshare --fork --pid --mount-proc \
+		"$MEMGUARDCTL" run --hook="$HOOK" --runtime-directory="$scratch/pid1" -- \
+		sh -c '(sleep 0.1 &) ; sleep 0.3; ! ps -o stat= -A 2>/dev/null | grep -q Z || exit 9; exit 3'
+fi
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	chmod 755 "$scratch"
+	claim "it works without root" exits_with 4 setpriv --reuid=65534 --regid=65534 --clear-groups \
+		env TMPDIR=/tmp "$MEMGUARDCTL" run --hook="$HOOK" --limit=200M -- sh -c 'exit 4'
+fi
+finish

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+A daemon that is not memguardd, for hook-channel.sh: asks the hook in a program what it
+may be asked, and what it must refuse. Frames are made by hand here, so that a change of
+libhook/wire.h that its other users follow silently is seen.
+
+Usage: hook-channel.py HOOK SUBJECT DIRECTORY
+"""
+
+import array
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+
+HOOK, SUBJECT, DIRECTORY = sys.argv[1:]
+PATH = os.path.join(DIRECTORY, "hook.sock")
+
+MAGIC, VERSION, SIZE = 0x4D474431, 1, 512
+HELLO, STATS, ARENA, RECLAIM, TUNE, BYE = range(1, 7)
+OK, UNSUPPORTED, REFUSED, FAILED = range(4)
+HEADER = struct.Struct("=IHHQII")
+
+# Only a hang takes this long; every wait is for an event.
+LIMIT_SEC = 30
+
+bad = False
+
+
+def claim(text, good, shown=""):
+    global bad
+    print(("ok - " if good else "not ok - ") + text, flush=True)
+    if not good:
+        print("# " + str(shown), flush=True)
+        bad = True
+
+
+def frame(verb, payload=b"", *, id=7, magic=MAGIC, version=VERSION, status=0, length=None, size=SIZE):
+    length = len(payload) if length is None else length
+    data = HEADER.pack(magic, version, verb, id, status, length) + payload
+    return data.ljust(size, b"\0")[:size]
+
+
+def listen(path=PATH):
+    if os.path.exists(path):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(path)
+    os.chmod(path, 0o666)
+    listener.listen(16)
+    listener.settimeout(LIMIT_SEC)
+    return listener
+
+
+class Subject:
+    """The program with the hook in it, and the connection of its agent."""
+
+    def __init__(self, listener, **environment):
+        env = dict(os.environ, LD_PRELOAD=HOOK, MEMGUARD_SOCKET=PATH)
+        env.update(environment)
+        self.process = subprocess.Popen(
+            [SUBJECT, "serve"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.conn = self.accept(listener)
+        self.hello = self.receive()
+        self.ready = self.process.stdout.readline().strip()
+
+    @staticmethod
+    def accept(listener):
+        conn, _ = listener.accept()
+        conn.settimeout(LIMIT_SEC)
+        return conn
+
+    def receive(self):
+        """Header and payload; None when the hook has hung up."""
+        try:
+            data = self.conn.recv(4 * SIZE)
+        except ConnectionResetError:
+            return None
+        if not data:
+            return None
+        assert len(data) == SIZE, len(data)
+        return HEADER.unpack(data[: HEADER.size]), data[HEADER.size :]
+
+    def ask(self, verb, payload=b"", **other):
+        self.conn.send(frame(verb, payload, **other))
+        return self.receive()
+
+    def command(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def lives(self):
+        """It still answers its own input."""
+        return self.process.poll() is None and self.command("work") == "did work"
+
+    def end_input(self):
+        self.process.stdin.close()
+        return self.process.wait(LIMIT_SEC)
+
+    def end(self):
+        status = self.end_input()
+        self.conn.close()
+        return status
+
+
+def hung_up(conn):
+    """Only the end of the connection; what was still to be read does not count."""
+    try:
+        while True:
+            if not conn.recv(4 * SIZE):
+                return True
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def check_hello(subject):
+    (magic, version, verb, id_, status, length), payload = subject.hello
+    tid, flags, allocators, owner, page = struct.unpack("=5I", payload[:20])
+    claim(
+        "the hook says HELLO first",
+        (magic, version, verb, id_, status, length) == (MAGIC, VERSION, HELLO, 0, 0, 64),
+        subject.hello,
+    )
+    claim(
+        "and tells the number of its thread",
+        os.path.exists(f"/proc/{subject.process.pid}/task/{tid}") and tid != subject.process.pid,
+        tid,
+    )
+    claim("glibc's malloc is in force", owner == 1 and allocators & 1, (allocators, owner))
+    claim("it knows the size of a page", page == os.sysconf("SC_PAGESIZE"), page)
+    claim("an environment that is in order raises no flag", flags == 0, flags)
+    return tid
+
+
+def check_stats(subject):
+    header, payload = subject.ask(STATS, struct.pack("=II", 7, 0), id=1234)
+    flags, n_frames = struct.unpack("=II", payload[:8])
+    rss, heap_rss, system, in_use, free = struct.unpack("=5Q", payload[8:48])
+    claim("STATS is answered under its id", header[2:5] == (STATS, 1234, OK), header)
+    claim("with all that was asked for", flags == 7 and n_frames > 0, (flags, n_frames))
+    rows = [subject.receive() for _ in range(n_frames)]
+    claim("and as many ARENA frames as it said", all(r[0][2:5] == (ARENA, 1234, OK) for r in rows), rows)
+    claim(
+        "the figures show what the program has freed",
+        free > 48 << 20 and heap_rss > 48 << 20 and rss >= heap_rss and in_use < 16 << 20 and system >= free,
+        (rss, heap_rss, system, in_use, free),
+    )
+
+
+def check_reclaim(subject):
+    header, payload = subject.ask(RECLAIM, struct.pack("=II", 1, 0), id=99)
+    method, allocators, before, after, usec = struct.unpack("=IIQQQ", payload[:32])
+    claim("RECLAIM is answered under its id", header[2:5] == (RECLAIM, 99, OK), header)
+    claim("it used malloc_trim() of glibc", (method, allocators) == (1, 1), (method, allocators))
+    with open(f"/proc/{subject.process.pid}/statm") as file:
+        rss = int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+    claim(
+        "most of what was freed is given back, as the kernel sees it",
+        before > 48 << 20 and after < 24 << 20 and rss < 24 << 20,
+        (before, after, rss, usec),
+    )
+    claim("and the program goes on", subject.lives())
+
+
+def check_tune(listener, subject):
+    header, payload = subject.ask(TUNE, struct.pack("=IIQ", 2, 0, 1 << 20))
+    claim(
+        "TUNE sets a knob",
+        header[2:5] == (TUNE, 7, OK) and struct.unpack("=IIQ", payload[:16]) == (2, 0, 1 << 20),
+        (header, payload[:16]),
+    )
+    other = Subject(listener, MALLOC_MMAP_THRESHOLD_="131072")
+    header, _ = other.ask(TUNE, struct.pack("=IIQ", 2, 0, 1 << 20))
+    claim("but not one that the operator has set", header[4] == REFUSED, header)
+    other.end()
+
+
+def check_environment(listener):
+    subject = Subject(listener, MEMGUARD_MALLOPT="arena_max=2,nonsense=1,mmap_threshold=1M")
+    flags, = struct.unpack("=I", subject.hello[1][4:8])
+    tuned, env_tuned = struct.unpack("=II", subject.hello[1][20:28])
+    # Bits 1, 2 and, since the pair goes together, 3.
+    claim("MEMGUARD_MALLOPT is applied at the start", tuned == 0b1110, tuned)
+    claim("what does not parse in it is ignored, and reported", flags == 4, flags)
+    subject.end()
+    subject = Subject(listener, MEMGUARD_MALLOPT="arena_max=2", GLIBC_TUNABLES="glibc.malloc.arena_max=3")
+    tuned, env_tuned = struct.unpack("=II", subject.hello[1][20:28])
+    claim("and the operator's own tunables win", (tuned, env_tuned) == (0, 0b10), (tuned, env_tuned))
+    subject.end()
+
+
+def check_refusals(listener):
+    good = struct.pack("=II", 1, 0)
+    cases = {
+        "a wrong magic": frame(STATS, good, magic=MAGIC + 1),
+        "a wrong version": frame(STATS, good, version=2),
+        "verb 0": frame(0),
+        "an unknown verb": frame(7),
+        "HELLO": frame(HELLO, bytes(64)),
+        "ARENA": frame(ARENA, bytes(416)),
+        "a status in a question": frame(STATS, good, status=1),
+        "too short a payload": frame(STATS, good, length=4),
+        "too long a payload": frame(STATS, good, length=SIZE),
+        "bytes behind the payload": frame(STATS, good)[:-1] + b"\1",
+        "a flag that does not exist": frame(STATS, struct.pack("=II", 8, 0)),
+        "a method that does not exist": frame(RECLAIM, struct.pack("=II", 77, 0)),
+        "a knob that does not exist": frame(TUNE, struct.pack("=IIQ", 5, 0, 1)),
+        "half a frame": frame(STATS, good)[: SIZE // 2],
+        "a frame with a tail": frame(STATS, good, size=SIZE + 1),
+        "one byte": b"x",
+    }
+    for name, data in cases.items():
+        subject = Subject(listener)
+        subject.conn.send(data)
+        claim(f"{name} ends the connection, not the program", hung_up(subject.conn) and subject.lives())
+        subject.end()
+
+
+def n_descriptors(pid, tid):
+    return len(os.listdir(f"/proc/{pid}/task/{tid}/fd"))
+
+
+def check_descriptors(subject, tid):
+    """The agent has a table of its own; nothing that is sent along gets into it."""
+    pid = subject.process.pid
+    before = n_descriptors(pid, tid)
+    claim("the agent's descriptors are few and its own", 1 <= before <= 2, before)
+    sent = array.array("i", [0, 1, 2])
+    subject.conn.sendmsg([frame(STATS, struct.pack("=II", 0, 0))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, sent)])
+    header, _ = subject.receive()
+    claim("a question that carries descriptors is answered", header[2] == STATS, header)
+    claim("and leaves none behind", n_descriptors(pid, tid) == before, n_descriptors(pid, tid))
+    own = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    claim("the program's table has no socket", not [f for f in own if "socket" in f], own)
+
+
+def check_ends(listener):
+    subject = Subject(listener)
+    child = int(subject.command("fork").split()[1])
+    claim("the program ends although its child lives", subject.end_input() == 0)
+    claim("which ends the connection: the child does not hold it", hung_up(subject.conn))
+    os.kill(child, signal.SIGKILL)
+
+    subject = Subject(listener)
+    child = int(subject.command("fork").split()[1])
+    subject.process.stdin.write("exec\n")
+    subject.process.stdin.flush()
+    claim("exec ends the connection, even while a child lives", hung_up(subject.conn))
+    os.kill(child, signal.SIGKILL)
+    subject.end()
+
+    subject = Subject(listener)
+    subject.process.kill()
+    claim("so does a kill", hung_up(subject.conn))
+    subject.process.wait()
+    subject.process.stdin.close()
+
+
+def is_installed(library):
+    done = subprocess.run(["true"], env=dict(os.environ, LD_PRELOAD=library), capture_output=True)
+    return not done.stderr
+
+
+def check_allocators(listener):
+    others = {"libjemalloc.so.2": 2, "libmimalloc.so.2": 4, "libtcmalloc_minimal.so.4": 8}
+    for library, bit in others.items():
+        text = f"{library} is recognized, and not touched"
+        if not is_installed(library):
+            print(f"ok - {text} # SKIP it is not installed")
+            continue
+        subject = Subject(listener, LD_PRELOAD=f"{HOOK}:{library}")
+        allocators, owner = struct.unpack("=II", subject.hello[1][8:16])
+        statuses = [
+            subject.ask(RECLAIM, struct.pack("=II", 1, 0))[0][4],
+            subject.ask(TUNE, struct.pack("=IIQ", 1, 0, 2))[0][4],
+        ]
+        claim(
+            text,
+            owner == bit and allocators & bit and statuses == [UNSUPPORTED, UNSUPPORTED] and subject.lives(),
+            (owner, allocators, statuses),
+        )
+        subject.end()
+
+
+def check_exit_race(listener):
+    """Nobody waits for the answer; the program's main thread goes at the same time."""
+    statuses = []
+    for _ in range(20):
+        subject = Subject(listener)
+        subject.conn.send(frame(RECLAIM, struct.pack("=II", 1, 0)))
+        statuses.append(subject.end())
+    claim("a program that ends during a release ends well", not any(statuses), statuses)
+
+
+def check_restart(subject, listener):
+    subject.conn.close()
+    subject.conn = subject.accept(listener)
+    header, _ = subject.receive()
+    claim("when the daemon goes, the hook comes back by itself", header[2] == HELLO, header)
+    answer = subject.ask(BYE, id=0)
+    claim("BYE ends the connection", answer is None, answer)
+
+
+def check_silence(listener):
+    """Nobody reads its answers: it gives up, and the program does not notice."""
+    subject = Subject(listener)
+    poll = select.poll()
+    poll.register(subject.conn, select.POLLOUT)
+    n = 0
+    while n < 10000 and poll.poll(3000):
+        try:
+            subject.conn.send(frame(STATS, struct.pack("=II", 0, 0)), socket.MSG_DONTWAIT)
+            n += 1
+        except (BrokenPipeError, ConnectionResetError):
+            break
+        except BlockingIOError:
+            continue
+    claim("a daemon that asks and does not read is left", n < 10000 and hung_up(subject.conn), n)
+    claim("and the program goes on", subject.lives())
+    subject.end()
+
+
+def check_stranger():
+    """Only root and the program's own user may ask: the hook goes without a word."""
+    path = os.path.join(DIRECTORY, "stranger.sock")
+    r, w = os.pipe()
+    os.chmod(DIRECTORY, 0o777)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            listener = listen(path)
+            os.write(w, b"x")
+            conn = Subject.accept(listener)
+            status = 0 if conn.recv(SIZE) == b"" else 2
+        finally:
+            os._exit(status)
+    os.read(r, 1)
+    env = dict(os.environ, LD_PRELOAD=HOOK, MEMGUARD_SOCKET=path)
+    process = subprocess.Popen([SUBJECT, "serve"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    _, status = os.waitpid(child, 0)
+    claim("the hook says nothing to a daemon of another user", status == 0, status)
+    process.stdin.close()
+    process.wait()
+
+
+def main():
+    signal.alarm(300)
+    listener = listen()
+    subject = Subject(listener)
+    tid = check_hello(subject)
+    check_descriptors(subject, tid)
+    check_stats(subject)
+    check_reclaim(subject)
+    check_tune(listener, subject)
+    check_restart(subject, listener)
+    claim("the program ends as it would", subject.end() == 0)
+    check_environment(listener)
+    check_refusals(listener)
+    check_ends(listener)
+    check_allocators(listener)
+    check_exit_race(listener)
+    check_silence(listener)
+    if os.geteuid() == 0:
+        check_stranger()
+    else:
+        print("ok - the hook says nothing to a daemon of another user # SKIP needs root")
+    return 1 if bad else 0
+
+
+sys.exit(main())

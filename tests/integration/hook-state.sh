@@ -1,0 +1,74 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# With the agent running, what belongs to the program stays the program's: signals,
+# descriptors, user ids, how and when it ends, and what happens at its limits.
+
+. "$(dirname "$0")/hook-lib.sh"
+
+need_agent
+build_subject
+export MEMGUARD_AGENT=auto
+
+same "signal masks and dispositions are the program's" \
+	"$(hooked "$subject" signals 2>&1)" "$("$subject" signals 2>&1)"
+# All but KILL, STOP and libc's own two, which setuid() needs.
+same "no signal reaches the agent" "$(hooked "$subject" agent-signals | tr -d '\t')" "SigBlk:fffffffe7ffbfeff"
+
+same "a program sees no descriptor of the agent" \
+	"$(hooked "$subject" descriptors 2>&1)" "$("$subject" descriptors 2>&1)"
+if have python3; then
+	cat >"$scratch/fds.py" <<-'EOF'
+		import os, threading
+		e = threading.Event()
+		threading.Thread(target=e.wait).start()
+		print(sorted(map(int, os.listdir("/proc/self/fd"))))
+		e.set()
+	EOF
+	same "and neither does python with a thread" \
+		"$(hooked python3 "$scratch/fds.py" 2>&1)" "$(python3 "$scratch/fds.py" 2>&1)"
+else
+	skip "and neither does python with a thread" "there is no python3"
+fi
+same "a program that closes and reuses all descriptors harms neither side" \
+	"$(hooked "$subject" close-all 2>&1)" "got 3 4, agent lives"
+
+if is_root; then
+	ids=$(printf 'Uid:\t65534\t65534\t65534\t65534\nCapEff:\t0000000000000000')
+	same "setuid() changes all threads, and none keeps a capability" \
+		"$(hooked "$subject" setuid 2>&1)" "$ids
+$ids
+$ids"
+else
+	skip "setuid() changes all threads" "needs root"
+fi
+
+# An alarm would be blocked by the last thread left: only KILL ends a hang here. Before
+# Linux 6.9 nothing tells the agent at once, and it looks every 30 s.
+r=0
+hooked timeout -s KILL 60 "$subject" exit-main >"$scratch/out" 2>&1 || r=$?
+same "pthread_exit() from main ends the program" "$r $(cat "$scratch/out")" "0 "
+r=0
+hooked "$subject" exit >"$scratch/out" 2>&1 || r=$?
+same "exit() ends it with its status" "$r $(cat "$scratch/out")" "7 "
+
+for limit in as nofile stack; do
+	same "at its limit ($limit) a program gets what it gets without the hook" \
+		"$(hooked "$subject" limit-$limit 2>&1)" "$("$subject" limit-$limit 2>&1)"
+done
+# Root has no limit of processes; a user nobody else is has this one alone.
+if is_root && have setpriv; then
+	chmod 0755 "$scratch"
+	cp "$hook" "$scratch/libmemguard-hook.so"
+	for preload in "" "$scratch/libmemguard-hook.so"; do
+		setpriv --reuid=54321 --regid=54321 --clear-groups \
+			env LD_PRELOAD="$preload" "$subject" limit-nproc >"$scratch/nproc${preload:+-hook}" 2>&1 || :
+	done
+	same "at its limit (nproc) a program gets what it gets without the hook" \
+		"$(cat "$scratch/nproc-hook")" "$(cat "$scratch/nproc")"
+	same "which is its own thread" "$(cat "$scratch/nproc-hook")" "create 0 malloc yes"
+else
+	skip "at its limit (nproc) a program gets what it gets without the hook" "needs root and setpriv"
+fi
+
+exit "$bad"

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A thread is added where the contract says, and nowhere else.
+#
+# shellcheck disable=SC2016 # much is for the shells inside
+
+. "$(dirname "$0")/hook-lib.sh"
+
+need_agent
+build_subject
+
+tasks()
+{
+	hooked "$@" 2>&1
+}
+
+export MEMGUARD_AGENT=auto
+same "a program with one thread keeps one" "$(tasks "$subject" count)" "tasks 1"
+same "a shell keeps one thread" \
+	"$(tasks sh -c 'while read -r k v; do [ "$k" = Threads: ] && echo "$v"; done </proc/self/status; :')" 1
+same "and so does what it starts" "$(tasks sh -c 'grep Threads: /proc/self/status' | tr -d '\t ')" "Threads:1"
+if have python3; then
+	same "python keeps one thread" \
+		"$(tasks python3 -c 'print([l for l in open("/proc/self/status") if l.startswith("Threads")])')" \
+		"['Threads:\\t1\\n']"
+	same "python forks without a warning" \
+		"$(tasks python3 -W error -c 'import os; p = os.fork() or os._exit(0); print(os.waitpid(p, 0)[1])')" 0
+else
+	skip "python keeps one thread" "there is no python3"
+fi
+if have unshare && unshare -U true 2>/dev/null; then
+	same "unshare -U works" "$(tasks unshare -U sh -c 'echo inside')" inside
+else
+	skip "unshare -U works" "it does not work here without the hook either"
+fi
+
+same "a program that starts a thread gets the agent besides" "$(tasks "$subject" thread)" "create 0 tasks 3"
+same "which names itself" "$(tasks "$subject" agent)" "agent yes"
+same "a forked child has no agent until it starts a thread" \
+	"$(tasks "$subject" fork)" "child before 1 create 0 agent yes"
+same "a vforked child runs" "$(tasks "$subject" vfork)" "vfork 0"
+same "8 threads fork 200 children beside the agent" "$(tasks "$subject" storm)" "bad 0"
+
+same "MEMGUARD_AGENT=always adds it at the start" \
+	"$(MEMGUARD_AGENT=always tasks "$subject" count)" "tasks 2"
+same "MEMGUARD_AGENT=off adds none" "$(MEMGUARD_AGENT=off tasks "$subject" thread)" "create 0 tasks 2"
+for off in off 0 no; do
+	same "MEMGUARD=$off adds none" "$(MEMGUARD=$off tasks "$subject" thread)" "create 0 tasks 2"
+	same "MEMGUARD=$off wins over MEMGUARD_AGENT=always" \
+		"$(MEMGUARD=$off MEMGUARD_AGENT=always tasks "$subject" count)" "tasks 1"
+done
+
+# exec keeps the pid, so a shell can name the process that it becomes.
+same "MEMGUARD_AGENT=PID adds it in that process at its start" \
+	"$(sh -c 'MEMGUARD_AGENT=$$ LD_PRELOAD=$1 exec "$2" count' sh "$hook" "$subject")" "tasks 2"
+same "but not in its children" \
+	"$(sh -c 'MEMGUARD_AGENT=$$ LD_PRELOAD=$1 "$2" count' sh "$hook" "$subject")" "tasks 1"
+same "SYSTEMD_EXEC_PID=PID does the same" \
+	"$(sh -c 'SYSTEMD_EXEC_PID=$$ LD_PRELOAD=$1 exec "$2" count' sh "$hook" "$subject")" "tasks 2"
+same "SYSTEMD_EXEC_PID of another process does nothing" \
+	"$(SYSTEMD_EXEC_PID=1 tasks "$subject" count)" "tasks 1"
+same "MEMGUARD_AGENT=off wins over SYSTEMD_EXEC_PID" \
+	"$(sh -c 'MEMGUARD_AGENT=off SYSTEMD_EXEC_PID=$$ LD_PRELOAD=$1 exec "$2" count' sh "$hook" "$subject")" \
+	"tasks 1"
+same "a value that does not parse is as if it were not there" \
+	"$(MEMGUARD_AGENT=sometimes tasks "$subject" count)" "tasks 1"
+
+# The filter allows everything; that it is there is enough.
+if "$subject" filtered true; then
+	same "under a system call filter there is no agent" \
+		"$("$subject" filtered env LD_PRELOAD="$hook" "$subject" thread 2>&1)" "create 0 tasks 2"
+	same "not even with MEMGUARD_AGENT=always" \
+		"$(MEMGUARD_AGENT=always "$subject" filtered env LD_PRELOAD="$hook" "$subject" count 2>&1)" \
+		"tasks 1"
+else
+	skip "under a system call filter there is no agent" "no filter can be set here"
+fi
+
+exit "$bad"

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# For tests with a daemon: a scratch directory, memguardd in it, programs under the hook.
+# Sourced; ends what it started, by pid. Needs HOOK, MEMGUARDD, MEMGUARDCTL, top_builddir.
+
+set -euo pipefail
+
+: "${HOOK:?}" "${MEMGUARDD:?}" "${MEMGUARDCTL:?}" "${top_builddir:?}"
+scratch=$(mktemp -d)
+runtime=$scratch/run
+shims=$top_builddir/tests/shim
+started=()
+n_failed=0
+
+cleanup()
+{
+	local pid
+
+	for pid in "${started[@]}"; do
+		kill "$pid" 2>/dev/null || true
+	done
+	for pid in "${started[@]}"; do
+		wait "$pid" 2>/dev/null || true
+	done
+	if [ -n "${group:-}" ]; then
+		rmdir "$group" 2>/dev/null || true
+	fi
+	rm -rf "$scratch"
+}
+trap cleanup EXIT
+
+skip()
+{
+	echo "skip - $*"
+	exit 77
+}
+
+# claim TEXT COMMAND... : one line of result; goes on after a failure.
+claim()
+{
+	local text=$1
+
+	shift
+	if "$@" >"$scratch/claim" 2>&1; then
+		echo "ok - $text"
+	else
+		echo "not ok - $text"
+		sed 's/^/#   /' "$scratch/claim"
+		n_failed=$((n_failed + 1))
+	fi
+}
+
+finish()
+{
+	if [ $n_failed -gt 0 ] && [ -e "$scratch/daemon.log" ]; then
+		echo "# the daemon's log:"
+		sed 's/^/#   /' "$scratch/daemon.log"
+	fi
+	exit $((n_failed > 0))
+}
+
+# wait_for SECONDS COMMAND... : an event, with a limit that only a fault reaches.
+wait_for()
+{
+	local end=$((SECONDS + $1))
+
+	shift
+	until "$@"; do
+		if [ $SECONDS -ge $end ]; then
+			echo "waited in vain for: $*"
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# start_daemon [CONFIG-TEXT] [OPTION...]
+start_daemon()
+{
+	printf '%b' "${1:-}" >"$scratch/memguard.conf"
+	[ $# -eq 0 ] || shift
+	"$MEMGUARDD" --runtime-directory="$runtime" --config="$scratch/memguard.conf" "$@" \
+		2>>"$scratch/daemon.log" &
+	daemon=$!
+	started+=("$daemon")
+	wait_for 20 test -S "$runtime/bus"
+}
+
+ctl()
+{
+	"$MEMGUARDCTL" --runtime-directory="$runtime" "$@"
+}
+
+# hooked COMMAND... : under the hook; `exec` it in a background job to know its pid.
+hooked()
+{
+	exec env LD_PRELOAD="$HOOK" MEMGUARD_SOCKET="$runtime/hook.sock" "$@"
+}
+
+# start_retainer MIB [THREADS] : its pid in $retainer; fd 9 is its standard input.
+start_retainer()
+{
+	rm -f "$scratch/in"
+	mkfifo "$scratch/in"
+	(hooked "$shims/retainer" "$@" <"$scratch/in" >"$scratch/out") &
+	retainer=$!
+	started+=("$retainer")
+	exec 9>"$scratch/in"
+	wait_for 60 grep -q retained "$scratch/out"
+}
+
+rss_mib()
+{
+	awk '/^VmRSS:/ { print int($2 / 1024) }' "/proc/$1/status"
+}
+
+rss_is_below()
+{
+	[ "$(rss_mib "$1")" -lt "$2" ]
+}
+
+logged()
+{
+	grep -qE -e "$1" "$scratch/daemon.log"
+}
+
+is_member()
+{
+	ctl --json=short list "$1" >/dev/null 2>&1
+}
+
+# make_group MIB : a memory cgroup with a limit, its directory in $group; skips where it may not.
+make_group()
+{
+	local base=/sys/fs/cgroup/memory own
+
+	[ -e $base/memory.usage_in_bytes ] || skip "no cgroup v1 memory controller here; the VM test has v2"
+	own=$(awk -F: '$2 ~ /(^|,)memory(,|$)/ { print $3 }' /proc/self/cgroup)
+	group=$base${own%/}/memguard-test-$$
+	mkdir "$group" 2>/dev/null || skip "may not make a cgroup; run as root"
+	echo $(($1 << 20)) >"$group/memory.limit_in_bytes"
+}

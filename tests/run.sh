@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Runs one test script of `make check`, with the built things it takes as arguments.
+
+set -eu
+
+script=$1
+build=${top_builddir:?run by make check}
+source=${top_srcdir:?run by make check}
+
+case ${script##*/} in
+check-pure.sh)
+	set -- "$build/agent/libpolicy.a"
+	;;
+check-symbols.sh)
+	set -- "$HOOK"
+	;;
+check-options.sh)
+	set -- "$build/tests/static/dump-options" "$source"
+	;;
+check-unit.sh)
+	set -- "$build/etc/memguard.service"
+	;;
+replay-bites.sh)
+	set -- "$build/tests/replay/replay"
+	;;
+replay-all.sh)
+	exec "$build/tests/replay/replay" "$source"/tests/replay/*.round
+	;;
+corpus.sh)
+	for target in config kernel wire heap; do
+		"$build/tests/fuzz/fuzz-$target" "$source/tests/fuzz/corpus/$target"/*
+	done
+	exit
+	;;
+*)
+	set --
+	;;
+esac
+
+exec "$script" "$@"

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A daemon that guards nothing: canned groups and members behind the real bus, for tests of
+ * the bus and of memguardctl. All of a world's figures are fixed but for times.
+ */
+
+#include "agent/report/bus.h"
+
+#define FAKE_GROUPS 3
+#define FAKE_MEMBERS 4
+
+struct fake {
+	struct group groups[FAKE_GROUPS];
+	struct member members[FAKE_MEMBERS];
+	size_t group_of[FAKE_MEMBERS];
+	size_t n_groups; /* shown; 0: an idle daemon */
+	const char *config_error; /* what reload answers; NULL: good */
+
+	/* What was asked of it. */
+	unsigned int n_shown, n_trimmed, n_tuned, n_reloaded;
+	enum wire_knob knob;
+	uint64_t value;
+
+	/* Keeps the next answer open instead of giving it. */
+	bool hold;
+	struct bus_reply *held;
+};
+
+extern const struct bus_handler fake_handler; /* userdata: struct fake */
+
+/* @now_usec: CLOCK_MONOTONIC; @realtime_usec: CLOCK_REALTIME. */
+void fake_init(struct fake *fake, uint64_t now_usec, uint64_t realtime_usec);

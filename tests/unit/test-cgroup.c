@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* sense/cgroup: on trees of small files, and on real groups where they can be made. */
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/basic/macro.h"
+#include "agent/sense/cgroup.h"
+
+#include "tests/unit/test.h"
+
+#define REAL_V1 "/sys/fs/cgroup/memory"
+#define REAL_V2 "/sys/fs/cgroup/unified"
+
+/* Below the source directory, which automake names when it is not the current one. */
+static char *data_path(const char *name)
+{
+	static char path[4096];
+	const char *srcdir = getenv("srcdir");
+
+	(void)snprintf(path, sizeof(path), "%s/tests/data/%s", srcdir ? srcdir : ".",
+		       name);
+	return path;
+}
+
+static uint64_t ram_bytes(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) < 0 ? 0 : (uint64_t)info.totalram * info.mem_unit;
+}
+
+static uint64_t capped(uint64_t bytes)
+{
+	return MIN(bytes, ram_bytes());
+}
+
+static int n_open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Opens fixture @tree, reads group @path. */
+static int read_group(const char *tree, const char *path, struct reading *ret)
+{
+	struct cgroup_root root;
+	struct cgroup *cgroup;
+	int r;
+
+	r = cgroup_root_open(data_path(tree), &root);
+	if (r < 0)
+		return r;
+
+	r = cgroup_open(&root, path, &cgroup);
+	if (r >= 0) {
+		r = cgroup_read(cgroup, 42, ret);
+		cgroup_close(cgroup);
+	}
+
+	cgroup_root_close(&root);
+	return r;
+}
+
+/* --- trees --- */
+
+static void test_plain_directories_are_known_by_their_files(void)
+{
+	struct cgroup_root root;
+
+	CHECK_EQ(cgroup_root_open(data_path("cgroup-v2"), &root), 0);
+	CHECK_EQ(root.kind, GROUP_V2);
+	CHECK_EQ(root.unified_fd, -1);
+	CHECK_STR(root.prefix, "");
+	cgroup_root_close(&root);
+
+	CHECK_EQ(cgroup_root_open(data_path("cgroup-v1/memory"), &root), 0);
+	CHECK_EQ(root.kind, GROUP_V1);
+	cgroup_root_close(&root);
+}
+
+static void test_hybrid_is_found_from_the_directory_above_the_mounts(void)
+{
+	struct cgroup_root root;
+
+	CHECK_EQ(cgroup_root_open(data_path("cgroup-v1"), &root), 0);
+	CHECK_EQ(root.kind, GROUP_V1);
+	CHECK_STR(root.path, data_path("cgroup-v1/memory"));
+	CHECK(root.unified_fd >= 0);
+	cgroup_root_close(&root);
+	CHECK_EQ(root.fd, -1);
+}
+
+static void test_directories_without_memory_are_refused(void)
+{
+	struct cgroup_root root;
+
+	CHECK_EQ(cgroup_root_open(data_path("cgroup-v1/unified"), &root), -ENOENT);
+	CHECK_EQ(cgroup_root_open(data_path("no-such-directory"), &root), -ENOENT);
+	CHECK_EQ(cgroup_root_open(data_path("cgroup-v2/memory.stat"), &root), -ENOTDIR);
+}
+
+static void test_v2_reading_takes_every_figure(void)
+{
+	struct reading reading;
+
+	CHECK_EQ(read_group("cgroup-v2", "/system.slice/web.service", &reading), 0);
+	CHECK_EQ(reading.time_usec, 42);
+	CHECK_EQ(reading.usage_bytes, 300000000);
+	CHECK_EQ(reading.anon_bytes, 300000000 - 40000000 - 50000000 - 2000000);
+	CHECK_EQ(reading.pressure_total_usec, 250000);
+	CHECK_EQ(reading.n_max, 3);
+	CHECK_EQ(reading.n_oom_kill, 1);
+}
+
+static void test_v2_limit_is_the_lowest_of_all_ancestors(void)
+{
+	struct reading reading;
+
+	CHECK_EQ(read_group("cgroup-v2", "/system.slice/web.service", &reading), 0);
+	/* Not its memory.high, which is lower. */
+	CHECK_EQ(reading.limit_bytes, capped(512 * MIB));
+	CHECK_EQ(read_group("cgroup-v2", "/kubepods/pod1/ctr", &reading), 0);
+	CHECK_EQ(reading.limit_bytes, capped(256 * MIB));
+	CHECK_EQ(read_group("cgroup-v2", "/kubepods", &reading), 0);
+	CHECK_EQ(reading.limit_bytes, capped(1024 * MIB));
+}
+
+static void test_the_root_of_a_container_has_a_limit_itself(void)
+{
+	struct reading reading;
+
+	CHECK_EQ(read_group("cgroup-v2/system.slice", "/web.service", &reading), 0);
+	CHECK_EQ(reading.limit_bytes, capped(512 * MIB));
+	CHECK_EQ(read_group("cgroup-v2/system.slice", "/", &reading), 0);
+	CHECK_EQ(reading.usage_bytes, 400000000);
+	CHECK_EQ(reading.limit_bytes, capped(512 * MIB));
+	CHECK_EQ(read_group("cgroup-v1/memory/lxc", "/one", &reading), 0);
+	CHECK_EQ(reading.limit_bytes, capped(400 * MIB));
+}
+
+static void test_without_a_limit_the_machine_is_the_limit(void)
+{
+	struct reading reading;
+
+	CHECK(ram_bytes() > 0);
+	CHECK_EQ(read_group("cgroup-v2", "/app.slice/plain.service", &reading), 0);
+	CHECK_EQ(reading.limit_bytes, ram_bytes());
+	CHECK_EQ(read_group("cgroup-v1", "/docker", &reading), 0);
+	CHECK_EQ(reading.limit_bytes, ram_bytes());
+}
+
+static void test_more_cache_than_usage_is_no_anonymous_memory(void)
+{
+	struct reading reading;
+
+	CHECK_EQ(read_group("cgroup-v2", "/app.slice/plain.service", &reading), 0);
+	CHECK_EQ(reading.anon_bytes, 0);
+}
+
+static void test_v1_reading_takes_every_figure(void)
+{
+	struct reading reading;
+
+	CHECK_EQ(read_group("cgroup-v1", "/docker/abc", &reading), 0);
+	CHECK_EQ(reading.usage_bytes, 500000000);
+	CHECK_EQ(reading.anon_bytes, 500000000 - 100000000 - 50000000);
+	/* Only memory.stat has it. */
+	CHECK_EQ(reading.limit_bytes, capped(600 * MIB));
+	CHECK_EQ(reading.n_max, 12);
+	CHECK_EQ(reading.n_oom_kill, 2);
+	CHECK_EQ(reading.pressure_total_usec, 777777);
+}
+
+static void test_v1_group_without_a_unified_twin_has_no_pressure(void)
+{
+	struct reading reading = { .pressure_total_usec = 1 };
+
+	CHECK_EQ(read_group("cgroup-v1", "/lxc/one", &reading), 0);
+	CHECK_EQ(reading.pressure_total_usec, 0);
+	/* No hierarchical line: walked. */
+	CHECK_EQ(reading.limit_bytes, capped(400 * MIB));
+}
+
+static void test_groups_that_cannot_be_read_say_so(void)
+{
+	struct reading reading;
+
+	CHECK_EQ(read_group("cgroup-v2", "/no.service", &reading), -ENODEV);
+	CHECK_EQ(read_group("cgroup-v2", "/", &reading), -ENODEV); /* as the root of v2 */
+	CHECK_EQ(read_group("cgroup-v2", "/broken.service", &reading), -EINVAL);
+	CHECK_EQ(read_group("cgroup-v2", "/../cgroup-v1", &reading), -EINVAL);
+	CHECK_EQ(read_group("cgroup-v2", "relative", &reading), -EINVAL);
+}
+
+static void test_thresholds_are_v1_only(void)
+{
+	struct cgroup_root root;
+	struct cgroup *cgroup;
+
+	CHECK_EQ(cgroup_root_open(data_path("cgroup-v2"), &root), 0);
+	CHECK_EQ(cgroup_open(&root, "/kubepods", &cgroup), 0);
+	CHECK(cgroup_events_fd(cgroup) >= 0);
+	CHECK_EQ(cgroup_arm_threshold(cgroup, 1), -EOPNOTSUPP);
+	cgroup_close(cgroup);
+	cgroup_root_close(&root);
+}
+
+static void test_nothing_stays_open(void)
+{
+	const int before = n_open_fds();
+	struct reading reading;
+
+	CHECK_EQ(read_group("cgroup-v2", "/kubepods/pod1/ctr", &reading), 0);
+	CHECK_EQ(read_group("cgroup-v1", "/docker/abc", &reading), 0);
+	CHECK(read_group("cgroup-v2", "/broken.service", &reading) < 0);
+	CHECK(read_group("cgroup-v1/unified", "/", &reading) < 0);
+	CHECK_EQ(n_open_fds(), before);
+}
+
+/* --- processes --- */
+
+static void test_a_process_that_never_was_is_gone(void)
+{
+	struct cgroup_root root;
+	char *path = NULL;
+	uint64_t id;
+
+	CHECK_EQ(cgroup_root_open(data_path("cgroup-v2"), &root), 0);
+	CHECK_EQ(cgroup_of_pid(&root, INT32_MAX, &path, &id), -ESRCH);
+	CHECK_EQ(cgroup_of_pid(&root, 0, &path, &id), -ESRCH);
+	CHECK_EQ(cgroup_of_pid(&root, -1, &path, &id), -ESRCH);
+	CHECK(!path);
+	cgroup_root_close(&root);
+}
+
+static void write_file(const char *directory, const char *name, const char *text)
+{
+	char path[1024];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = fopen(path, "w");
+	CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static void remove_tree(const char *path)
+{
+	char command[8192];
+
+	(void)snprintf(command, sizeof(command), "rm -rf -- '%s'", path);
+	CHECK_EQ(system(command), 0);
+}
+
+/* A child in group @path of the real v2 hierarchy, seen through a tree @base of ours. */
+static void check_charged(const char *base, const char *path, pid_t pid)
+{
+	char group[512], *found = NULL;
+	struct cgroup_root root;
+	struct stat st;
+	uint64_t id = 0;
+
+	(void)snprintf(group, sizeof(group), "%s%s", base, path);
+	write_file(base, "memory.current", "0\n");
+	CHECK_EQ(cgroup_root_open(base, &root), 0);
+
+	/* Not there at all: removed a moment ago. */
+	CHECK_EQ(cgroup_of_pid(&root, pid, &found, &id), -ENODEV);
+
+	/* There, without the controller: its parent is charged. */
+	CHECK_EQ(mkdir(group, 0755), 0);
+	CHECK_EQ(cgroup_of_pid(&root, pid, &found, &id), 0);
+	CHECK_STR(found, "/");
+	CHECK(stat(base, &st) == 0 && st.st_ino == id);
+	free(found);
+
+	write_file(group, "memory.current", "0\n");
+	CHECK_EQ(cgroup_of_pid(&root, pid, &found, &id), 0);
+	CHECK_STR(found, path);
+	CHECK(stat(group, &st) == 0 && st.st_ino == id);
+	free(found);
+	cgroup_root_close(&root);
+}
+
+static void test_v2_groups_without_the_controller_are_charged_to_an_ancestor(void)
+{
+	char base[] = "/tmp/memguard-cgroup-XXXXXX", path[64], real[256], text[32];
+	int hold[2];
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "/memguard-test-%d", getpid());
+	(void)snprintf(real, sizeof(real), REAL_V2 "%s", path);
+	if (mkdir(real, 0755) < 0) {
+		printf("# skip: cannot make a group in " REAL_V2 ": %s\n",
+		       strerror(errno));
+		return;
+	}
+
+	CHECK(mkdtemp(base) && pipe(hold) == 0);
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		close(hold[1]);
+		_exit((int)read(hold[0], text, 1));
+	}
+
+	(void)snprintf(text, sizeof(text), "%d", pid);
+	write_file(real, "cgroup.procs", text);
+	check_charged(base, path, pid);
+
+	close(hold[0]);
+	close(hold[1]);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	CHECK_EQ(rmdir(real), 0);
+	remove_tree(base);
+}
+
+/* --- a real group --- */
+
+struct real {
+	char path[256]; /* below the mount */
+	char full[512];
+	struct cgroup_root root;
+	struct cgroup *cgroup;
+};
+
+static bool real_begin(struct real *real)
+{
+	(void)snprintf(real->path, sizeof(real->path), "/memguard-test-%d", getpid());
+	(void)snprintf(real->full, sizeof(real->full), REAL_V1 "%s", real->path);
+	if (access(REAL_V1 "/memory.usage_in_bytes", R_OK) < 0 ||
+	    mkdir(real->full, 0755) < 0) {
+		printf("# skip: cannot make a group in a v1 memory hierarchy: %s\n",
+		       strerror(errno));
+		return false;
+	}
+
+	CHECK_EQ(cgroup_root_open(NULL, &real->root), 0);
+	CHECK_EQ(real->root.kind, GROUP_V1);
+	CHECK_EQ(cgroup_open(&real->root, real->path, &real->cgroup), 0);
+	return true;
+}
+
+static void real_end(struct real *real)
+{
+	cgroup_close(real->cgroup);
+	cgroup_root_close(&real->root);
+	(void)rmdir(real->full);
+}
+
+/* A child in the group; it touches @bytes when told through the pipe, then waits. */
+struct child {
+	pid_t pid;
+	int to, from;
+};
+
+static void child_run(int from, int to, size_t bytes)
+{
+	char *memory, byte;
+
+	if (read(from, &byte, 1) != 1)
+		_exit(1);
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
+	if (memory == MAP_FAILED)
+		_exit(1);
+	memset(memory, 1, bytes);
+	if (write(to, "x", 1) != 1)
+		_exit(1);
+	(void)!read(from, &byte, 1);
+	_exit(0);
+}
+
+static struct child child_start(const struct real *real, size_t bytes)
+{
+	struct child child = { .pid = -1 };
+	int there[2], back[2];
+	char text[32];
+
+	CHECK(pipe(there) == 0 && pipe(back) == 0);
+	(void)fflush(stdout);
+	child.pid = fork();
+	if (child.pid == 0) {
+		close(there[1]);
+		close(back[0]);
+		child_run(there[0], back[1], bytes);
+	}
+	close(there[0]);
+	close(back[1]);
+	child.to = there[1];
+	child.from = back[0];
+
+	(void)snprintf(text, sizeof(text), "%d", child.pid);
+	write_file(real->full, "cgroup.procs", text);
+	return child;
+}
+
+static void child_allocate(const struct child *child)
+{
+	char byte;
+
+	CHECK_EQ(write(child->to, "x", 1), 1);
+	CHECK_EQ(read(child->from, &byte, 1), 1);
+}
+
+static int child_stop(const struct child *child)
+{
+	int status = -1;
+
+	close(child->to);
+	close(child->from);
+	CHECK_EQ(waitpid(child->pid, &status, 0), child->pid);
+	return status;
+}
+
+static bool is_readable(int fd, short events)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = events };
+
+	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & events);
+}
+
+static void test_a_process_is_found_in_its_real_group(void)
+{
+	struct child child;
+	struct real real;
+	char *path = NULL;
+	struct stat st;
+	uint64_t id = 0;
+
+	if (!real_begin(&real))
+		return;
+
+	child = child_start(&real, 4096);
+	CHECK_EQ(cgroup_of_pid(&real.root, child.pid, &path, &id), 0);
+	CHECK_STR(path, real.path);
+	CHECK(stat(real.full, &st) == 0 && st.st_ino == id);
+	free(path);
+
+	(void)child_stop(&child);
+	real_end(&real);
+}
+
+static void test_a_directory_inside_a_real_mount_can_be_the_root(void)
+{
+	struct cgroup_root root;
+	struct child child;
+	struct real real;
+	char *path = NULL;
+	uint64_t id;
+
+	if (!real_begin(&real))
+		return;
+
+	child = child_start(&real, 4096);
+	CHECK_EQ(cgroup_root_open(real.full, &root), 0);
+	CHECK_EQ(cgroup_of_pid(&root, child.pid, &path, &id), 0);
+	CHECK_STR(path, "/");
+	free(path);
+	path = NULL;
+	CHECK_EQ(cgroup_of_pid(&root, getpid(), &path, &id), -ENODEV); /* outside of it */
+	CHECK(!path);
+	cgroup_root_close(&root);
+
+	(void)child_stop(&child);
+	real_end(&real);
+}
+
+static void test_a_threshold_fires_when_usage_crosses_it(void)
+{
+	struct child child;
+	struct real real;
+	uint64_t usage = 0;
+	int fd;
+
+	if (!real_begin(&real))
+		return;
+
+	child = child_start(&real, 32 * MIB);
+	fd = cgroup_arm_threshold(real.cgroup, 16 * MIB);
+	CHECK(fd >= 0);
+	CHECK(!is_readable(fd, POLLIN));
+	child_allocate(&child);
+	CHECK(is_readable(fd, POLLIN));
+	CHECK_EQ(cgroup_read_usage(real.cgroup, &usage), 0);
+	CHECK(usage >= 32 * MIB);
+	close(fd);
+
+	CHECK_EQ(child_stop(&child), 0);
+	real_end(&real);
+}
+
+static void test_a_real_limit_and_its_kill_are_seen(void)
+{
+	struct reading before, reading;
+	struct child child;
+	struct real real;
+	char byte;
+	int status;
+
+	if (!real_begin(&real))
+		return;
+
+	CHECK_EQ(cgroup_read(real.cgroup, 1, &before), 0);
+	CHECK_EQ(before.limit_bytes, ram_bytes());
+	write_file(real.full, "memory.limit_in_bytes", "16777216");
+	write_file(real.full, "memory.swappiness", "0");
+
+	child = child_start(&real, 64 * MIB);
+	CHECK_EQ(write(child.to, "x", 1), 1);
+	CHECK_EQ(read(child.from, &byte, 1), 0); /* it is killed before it can answer */
+	status = child_stop(&child);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+
+	CHECK_EQ(cgroup_read(real.cgroup, 2, &reading), 0);
+	CHECK_EQ(reading.limit_bytes, 16 * MIB);
+	CHECK(reading.n_max > before.n_max);
+	CHECK_EQ(reading.n_oom_kill, before.n_oom_kill + 1);
+	real_end(&real);
+}
+
+static void test_a_removed_group_reads_as_gone_and_wakes_its_threshold(void)
+{
+	struct reading reading;
+	struct real real;
+	uint64_t usage;
+	int fd;
+
+	if (!real_begin(&real))
+		return;
+
+	fd = cgroup_arm_threshold(real.cgroup, GIB);
+	CHECK(fd >= 0);
+	CHECK_EQ(cgroup_read_usage(real.cgroup, &usage), 0);
+	CHECK_EQ(rmdir(real.full), 0);
+
+	CHECK_EQ(cgroup_read_usage(real.cgroup, &usage), -ENODEV);
+	CHECK_EQ(cgroup_read(real.cgroup, 1, &reading), -ENODEV);
+	CHECK_EQ(cgroup_arm_threshold(real.cgroup, GIB), -ENODEV);
+	/* By a kernel worker, a moment after the removal. */
+	CHECK_EQ(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 10000), 1);
+	close(fd);
+	real_end(&real);
+}
+
+int main(void)
+{
+	RUN(test_plain_directories_are_known_by_their_files);
+	RUN(test_hybrid_is_found_from_the_directory_above_the_mounts);
+	RUN(test_directories_without_memory_are_refused);
+	RUN(test_v2_reading_takes_every_figure);
+	RUN(test_v2_limit_is_the_lowest_of_all_ancestors);
+	RUN(test_the_root_of_a_container_has_a_limit_itself);
+	RUN(test_without_a_limit_the_machine_is_the_limit);
+	RUN(test_more_cache_than_usage_is_no_anonymous_memory);
+	RUN(test_v1_reading_takes_every_figure);
+	RUN(test_v1_group_without_a_unified_twin_has_no_pressure);
+	RUN(test_groups_that_cannot_be_read_say_so);
+	RUN(test_thresholds_are_v1_only);
+	RUN(test_nothing_stays_open);
+	RUN(test_a_process_that_never_was_is_gone);
+	RUN(test_v2_groups_without_the_controller_are_charged_to_an_ancestor);
+	RUN(test_a_process_is_found_in_its_real_group);
+	RUN(test_a_directory_inside_a_real_mount_can_be_the_root);
+	RUN(test_a_threshold_fires_when_usage_crosses_it);
+	RUN(test_a_real_limit_and_its_kill_are_seen);
+	RUN(test_a_removed_group_reads_as_gone_and_wakes_its_threshold);
+
+	return TEST_RESULT();
+}

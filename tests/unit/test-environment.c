@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "libhook/environment.h"
+
+#include <stdlib.h>
+
+#include "tests/unit/test.h"
+
+#define PID 4242
+
+static const char *const names[] = {
+	"MEMGUARD", "MEMGUARD_SOCKET", "MEMGUARD_AGENT", "MEMGUARD_MALLOPT",
+	"SYSTEMD_EXEC_PID", "GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_",
+};
+
+static struct environment environment;
+
+/* With @name=@value and nothing else set. */
+static bool read_with(const char *name, const char *value)
+{
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unsetenv(names[i]);
+	if (name)
+		setenv(name, value, 1);
+
+	return environment_read(&environment, PID);
+}
+
+static void test_without_words_it_is_auto(void)
+{
+	CHECK(read_with(NULL, NULL));
+	CHECK_EQ(environment.mode, AGENT_AUTO);
+	CHECK(!environment.named && !environment.bad);
+	CHECK_STR(environment.socket, "/run/memguard/hook.sock");
+	CHECK_EQ(environment.knobs_set, 0);
+}
+
+static void test_off_is_off(void)
+{
+	CHECK(!read_with("MEMGUARD", "off"));
+	CHECK(!read_with("MEMGUARD", "0"));
+	CHECK(read_with("MEMGUARD", "on"));
+}
+
+static void test_a_pid_names_that_process_alone(void)
+{
+	CHECK(read_with("MEMGUARD_AGENT", "4242"));
+	CHECK(environment.named);
+	CHECK(read_with("MEMGUARD_AGENT", "4243"));
+	CHECK(!environment.named && !environment.bad);
+	CHECK(read_with("SYSTEMD_EXEC_PID", "4242"));
+	CHECK(environment.named);
+	CHECK(read_with("SYSTEMD_EXEC_PID", "42420"));
+	CHECK(!environment.named);
+}
+
+static void test_agent_words(void)
+{
+	CHECK(read_with("MEMGUARD_AGENT", "always"));
+	CHECK_EQ(environment.mode, AGENT_ALWAYS);
+	CHECK(read_with("MEMGUARD_AGENT", "off"));
+	CHECK_EQ(environment.mode, AGENT_OFF);
+	CHECK(read_with("MEMGUARD_AGENT", "sometimes"));
+	CHECK_EQ(environment.mode, AGENT_AUTO);
+	CHECK(environment.bad);
+}
+
+static void test_a_relative_socket_is_refused(void)
+{
+	CHECK(read_with("MEMGUARD_SOCKET", "hook.sock"));
+	CHECK(environment.bad);
+	CHECK_STR(environment.socket, "/run/memguard/hook.sock");
+}
+
+static void test_knobs_parse_with_units(void)
+{
+	CHECK(read_with("MEMGUARD_MALLOPT", "arena_max=2,mmap_threshold=1M,top_pad=64k"));
+	CHECK(!environment.bad);
+	CHECK_EQ(environment.knobs[WIRE_KNOB_ARENA_MAX], 2);
+	CHECK_EQ(environment.knobs[WIRE_KNOB_MMAP_THRESHOLD], 1 << 20);
+	CHECK_EQ(environment.knobs[WIRE_KNOB_TOP_PAD], 64 << 10);
+}
+
+static void test_what_does_not_parse_is_reported_and_the_rest_kept(void)
+{
+	static const char *const bad[] = { "arena_max=2,nonsense=3", "arena_max=2,top_pad=",
+					   "arena_max=2,top_pad=1X", "arena_max=2,=,",
+					   "arena_max=2,top_pad=99999999999999999999" };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CHECK(read_with("MEMGUARD_MALLOPT", bad[i]));
+		CHECK(environment.bad);
+		CHECK_EQ(environment.knobs_set, 1U << WIRE_KNOB_ARENA_MAX);
+	}
+}
+
+static void test_values_are_clamped(void)
+{
+	CHECK(read_with("MEMGUARD_MALLOPT", "arena_max=0,mmap_threshold=1,top_pad=4G"));
+	CHECK_EQ(environment.knobs[WIRE_KNOB_ARENA_MAX], 1);
+	CHECK_EQ(environment.knobs[WIRE_KNOB_MMAP_THRESHOLD], 64 << 10);
+	CHECK_EQ(environment.knobs[WIRE_KNOB_TOP_PAD], 64 << 20);
+}
+
+static void test_the_operators_own_words_are_seen(void)
+{
+	CHECK(read_with("MALLOC_ARENA_MAX", "4"));
+	CHECK_EQ(environment.env_tuned, 1U << WIRE_KNOB_ARENA_MAX);
+	CHECK(read_with("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.trim_threshold=1"));
+	CHECK_EQ(environment.env_tuned, 1U << WIRE_KNOB_TRIM_THRESHOLD);
+}
+
+int main(void)
+{
+	RUN(test_without_words_it_is_auto);
+	RUN(test_off_is_off);
+	RUN(test_a_pid_names_that_process_alone);
+	RUN(test_agent_words);
+	RUN(test_a_relative_socket_is_refused);
+	RUN(test_knobs_parse_with_units);
+	RUN(test_what_does_not_parse_is_reported_and_the_rest_kept);
+	RUN(test_values_are_clamped);
+	RUN(test_the_operators_own_words_are_seen);
+	return TEST_RESULT();
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Estimates in heap states like those of research/allocators 2.3, and verdicts with
+ * evidence. */
+
+#include "agent/policy/estimate.h"
+
+#include "agent/basic/macro.h"
+#include "tests/unit/test.h"
+
+/* 1 GiB of address space: half of it whole free pages, a quarter holes below a page. */
+static struct wire_stats example(void)
+{
+	return (struct wire_stats){
+		.flags = WIRE_STATS_HEAP | WIRE_STATS_RSS,
+		.rss = 1030 * MIB,
+		.heap_rss = 1024 * MIB,
+		.system = 1024 * MIB,
+		.in_use = 256 * MIB,
+		.free = 768 * MIB,
+		.whole_pages = 512 * MIB,
+		.largest_pages = 512 * MIB,
+		.n_free = 100000,
+		.n_page_free = 8000,
+		.largest_n_page_free = 8000,
+	};
+}
+
+static void test_resident_holes_are_expected_to_go(void)
+{
+	const struct wire_stats s = example();
+
+	CHECK_EQ(estimate_retained(&s, 0), 512 * MIB);
+}
+
+static void test_right_after_a_trim_nothing_is_expected(void)
+{
+	struct wire_stats s = example();
+
+	/* The chunks are still there, their pages are not. */
+	s.heap_rss = 512 * MIB;
+	CHECK_EQ(estimate_retained(&s, 0), 0);
+	CHECK_EQ(estimate_retained(&s, 256 * MIB), 0);
+	s.heap_rss = 400 * MIB;
+	CHECK_EQ(estimate_retained(&s, 0), 0);
+}
+
+static void test_untouched_address_space_is_not_retained(void)
+{
+	struct wire_stats s = example();
+
+	s.system += 4 * GIB;
+	s.free += 4 * GIB;
+	s.whole_pages += 4 * GIB;
+	CHECK_EQ(estimate_retained(&s, 0), 512 * MIB);
+}
+
+static void test_the_main_top_goes_and_other_tops_stay(void)
+{
+	struct wire_stats s = example();
+
+	s.main_top = 100 * MIB;
+	s.other_tops = 50 * MIB;
+	CHECK_EQ(estimate_retained(&s, 0), 612 * MIB);
+	s.main_top = 0;
+	CHECK_EQ(estimate_retained(&s, 0), 512 * MIB);
+}
+
+static void test_no_more_goes_than_there_are_pages(void)
+{
+	struct wire_stats s = example();
+
+	/* A program's own sbrk() is resident in the same mapping. */
+	s.heap_rss = 2048 * MIB;
+	CHECK_EQ(estimate_retained(&s, 0), 512 * MIB);
+
+	/* Nor more than is resident, though the parts claim more than the whole. */
+	s.heap_rss = 100 * MIB;
+	s.system = 1;
+	CHECK_EQ(estimate_retained(&s, 0), 100 * MIB);
+}
+
+static void test_holes_below_a_page_are_not_retained(void)
+{
+	struct wire_stats s = example();
+
+	s.whole_pages = 0;
+	CHECK_EQ(estimate_retained(&s, 0), 0);
+	CHECK_EQ(estimate_unused(&s), 768 * MIB);
+}
+
+static void test_after_a_mass_free_the_unsorted_bin_does_not_hide_it(void)
+{
+	struct wire_stats s = example();
+
+	/* 640 MiB freed, no malloc since: the histogram finds 2. */
+	s.in_use = 256 * MIB;
+	s.unsorted = 640 * MIB;
+	s.whole_pages = 2 * MIB;
+	CHECK_EQ(estimate_retained(&s, 0), 642 * MIB);
+
+	/* What the last release left is known to stay. */
+	CHECK_EQ(estimate_retained(&s, 300 * MIB), 468 * MIB);
+	CHECK_EQ(estimate_retained(&s, UINT64_MAX), 2 * MIB);
+}
+
+static void test_residue_and_tops_are_not_counted_twice(void)
+{
+	struct wire_stats s = example();
+
+	s.unsorted = 640 * MIB;
+	s.whole_pages = 2 * MIB;
+	s.other_tops = 200 * MIB;
+	CHECK_EQ(estimate_retained(&s, 0), 568 * MIB);
+	CHECK_EQ(estimate_retained(&s, 300 * MIB), 468 * MIB);
+	/* Tops that grew since the last release stay too. */
+	CHECK_EQ(estimate_retained(&s, 100 * MIB), 568 * MIB);
+}
+
+static void test_a_crowded_unsorted_bin_does_not_vouch_for_small_holes(void)
+{
+	struct wire_stats s = example();
+
+	/* A seventh of what is free is unsorted, the rest lies in holes below a page. */
+	s.unsorted = 110 * MIB;
+	s.whole_pages = 0;
+	CHECK_EQ(estimate_retained(&s, 0), 110 * MIB);
+}
+
+static void test_a_few_unsorted_chunks_change_nothing(void)
+{
+	struct wire_stats s = example();
+
+	s.unsorted = s.free / 8;
+	CHECK_EQ(estimate_retained(&s, 0), 512 * MIB);
+}
+
+static void test_without_a_walk_of_the_heap_nothing_is_known(void)
+{
+	struct wire_stats s = example();
+
+	s.flags = WIRE_STATS_RSS;
+	CHECK_EQ(estimate_retained(&s, 0), 0);
+	CHECK_EQ(estimate_stall_usec(&s), 0);
+	CHECK_EQ(estimate_unused(&s), 0);
+
+	/* Nor without RSS, which the hook sends as 0. */
+	s = example();
+	s.flags = WIRE_STATS_HEAP;
+	s.heap_rss = 0;
+	CHECK_EQ(estimate_retained(&s, 0), 0);
+}
+
+static void test_figures_of_liars_are_survived(void)
+{
+	static const uint64_t values[] = { 0, 1, 512 * MIB, UINT64_MAX - 1, UINT64_MAX };
+	const size_t n = ARRAY_SIZE(values);
+
+	for (size_t i = 0; i < n * n * n * n * n * n; i++) {
+		const struct wire_stats s = {
+			.flags = WIRE_STATS_HEAP,
+			.heap_rss = values[i % n],
+			.system = values[i / n % n],
+			.in_use = values[i / n / n % n],
+			.whole_pages = values[i / n / n / n % n],
+			.main_top = values[i / n / n / n / n % n],
+			.other_tops = values[i / n / n / n / n / n % n],
+			.unsorted = values[(i + 1) % n],
+			.free = values[(i + 2) % n],
+			.largest_pages = values[(i + 3) % n],
+			.n_free = UINT32_MAX,
+			.largest_n_page_free = UINT32_MAX,
+		};
+
+		CHECK(estimate_retained(&s, values[i % 3]) <= s.heap_rss);
+		CHECK(estimate_unused(&s) <= s.heap_rss);
+		CHECK(estimate_stall_usec(&s) >= UINT32_MAX);
+	}
+}
+
+static void test_the_stall_is_that_of_the_costliest_arena(void)
+{
+	struct wire_stats s = example();
+
+	/* 100,000 x 25 ns + 8,000 x 1 us + 512 MiB x 0.4 ms. */
+	CHECK_EQ(estimate_stall_usec(&s), 2500 + 8000 + 204800);
+
+	s.largest_pages = 64 * MIB;
+	s.largest_n_page_free = 1000;
+	CHECK_EQ(estimate_stall_usec(&s), 2500 + 1000 + 25600);
+}
+
+static void test_chunks_already_empty_still_cost_their_visit(void)
+{
+	struct wire_stats s = example();
+
+	s.heap_rss = 512 * MIB;
+	CHECK_EQ(estimate_stall_usec(&s), 2500 + 8000);
+}
+
+static void test_unsorted_memory_counts_into_the_stall(void)
+{
+	struct wire_stats s = example();
+
+	s.unsorted = 640 * MIB;
+	s.whole_pages = s.largest_pages = 0;
+	CHECK_EQ(estimate_stall_usec(&s), 2500 + 8000 + 640 * 400);
+}
+
+/* 1000 MiB of 2000; memory in use, nothing special. */
+static struct group group_of(uint64_t in_use_mib, uint64_t retained_mib,
+			     uint64_t unused_mib)
+{
+	return (struct group){
+		.settings = { .usage_high_permyriad = 8000 },
+		.reading = {
+			.time_usec = 10,
+			.anon_bytes = 1000 * MIB,
+			.limit_bytes = 2000 * MIB,
+		},
+		.heap = {
+			.in_use_bytes = in_use_mib * MIB,
+			.retained_bytes = retained_mib * MIB,
+			.unused_bytes = unused_mib * MIB,
+			.rss_bytes = 1000 * MIB,
+			.time_usec = 10,
+		},
+	};
+}
+
+static void test_unmeasured_is_unknown(void)
+{
+	struct group g = group_of(0, 0, 0);
+
+	g.heap.time_usec = 0;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "unknown");
+	g = group_of(900, 0, 0);
+	g.reading.time_usec = 0;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "unknown");
+}
+
+static void test_in_use_below_the_limit_is_healthy(void)
+{
+	const struct group g = group_of(900, 50, 60);
+
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+}
+
+static void test_a_quarter_held_is_retained(void)
+{
+	struct group g = group_of(700, 250, 250);
+
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
+	g = group_of(700, 249, 249);
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+
+	/* In a small group not below the absolute bound. */
+	g = group_of(50, 63, 63);
+	g.reading.anon_bytes = 120 * MIB;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+	g.heap.retained_bytes = 64 * MIB;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
+	g.settings.retained_high_bytes = 100 * MIB;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+}
+
+static void test_a_release_that_paid_is_evidence_of_retention(void)
+{
+	struct group g = group_of(700, 0, 100);
+
+	g.benefit.n_rounds = 1;
+	g.benefit.last_usage_bytes = 750 * MIB;
+	g.benefit.last_released_bytes = 250 * MIB;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
+	g.benefit.last_released_bytes = 249 * MIB;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+}
+
+static void test_mostly_in_use_near_the_limit_is_growing(void)
+{
+	struct group g = group_of(1120, 0, 100);
+
+	g.reading.anon_bytes = 1600 * MIB;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "growing");
+	g.heap.in_use_bytes -= 1;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+	g.heap.in_use_bytes += 1;
+	g.reading.limit_bytes = BYTES_INFINITY;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+	g.reading.limit_bytes = 2000 * MIB;
+	g.settings.usage_high_permyriad = 0;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+}
+
+static void test_half_unaccounted_for_is_not_malloc(void)
+{
+	struct group g = group_of(399, 100, 100);
+
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "not-malloc");
+	g = group_of(400, 100, 100);
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+
+	/* Small programs are mostly libraries and stacks; that is no disease. */
+	g = group_of(1, 0, 0);
+	g.reading.anon_bytes = 64 * MIB;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "not-malloc");
+	g.reading.anon_bytes = 64 * MIB - 1;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+}
+
+static void test_free_but_in_no_whole_pages_is_fragmented(void)
+{
+	struct group g = group_of(300, 6, 600);
+
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "fragmented");
+	g = group_of(500, 60, 600);
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+	g = group_of(500, 6, 250);
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "fragmented");
+	g = group_of(500, 6, 249);
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+
+	/* Half of it could go, nobody tried: not proven. */
+	g = group_of(300, 200, 600);
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+
+	/* Tried, with next to nothing for it. */
+	g.benefit.n_rounds = 1;
+	g.benefit.backoff_usec = 1;
+	g.benefit.last_usage_bytes = 1000 * MIB;
+	g.benefit.last_released_bytes = 59 * MIB;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "fragmented");
+	g.benefit.last_released_bytes = 60 * MIB;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+}
+
+static void test_a_release_that_gave_nothing_disproves_the_estimate(void)
+{
+	struct group g = group_of(300, 600, 600);
+
+	g.benefit.n_rounds = 1;
+	g.benefit.last_usage_bytes = 1000 * MIB;
+	g.benefit.last_released_bytes = 5 * MIB;
+	/* One that paid less than this because there was less does not: no back-off then.
+	 */
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
+	g.benefit.backoff_usec = 1;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "fragmented");
+}
+
+static void test_extreme_groups_get_some_verdict(void)
+{
+	struct group g = group_of(0, 0, 0);
+
+	g.reading.anon_bytes = UINT64_MAX;
+	g.heap.in_use_bytes = g.heap.unused_bytes = g.heap.retained_bytes = UINT64_MAX;
+	g.benefit.last_usage_bytes = g.benefit.last_released_bytes = UINT64_MAX;
+	g.benefit.n_rounds = UINT64_MAX;
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
+	g.reading.anon_bytes = 0;
+	g.reading.limit_bytes = 0;
+	g.heap = (struct heap){ .time_usec = 1 };
+	g.benefit = (struct benefit){ .n_rounds = 1 };
+	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
+}
+
+static void test_every_verdict_has_a_name_and_a_sentence(void)
+{
+	for (int i = VERDICT_UNKNOWN; i <= VERDICT_NOT_MALLOC; i++) {
+		const char *text = verdict_to_text((enum verdict)i);
+
+		CHECK(strlen(verdict_to_string((enum verdict)i)) > 0);
+		CHECK(text[strlen(text) - 1] == '.');
+		CHECK_EQ(strcmp(verdict_to_string((enum verdict)i), "unknown") == 0,
+			 i == VERDICT_UNKNOWN);
+	}
+}
+
+int main(void)
+{
+	RUN(test_resident_holes_are_expected_to_go);
+	RUN(test_right_after_a_trim_nothing_is_expected);
+	RUN(test_untouched_address_space_is_not_retained);
+	RUN(test_the_main_top_goes_and_other_tops_stay);
+	RUN(test_no_more_goes_than_there_are_pages);
+	RUN(test_holes_below_a_page_are_not_retained);
+	RUN(test_after_a_mass_free_the_unsorted_bin_does_not_hide_it);
+	RUN(test_residue_and_tops_are_not_counted_twice);
+	RUN(test_a_crowded_unsorted_bin_does_not_vouch_for_small_holes);
+	RUN(test_a_few_unsorted_chunks_change_nothing);
+	RUN(test_without_a_walk_of_the_heap_nothing_is_known);
+	RUN(test_figures_of_liars_are_survived);
+	RUN(test_the_stall_is_that_of_the_costliest_arena);
+	RUN(test_chunks_already_empty_still_cost_their_visit);
+	RUN(test_unsorted_memory_counts_into_the_stall);
+	RUN(test_unmeasured_is_unknown);
+	RUN(test_in_use_below_the_limit_is_healthy);
+	RUN(test_a_quarter_held_is_retained);
+	RUN(test_a_release_that_paid_is_evidence_of_retention);
+	RUN(test_mostly_in_use_near_the_limit_is_growing);
+	RUN(test_half_unaccounted_for_is_not_malloc);
+	RUN(test_free_but_in_no_whole_pages_is_fragmented);
+	RUN(test_a_release_that_gave_nothing_disproves_the_estimate);
+	RUN(test_extreme_groups_get_some_verdict);
+	RUN(test_every_verdict_has_a_name_and_a_sentence);
+
+	return TEST_RESULT();
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/policy/freshness.h"
+
+#include "agent/basic/macro.h"
+#include "tests/unit/test.h"
+
+#define SEC(n) ((uint64_t)(n)*USEC_PER_SEC)
+#define NOW SEC(1000)
+
+/* Calm for a minute, statistics 5 s old, and nothing happened since. */
+static struct group group = { .trend = { .steady_since_usec = NOW - SEC(60) } };
+static struct member member = {
+	.process = { .rss_bytes = 100 * MIB, .cpu_usec = SEC(3) },
+	.stats = { .rss = 100 * MIB, .heap_usec = 1000 },
+	.stats_usec = NOW - SEC(5),
+};
+
+static void test_nothing_known_is_always_due(void)
+{
+	struct member fresh = member;
+
+	fresh.stats_usec = 0;
+	CHECK(freshness_is_due(&group, &fresh, 0, NOW));
+}
+
+static void test_nothing_happened_is_never_due(void)
+{
+	struct member old = member;
+
+	old.stats_usec = NOW - SEC(900);
+	CHECK(!freshness_is_due(&group, &old, old.process.cpu_usec, NOW));
+}
+
+static void test_a_mass_free_shows_in_cpu_time_only(void)
+{
+	CHECK(freshness_is_due(&group, &member, member.process.cpu_usec - 50000, NOW));
+}
+
+static void test_rss_that_moved_is_due_in_both_directions(void)
+{
+	struct member moved = member;
+
+	moved.process.rss_bytes = 140 * MIB;
+	CHECK(freshness_is_due(&group, &moved, moved.process.cpu_usec, NOW));
+	moved.process.rss_bytes = 60 * MIB;
+	CHECK(freshness_is_due(&group, &moved, moved.process.cpu_usec, NOW));
+}
+
+static void test_a_restless_group_is_asked_rarely(void)
+{
+	struct group restless = group;
+	struct member moved = member;
+
+	restless.trend.steady_since_usec = NOW;
+	moved.process.rss_bytes = 400 * MIB;
+	CHECK(!freshness_is_due(&restless, &moved, moved.process.cpu_usec, NOW));
+	CHECK(freshness_is_due(&restless, &moved, moved.process.cpu_usec, NOW + SEC(30)));
+}
+
+static void test_a_busy_program_is_asked_less_often(void)
+{
+	struct member busy = member;
+
+	busy.busy_permyriad = 5000;
+	CHECK(!freshness_is_due(&group, &busy, 0, NOW));
+	CHECK(freshness_is_due(&group, &busy, 0, NOW + SEC(6)));
+}
+
+static void test_a_costly_walk_stretches_the_gap(void)
+{
+	struct member costly = member;
+
+	costly.busy_permyriad = 5000;
+	costly.stats.heap_usec = 200000;
+	CHECK(!freshness_is_due(&group, &costly, 0, NOW + SEC(20)));
+	CHECK(freshness_is_due(&group, &costly, 0, NOW + SEC(60)));
+}
+
+static void test_an_idle_program_does_not_pay_for_a_walk_that_had_to_wait(void)
+{
+	struct member idle = member;
+
+	idle.stats.heap_usec = 200000;
+	CHECK(freshness_is_due(&group, &idle, 0, NOW));
+}
+
+static void test_the_residue_is_due_whatever_happened(void)
+{
+	struct member released = member;
+
+	released.residue_due = true;
+	CHECK(freshness_is_due(&group, &released, released.process.cpu_usec, NOW));
+}
+
+static void test_an_agent_under_a_filter_is_never_asked(void)
+{
+	struct member filtered = member;
+
+	filtered.stats_usec = 0;
+	filtered.seccomp_changed = true;
+	CHECK(!freshness_is_due(&group, &filtered, 0, NOW));
+}
+
+int main(void)
+{
+	RUN(test_nothing_known_is_always_due);
+	RUN(test_nothing_happened_is_never_due);
+	RUN(test_a_mass_free_shows_in_cpu_time_only);
+	RUN(test_rss_that_moved_is_due_in_both_directions);
+	RUN(test_a_restless_group_is_asked_rarely);
+	RUN(test_a_busy_program_is_asked_less_often);
+	RUN(test_a_costly_walk_stretches_the_gap);
+	RUN(test_an_idle_program_does_not_pay_for_a_walk_that_had_to_wait);
+	RUN(test_the_residue_is_due_whatever_happened);
+	RUN(test_an_agent_under_a_filter_is_never_asked);
+	return TEST_RESULT();
+}

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The gate over the full product of states and events, and at the edges of its numbers.
+ */
+
+#include "agent/policy/gate.h"
+
+#include "agent/basic/macro.h"
+#include "tests/unit/test.h"
+
+#define SEC(x) ((x)*USEC_PER_SEC)
+#define NOW SEC(1000)
+
+static const enum gate_state all_states[] = {
+	GATE_CALM, GATE_RETAINING, GATE_PRESSED, GATE_HIGH, GATE_CRITICAL, GATE_SETTLING,
+};
+
+static const struct signals none;
+
+/* A group of 1000 MiB, half used, steady, nothing retained, no round so far. */
+static struct group example(void)
+{
+	return (struct group){
+		.settings = {
+			.usage_high_permyriad = 8000,
+			.usage_critical_permyriad = 9200,
+			.pressure_some_permyriad = 1000,
+			.oom_eta_usec = SEC(10),
+			.retained_high_bytes = 200 * MIB,
+			.min_release_bytes = 32 * MIB,
+			.cooldown_usec = SEC(20),
+		},
+		.reading = {
+			.time_usec = NOW,
+			.anon_bytes = 500 * MIB,
+			.limit_bytes = 1000 * MIB,
+		},
+		.trend = {
+			.time_usec = NOW,
+			.eta_usec = USEC_INFINITY,
+			.steady_since_usec = NOW - SEC(60),
+		},
+		.heap = { .time_usec = NOW },
+		.n_members = 1,
+	};
+}
+
+static struct gate step(const struct group *group)
+{
+	return gate_step(group, &none, NOW);
+}
+
+/* What can happen, and what must come of it in every state. */
+struct event {
+	const char *name;
+	uint64_t anon_mib;
+	uint64_t retained_mib;
+	uint64_t eta_sec; /* 0: not growing */
+	uint64_t steady_sec;
+	uint64_t round_sec; /* seconds since the last round that asked; 0: none */
+	uint64_t backoff_sec;
+	uint64_t quiet_msec; /* since the last round that did not; 0: none */
+	bool pressure, limit_hit, no_members;
+	struct {
+		enum gate_state state;
+		enum reason reason;
+		bool open;
+	} expect[ARRAY_SIZE(all_states)]; /* by the state before */
+};
+
+#define SAME(...)                                                                \
+	{                                                                        \
+		__VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, \
+			__VA_ARGS__                                              \
+	}
+
+#define CALM                                   \
+	{                                      \
+		GATE_CALM, REASON_BELOW, false \
+	}
+#define RETAINING                                     \
+	{                                             \
+		GATE_RETAINING, REASON_RETAINED, true \
+	}
+#define PRESSED(r)                             \
+	{                                      \
+		GATE_PRESSED, REASON_##r, true \
+	}
+#define HIGH                                       \
+	{                                          \
+		GATE_HIGH, REASON_USAGE_HIGH, true \
+	}
+#define CRITICAL                                           \
+	{                                                  \
+		GATE_CRITICAL, REASON_USAGE_CRITICAL, true \
+	}
+#define SETTLING(r)                              \
+	{                                        \
+		GATE_SETTLING, REASON_##r, false \
+	}
+#define CLOSED(s, r)                        \
+	{                                   \
+		GATE_##s, REASON_##r, false \
+	}
+
+static const struct event events[] = {
+	{ "nothing", 500, .expect = SAME(CALM) },
+	{ "within the band below high", 780,
+	  .expect = { CALM, CALM, CALM, HIGH, HIGH, CALM } },
+	{ "below the band", 769, .expect = SAME(CALM) },
+	{ "high", 800, .expect = SAME(HIGH) },
+	{ "within the band below critical", 900,
+	  .expect = { HIGH, HIGH, HIGH, HIGH, CRITICAL, HIGH } },
+	{ "critical", 920, .expect = SAME(CRITICAL) },
+	{ "limit hit while high", 800, .limit_hit = true, .expect = SAME(CRITICAL) },
+	{ "limit hit by page cache", 700, .limit_hit = true, .expect = SAME(CALM) },
+	{ "pressure", 400, .pressure = true, .expect = SAME(PRESSED(PRESSURE)) },
+	{ "pressure, holds nothing", 399, .pressure = true, .expect = SAME(CALM) },
+	{ "pressure, small but retains", 100, .retained_mib = 32, .pressure = true,
+	  .expect = SAME(PRESSED(PRESSURE)) },
+	{ "limit comes near", 300, .eta_sec = 10, .expect = SAME(PRESSED(OOM_ETA)) },
+	{ "limit comes near, far off", 300, .eta_sec = 11, .expect = SAME(CALM) },
+	{ "limit comes near, nearly empty", 249, .eta_sec = 1, .expect = SAME(CALM) },
+	{ "retains", 500, .retained_mib = 200, .steady_sec = 2,
+	  .expect = SAME(RETAINING) },
+	{ "retains, still moving", 500, .retained_mib = 200, .steady_sec = 1,
+	  .expect = SAME(CALM) },
+	{ "retains too little", 500, .retained_mib = 199, .steady_sec = 60,
+	  .expect = SAME(CALM) },
+	{ "calm, just released", 500, .round_sec = 19,
+	  .expect = SAME(SETTLING(COOLDOWN)) },
+	{ "calm, cooled down", 500, .round_sec = 20, .expect = SAME(CALM) },
+	{ "calm, would be backed off", 500, .round_sec = 20, .backoff_sec = 60,
+	  .expect = SAME(CALM) },
+	{ "high, just released", 850, .round_sec = 19,
+	  .expect = SAME(SETTLING(COOLDOWN)) },
+	{ "high, cooled down", 850, .round_sec = 20, .expect = SAME(HIGH) },
+	{ "high, backed off", 850, .round_sec = 79, .backoff_sec = 60,
+	  .expect = SAME(SETTLING(BACKOFF)) },
+	{ "high, back-off over", 850, .round_sec = 80, .backoff_sec = 60,
+	  .expect = SAME(HIGH) },
+	{ "pressed, backed off", 500, .round_sec = 30, .backoff_sec = 60,
+	  .pressure = true, .expect = SAME(SETTLING(BACKOFF)) },
+	{ "retains, backed off", 500, .retained_mib = 300, .steady_sec = 60,
+	  .round_sec = 30, .backoff_sec = 60, .expect = SAME(SETTLING(BACKOFF)) },
+	{ "critical, just released", 950, .round_sec = 1,
+	  .expect = SAME(SETTLING(COOLDOWN)) },
+	{ "critical, cut short", 950, .round_sec = 2, .expect = SAME(CRITICAL) },
+	{ "critical, backed off", 950, .round_sec = 2, .backoff_sec = 3600,
+	  .expect = SAME(CRITICAL) },
+	{ "calm, no members", 500, .no_members = true, .expect = SAME(CALM) },
+	{ "high, no members", 850, .no_members = true,
+	  .expect = SAME(CLOSED(HIGH, NO_MEMBERS)) },
+	{ "critical, no members", 950, .no_members = true,
+	  .expect = SAME(CLOSED(CRITICAL, NO_MEMBERS)) },
+	{ "high, nobody worth it just now", 850, .quiet_msec = 999,
+	  .expect = { HIGH, HIGH, HIGH, CLOSED(HIGH, NOT_WORTH), CLOSED(HIGH, NOT_WORTH),
+		      CLOSED(HIGH, NOT_WORTH) } },
+	{ "high, nobody worth it a while ago", 850, .quiet_msec = 1000,
+	  .expect = SAME(HIGH) },
+	{ "critical, nobody worth it just now", 950, .quiet_msec = 199,
+	  .expect = { CRITICAL, CRITICAL, CRITICAL, CRITICAL, CLOSED(CRITICAL, NOT_WORTH),
+		      CLOSED(CRITICAL, NOT_WORTH) } },
+	{ "critical, nobody worth it a while ago", 950, .quiet_msec = 200,
+	  .expect = SAME(CRITICAL) },
+	{ "retains, nobody worth it just now", 500, .retained_mib = 300, .steady_sec = 60,
+	  .quiet_msec = 4999,
+	  .expect = { RETAINING, CLOSED(RETAINING, NOT_WORTH),
+		      CLOSED(RETAINING, NOT_WORTH), CLOSED(RETAINING, NOT_WORTH),
+		      CLOSED(RETAINING, NOT_WORTH), CLOSED(RETAINING, NOT_WORTH) } },
+};
+
+static struct group group_at(const struct event *event, enum gate_state before)
+{
+	struct group group = example();
+
+	group.gate = (struct gate){ .state = before, .since_usec = SEC(7) };
+	group.reading.anon_bytes = event->anon_mib * MIB;
+	group.heap.retained_bytes = event->retained_mib * MIB;
+	group.trend.steady_since_usec = NOW - SEC(event->steady_sec);
+	if (event->eta_sec > 0) {
+		group.trend.growth_bytes_per_sec = 1;
+		group.trend.eta_usec = SEC(event->eta_sec);
+	}
+	if (event->round_sec > 0)
+		group.benefit.last_round_usec = NOW - SEC(event->round_sec);
+	group.benefit.backoff_usec = SEC(event->backoff_sec);
+	if (event->quiet_msec > 0) {
+		group.benefit.last_quiet_usec = NOW - event->quiet_msec * USEC_PER_MSEC;
+		group.benefit.last_quiet_reason = REASON_NOT_WORTH;
+	}
+	group.n_members = event->no_members ? 0 : 1;
+	return group;
+}
+
+static void check_event(const struct event *event, size_t i)
+{
+	const struct signals signals = { event->pressure, event->limit_hit };
+	const enum gate_state before = all_states[i];
+	const struct group group = group_at(event, before);
+	const struct gate gate = gate_step(&group, &signals, NOW);
+
+	if (gate.state != event->expect[i].state ||
+	    gate.reason != event->expect[i].reason)
+		printf("# from %s, %s: %s\n", gate_state_to_string(before), event->name,
+		       gate_state_to_string(gate.state));
+	CHECK_STR(gate_state_to_string(gate.state),
+		  gate_state_to_string(event->expect[i].state));
+	CHECK_STR(reason_to_string(gate.reason),
+		  reason_to_string(event->expect[i].reason));
+	CHECK_EQ(gate_is_open(&gate), event->expect[i].open);
+	CHECK_EQ(gate.since_usec, gate.state == before ? SEC(7) : NOW);
+	CHECK_EQ(gate.until_usec > NOW, gate.state == GATE_SETTLING);
+	CHECK_EQ(gate.until_usec == 0, gate.state != GATE_SETTLING);
+}
+
+static void test_every_event_in_every_state(void)
+{
+	for (size_t e = 0; e < ARRAY_SIZE(events); e++)
+		for (size_t i = 0; i < ARRAY_SIZE(all_states); i++)
+			check_event(&events[e], i);
+}
+
+static void test_settling_says_when_it_ends(void)
+{
+	struct group group = example();
+
+	group.reading.anon_bytes = 850 * MIB;
+	group.benefit.last_round_usec = NOW - SEC(5);
+	CHECK_EQ(step(&group).until_usec, NOW + SEC(15));
+
+	group.benefit.backoff_usec = SEC(40);
+	CHECK_EQ(step(&group).until_usec, NOW + SEC(55));
+	/* First of all it is the cool-down that holds it back. */
+	CHECK_EQ(step(&group).reason, REASON_COOLDOWN);
+
+	group.reading.anon_bytes = 500 * MIB;
+	CHECK_EQ(step(&group).until_usec, NOW + SEC(15));
+
+	/* The cool-down is over to the microsecond, and the back-off goes on. */
+	group.reading.anon_bytes = 850 * MIB;
+	group.benefit.last_round_usec = NOW - SEC(20);
+	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
+	CHECK_EQ(step(&group).until_usec, NOW + SEC(40));
+}
+
+static void test_a_never_read_group_is_calm(void)
+{
+	struct group group = example();
+	const struct signals all = { true, true };
+	struct gate gate;
+
+	group.reading = (struct reading){ 0 };
+	group.heap.retained_bytes = UINT64_MAX;
+	gate = gate_step(&group, &all, NOW);
+	CHECK_EQ(gate.state, GATE_CALM);
+	CHECK_EQ(gate.reason, REASON_BELOW);
+	CHECK_EQ(gate.since_usec, NOW);
+}
+
+static void test_zero_turns_every_threshold_off(void)
+{
+	const struct signals all = { true, true };
+	struct group group = example();
+
+	group.reading.anon_bytes = 1000 * MIB;
+	group.trend.growth_bytes_per_sec = INT64_MAX;
+	group.trend.eta_usec = 0;
+	group.heap.retained_bytes = 900 * MIB;
+
+	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_USAGE_CRITICAL);
+	group.settings.usage_critical_permyriad = 0;
+	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_USAGE_HIGH);
+	group.settings.usage_high_permyriad = 0;
+	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_PRESSURE);
+	group.settings.pressure_some_permyriad = 0;
+	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_OOM_ETA);
+	group.settings.oom_eta_usec = 0;
+	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_RETAINED);
+	group.settings.retained_high_bytes = 0;
+	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_BELOW);
+
+	/* Also from states in which the band lowers a threshold. */
+	for (size_t i = 0; i < ARRAY_SIZE(all_states); i++) {
+		group.gate.state = all_states[i];
+		CHECK_EQ(gate_step(&group, &all, NOW).state, GATE_CALM);
+	}
+}
+
+static void test_without_a_limit_only_pressure_and_retained_count(void)
+{
+	const struct signals all = { true, true };
+	struct group group = example();
+
+	group.reading.limit_bytes = BYTES_INFINITY;
+	group.reading.anon_bytes = UINT64_MAX;
+	group.trend.growth_bytes_per_sec = INT64_MAX;
+	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_BELOW);
+
+	group.heap.retained_bytes = 32 * MIB;
+	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_PRESSURE);
+	group.heap.retained_bytes = 200 * MIB;
+	CHECK_EQ(step(&group).reason, REASON_RETAINED);
+}
+
+static void test_pressure_needs_something_to_give_even_if_min_release_is_zero(void)
+{
+	const struct signals pressure = { .pressure = true };
+	struct group group = example();
+
+	group.reading.anon_bytes = MIB;
+	group.settings.min_release_bytes = 0;
+	CHECK_EQ(gate_step(&group, &pressure, NOW).reason, REASON_BELOW);
+	group.heap.retained_bytes = 1;
+	CHECK_EQ(gate_step(&group, &pressure, NOW).reason, REASON_PRESSURE);
+}
+
+static void test_limits_of_zero_and_of_nearly_everything(void)
+{
+	struct group group = example();
+
+	group.reading.limit_bytes = 0;
+	CHECK_EQ(step(&group).state, GATE_CRITICAL);
+	group.reading.anon_bytes = 0;
+	CHECK_EQ(step(&group).state, GATE_CALM);
+
+	group.reading.limit_bytes = UINT64_MAX - 1;
+	group.reading.anon_bytes = UINT64_MAX - 1;
+	CHECK_EQ(step(&group).state, GATE_CRITICAL);
+	group.reading.anon_bytes = UINT64_MAX / 100 * 85;
+	CHECK_EQ(step(&group).state, GATE_HIGH);
+	group.reading.anon_bytes = UINT64_MAX / 100 * 50;
+	CHECK_EQ(step(&group).state, GATE_CALM);
+}
+
+static void test_times_beyond_the_end_saturate(void)
+{
+	struct group group = example();
+	struct gate gate;
+
+	group.reading.anon_bytes = 850 * MIB;
+	group.benefit.last_round_usec = NOW - SEC(100);
+	group.benefit.backoff_usec = UINT64_MAX;
+	gate = step(&group);
+	CHECK_EQ(gate.reason, REASON_BACKOFF);
+	CHECK(gate.until_usec == UINT64_MAX);
+
+	group.settings.cooldown_usec = UINT64_MAX;
+	CHECK_EQ(step(&group).reason, REASON_COOLDOWN);
+
+	/* A round that seems to end in the future (another CPU's clock) is just fresh. */
+	group.settings.cooldown_usec = SEC(20);
+	group.benefit.backoff_usec = 0;
+	group.benefit.last_round_usec = NOW + 1;
+	CHECK_EQ(step(&group).until_usec, NOW + SEC(20) + 1);
+
+	group.benefit.last_round_usec = 0;
+	group.trend.steady_since_usec = NOW + SEC(1);
+	group.reading.anon_bytes = 500 * MIB;
+	group.heap.retained_bytes = 300 * MIB;
+	CHECK_EQ(step(&group).state, GATE_CALM);
+}
+
+static void test_observe_opens_the_gate_as_usual_but_not_again_at_once(void)
+{
+	struct group group = example();
+
+	group.settings.mode = MODE_OBSERVE;
+	group.reading.anon_bytes = 850 * MIB;
+	group.gate = step(&group);
+	CHECK(gate_is_open(&group.gate));
+
+	group.benefit.last_quiet_usec = NOW - SEC(19);
+	group.benefit.last_quiet_reason = REASON_OBSERVE;
+	group.gate = step(&group);
+	CHECK(!gate_is_open(&group.gate));
+	CHECK_EQ(group.gate.state, GATE_HIGH);
+	CHECK_EQ(group.gate.reason, REASON_OBSERVE);
+
+	group.benefit.last_quiet_usec = NOW - SEC(20);
+	group.gate = step(&group);
+	CHECK(gate_is_open(&group.gate));
+}
+
+static void test_a_release_outdates_the_quiet_round_before_it(void)
+{
+	struct group group = example();
+
+	group.reading.anon_bytes = 950 * MIB;
+	group.gate.state = GATE_CRITICAL;
+	group.settings.cooldown_usec = 0;
+	group.benefit.last_quiet_usec = NOW - 2;
+	group.benefit.last_quiet_reason = REASON_NOT_WORTH;
+	group.benefit.last_round_usec = NOW - 1;
+	CHECK_EQ(step(&group).reason, REASON_USAGE_CRITICAL);
+}
+
+static void test_the_shortest_time_between_rounds_never_exceeds_the_cooldown(void)
+{
+	struct group_settings settings = { .cooldown_usec = SEC(30) };
+
+	CHECK_EQ(gate_soonest_usec(&settings), SEC(3));
+	settings.cooldown_usec = SEC(5);
+	CHECK_EQ(gate_soonest_usec(&settings), SEC(1));
+	settings.cooldown_usec = SEC(1) / 2;
+	CHECK_EQ(gate_soonest_usec(&settings), SEC(1) / 2);
+	settings.cooldown_usec = 0;
+	CHECK_EQ(gate_soonest_usec(&settings), 0);
+}
+
+static void test_thresholds_below_the_band_do_not_turn_off(void)
+{
+	struct group group = example();
+
+	/* 2 % less the band would be below nothing: stays, until nothing is used. */
+	group.settings.usage_high_permyriad = 200;
+	group.settings.usage_critical_permyriad = 0;
+	group.gate.state = GATE_HIGH;
+	group.reading.anon_bytes = 500 * MIB;
+	CHECK_EQ(step(&group).state, GATE_HIGH);
+	group.reading.anon_bytes = 0;
+	CHECK_EQ(step(&group).state, GATE_CALM);
+}
+
+int main(void)
+{
+	RUN(test_every_event_in_every_state);
+	RUN(test_settling_says_when_it_ends);
+	RUN(test_a_never_read_group_is_calm);
+	RUN(test_zero_turns_every_threshold_off);
+	RUN(test_without_a_limit_only_pressure_and_retained_count);
+	RUN(test_pressure_needs_something_to_give_even_if_min_release_is_zero);
+	RUN(test_limits_of_zero_and_of_nearly_everything);
+	RUN(test_times_beyond_the_end_saturate);
+	RUN(test_observe_opens_the_gate_as_usual_but_not_again_at_once);
+	RUN(test_a_release_outdates_the_quiet_round_before_it);
+	RUN(test_the_shortest_time_between_rounds_never_exceeds_the_cooldown);
+	RUN(test_thresholds_below_the_band_do_not_turn_off);
+
+	return TEST_RESULT();
+}

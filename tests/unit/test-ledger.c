@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The ring of outcomes, and the words of the model: every value has its own name. */
+
+#include "agent/model/ledger.h"
+
+#include <errno.h>
+
+#include "agent/basic/macro.h"
+#include "agent/model/group.h"
+#include "tests/unit/test.h"
+
+static struct ledger ledger;
+
+static void append(uint64_t round, uint64_t released_bytes)
+{
+	const struct outcome outcome = {
+		.round = round,
+		.kind = OUTCOME_RELEASED,
+		.trigger = REASON_USAGE_HIGH,
+		.n_asked = 1,
+		.usage_before_bytes = released_bytes,
+	};
+
+	ledger_append(&ledger, &outcome);
+}
+
+static void test_an_empty_ledger_has_no_newest(void)
+{
+	ledger = (struct ledger){ 0 };
+	CHECK(!ledger_at(&ledger, 0));
+	CHECK(!ledger_at(&ledger, SIZE_MAX));
+}
+
+static void test_the_newest_is_at_zero(void)
+{
+	ledger = (struct ledger){ 0 };
+	append(1, 10);
+	append(2, 20);
+	CHECK_EQ(ledger_at(&ledger, 0)->round, 2);
+	CHECK_EQ(ledger_at(&ledger, 1)->round, 1);
+	CHECK(!ledger_at(&ledger, 2));
+	CHECK_EQ(ledger.released_bytes, 30);
+}
+
+static void test_a_full_ring_forgets_the_oldest_only(void)
+{
+	ledger = (struct ledger){ 0 };
+	for (uint64_t i = 1; i <= 3 * LEDGER_SIZE + 5; i++)
+		append(i, 1);
+
+	for (size_t back = 0; back < LEDGER_SIZE; back++)
+		CHECK_EQ(ledger_at(&ledger, back)->round, 3 * LEDGER_SIZE + 5 - back);
+	CHECK(!ledger_at(&ledger, LEDGER_SIZE));
+	CHECK_EQ(ledger.n_appended, 3 * LEDGER_SIZE + 5);
+	CHECK_EQ(ledger.released_bytes, 3 * LEDGER_SIZE + 5);
+}
+
+static void test_quiet_outcomes_are_only_counted(void)
+{
+	const struct outcome quiet = {
+		.round = 1,
+		.kind = OUTCOME_NOTHING,
+		.trigger = REASON_USAGE_HIGH,
+		.usage_before_bytes = 10,
+	};
+
+	ledger = (struct ledger){ 0 };
+	ledger_append(&ledger, &quiet);
+	CHECK_EQ(ledger.n_quiet, 1);
+	CHECK_EQ(ledger.n_appended, 0);
+	CHECK_EQ(ledger.released_bytes, 0);
+	CHECK(!ledger_at(&ledger, 0));
+}
+
+static void test_a_command_is_kept_even_if_nobody_was_asked(void)
+{
+	const struct outcome nobody = {
+		.round = 1,
+		.kind = OUTCOME_NOTHING,
+		.trigger = REASON_COMMAND,
+		.usage_before_bytes = 10,
+	};
+
+	ledger = (struct ledger){ 0 };
+	ledger_append(&ledger, &nobody);
+	CHECK_EQ(ledger.n_quiet, 0);
+	CHECK_EQ(ledger_at(&ledger, 0)->round, 1);
+	/* Usage fell meanwhile, but not by our doing. */
+	CHECK_EQ(ledger.released_bytes, 0);
+}
+
+static void test_a_failed_round_is_not_quiet(void)
+{
+	const struct outcome failed = { .kind = OUTCOME_FAILED,
+					.trigger = REASON_USAGE_HIGH };
+
+	CHECK(!outcome_is_quiet(&failed));
+}
+
+static void test_the_sum_saturates(void)
+{
+	ledger = (struct ledger){ .released_bytes = UINT64_MAX - 1 };
+	append(1, UINT64_MAX);
+	append(2, 1);
+	CHECK(ledger.released_bytes == UINT64_MAX);
+}
+
+static void test_released_is_never_negative(void)
+{
+	struct outcome outcome = { .usage_before_bytes = 5, .usage_after_bytes = 3 };
+
+	CHECK_EQ(outcome_released_bytes(&outcome), 2);
+	outcome.usage_after_bytes = UINT64_MAX;
+	CHECK_EQ(outcome_released_bytes(&outcome), 0);
+}
+
+static void test_every_reason_has_a_name_that_leads_back(void)
+{
+	for (int i = REASON_NONE; i < REASON_MAX_; i++) {
+		enum reason back = REASON_MAX_;
+
+		CHECK(reason_to_string((enum reason)i));
+		CHECK_EQ(reason_from_string(reason_to_string((enum reason)i), &back), 0);
+		CHECK_EQ(back, i);
+		CHECK(strlen(reason_to_text((enum reason)i)) > 0);
+	}
+}
+
+static void test_reason_numbers_are_stable(void)
+{
+	/* They are in journals and on the bus: new ones go to the end. */
+	CHECK_STR(reason_to_string((enum reason)1), "command");
+	CHECK_STR(reason_to_string((enum reason)2), "usage-high");
+	CHECK_STR(reason_to_string((enum reason)6), "retained");
+	CHECK_STR(reason_to_string((enum reason)7), "below");
+	CHECK_STR(reason_to_string((enum reason)14), "busy");
+}
+
+static void test_unknown_reasons_are_refused(void)
+{
+	enum reason reason = REASON_BUSY;
+
+	CHECK_EQ(reason_from_string("", &reason), -EINVAL);
+	CHECK_EQ(reason_from_string("usage-hig", &reason), -EINVAL);
+	CHECK_EQ(reason_from_string("Usage-high", &reason), -EINVAL);
+	CHECK_EQ(reason, REASON_BUSY);
+	CHECK_STR(reason_to_string(REASON_MAX_), "unknown");
+	CHECK_STR(reason_to_string((enum reason) - 1), "unknown");
+	CHECK(strlen(reason_to_text(REASON_MAX_)) > 0);
+}
+
+static void test_states_and_kinds_have_names_of_their_own(void)
+{
+	for (int i = GATE_CALM; i <= GATE_SETTLING; i++)
+		for (int j = GATE_CALM; j < i; j++)
+			CHECK(strcmp(gate_state_to_string((enum gate_state)i),
+				     gate_state_to_string((enum gate_state)j)) != 0);
+
+	CHECK_STR(gate_state_to_string(GATE_CALM), "calm");
+	CHECK_STR(group_kind_to_string(GROUP_V1), "cgroup-v1");
+	CHECK_STR(group_kind_to_string(GROUP_V2), "cgroup-v2");
+	CHECK_STR(group_kind_to_string(GROUP_RSS), "rss");
+	CHECK_STR(outcome_kind_to_string(OUTCOME_RELEASED), "released");
+	CHECK_STR(outcome_kind_to_string(OUTCOME_NOTHING), "nothing");
+	CHECK_STR(outcome_kind_to_string(OUTCOME_FAILED), "failed");
+}
+
+int main(void)
+{
+	RUN(test_an_empty_ledger_has_no_newest);
+	RUN(test_the_newest_is_at_zero);
+	RUN(test_a_full_ring_forgets_the_oldest_only);
+	RUN(test_quiet_outcomes_are_only_counted);
+	RUN(test_a_command_is_kept_even_if_nobody_was_asked);
+	RUN(test_a_failed_round_is_not_quiet);
+	RUN(test_the_sum_saturates);
+	RUN(test_released_is_never_negative);
+	RUN(test_every_reason_has_a_name_that_leads_back);
+	RUN(test_reason_numbers_are_stable);
+	RUN(test_unknown_reasons_are_refused);
+	RUN(test_states_and_kinds_have_names_of_their_own);
+
+	return TEST_RESULT();
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "libhook/proc.h"
+
+#include <unistd.h>
+
+#include "tests/unit/test.h"
+
+static const char smaps[] =
+	"55d000000000-55d000021000 rw-p 00000000 00:00 0                          [heap]\n"
+	"Size:                132 kB\nRss:                 100 kB\nPss:                 100 kB\n"
+	"VmFlags: rd wr mr mw me ac sd\n"
+	"7f0000000000-7f0000800000 rw-p 00000000 00:00 0 \n"
+	"Rss:                2000 kB\n"
+	/* The same arena, split by madvise(). */
+	"7f0000800000-7f0000900000 rw-p 00000000 00:00 0 \n"
+	"Rss:                  50 kB\n"
+	"7f0000900000-7f0004000000 ---p 00000000 00:00 0 \n"
+	"Rss:                   0 kB\n"
+	/* Anonymous, but where no arena begins. */
+	"7f0010100000-7f0010200000 rw-p 00000000 00:00 0 \n"
+	"Rss:                9999 kB\n"
+	/* On the boundary, but a file. */
+	"7f0014000000-7f0014200000 rw-p 00000000 fd:01 17                 /usr/lib/libc.so.6\n"
+	"Rss:                8888 kB\n"
+	"7f0018000000-7f0018200000 rw-p 00000000 00:00 0                  [anon: glibc: malloc arena]\n"
+	"Rss:                 300 kB\n";
+
+static uint64_t scan(size_t step)
+{
+	struct proc_smaps state = { .length = 0 };
+	const size_t size = sizeof(smaps) - 1;
+
+	for (size_t i = 0; i < size; i += step)
+		proc_smaps_feed(&state, smaps + i, (uint32_t)(size - i < step ? size - i : step));
+
+	return state.heap_rss;
+}
+
+static void test_break_and_arenas_count_and_nothing_else(void)
+{
+	CHECK_EQ(scan(4096), (100 + 2000 + 50 + 300) * 1024);
+}
+
+static void test_pieces_of_any_size_give_the_same(void)
+{
+	for (size_t step = 1; step < 100; step++)
+		CHECK_EQ(scan(step), scan(4096));
+}
+
+static void test_the_kernel_tells_about_us(void)
+{
+	CHECK(proc_rss((uint64_t)sysconf(_SC_PAGESIZE)) > 0);
+	CHECK_EQ(proc_is_alone(), 0);
+	CHECK(proc_seccomp() >= 0);
+}
+
+int main(void)
+{
+	RUN(test_break_and_arenas_count_and_nothing_else);
+	RUN(test_pieces_of_any_size_give_the_same);
+	RUN(test_the_kernel_tells_about_us);
+	return TEST_RESULT();
+}

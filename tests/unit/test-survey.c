@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* sense/survey and sense/proc-text: on this process, its children and written texts. */
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/basic/macro.h"
+#include "agent/sense/proc-text.h"
+#include "agent/sense/survey.h"
+
+#include "tests/unit/test.h"
+
+static struct survey *survey;
+
+/* A child that is @ready when this returns and lives until child_end(). */
+struct child {
+	pid_t pid;
+	int hold;
+	pid_t grandchild;
+};
+
+static pid_t fork_quietly(void)
+{
+	(void)fflush(stdout);
+	return fork();
+}
+
+static void touch(size_t bytes)
+{
+	char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		_exit(1);
+	memset(memory, 1, bytes);
+}
+
+/* Touches @bytes here or, with @deep, in a child of its own; answers with its pid. */
+static void child_run(int hold, int answer, size_t bytes, bool deep)
+{
+	pid_t grandchild = 0;
+	char byte;
+
+	if (deep && (grandchild = fork()) != 0) {
+		close(answer);
+		(void)!read(hold, &byte, 1);
+		waitpid(grandchild, NULL, 0);
+		_exit(0);
+	}
+
+	touch(bytes);
+	grandchild = getpid();
+	if (write(answer, &grandchild, sizeof(grandchild)) != sizeof(grandchild))
+		_exit(1);
+	(void)!read(hold, &byte, 1);
+	_exit(0);
+}
+
+static struct child child_begin(size_t bytes, bool deep)
+{
+	struct child child = { .pid = -1 };
+	int hold[2], answer[2];
+
+	CHECK(pipe(hold) == 0 && pipe(answer) == 0);
+	child.pid = fork_quietly();
+	if (child.pid == 0) {
+		close(hold[1]);
+		close(answer[0]);
+		child_run(hold[0], answer[1], bytes, deep);
+	}
+	close(hold[0]);
+	close(answer[1]);
+	child.hold = hold[1];
+	CHECK_EQ(read(answer[0], &child.grandchild, sizeof(child.grandchild)),
+		 sizeof(child.grandchild));
+	close(answer[0]);
+	return child;
+}
+
+static void child_end(const struct child *child)
+{
+	/* A byte for each that waits. Closing is no message: later children hold it too.
+	 */
+	CHECK_EQ(write(child->hold, "xx", 2), 2);
+	close(child->hold);
+	CHECK_EQ(waitpid(child->pid, NULL, 0), child->pid);
+}
+
+/* --- processes --- */
+
+static uint64_t start_time_from_stat(void)
+{
+	char text[1024] = "", *field;
+	FILE *file = fopen("/proc/self/stat", "r");
+	unsigned long long start_time = 0;
+
+	CHECK(file && fread(text, 1, sizeof(text) - 1, file) > 0);
+	fclose(file);
+	field = strrchr(text, ')') + 1;
+	for (int i = 2; i < 21; i++)
+		field = strchr(field + 1, ' ');
+	CHECK_EQ(sscanf(field, "%llu", &start_time), 1);
+	return start_time;
+}
+
+static void test_a_process_is_described_as_proc_does(void)
+{
+	struct process process;
+
+	CHECK_EQ(survey_process(survey, getpid(), &process), 0);
+	CHECK_EQ(process.pid, getpid());
+	CHECK_EQ(process.start_time, start_time_from_stat());
+	CHECK_EQ(process.uid, geteuid());
+	CHECK_EQ(process.n_threads, 1);
+	CHECK_EQ(process.state, 'R');
+	CHECK(strstr(process.command, "survey")); /* libtool puts "lt-" in front */
+}
+
+static void test_rss_is_in_bytes(void)
+{
+	struct child small = child_begin(4096, false),
+		     large = child_begin(64 * MIB, false);
+	struct process a, b;
+
+	CHECK_EQ(survey_process(survey, small.pid, &a), 0);
+	CHECK_EQ(survey_process(survey, large.pid, &b), 0);
+	CHECK(b.rss_bytes >= a.rss_bytes + 63 * MIB);
+	CHECK(b.rss_bytes <= a.rss_bytes + 80 * MIB);
+	child_end(&small);
+	child_end(&large);
+}
+
+static void test_cpu_time_is_in_microseconds(void)
+{
+	struct process before, after;
+	const uint64_t tick_usec = USEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
+	clock_t begin = clock();
+
+	CHECK_EQ(survey_process(survey, getpid(), &before), 0);
+	/* 100 ms of CPU, however long they take. */
+	while (clock() - begin < CLOCKS_PER_SEC / 10)
+		;
+	CHECK_EQ(survey_process(survey, getpid(), &after), 0);
+	CHECK(after.cpu_usec >= before.cpu_usec + 100000 - 2 * tick_usec);
+	CHECK(after.cpu_usec <= before.cpu_usec + 10 * USEC_PER_SEC);
+}
+
+static void test_gone_processes_are_gone(void)
+{
+	struct child child = child_begin(4096, false);
+	struct process process = { .pid = 7 };
+
+	child_end(&child);
+	CHECK_EQ(survey_process(survey, child.pid, &process), -ESRCH);
+	CHECK_EQ(survey_process(survey, 0, &process), -ESRCH);
+	CHECK_EQ(survey_process(survey, -1, &process), -ESRCH);
+	CHECK_EQ(process.pid, 7);
+}
+
+static void test_a_zombie_does_not_inherit_its_neighbours_figures(void)
+{
+	struct process processes[2] = { { .pid = getpid() } };
+	siginfo_t info;
+	pid_t pid = fork_quietly();
+
+	if (pid == 0)
+		_exit(0);
+	/* Wait until it is a zombie, and leave it one. */
+	CHECK_EQ(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+
+	processes[1].pid = pid;
+	CHECK_EQ(survey_processes(survey, processes, 2), 2);
+	CHECK(processes[0].rss_bytes > 0);
+	CHECK_EQ(processes[1].state, 'Z');
+	CHECK_EQ(processes[1].rss_bytes, 0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+}
+
+static void test_another_start_time_is_another_process(void)
+{
+	struct process processes[3];
+
+	CHECK_EQ(survey_process(survey, getpid(), &processes[0]), 0);
+	processes[1] = processes[2] = processes[0];
+	processes[1].start_time++;
+	processes[2].start_time = 0;
+
+	CHECK_EQ(survey_processes(survey, processes, 3), 2);
+	CHECK_EQ(processes[0].pid, getpid());
+	CHECK_EQ(processes[1].pid, 0);
+	CHECK_EQ(processes[2].pid, getpid());
+	CHECK_EQ(processes[2].start_time, processes[0].start_time);
+}
+
+static void test_gaps_and_long_lists_are_no_end(void)
+{
+	static struct process processes[1000];
+
+	for (size_t i = 0; i < ARRAY_SIZE(processes); i++)
+		processes[i].pid = i % 3 == 0 ? getpid() : i % 3 == 1 ? 0 : INT32_MAX;
+
+	CHECK_EQ(survey_processes(survey, processes, ARRAY_SIZE(processes)), 334);
+	CHECK_EQ(processes[999].pid, getpid());
+	CHECK_EQ(processes[998].pid, 0);
+	CHECK_EQ(survey_processes(survey, processes, 0), 0);
+}
+
+static int thread_main(void *unused)
+{
+	(void)unused;
+	pause();
+	return 0;
+}
+
+static void test_a_thread_is_no_process(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	struct process process;
+	int tid;
+
+	tid = clone(thread_main, stack + sizeof(stack),
+		    CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_FS | CLONE_FILES,
+		    NULL);
+	CHECK(tid > 0);
+	CHECK_EQ(survey_process(survey, tid, &process), -ESRCH);
+	CHECK_EQ(survey_process(survey, getpid(), &process), 0);
+	CHECK_EQ(process.n_threads, 2);
+	/* It stays until the process ends: one thread cannot be ended from outside. */
+}
+
+static void test_a_tree_counts_its_grandchildren(void)
+{
+	struct child child = child_begin(64 * MIB, true);
+	struct process process;
+	uint64_t alone = 0, tree = 0, all = 0;
+
+	CHECK(child.grandchild != child.pid);
+	CHECK_EQ(survey_tree_rss(survey, child.grandchild, &alone), 0);
+	CHECK_EQ(survey_tree_rss(survey, child.pid, &tree), 0);
+	CHECK_EQ(survey_tree_rss(survey, getpid(), &all), 0);
+	CHECK(alone >= 64 * MIB && alone < 128 * MIB);
+	CHECK(tree > alone);
+	CHECK(all > tree);
+
+	/* The handle serves both kinds of question. */
+	CHECK_EQ(survey_process(survey, child.grandchild, &process), 0);
+	CHECK(process.start_time > 0);
+	CHECK(process.rss_bytes >= 64 * MIB);
+
+	child_end(&child);
+	CHECK_EQ(survey_tree_rss(survey, child.pid, &tree), -ESRCH);
+}
+
+/* --- seccomp and maps --- */
+
+static void test_seccomp_is_seen_per_thread(void)
+{
+	int hold[2], answer[2], status;
+	char byte;
+	pid_t pid;
+
+	CHECK(pipe(hold) == 0 && pipe(answer) == 0);
+	pid = fork_quietly();
+	if (pid == 0) {
+		close(hold[1]);
+		/* Strict: read, write and exit only, and _exit() is exit_group. */
+		if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
+			_exit(1);
+		(void)!write(answer[1], "x", 1);
+		(void)!read(hold[0], &byte, 1);
+		syscall(SYS_exit, 0);
+	}
+	close(answer[1]);
+	if (read(answer[0], &byte, 1) == 1) {
+		CHECK_EQ(survey_seccomp(pid, pid), 1);
+		/* Not a thread of ours. */
+		CHECK_EQ(survey_seccomp(getpid(), pid), -ESRCH);
+	} else {
+		printf("# skip: no seccomp here\n");
+	}
+	close(hold[0]);
+	close(hold[1]);
+	close(answer[0]);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(survey_seccomp(pid, pid), -ESRCH);
+}
+
+static void test_libraries_are_found_by_base_name(void)
+{
+	CHECK_EQ(survey_has_library(getpid(), "libc.so.6"), 1);
+	CHECK_EQ(survey_has_library(getpid(), "libc.so"), 0);
+	CHECK_EQ(survey_has_library(getpid(), "c.so.6"), 0);
+	CHECK_EQ(survey_has_library(getpid(), "libmemguard-no-such.so"), 0);
+	CHECK_EQ(survey_has_library(INT32_MAX, "libc.so.6"), -ESRCH);
+}
+
+static int scan_maps(const char *text, size_t size, const char *library)
+{
+	char name[64];
+	int fd = memfd_create("text", MFD_CLOEXEC), r;
+
+	(void)snprintf(name, sizeof(name), "%s", library);
+	CHECK_EQ(write(fd, text, size), size);
+	CHECK_EQ(lseek(fd, 0, SEEK_SET), 0);
+	r = proc_text_scan(fd, proc_text_maps, name);
+	close(fd);
+	return r;
+}
+
+static void test_a_deleted_library_is_still_mapped(void)
+{
+	static const char line[] =
+		"7f00-7f01 r-xp 00000000 fe:00 12   /usr/lib/lib a.so (deleted)\n";
+
+	CHECK_EQ(scan_maps(line, strlen(line), "lib a.so"), 1);
+	CHECK_EQ(scan_maps(line, strlen(line), "lib a"), 0);
+	CHECK_EQ(scan_maps("7f00-7f01 rw-p 00000000 00:00 0 [heap]\n", 39, "[heap]"), 0);
+}
+
+static void test_overlong_lines_hide_no_other_line(void)
+{
+	static const char last[] = "\n7f00-7f01 r-xp 00000000 fe:00 12 /x/liba.so\n";
+	static char text[100000 + sizeof(last)];
+
+	/* Around the size of the buffer, and far beyond it. */
+	for (size_t n = 8180; n < 8200; n++) {
+		memset(text, '/', n);
+		(void)strcpy(text + n, last);
+		CHECK_EQ(scan_maps(text, n + strlen(last), "liba.so"), 1);
+	}
+	memset(text, '/', 100000);
+	(void)strcpy(text + 100000, last);
+	CHECK_EQ(scan_maps(text, 100000 + strlen(last), "liba.so"), 1);
+}
+
+static void test_malformed_seccomp_lines_are_refused(void)
+{
+	int mode = 7;
+
+	CHECK_EQ(proc_text_seccomp("Seccomp:\t2", &mode), 1);
+	CHECK_EQ(mode, 2);
+	CHECK_EQ(proc_text_seccomp("Seccomp_filters:\t1", &mode), 0);
+	CHECK_EQ(proc_text_seccomp("Seccomp:\t", &mode), -EINVAL);
+	CHECK_EQ(proc_text_seccomp("Seccomp:\tx", &mode), -EINVAL);
+	CHECK_EQ(proc_text_seccomp("Seccomp:\t11", &mode), -EINVAL);
+	CHECK_EQ(mode, 2);
+}
+
+int main(void)
+{
+	CHECK_EQ(survey_new(&survey), 0);
+	if (!survey)
+		return 1;
+
+	RUN(test_a_process_is_described_as_proc_does);
+	RUN(test_rss_is_in_bytes);
+	RUN(test_cpu_time_is_in_microseconds);
+	RUN(test_gone_processes_are_gone);
+	RUN(test_a_zombie_does_not_inherit_its_neighbours_figures);
+	RUN(test_another_start_time_is_another_process);
+	RUN(test_gaps_and_long_lists_are_no_end);
+	RUN(test_a_tree_counts_its_grandchildren);
+	RUN(test_seccomp_is_seen_per_thread);
+	RUN(test_libraries_are_found_by_base_name);
+	RUN(test_a_deleted_library_is_still_mapped);
+	RUN(test_overlong_lines_hide_no_other_line);
+	RUN(test_malformed_seccomp_lines_are_refused);
+	RUN(test_a_thread_is_no_process);
+
+	survey_free(survey);
+	return TEST_RESULT();
+}
