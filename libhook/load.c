@@ -14,7 +14,7 @@
 static struct {
 	agent_create_t create;      /* the program's own pthread_create */
 	struct host host;
-	_Atomic int agent_pid;      /* process that has, or was refused, an agent */
+	int agent_pid;              /* process that has, or was refused, an agent; atomic */
 	bool enabled;               /* the constructor ran to its end and wants an agent */
 } hook;
 
@@ -46,18 +46,18 @@ static agent_create_t find_next(void)
 static bool wants_agent(void)
 {
 	/* A forked child starts anew: the agent did not come with it. */
-	return hook.enabled && hook.agent_pid != sys_getpid();
+	return hook.enabled && __atomic_load_n(&hook.agent_pid, __ATOMIC_ACQUIRE) != sys_getpid();
 }
 
 /* On a thread of the program, before its own thread is made. True: agent_start() after it. */
 static bool prepare(void)
 {
 	const int pid = sys_getpid();
-	int before = hook.agent_pid;
+	int before = __atomic_load_n(&hook.agent_pid, __ATOMIC_ACQUIRE);
 
 	/* Two threads at once: one of them goes on. */
 	if (before == pid || !__atomic_compare_exchange_n(&hook.agent_pid, &before, pid, false,
-							  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+							  __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return false;
 	if (!agent_allowed())
 		return false;
@@ -150,7 +150,7 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
 
 	/* Where the program could not have its thread, ours must not take the room. */
 	if (first && r != 0)
-		hook.agent_pid = 0;
+		__atomic_store_n(&hook.agent_pid, 0, __ATOMIC_RELEASE);
 	else if (first)
 		agent_start(&hook.host, hook.create);
 

@@ -12,6 +12,7 @@
 #undef _FORTIFY_SOURCE
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>

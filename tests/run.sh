@@ -16,6 +16,9 @@ check-pure.sh)
 check-symbols.sh)
 	set -- "$HOOK"
 	;;
+check-options-bites.sh)
+	set -- "$build/tests/static/dump-options"
+	;;
 check-options.sh)
 	set -- "$build/tests/static/dump-options" "$source"
 	;;
@@ -29,7 +32,7 @@ replay-all.sh)
 	exec "$build/tests/replay/replay" "$source"/tests/replay/*.round
 	;;
 corpus.sh)
-	for target in config kernel wire heap; do
+	for target in config kernel wire conn heap; do
 		"$build/tests/fuzz/fuzz-$target" "$source/tests/fuzz/corpus/$target"/*
 	done
 	exit

@@ -61,6 +61,12 @@ static inline uint64_t sub_sat(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+/* a + b, or the largest value where that would wrap. */
+static inline uint64_t add_sat(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 /* @permyriad of @x, without overflow for any x; infinity stays infinity. */
 static inline uint64_t share_of(uint64_t x, uint64_t permyriad)
 {

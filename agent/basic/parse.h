@@ -36,7 +36,7 @@ int parse_pid(const char *s, int *ret_pid);
 /* "1.2G", "640M", "12.0K", "17B"; "infinity". Cut, not rounded. Returns @buf. */
 char *format_bytes(char buf[static FORMAT_MAX], uint64_t bytes);
 
-/* "1.5s", "12ms", "830us", "3min 20s", "2h"; "infinity". Cut, not rounded. Returns @buf. */
+/* "1.5s", "12ms", "830us", "3min 20s"; "infinity". Cut, not rounded. Returns @buf. */
 char *format_usec(char buf[static FORMAT_MAX], uint64_t usec);
 
 /* "80%", "92.5%". Returns @buf. */

@@ -29,7 +29,7 @@ enum scope_kind {
 /* The values of one override section in all files, or of all plain sections. */
 struct scope {
 	enum scope_kind kind;
-	char *title;                  /* "Service nginx.service"; NULL: the plain sections */
+	char *title;                  /* "Service nginx.service"; NULL: plain sections */
 	const char *name;             /* in title: the unit or the pattern */
 	struct source opened;         /* its last header */
 	struct group_settings values; /* with a source; in the plain scope all */

@@ -327,7 +327,7 @@ const struct option_row option_rows[] = {
 	  parse_min_release, format_size, FIELD(min_release_bytes) },
 	{ "Trim", "StallBudgetMSec", "20ms", "a time from 0 to 10s, such as 20ms",
 	  parse_stall_budget, format_time, FIELD(stall_budget_usec) },
-	{ "Trim", "CooldownSec", "10s", "a time from 1s to 1h, such as 10s",
+	{ "Trim", "CooldownSec", "5s", "a time from 1s to 1h, such as 5s",
 	  parse_cooldown, format_time, FIELD(cooldown_usec) },
 
 	{ "Tune", "ArenaMax", "",

@@ -18,7 +18,7 @@ struct option_row {
 	const char *section; /* without brackets */
 	const char *key;
 	const char *fallback; /* the default, in the file's own syntax; "" for nothing */
-	const char *hint;     /* what is accepted, for messages: "a percentage such as 80%" */
+	const char *hint;     /* what is accepted, for messages: "a time such as 10s" */
 	/* 0; -EINVAL not such a value; -ERANGE out of range. Writes only the field. */
 	int (*parse)(const char *s, void *field);
 	/* The field in the file's own syntax; @size is generous. */

@@ -221,6 +221,10 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 		return r;
 	(void)sd_event_source_set_description(guard->sample_source, "sample");
 
+	r = round_prepare(guard);
+	if (r < 0)
+		return r;
+
 	*ret = TAKE_PTR(guard);
 	return 0;
 }
@@ -327,6 +331,7 @@ struct guard *guard_free(struct guard *guard)
 	sd_event_source_disable_unref(guard->sample_source);
 	sd_event_source_disable_unref(guard->events_source);
 	sd_event_source_disable_unref(guard->pressure_source);
+	sd_event_source_disable_unref(guard->retry_source);
 	psi_trigger_close(guard->psi);
 	disarm_threshold(guard);
 	cgroup_close(guard->cgroup);

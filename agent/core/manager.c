@@ -123,7 +123,7 @@ struct first_message {
 	bool told;
 };
 
-/* Every finding goes to the log, the first one also to whoever asked. */
+/* Every finding goes to the log; the first one with the reload's entry and to whoever asked. */
 static void on_config_message(const char *file, unsigned int line, const char *text, void *userdata)
 {
 	struct first_message *first = userdata;
@@ -134,12 +134,13 @@ static void on_config_message(const char *file, unsigned int line, const char *t
 	else
 		snprintf(where, sizeof(where), "%s", file);
 
-	log_error("%s: %s", where, text);
-	if (first->told)
+	if (!first->told) {
+		snprintf(first->text, first->size, "%s: %s", where, text);
+		first->told = true;
 		return;
+	}
 
-	first->told = true;
-	snprintf(first->text, first->size, "%s: %s", where, text);
+	log_error("%s: %s", where, text);
 }
 
 int manager_reload(struct manager *manager, char *text, size_t size)
@@ -147,7 +148,6 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 	struct first_message first = { .text = text, .size = size };
 	_cleanup_(config_freep) struct config *config = NULL;
 	struct guard *guard;
-	size_t n_files;
 	int r;
 
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, manager_now(manager));
@@ -156,7 +156,7 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 		if (!first.told)
 			snprintf(text, size, "Cannot read the configuration: %s", strerror(-r));
 		snprintf(manager->config_state, sizeof(manager->config_state), "%s", text);
-		log_error("The configuration has errors; keeping the settings in force");
+		journal_reload(text, 0);
 		(void)sd_notify(0, "READY=1");
 		return r;
 	}
@@ -168,9 +168,8 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		guard_configure(guard);
 
-	n_files = config_n_files(manager->config);
-	log_line(manager->options.quiet_journal ? LOG_DEBUG : LOG_INFO,
-		 "Configuration loaded from %zu file%s", n_files, n_files == 1 ? "" : "s");
+	if (!manager->options.quiet_journal)
+		journal_reload(NULL, config_n_files(manager->config));
 	(void)sd_notify(0, "READY=1");
 	return 0;
 }

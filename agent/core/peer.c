@@ -43,6 +43,10 @@ static uint32_t knobs_wanted(const struct peer *peer)
 	const struct wire_hello *hello = &peer->member.hello;
 	uint32_t wanted = 0;
 
+	/* To observe is to leave everything as it is. */
+	if (peer->guard->group.settings.mode == MODE_OBSERVE)
+		return 0;
+
 	for (int i = 1; i < WIRE_KNOB_MAX_; i++)
 		if (knob_setting(&peer->guard->group.settings, (enum wire_knob)i) > 0)
 			wanted |= 1U << i;

@@ -17,6 +17,10 @@
 #define RECLAIM_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define RECLAIM_TIMEOUT_CRITICAL_USEC (3 * USEC_PER_SEC)
 
+/* A member that is just answering a question about its statistics is free in milliseconds. */
+#define BUSY_RETRY_USEC (10 * USEC_PER_MSEC)
+#define BUSY_TIMEOUT_USEC (2 * USEC_PER_SEC)
+
 static void round_ask_next(struct guard *guard);
 
 /*
@@ -113,10 +117,11 @@ static void take_answer(struct guard *guard, struct peer *peer, const struct wir
 	struct outcome *outcome = &guard->round.outcome;
 	struct member *member = &peer->member;
 
+	/* Claims of the process: whatever they are, the sums must not wrap. */
 	outcome->n_answered++;
-	outcome->rss_before_bytes += reply->rss_before;
-	outcome->rss_after_bytes += reply->rss_after;
-	outcome->total_usec += reply->duration_usec;
+	outcome->rss_before_bytes = add_sat(outcome->rss_before_bytes, reply->rss_before);
+	outcome->rss_after_bytes = add_sat(outcome->rss_after_bytes, reply->rss_after);
+	outcome->total_usec = add_sat(outcome->total_usec, reply->duration_usec);
 	outcome->longest_usec = MAX(outcome->longest_usec, reply->duration_usec);
 
 	member->last_release = *reply;
@@ -158,26 +163,73 @@ static void on_reclaimed(struct conn *conn, enum request_end end, const struct r
 	round_ask_next(guard);
 }
 
-/* True when an answer will come. */
-static bool round_ask(struct guard *guard, const struct pick *pick)
+enum ask {
+	ASK_SENT, /* an answer will come */
+	ASK_OVER, /* no answer will come; counted */
+	ASK_BUSY, /* try again */
+};
+
+/* Not for ever: a frozen process answers nothing. */
+static bool is_worth_waiting(struct guard *guard, struct peer *peer)
+{
+	struct round *round = &guard->round;
+	uint64_t now_usec = manager_now(guard->manager);
+
+	if (!request_busy(peer->conn))
+		return false;
+	if (round->busy_since_usec == 0)
+		round->busy_since_usec = now_usec;
+
+	return now_usec - round->busy_since_usec < BUSY_TIMEOUT_USEC;
+}
+
+static enum ask round_ask(struct guard *guard, const struct pick *pick)
 {
 	struct outcome *outcome = &guard->round.outcome;
 	struct peer *peer = find_peer(guard, pick);
 	const uint64_t timeout_usec = outcome->trigger == REASON_USAGE_CRITICAL ?
 					      RECLAIM_TIMEOUT_CRITICAL_USEC : RECLAIM_TIMEOUT_USEC;
 
+	if (peer && is_worth_waiting(guard, peer))
+		return ASK_BUSY;
+
+	guard->round.busy_since_usec = 0;
 	outcome->n_asked++;
 	if (!peer) {
 		outcome->n_gone++;
-		return false;
+		return ASK_OVER;
 	}
 	if (peer_check_agent(peer) < 0 ||
 	    request_reclaim(peer->conn, WIRE_METHOD_FULL, timeout_usec, on_reclaimed, peer) < 0) {
 		outcome->n_refused++;
-		return false;
+		return ASK_OVER;
 	}
 
-	return true;
+	return ASK_SENT;
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct guard *guard = userdata;
+
+	(void)source;
+	(void)usec;
+	if (guard->round.active)
+		round_ask_next(guard);
+	return 0;
+}
+
+int round_prepare(struct guard *guard)
+{
+	int r;
+
+	r = sd_event_add_time_relative(guard->manager->event, &guard->retry_source, CLOCK_MONOTONIC,
+				       BUSY_RETRY_USEC, 1, on_retry, guard);
+	if (r < 0)
+		return r;
+
+	(void)sd_event_source_set_description(guard->retry_source, "round-retry");
+	return sd_event_source_set_enabled(guard->retry_source, SD_EVENT_OFF);
 }
 
 /* One at a time: parallel releases would stall each other and every CPU of the group. */
@@ -186,8 +238,18 @@ static void round_ask_next(struct guard *guard)
 	struct round *round = &guard->round;
 
 	while (round->next < round->decision.n_picks)
-		if (round_ask(guard, &round->decision.picks[round->next++]))
+		switch (round_ask(guard, &round->decision.picks[round->next])) {
+		case ASK_SENT:
+			round->next++;
 			return;
+		case ASK_OVER:
+			round->next++;
+			break;
+		case ASK_BUSY:
+			(void)sd_event_source_set_time_relative(guard->retry_source, BUSY_RETRY_USEC);
+			(void)sd_event_source_set_enabled(guard->retry_source, SD_EVENT_ONESHOT);
+			return;
+		}
 
 	round_finish(guard);
 }

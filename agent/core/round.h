@@ -8,6 +8,9 @@
 
 #include "agent/core/state.h"
 
+/* Makes what rounds of @guard need, so that none has to allocate. */
+int round_prepare(struct guard *guard);
+
 /*
  * Begins a round of @guard, which has none running. @only: this process alone, or 0.
  * @command: told the outcome; or NULL. Ends in exactly one outcome, maybe before it returns.

@@ -43,6 +43,7 @@ struct round {
 	bool active;
 	struct decision decision;
 	unsigned int next; /* index of the pick to be asked */
+	uint64_t busy_since_usec; /* that pick is answering another question; 0: it is not */
 	struct outcome outcome;
 	struct command *command;
 };
@@ -64,6 +65,7 @@ struct guard {
 	sd_event_source *events_source;
 	sd_event_source *pressure_source;
 	sd_event_source *threshold_source;
+	sd_event_source *retry_source; /* of a round that found its next pick busy */
 
 	struct signals signals;    /* since the last look */
 	uint64_t survey_usec;      /* last look at the processes */

@@ -87,14 +87,18 @@ static bool is_absent(int r)
 static int tell_connect(int r, const char *path)
 {
 	if (is_absent(r) || r == -ENOTCONN) {
-		log_error("memguardd is not running (no socket at %s): start it with \"systemctl "
-			  "start memguard\", or name its --runtime-directory=", path);
+		log_error("memguardd is not running (no socket at %s): start it with "
+			  "\"systemctl "
+			  "start memguard\", or name its --runtime-directory=",
+			  path);
 		return CLIENT_NOT_RUNNING;
 	}
 
 	if (r == -EAGAIN)
-		log_error("memguardd at %s does not take connections: see \"systemctl status "
-			  "memguard\"", path);
+		log_error("memguardd at %s does not take connections: see \"systemctl "
+			  "status "
+			  "memguard\"",
+			  path);
 	else if (r == -EACCES)
 		log_error("Cannot connect to %s: %s; try as root", path, strerror(-r));
 	else
@@ -106,14 +110,16 @@ static int tell_connect(int r, const char *path)
 /* A directory that was named is meant; only the usual place has substitutes. */
 static int open_bus(struct ctl *ctl)
 {
-	char usual[RUNTIME_DIRECTORY_MAX], path[RUNTIME_DIRECTORY_MAX + sizeof("/" BUS_SOCKET)];
+	char usual[RUNTIME_DIRECTORY_MAX],
+		path[RUNTIME_DIRECTORY_MAX + sizeof("/" BUS_SOCKET)];
 	const char *directory = ctl->runtime_directory;
 	bool named;
 	int r;
 
 	runtime_directory_default(usual);
 	named = directory && !streq(directory, usual);
-	r = snprintf(path, sizeof(path), "%s/%s", directory ? directory : usual, BUS_SOCKET);
+	r = snprintf(path, sizeof(path), "%s/%s", directory ? directory : usual,
+		     BUS_SOCKET);
 	if (r < 0 || (size_t)r >= sizeof(path))
 		return tell_connect(-ENAMETOOLONG, directory ? directory : usual);
 
@@ -126,7 +132,7 @@ static int open_bus(struct ctl *ctl)
 	return r < 0 ? tell_connect(r, path) : 0;
 }
 
-/* sd-bus makes errors of its own when the connection ends: the daemon did not say them. */
+/* sd-bus makes errors of its own when the connection ends. */
 static bool is_lost(int r, const sd_bus_error *error)
 {
 	return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ESTALE ||
@@ -134,37 +140,48 @@ static bool is_lost(int r, const sd_bus_error *error)
 	       sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED);
 }
 
-static void tell_error(int r, const sd_bus_error *error, const char *what)
+static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
+		       const char *what)
 {
 	const char *text = error->message ? error->message : strerror(-r);
 
 	if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET))
-		log_error("%s: \"memguardctl list\" shows what is; a service is added with "
-			  "\"memguardctl enable %s\" and a restart", text,
-			  what && what[0] != '\0' && what[0] != '/' ? what : "UNIT");
+		log_error(
+			"%s: \"memguardctl list\" shows what is; a service is added with "
+			"\"memguardctl enable %s\" and a restart",
+			text, what && what[0] != '\0' && what[0] != '/' ? what : "UNIT");
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BUSY))
 		log_error("%s: try again in a moment", text);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BAD_CONFIG))
-		log_error("%s; the settings in force stay: mend that, check with \"memguardctl "
-			  "verify\", and reload again", text);
+		log_error("%s; the settings in force stay: mend that, check with "
+			  "\"memguardctl "
+			  "verify\", and reload again",
+			  text);
 	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
-		log_error("%s: try with sudo", text);
+		/* A bus daemon that refuses explains its rules, not ours. */
+		log_error("%s: try with sudo", sd_bus_is_bus_client(ctl->bus) > 0
+						       ? "Only root may do this"
+						       : text);
 	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_LIMITS_EXCEEDED))
 		log_error("%s: try again in a moment", text);
 	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD))
-		log_error("The memguardd that runs is older than this memguardctl: \"systemctl "
+		log_error("The memguardd that runs is older than this memguardctl: "
+			  "\"systemctl "
 			  "restart memguard\"");
 	else if (r == -ETIMEDOUT)
-		log_error("memguardd does not answer: see \"systemctl status memguard\" and "
+		log_error("memguardd does not answer: see \"systemctl status memguard\" "
+			  "and "
 			  "\"journalctl -u memguard\"");
 	else if (is_lost(r, error))
-		log_error("memguardd closed the connection: it has stopped, or has too many "
+		log_error("memguardd closed the connection: it has stopped, or has too "
+			  "many "
 			  "clients; see \"systemctl status memguard\", or try again");
 	else
 		log_error("memguardd reports: %s; see \"journalctl -u memguard\"", text);
 }
 
-static int send_call(struct ctl *ctl, sd_bus_message *call, const char *what, json_t **ret)
+static int send_call(struct ctl *ctl, sd_bus_message *call, const char *what,
+		     json_t **ret)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
 	sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -172,7 +189,7 @@ static int send_call(struct ctl *ctl, sd_bus_message *call, const char *what, js
 
 	r = sd_bus_call(ctl->bus, call, CALL_TIMEOUT_USEC, &error, &answer);
 	if (r < 0) {
-		tell_error(r, &error, what);
+		tell_error(ctl, r, &error, what);
 		/* It was running: not to be taken for CLIENT_NOT_RUNNING. */
 		if (r == CLIENT_NOT_RUNNING)
 			r = -EIO;
@@ -182,8 +199,10 @@ static int send_call(struct ctl *ctl, sd_bus_message *call, const char *what, js
 
 	r = reply_to_json(answer, ret);
 	if (r < 0)
-		log_error("Cannot read the answer of memguardd: %s; are it and memguardctl of the "
-			  "same version?", strerror(-r));
+		log_error("Cannot read the answer of memguardd: %s; are it and "
+			  "memguardctl of the "
+			  "same version?",
+			  strerror(-r));
 	return r;
 }
 
@@ -197,8 +216,8 @@ static int new_call(struct ctl *ctl, const char *method, sd_bus_message **ret)
 			return r;
 	}
 
-	r = sd_bus_message_new_method_call(ctl->bus, ret, BUS_NAME, BUS_PATH, BUS_INTERFACE,
-					   method);
+	r = sd_bus_message_new_method_call(ctl->bus, ret, BUS_NAME, BUS_PATH,
+					   BUS_INTERFACE, method);
 	if (r < 0)
 		log_error("Cannot make a request: %s", strerror(-r));
 	return r;

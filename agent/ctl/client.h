@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Calls of memguardd, over RUNTIME/bus or else the system bus. What goes wrong is told here,
- * once, with what to do about it; the caller only passes the error on.
+ * Calls of memguardd, over RUNTIME/bus or else the system bus. What goes wrong is told
+ * here, once, with what to do about it; the caller only passes the error on.
  */
 
 #include <jansson.h>

@@ -18,7 +18,7 @@ enum ctl_exit {
 
 enum output {
 	OUTPUT_TEXT,
-	OUTPUT_JSON_SHORT,  /* on one line */
+	OUTPUT_JSON_SHORT, /* on one line */
 	OUTPUT_JSON_PRETTY, /* indented */
 };
 
@@ -26,16 +26,16 @@ struct ctl {
 	/* From the command line; all zero but legend and pager is a good default. */
 	const char *runtime_directory; /* NULL: RUNTIME/bus where it usually is */
 	enum output json;
-	bool legend;                   /* headings, hints */
-	bool pager;                    /* may be used */
-	const char *root;              /* enable, disable: below this directory; or NULL */
-	const char *hook;              /* enable: the library; NULL: as installed */
+	bool legend; /* headings, hints */
+	bool pager; /* may be used */
+	const char *root; /* enable, disable: below this directory; or NULL */
+	const char *hook; /* enable: the library; NULL: as installed */
 
 	/* Filled in by output_begin(). */
-	FILE *out;        /* verbs write here */
-	char *text;       /* what they wrote */
+	FILE *out; /* verbs write here */
+	char *text; /* what they wrote */
 	size_t text_size;
-	bool terminal;    /* stdout is one */
+	bool terminal; /* stdout is one */
 	bool color;
 	bool utf8;
 	unsigned int width; /* of the terminal; 0: no limit */

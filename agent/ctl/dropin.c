@@ -10,14 +10,15 @@
 
 #define UNIT_DIRECTORY "/etc/systemd/system"
 
-#define UNIT_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@"
+#define UNIT_CHARACTERS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@"
 
 /* ld.so takes both. */
 #define LIST_SEPARATORS ": "
 
-static const char *const kinds[] = { ".socket",	   ".target",	 ".timer", ".mount",
-				     ".automount", ".path",	 ".slice", ".scope",
-				     ".swap",	   ".device" };
+static const char *const kinds[] = { ".socket",    ".target", ".timer", ".mount",
+				     ".automount", ".path",   ".slice", ".scope",
+				     ".swap",      ".device" };
 
 static bool ends_with(const char *s, const char *end)
 {
@@ -56,7 +57,8 @@ enum dropin_name dropin_unit(const char *name, char ret_unit[static DROPIN_UNIT_
 bool dropin_is_hook(const char *path)
 {
 	for (const char *c = path; *c; c++)
-		if ((unsigned char)*c <= ' ' || *c == ':' || *c == '"' || *c == '\\' || *c == 0x7f)
+		if ((unsigned char)*c <= ' ' || *c == ':' || *c == '"' || *c == '\\' ||
+		    *c == 0x7f)
 			return false;
 
 	return path[0] == '/' && !ends_with(path, "/");
@@ -123,8 +125,9 @@ const char *dropin_value(const char *assignment, const char *name)
 {
 	const size_t n = strlen(name);
 
-	return strncmp(assignment, name, n) == 0 && assignment[n] == '=' ? assignment + n + 1 :
-									   NULL;
+	return strncmp(assignment, name, n) == 0 && assignment[n] == '='
+		       ? assignment + n + 1
+		       : NULL;
 }
 
 /* Inside double quotes of a unit file; "%" would begin a specifier. malloc'ed. */
@@ -154,22 +157,26 @@ int dropin_text(const char *unit, const char *preload, char **ret)
 	if (!quoted)
 		return -ENOMEM;
 
-	n = asprintf(ret,
-		     "# Made by \"memguardctl enable %s\"; removed by \"memguardctl disable %s\".\n"
-		     "# Takes effect when the service is restarted. See memguard-hook(7).\n"
-		     "\n"
-		     "[Unit]\n"
-		     "Wants=memguard.socket\n"
-		     "After=memguard.socket\n"
-		     "\n"
-		     "[Service]\n"
-		     "Environment=\"LD_PRELOAD=%s\"\n",
-		     unit, unit, quoted);
+	n = asprintf(
+		ret,
+		"# Made by \"memguardctl enable %s\"; removed by \"memguardctl disable "
+		"%s\".\n"
+		"# Takes effect when the service is restarted. See memguard-hook(7).\n"
+		"\n"
+		"[Unit]\n"
+		"Wants=memguard.socket\n"
+		"After=memguard.socket\n"
+		"\n"
+		"[Service]\n"
+		"Environment=\"LD_PRELOAD=%s\"\n",
+		unit, unit, quoted);
 	free(quoted);
 	return n < 0 ? -ENOMEM : 0;
 }
 
 int dropin_directory(const char *root, const char *unit, char **ret)
 {
-	return asprintf(ret, "%s" UNIT_DIRECTORY "/%s.d", root ? root : "", unit) < 0 ? -ENOMEM : 0;
+	return asprintf(ret, "%s" UNIT_DIRECTORY "/%s.d", root ? root : "", unit) < 0
+		       ? -ENOMEM
+		       : 0;
 }

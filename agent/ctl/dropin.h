@@ -16,20 +16,20 @@
 
 enum dropin_name {
 	DROPIN_NAME_OK = 0,
-	DROPIN_NAME_BAD,      /* no name of any unit */
+	DROPIN_NAME_BAD, /* no name of any unit */
 	DROPIN_NAME_TEMPLATE, /* "x@.service": only its instances run */
-	DROPIN_NAME_KIND,     /* a unit, but not a service */
+	DROPIN_NAME_KIND, /* a unit, but not a service */
 };
 
 /* "nginx" means nginx.service, as in systemctl. */
 enum dropin_name dropin_unit(const char *name, char ret_unit[static DROPIN_UNIT_MAX]);
 
-/* Can it be in a list of libraries, and in a unit file? Absolute, no blanks, no colons. */
+/* Can it be in a list of libraries? Absolute, no blanks, no colons. */
 bool dropin_is_hook(const char *path);
 
 /*
- * LD_PRELOAD= with @hook in it: the libraries of @existing (NULL: none) in their order, without
- * repetitions and without other copies of the hook, then @hook. malloc'ed.
+ * LD_PRELOAD= with @hook in it: the libraries of @existing (NULL: none) in their order,
+ * without repetitions and without other copies of the hook, then @hook. malloc'ed.
  */
 int dropin_preload(const char *existing, const char *hook, char **ret);
 

@@ -68,9 +68,11 @@ char *fields_list(const json_t *row, const char *key, char *buf, size_t size)
 	size_t i, used = 0;
 
 	buf[0] = '\0';
-	json_array_foreach (list, i, item) {
-		const int n = snprintf(buf + used, size - used, "%s%s", used > 0 ? ", " : "",
-				       json_string_value(item) ? json_string_value(item) : "?");
+	json_array_foreach(list, i, item)
+	{
+		const int n =
+			snprintf(buf + used, size - used, "%s%s", used > 0 ? ", " : "",
+				 json_string_value(item) ? json_string_value(item) : "?");
 
 		if (n < 0 || (size_t)n >= size - used)
 			break;

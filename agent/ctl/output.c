@@ -83,7 +83,8 @@ static bool is_long(const struct ctl *ctl)
 
 static const char *pager_name(void)
 {
-	static const char *const variables[] = { "MEMGUARD_PAGER", "SYSTEMD_PAGER", "PAGER" };
+	static const char *const variables[] = { "MEMGUARD_PAGER", "SYSTEMD_PAGER",
+						 "PAGER" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
 		const char *name = getenv(variables[i]);
@@ -189,7 +190,9 @@ bool output_json(const struct ctl *ctl, const json_t *value)
 
 static const char *bar_cell(const struct ctl *ctl, uint64_t eighths)
 {
-	static const char *const blocks[] = { " ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█" };
+	static const char *const blocks[] = {
+		" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"
+	};
 
 	if (ctl->utf8)
 		return blocks[eighths];
@@ -197,8 +200,8 @@ static const char *bar_cell(const struct ctl *ctl, uint64_t eighths)
 	return eighths >= 4 ? "#" : ".";
 }
 
-char *output_bar(const struct ctl *ctl, char buf[static OUTPUT_BAR_MAX], unsigned int cells,
-		 uint64_t permyriad)
+char *output_bar(const struct ctl *ctl, char buf[static OUTPUT_BAR_MAX],
+		 unsigned int cells, uint64_t permyriad)
 {
 	const uint64_t eighths = MIN(permyriad, PERMYRIAD) * cells * 8 / PERMYRIAD;
 	size_t used = 0;
@@ -217,17 +220,18 @@ char *output_bar(const struct ctl *ctl, char buf[static OUTPUT_BAR_MAX], unsigne
 	return buf;
 }
 
-/* Words of @text from column LABEL_CELLS + 1 on. Bytes count as cells: it is mostly ASCII. */
-static void wrap(const struct ctl *ctl, const char *text)
+/* The words of @text from column @indent on. Bytes count as cells: it is mostly ASCII. */
+static void wrap(const struct ctl *ctl, int indent, const char *text)
 {
-	const size_t room = ctl->width > 2 * LABEL_CELLS ? ctl->width - LABEL_CELLS - 1 : SIZE_MAX;
+	const unsigned int taken = (unsigned int)indent;
+	const size_t room = ctl->width > 2 * taken ? ctl->width - taken : SIZE_MAX;
 	size_t used = 0;
 
 	while (*text) {
 		const size_t n = strcspn(text, " ");
 
 		if (used > 0 && used + 1 + n > room) {
-			fprintf(ctl->out, "\n%*s", LABEL_CELLS + 1, "");
+			fprintf(ctl->out, "\n%*s", indent, "");
 			used = 0;
 		} else if (used > 0) {
 			fputc(' ', ctl->out);
@@ -255,21 +259,43 @@ void output_pair(const struct ctl *ctl, const char *label, const char *format, .
 
 	fprintf(ctl->out, "%s%*s%s ", output_color(ctl, COLOR_DIM), LABEL_CELLS, label,
 		output_color(ctl, COLOR_NONE));
-	wrap(ctl, text);
+	wrap(ctl, LABEL_CELLS + 1, text);
 	fputc('\n', ctl->out);
 	free(text);
+}
+
+static void advise(const struct ctl *ctl, const char *prefix, const char *format,
+		   va_list arguments) _printf_(3, 0);
+
+static void advise(const struct ctl *ctl, const char *prefix, const char *format,
+		   va_list arguments)
+{
+	char *text;
+
+	if (!ctl->legend || ctl->json != OUTPUT_TEXT ||
+	    vasprintf(&text, format, arguments) < 0)
+		return;
+
+	fprintf(ctl->out, "%s%s", output_color(ctl, COLOR_DIM), prefix);
+	wrap(ctl, (int)strlen(prefix), text);
+	fprintf(ctl->out, "%s\n", output_color(ctl, COLOR_NONE));
+	free(text);
+}
+
+void output_note(const struct ctl *ctl, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	advise(ctl, "", format, arguments);
+	va_end(arguments);
 }
 
 void output_hint(const struct ctl *ctl, const char *format, ...)
 {
 	va_list arguments;
 
-	if (!ctl->legend || ctl->json != OUTPUT_TEXT)
-		return;
-
-	fprintf(ctl->out, "%sHint: ", output_color(ctl, COLOR_DIM));
 	va_start(arguments, format);
-	vfprintf(ctl->out, format, arguments);
+	advise(ctl, "Hint: ", format, arguments);
 	va_end(arguments);
-	fprintf(ctl->out, "%s\n", output_color(ctl, COLOR_NONE));
 }

@@ -3,7 +3,8 @@
 
 /*
  * What reaches stdout: collected while a verb runs, then written at once, through a pager
- * when it is longer than the terminal. Colour and line drawing only where they are wanted.
+ * when it is longer than the terminal. Colour and line drawing only where they are
+ * wanted.
  */
 
 #include <jansson.h>
@@ -36,11 +37,13 @@ bool output_json(const struct ctl *ctl, const json_t *value);
 
 /* @permyriad of @cells, in eighths of a cell; "#" where the locale has no blocks. */
 #define OUTPUT_BAR_MAX 64
-char *output_bar(const struct ctl *ctl, char buf[static OUTPUT_BAR_MAX], unsigned int cells,
-		 uint64_t permyriad);
+char *output_bar(const struct ctl *ctl, char buf[static OUTPUT_BAR_MAX],
+		 unsigned int cells, uint64_t permyriad);
 
 /* "    Label: text", the text wrapped to the terminal beside its label. */
-void output_pair(const struct ctl *ctl, const char *label, const char *format, ...) _printf_(3, 4);
+void output_pair(const struct ctl *ctl, const char *label, const char *format, ...)
+	_printf_(3, 4);
 
-/* A line of advice after the answer; nothing when no legend is wanted. */
+/* A note under a table, and advice after the answer: nothing when no legend is wanted. */
+void output_note(const struct ctl *ctl, const char *format, ...) _printf_(2, 3);
 void output_hint(const struct ctl *ctl, const char *format, ...) _printf_(2, 3);

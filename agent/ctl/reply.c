@@ -240,7 +240,8 @@ int reply_to_json(sd_bus_message *message, json_t **ret)
 		return 0;
 	}
 
-	*ret = json_array_size(list) == 1 ? json_incref(json_array_get(list, 0)) : json_null();
+	*ret = json_array_size(list) == 1 ? json_incref(json_array_get(list, 0))
+					  : json_null();
 	json_decref(list);
 	return 0;
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * A bus message as JSON, whatever its signature: numbers and booleans as such, all kinds of
- * text as strings, arrays and structs as arrays, dictionaries as objects, variants as what
- * they hold. No arguments: null; several: an array.
+ * A bus message as JSON, whatever its signature: numbers and booleans as such, all kinds
+ * of text as strings, arrays and structs as arrays, dictionaries as objects, variants as
+ * what they hold. No arguments: null; several: an array.
  */
 
 #include <jansson.h>

@@ -16,9 +16,9 @@
 
 /* Each installs a filter, and under one the hook stays passive: memguard-hook(7). */
 static const char *const switches[] = {
-	"LockPersonality",   "MemoryDenyWriteExecute", "PrivateDevices",
-	"ProtectClock",	     "ProtectHostname",	       "ProtectKernelLogs",
-	"ProtectKernelModules", "ProtectKernelTunables", "RestrictRealtime",
+	"LockPersonality",      "MemoryDenyWriteExecute", "PrivateDevices",
+	"ProtectClock",         "ProtectHostname",        "ProtectKernelLogs",
+	"ProtectKernelModules", "ProtectKernelTunables",  "RestrictRealtime",
 	"RestrictSUIDSGID",
 };
 
@@ -53,8 +53,10 @@ static void take_environment(struct service *service, const json_t *environment)
 	const char *value;
 	size_t i;
 
-	json_array_foreach (environment, i, item) {
-		value = dropin_value(json_string_value(item) ? json_string_value(item) : "", PRELOAD);
+	json_array_foreach(environment, i, item)
+	{
+		value = dropin_value(
+			json_string_value(item) ? json_string_value(item) : "", PRELOAD);
 		if (!value)
 			continue;
 		/* The last assignment counts. */
@@ -88,7 +90,8 @@ static void take_environment_files(struct service *service, const json_t *files)
 	glob_t found;
 	size_t i;
 
-	json_array_foreach (files, i, item) {
+	json_array_foreach(files, i, item)
+	{
 		const char *pattern = json_string_value(json_array_get(item, 0));
 
 		if (!pattern || glob(pattern, 0, NULL, &found) != 0)
@@ -115,7 +118,8 @@ static void add_filter(struct service *service, const char *name)
 /* (bas): is it a list of what is allowed, and the names. Empty: not set. */
 static bool is_set(const json_t *list)
 {
-	const json_t *names = json_is_boolean(json_array_get(list, 0)) ? json_array_get(list, 1) : list;
+	const json_t *names =
+		json_is_boolean(json_array_get(list, 0)) ? json_array_get(list, 1) : list;
 
 	return json_array_size(names) > 0 || json_is_true(json_array_get(list, 0));
 }
@@ -125,9 +129,9 @@ static bool has_name(const json_t *names, const char *name)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach (names, i, item)
-		if (json_is_string(item) && streq(json_string_value(item), name))
-			return true;
+	json_array_foreach(names, i,
+			   item) if (json_is_string(item) &&
+				     streq(json_string_value(item), name)) return true;
 
 	return false;
 }
@@ -137,7 +141,8 @@ static void take_families(struct service *service, const json_t *families)
 	const bool is_allowed = json_is_true(json_array_get(families, 0));
 
 	if (is_set(families))
-		service->no_unix = has_name(json_array_get(families, 1), "AF_UNIX") != is_allowed;
+		service->no_unix =
+			has_name(json_array_get(families, 1), "AF_UNIX") != is_allowed;
 }
 
 static void take_filters(struct service *service, sd_bus *bus, const char *path)
@@ -162,7 +167,8 @@ static void take_filters(struct service *service, sd_bus *bus, const char *path)
 
 	/* All kinds of namespaces allowed: every bit set. */
 	value = property(bus, path, "RestrictNamespaces");
-	if (json_is_integer(value) && (json_integer_value(value) & 0x7e020000) != 0x7e020000)
+	if (json_is_integer(value) &&
+	    (json_integer_value(value) & 0x7e020000) != 0x7e020000)
 		add_filter(service, "RestrictNamespaces");
 	json_decref(value);
 }
@@ -196,16 +202,18 @@ static int tell_state(const char *unit, const char *state)
 		return 0;
 
 	if (streq(state, "not-found")) {
-		log_error("There is no %s: \"systemctl list-unit-files --type=service\" shows what "
-			  "there is", unit);
+		log_error("There is no %s: \"systemctl list-unit-files --type=service\" "
+			  "shows what "
+			  "there is",
+			  unit);
 		return -ENOENT;
 	}
 
 	if (streq(state, "masked"))
 		log_error("%s is masked: \"systemctl unmask %s\" first", unit, unit);
 	else
-		log_error("%s cannot be loaded (%s): \"systemctl status %s\" says why", unit, state,
-			  unit);
+		log_error("%s cannot be loaded (%s): \"systemctl status %s\" says why",
+			  unit, state, unit);
 	return -EINVAL;
 }
 
@@ -215,12 +223,14 @@ static int open_systemd(sd_bus **ret)
 
 	r = systemd_open(ret);
 	if (r == -ENOENT) {
-		log_error("There is no systemd here: use \"memguardctl run -- COMMAND\", which needs "
+		log_error("There is no systemd here: use \"memguardctl run -- COMMAND\", "
+			  "which needs "
 			  "none");
 		return -EOPNOTSUPP;
 	}
 	if (r < 0)
-		log_error("Cannot talk to systemd: %s; is the system bus running?", strerror(-r));
+		log_error("Cannot talk to systemd: %s; is the system bus running?",
+			  strerror(-r));
 
 	return r;
 }
@@ -234,7 +244,8 @@ static int check_loaded(sd_bus *bus, const char *unit, const char *path)
 	if (r < 0)
 		log_error("Cannot ask systemd about %s: %s", unit, strerror(-r));
 	else
-		r = tell_state(unit, json_string_value(state) ? json_string_value(state) : "unknown");
+		r = tell_state(unit, json_string_value(state) ? json_string_value(state)
+							      : "unknown");
 
 	json_decref(state);
 	return r;
@@ -270,17 +281,24 @@ int service_load(const char *unit, struct service *ret)
 void service_warn(const struct service *service, const char *unit, const char *hook)
 {
 	if (service->preload_file)
-		log_warning("%s sets " PRELOAD " for %s and wins over the drop-in: add %s to it",
+		log_warning("%s sets " PRELOAD
+			    " for %s and wins over the drop-in: add %s to it",
 			    service->preload_file, unit, hook);
 	if (service->root)
-		log_warning("%s has its own root %s: make %s and /run/memguard visible there, with "
-			    "BindReadOnlyPaths=", unit, service->root, hook);
+		log_warning("%s has its own root %s: make %s and /run/memguard visible "
+			    "there, with "
+			    "BindReadOnlyPaths=",
+			    unit, service->root, hook);
 	if (service->no_unix)
-		log_warning("%s may not use AF_UNIX sockets, so the hook cannot reach the daemon: add "
-			    "AF_UNIX to its RestrictAddressFamilies=", unit);
+		log_warning("%s may not use AF_UNIX sockets, so the hook cannot reach "
+			    "the daemon: add "
+			    "AF_UNIX to its RestrictAddressFamilies=",
+			    unit);
 	if (service->filters)
-		log_warning("%s has a system call filter (%s), under which the hook stays passive: "
-			    "see memguard-hook(7)", unit, service->filters);
+		log_warning("%s has a system call filter (%s), under which the hook "
+			    "stays passive: "
+			    "see memguard-hook(7)",
+			    unit, service->filters);
 }
 
 int service_reload(void)
@@ -294,7 +312,8 @@ int service_reload(void)
 
 	r = systemd_reload(bus);
 	if (r < 0)
-		log_error("systemd did not reload its units: %s; run \"systemctl daemon-reload\"",
+		log_error("systemd did not reload its units: %s; run \"systemctl "
+			  "daemon-reload\"",
 			  strerror(-r));
 	return r;
 }

@@ -2,18 +2,19 @@
 #pragma once
 
 /*
- * What systemd knows about a service that matters to the hook, and what in it will keep the
- * hook from working. Tells what goes wrong, and warns; the caller only passes errors on.
+ * What systemd knows about a service that matters to the hook, and what in it will keep
+ * the hook from working. Tells what goes wrong, and warns; the caller only passes errors
+ * on.
  */
 
 #include "agent/basic/macro.h"
 
 struct service {
-	char *preload;       /* LD_PRELOAD= in Environment=, or NULL */
-	char *preload_file;  /* an EnvironmentFile= that sets it too, and so wins; or NULL */
-	char *root;          /* RootDirectory= or RootImage=; or NULL */
-	char *filters;       /* settings that install a system call filter: "A=, B="; or NULL */
-	bool no_unix;        /* RestrictAddressFamilies= without AF_UNIX */
+	char *preload; /* LD_PRELOAD= in Environment=, or NULL */
+	char *preload_file; /* an EnvironmentFile= that sets it and wins; or NULL */
+	char *root; /* RootDirectory= or RootImage=; or NULL */
+	char *filters; /* settings that install a system call filter: "A=, B="; or NULL */
+	bool no_unix; /* RestrictAddressFamilies= without AF_UNIX */
 };
 
 /* -ENOENT: no such unit; -EINVAL: masked or broken; -EOPNOTSUPP: no systemd here. */

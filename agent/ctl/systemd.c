@@ -40,7 +40,7 @@ static int open_private(sd_bus **ret)
 
 int systemd_open(sd_bus **ret)
 {
-	/* A bus that is named is meant, also where systemd does not run: tests do that. */
+	/* A bus that is named is meant, also where systemd does not run (tests). */
 	if (secure_getenv("DBUS_SYSTEM_BUS_ADDRESS"))
 		return sd_bus_open_system(ret);
 
@@ -53,8 +53,8 @@ int systemd_open(sd_bus **ret)
 	return sd_bus_open_system(ret);
 }
 
-static int new_call(sd_bus *bus, const char *path, const char *interface, const char *method,
-		    sd_bus_message **ret)
+static int new_call(sd_bus *bus, const char *path, const char *interface,
+		    const char *method, sd_bus_message **ret)
 {
 	return sd_bus_message_new_method_call(bus, ret, SERVICE, path, interface, method);
 }
@@ -84,8 +84,8 @@ int systemd_load_unit(sd_bus *bus, const char *unit, char **ret_path)
 	return 0;
 }
 
-int systemd_property(sd_bus *bus, const char *path, const char *interface, const char *name,
-		     json_t **ret)
+int systemd_property(sd_bus *bus, const char *path, const char *interface,
+		     const char *name, json_t **ret)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *answer = NULL;
 	char full[64];

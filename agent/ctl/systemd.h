@@ -13,8 +13,8 @@ int systemd_open(sd_bus **ret);
 int systemd_load_unit(sd_bus *bus, const char *unit, char **ret_path);
 
 /* @interface is "Unit" or "Service". */
-int systemd_property(sd_bus *bus, const char *path, const char *interface, const char *name,
-		     json_t **ret);
+int systemd_property(sd_bus *bus, const char *path, const char *interface,
+		     const char *name, json_t **ret);
 
 /* As `systemctl daemon-reload`. */
 int systemd_reload(sd_bus *bus);

@@ -26,12 +26,14 @@ static int add_columns(struct table *table, const struct table_column *columns)
 {
 	for (size_t i = 0; i < table->n_columns; i++) {
 		const int flags = (columns[i].right ? SCOLS_FL_RIGHT : 0) |
-				  (columns[i].cut ? SCOLS_FL_TRUNC : 0);
+				  (columns[i].cut ? SCOLS_FL_TRUNC : 0) |
+				  (columns[i].wrap ? SCOLS_FL_WRAP : 0);
 
 		if (!has_room(table->ctl, &columns[i]))
 			continue;
 
-		table->shown[i] = scols_table_new_column(table->scols, columns[i].name, 0, flags);
+		table->shown[i] =
+			scols_table_new_column(table->scols, columns[i].name, 0, flags);
 		if (!table->shown[i])
 			return -ENOMEM;
 	}

@@ -8,8 +8,9 @@
 
 struct table_column {
 	const char *name;
-	bool right;               /* numbers */
-	bool cut;                 /* may lose its end when space is short */
+	bool right; /* numbers */
+	bool cut; /* may lose its end when space is short */
+	bool wrap; /* may become several lines then */
 	unsigned int least_width; /* of a terminal that still shows it; 0: always shown */
 };
 
@@ -22,6 +23,7 @@ void table_freep(struct table **table);
 
 /* Cells are given in the order of the columns, all of them. Errors are kept for print. */
 void table_row(struct table *table);
-void table_cell(struct table *table, enum color color, const char *format, ...) _printf_(3, 4);
+void table_cell(struct table *table, enum color color, const char *format, ...)
+	_printf_(3, 4);
 
 int table_print(struct table *table);

@@ -11,7 +11,7 @@ static const struct table_column columns[] = {
 	{ .name = "SECTION" },
 	{ .name = "KEY" },
 	{ .name = "VALUE" },
-	{ .name = "FROM", .cut = true },
+	{ .name = "FROM", .wrap = true },
 };
 
 static void add_option(struct table *table, const json_t *option)
@@ -40,13 +40,14 @@ static int print_options(const struct ctl *ctl, const json_t *options)
 	if (r < 0)
 		return r;
 
-	json_array_foreach (options, i, option)
-		add_option(table, option);
+	json_array_foreach(options, i, option) add_option(table, option);
 
 	r = table_print(table);
 	if (r >= 0)
-		output_hint(ctl, "memguard.conf(5) explains each key; after a change: memguardctl "
-			    "verify, memguardctl reload");
+		output_hint(
+			ctl,
+			"memguard.conf(5) explains each key; after a change: memguardctl "
+			"verify, memguardctl reload");
 	return r;
 }
 

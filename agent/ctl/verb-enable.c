@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * memguardctl enable, disable: the drop-in that preloads the hook, put in place and removed.
- * Changes nothing else, and restarts nothing.
+ * memguardctl enable, disable: the drop-in that preloads the hook, put in place and
+ * removed. Changes nothing else, and restarts nothing.
  */
 
 #include <errno.h>
@@ -46,7 +46,8 @@ static void say(const struct ctl *ctl, const char *format, ...)
 
 static int tell_write(int r, const char *what)
 {
-	log_error("Cannot write %s: %s; check the directory's mode, and that /etc is not read-only",
+	log_error("Cannot write %s: %s; check the directory's mode, and that /etc is not "
+		  "read-only",
 		  what, strerror(-r));
 	return r;
 }
@@ -58,7 +59,8 @@ static int write_file(int directory, const char *text)
 	_cleanup_(fd_closep) int fd = -1;
 	int r;
 
-	fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	fd = openat(directory, temporary,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return -errno;
 
@@ -113,15 +115,19 @@ static int install(const struct ctl *ctl, const char *unit, const char *text)
 static int check_hook(const struct ctl *ctl, const char *hook)
 {
 	if (!dropin_is_hook(hook)) {
-		log_error("\"%s\" cannot be preloaded: name the library by an absolute path without "
-			  "blanks and colons", hook);
+		log_error("\"%s\" cannot be preloaded: name the library by an absolute "
+			  "path without "
+			  "blanks and colons",
+			  hook);
 		return -EINVAL;
 	}
 
 	/* Below --root= it is the other system that has to have it. */
 	if (!ctl->root && access(hook, R_OK) < 0) {
-		log_error("The hook library %s cannot be read: %m; install memguard completely, or "
-			  "name the library with --hook=FILE", hook);
+		log_error("The hook library %s cannot be read: %m; install memguard "
+			  "completely, or "
+			  "name the library with --hook=FILE",
+			  hook);
 		return -ENOENT;
 	}
 
@@ -158,15 +164,20 @@ static int parse_unit(const char *name, char unit[static DROPIN_UNIT_MAX])
 	case DROPIN_NAME_OK:
 		return 0;
 	case DROPIN_NAME_BAD:
-		log_error("\"%s\" is not the name of a unit: name a service, such as nginx.service",
+		log_error("\"%s\" is not the name of a unit: name a service, such as "
+			  "nginx.service",
 			  name);
 		break;
 	case DROPIN_NAME_TEMPLATE:
-		log_error("%s is a template: name an instance of it, such as name@1.service", name);
+		log_error("%s is a template: name an instance of it, such as "
+			  "name@1.service",
+			  name);
 		break;
 	case DROPIN_NAME_KIND:
-		log_error("%s is not a service: only services run programs that can be guarded; name "
-			  "the service behind it", name);
+		log_error("%s is not a service: only services run programs that can be "
+			  "guarded; name "
+			  "the service behind it",
+			  name);
 		break;
 	}
 
@@ -262,7 +273,8 @@ static int remove_dropin(const struct ctl *ctl, const char *unit)
 	if (unlink(file) < 0) {
 		if (errno == ENOENT || errno == ENOTDIR)
 			return 0;
-		log_error("Cannot remove %s: %m; remove it by hand, then \"systemctl daemon-reload\"",
+		log_error("Cannot remove %s: %m; remove it by hand, then \"systemctl "
+			  "daemon-reload\"",
 			  file);
 		return -errno;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* memguardctl explain: each signal against its threshold, and what follows, in sentences. */
+/* memguardctl explain: each signal against its threshold, and what follows. */
 
 #include <inttypes.h>
 
@@ -14,7 +14,7 @@ static const struct table_column columns[] = {
 	{ .name = "NOW", .right = true },
 	{ .name = "THRESHOLD", .right = true },
 	{ .name = "SETTING" },
-	{ .name = "DISTANCE" },
+	{ .name = "DISTANCE", .wrap = true },
 };
 
 static const char *plural(uint64_t n)
@@ -28,9 +28,11 @@ static void add_distance(struct table *table, uint64_t now, uint64_t threshold)
 	char text[FORMAT_MAX];
 
 	if (now >= threshold)
-		table_cell(table, COLOR_RED, "reached, %s over", format_bytes(text, now - threshold));
+		table_cell(table, COLOR_RED, "reached, %s over",
+			   format_bytes(text, now - threshold));
 	else
-		table_cell(table, COLOR_GREEN, "%s to go", format_bytes(text, threshold - now));
+		table_cell(table, COLOR_GREEN, "%s to go",
+			   format_bytes(text, threshold - now));
 }
 
 static void add_off(struct table *table, const char *why)
@@ -50,7 +52,8 @@ static void add_usage(struct table *table, const json_t *group, const char *sett
 	table_cell(table, COLOR_NONE, "usage");
 	table_cell(table, COLOR_BOLD, "%s", fields_bytes(group, "anon_bytes", text));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, key_bytes, text));
-	table_cell(table, COLOR_NONE, "%s=%s", setting, format_percent(share, (uint32_t)permyriad));
+	table_cell(table, COLOR_NONE, "%s=%s", setting,
+		   format_percent(share, (uint32_t)permyriad));
 	if (permyriad == 0)
 		add_off(table, "off");
 	else if (!fields_find(group, key_bytes, &threshold))
@@ -68,8 +71,10 @@ static void add_eta(struct table *table, const json_t *group)
 
 	table_row(table);
 	table_cell(table, COLOR_NONE, "limit in");
-	table_cell(table, COLOR_BOLD, "%s", comes ? fields_round_usec(eta, text) : "never");
-	table_cell(table, COLOR_NONE, "%s", least > 0 ? format_usec(setting, least) : "-");
+	table_cell(table, COLOR_BOLD, "%s",
+		   comes ? fields_round_usec(eta, text) : "never");
+	table_cell(table, COLOR_NONE, "%s",
+		   least > 0 ? format_usec(setting, least) : "-");
 	table_cell(table, COLOR_NONE, "OomEtaSec=");
 	if (least == 0)
 		add_off(table, "off");
@@ -78,7 +83,8 @@ static void add_eta(struct table *table, const json_t *group)
 	else if (eta <= least)
 		table_cell(table, COLOR_RED, "reached");
 	else
-		table_cell(table, COLOR_GREEN, "%s more", fields_round_usec(eta - least, text));
+		table_cell(table, COLOR_GREEN, "%s more",
+			   fields_round_usec(eta - least, text));
 }
 
 static void add_retained(struct table *table, const json_t *group)
@@ -90,7 +96,8 @@ static void add_retained(struct table *table, const json_t *group)
 	table_row(table);
 	table_cell(table, COLOR_NONE, "retained");
 	table_cell(table, COLOR_BOLD, "%s", fields_bytes(group, "retained_bytes", text));
-	table_cell(table, COLOR_NONE, "%s", threshold > 0 ? format_bytes(setting, threshold) : "-");
+	table_cell(table, COLOR_NONE, "%s",
+		   threshold > 0 ? format_bytes(setting, threshold) : "-");
 	table_cell(table, COLOR_NONE, "RetainedHigh=");
 	if (threshold == 0)
 		add_off(table, "off");
@@ -107,10 +114,12 @@ static void add_pressure(struct table *table, const json_t *group)
 
 	table_row(table);
 	table_cell(table, COLOR_NONE, "pressure");
-	table_cell(table, COLOR_BOLD, "%s", fields_usec(group, "pressure_total_usec", total));
+	table_cell(table, COLOR_BOLD, "%s",
+		   fields_usec(group, "pressure_total_usec", total));
 	table_cell(table, COLOR_NONE, "-");
-	table_cell(table, COLOR_NONE, "PressureSome=%s", format_percent(share, (uint32_t)permyriad));
-	add_off(table, permyriad == 0 ? "off" : "reported by the kernel when reached in 2s");
+	table_cell(table, COLOR_NONE, "PressureSome=%s",
+		   format_percent(share, (uint32_t)permyriad));
+	add_off(table, permyriad == 0 ? "off" : "the kernel tells when reached");
 }
 
 static int print_signals(const struct ctl *ctl, const json_t *group)
@@ -123,7 +132,8 @@ static int print_signals(const struct ctl *ctl, const json_t *group)
 		return r;
 
 	add_usage(table, group, "UsageHigh", "usage_high_bytes", "usage_high_permyriad");
-	add_usage(table, group, "UsageCritical", "usage_critical_bytes", "usage_critical_permyriad");
+	add_usage(table, group, "UsageCritical", "usage_critical_bytes",
+		  "usage_critical_permyriad");
 	add_eta(table, group);
 	add_retained(table, group);
 	add_pressure(table, group);
@@ -136,13 +146,15 @@ static int print_signals(const struct ctl *ctl, const json_t *group)
 
 static char *format_growth(int64_t bytes_per_sec, char *buf, size_t size)
 {
-	const uint64_t rate = (uint64_t)(bytes_per_sec < 0 ? -bytes_per_sec : bytes_per_sec);
+	const uint64_t rate =
+		(uint64_t)(bytes_per_sec < 0 ? -bytes_per_sec : bytes_per_sec);
 	char bytes[FORMAT_MAX];
 
 	if (rate == 0)
 		snprintf(buf, size, "steady");
 	else
-		snprintf(buf, size, "%s by %s/s", bytes_per_sec < 0 ? "shrinking" : "growing",
+		snprintf(buf, size, "%s by %s/s",
+			 bytes_per_sec < 0 ? "shrinking" : "growing",
 			 format_bytes(bytes, rate));
 	return buf;
 }
@@ -152,8 +164,8 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 	const uint64_t n_members = fields_number(group, "members");
 	char usage[FORMAT_MAX], limit[FORMAT_MAX], age[FORMAT_MAX], rate[2 * FORMAT_MAX];
 
-	fprintf(ctl->out, "%s%s %s%s\n", output_color(ctl, COLOR_BOLD), output_bullet(ctl),
-		fields_name(group), output_color(ctl, COLOR_NONE));
+	fprintf(ctl->out, "%s%s %s%s\n", output_color(ctl, COLOR_BOLD),
+		output_bullet(ctl), fields_name(group), output_color(ctl, COLOR_NONE));
 	output_pair(ctl, "Group:", "%s, %s, %" PRIu64 " guarded process%s",
 		    fields_string(group, "kind"), fields_string(group, "path"), n_members,
 		    n_members == 1 ? "" : "es");
@@ -164,17 +176,19 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 	if (json_object_get(group, "usage_bytes"))
 		output_pair(ctl, "Usage:", "%s with page cache, %s limit, %s",
 			    fields_bytes(group, "usage_bytes", usage),
-			    json_object_get(group, "limit_bytes") ?
-				    fields_bytes(group, "limit_bytes", limit) : "no",
-			    format_growth(fields_signed(group, "growth_bytes_per_sec"), rate,
-					  sizeof(rate)));
+			    json_object_get(group, "limit_bytes")
+				    ? fields_bytes(group, "limit_bytes", limit)
+				    : "no",
+			    format_growth(fields_signed(group, "growth_bytes_per_sec"),
+					  rate, sizeof(rate)));
 	else
 		output_pair(ctl, "Usage:", "not read yet");
 
 	output_pair(ctl, "Verdict:", "%s. %s", fields_string(group, "verdict"),
 		    fields_string(group, "verdict_text"));
 	if (fields_number(group, "oom_kills") > 0)
-		output_pair(ctl, "Kills:", "the kernel's OOM killer acted here %" PRIu64 " time%s",
+		output_pair(ctl, "Kills:",
+			    "the kernel's OOM killer acted here %" PRIu64 " time%s",
 			    fields_number(group, "oom_kills"),
 			    plural(fields_number(group, "oom_kills")));
 }
@@ -182,22 +196,30 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 static void print_last_round(const struct ctl *ctl, const json_t *last)
 {
 	const bool asked = fields_number(last, "asked") > 0;
-	char released[FORMAT_MAX], expected[FORMAT_MAX], longest[FORMAT_MAX], ago[FORMAT_MAX];
+	char released[FORMAT_MAX], expected[FORMAT_MAX], longest[FORMAT_MAX],
+		ago[FORMAT_MAX];
 
 	if (!asked) {
-		output_pair(ctl, "Last:", "round %" PRIu64 ", %s ago, because %s: nobody was asked, "
-			    "for %s", fields_number(last, "round"),
+		output_pair(ctl, "Last:",
+			    "round %" PRIu64 ", %s ago, because %s: nobody was asked, "
+			    "for %s",
+			    fields_number(last, "round"),
 			    fields_ago(last, "ended_realtime_usec", ago),
-			    fields_string(last, "trigger_text"), fields_string(last, "reason_text"));
+			    fields_string(last, "trigger_text"),
+			    fields_string(last, "reason_text"));
 		return;
 	}
 
-	output_pair(ctl, "Last:", "round %" PRIu64 ", %s ago, because %s: released %s of %s expected; "
+	output_pair(ctl, "Last:",
+		    "round %" PRIu64 ", %s ago, because %s: released %s of %s expected; "
 		    "%" PRIu64 " of %" PRIu64 " processes answered, in at most %s each",
-		    fields_number(last, "round"), fields_ago(last, "ended_realtime_usec", ago),
-		    fields_string(last, "trigger_text"), fields_bytes(last, "released_bytes", released),
-		    fields_bytes(last, "expected_bytes", expected), fields_number(last, "answered"),
-		    fields_number(last, "asked"), fields_usec(last, "longest_usec", longest));
+		    fields_number(last, "round"),
+		    fields_ago(last, "ended_realtime_usec", ago),
+		    fields_string(last, "trigger_text"),
+		    fields_bytes(last, "released_bytes", released),
+		    fields_bytes(last, "expected_bytes", expected),
+		    fields_number(last, "answered"), fields_number(last, "asked"),
+		    fields_usec(last, "longest_usec", longest));
 }
 
 static void print_past(const struct ctl *ctl, const json_t *group)
@@ -208,18 +230,22 @@ static void print_past(const struct ctl *ctl, const json_t *group)
 
 	if (n_rounds > 0)
 		output_pair(ctl, "So far:", "%" PRIu64 " round%s released %s", n_rounds,
-			    plural(n_rounds), fields_bytes(group, "released_bytes", released));
+			    plural(n_rounds),
+			    fields_bytes(group, "released_bytes", released));
 	if (last)
 		print_last_round(ctl, last);
 	else if (n_rounds == 0)
 		output_pair(ctl, "So far:", "no process of the group was ever asked");
 	if (fields_string(group, "quiet_reason_text")[0] != '\0')
-		output_pair(ctl, "Not asked:", "%s ago a round asked nobody: %s",
-			    fields_round_usec(fields_number(group, "quiet_age_usec"), ago),
-			    fields_string(group, "quiet_reason_text"));
+		output_pair(
+			ctl, "Not asked:", "%s ago a round asked nobody: %s",
+			fields_round_usec(fields_number(group, "quiet_age_usec"), ago),
+			fields_string(group, "quiet_reason_text"));
 	if (fields_number(group, "backoff_usec") > 0)
-		output_pair(ctl, "Back-off:", "releases gave too little lately: the next waits %s "
-			    "longer than CooldownSec=", fields_usec(group, "backoff_usec", backoff));
+		output_pair(ctl, "Back-off:",
+			    "releases gave too little lately: the next waits %s "
+			    "longer than CooldownSec=",
+			    fields_usec(group, "backoff_usec", backoff));
 }
 
 /* From the limit's side: what has to happen for a round. */
@@ -229,15 +255,19 @@ static void print_next_calm(const struct ctl *ctl, const json_t *group)
 	const uint64_t high = fields_number(group, "retained_high_bytes");
 
 	if (json_object_get(group, "usage_high_bytes"))
-		output_pair(ctl, "Next:", "a round begins when usage reaches %s, or as soon as one "
+		output_pair(ctl, "Next:",
+			    "a round begins when usage reaches %s, or as soon as one "
 			    "of the other thresholds above is reached",
 			    fields_bytes(group, "usage_high_bytes", bytes));
 	else if (high > 0)
-		output_pair(ctl, "Next:", "a round begins when %s are retained while the group is "
-			    "quiet; without a limit (MemoryMax=) usage alone is no reason",
-			    format_bytes(retained, high));
+		output_pair(
+			ctl, "Next:",
+			"a round begins when %s are retained while the group is "
+			"quiet; without a limit (MemoryMax=) usage alone is no reason",
+			format_bytes(retained, high));
 	else
-		output_pair(ctl, "Next:", "nothing: give the group a limit (MemoryMax=), or set "
+		output_pair(ctl, "Next:",
+			    "nothing: give the group a limit (MemoryMax=), or set "
 			    "RetainedHigh=");
 }
 
@@ -245,8 +275,10 @@ static void print_next_calm(const struct ctl *ctl, const json_t *group)
 static const struct {
 	const char *reason, *next;
 } waits[] = {
-	{ "not-worth", "nothing, until more can be expected: lower MinRelease= to ask for less" },
-	{ "stall", "it is asked as soon as it is idle or a kill is near: raise StallBudgetMSec= to "
+	{ "not-worth",
+	  "nothing, until more can be expected: lower MinRelease= to ask for less" },
+	{ "stall", "it is asked as soon as it is idle or a kill is near: raise "
+		   "StallBudgetMSec= to "
 		   "accept longer stalls" },
 	{ "no-members", "nothing: no process has the hook; restart the service after "
 			"\"memguardctl enable\", see memguard-hook(7)" },
@@ -271,8 +303,10 @@ static void print_next(const struct ctl *ctl, const json_t *group)
 		}
 
 	if (streq(fields_string(group, "state"), "settling"))
-		output_pair(ctl, "Next:", "readings settle for another %s, then everything is looked "
-			    "at again", fields_usec(group, "settling_left_usec", left));
+		output_pair(ctl, "Next:",
+			    "readings settle for another %s, then everything is looked "
+			    "at again",
+			    fields_usec(group, "settling_left_usec", left));
 	else if (streq(fields_string(group, "state"), "calm"))
 		print_next_calm(ctl, group);
 	else
@@ -286,10 +320,13 @@ static int explain(const struct ctl *ctl, const json_t *groups)
 	int r;
 
 	if (json_array_size(groups) == 0)
-		fputs("Nothing is guarded yet: \"memguardctl enable UNIT\" and restart it, or "
-		      "\"memguardctl run -- COMMAND\".\n", ctl->out);
+		fputs("Nothing is guarded yet: \"memguardctl enable UNIT\" and restart "
+		      "it, or "
+		      "\"memguardctl run -- COMMAND\".\n",
+		      ctl->out);
 
-	json_array_foreach (groups, i, group) {
+	json_array_foreach(groups, i, group)
+	{
 		if (i > 0)
 			fputc('\n', ctl->out);
 		print_state(ctl, group);

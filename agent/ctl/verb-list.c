@@ -11,7 +11,7 @@
 static const struct table_column columns[] = {
 	{ .name = "PID", .right = true },
 	{ .name = "GROUP", .cut = true },
-	{ .name = "COMMAND", .cut = true, .least_width = 70 },
+	{ .name = "COMMAND", .least_width = 70 },
 	{ .name = "RSS", .right = true },
 	{ .name = "IN USE", .right = true },
 	{ .name = "RETAINED", .right = true },
@@ -20,18 +20,18 @@ static const struct table_column columns[] = {
 	{ .name = "MEASURED", .right = true, .least_width = 100 },
 	{ .name = "MALLOC", .least_width = 120 },
 	{ .name = "HOOK", .least_width = 120 },
-	{ .name = "NOTE", .cut = true, .least_width = 100 },
+	{ .name = "NOTE", .least_width = 100 },
 };
 
 /* What keeps the process from being asked, if anything does. */
 static const char *note(const json_t *member)
 {
 	if (fields_is(member, "seccomp_changed"))
-		return "asleep: the program installed a system call filter";
+		return "asleep: system call filter";
 	if (fields_number(member, "failures") > 0)
-		return "did not answer the last time";
+		return "did not answer";
 	if (fields_is(member, "bad_environment"))
-		return "a MEMGUARD_* value in its environment was ignored";
+		return "bad MEMGUARD_* value";
 
 	return "";
 }
@@ -42,7 +42,8 @@ static void add_member(struct table *table, const json_t *member)
 	uint64_t number;
 
 	table_row(table);
-	table_cell(table, COLOR_BOLD, "%llu", (unsigned long long)fields_number(member, "pid"));
+	table_cell(table, COLOR_BOLD, "%llu",
+		   (unsigned long long)fields_number(member, "pid"));
 	table_cell(table, COLOR_NONE, "%s", fields_name(member));
 	table_cell(table, COLOR_NONE, "%s", fields_string(member, "command"));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "rss_bytes", text));
@@ -72,8 +73,10 @@ static int print_members(const struct ctl *ctl, const json_t *members)
 
 	if (json_array_size(members) == 0) {
 		if (ctl->legend)
-			fputs("No process is guarded yet: \"memguardctl enable UNIT\" and restart "
-			      "it, or \"memguardctl run -- COMMAND\".\n", ctl->out);
+			fputs("No process is guarded yet: \"memguardctl enable UNIT\" "
+			      "and restart "
+			      "it, or \"memguardctl run -- COMMAND\".\n",
+			      ctl->out);
 		return 0;
 	}
 
@@ -81,8 +84,7 @@ static int print_members(const struct ctl *ctl, const json_t *members)
 	if (r < 0)
 		return r;
 
-	json_array_foreach (members, i, member)
-		add_member(table, member);
+	json_array_foreach(members, i, member) add_member(table, member);
 
 	return table_print(table);
 }

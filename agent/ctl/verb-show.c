@@ -10,6 +10,9 @@
 #define CLASSES 7
 #define COLUMN_NAME_MAX 16
 
+/* Terminals narrower than this show no classes. */
+#define CLASSES_WIDTH 98
+
 static void print_process(const struct ctl *ctl, const json_t *member)
 {
 	const unsigned long long busy = fields_number(member, "busy_permyriad");
@@ -17,17 +20,23 @@ static void print_process(const struct ctl *ctl, const json_t *member)
 	char rss[FORMAT_MAX], swap[FORMAT_MAX], names[128];
 
 	fprintf(ctl->out, "%s%s%s %s%llu%s %s, %s\n", output_color(ctl, COLOR_GREEN),
-		output_bullet(ctl), output_color(ctl, COLOR_NONE), output_color(ctl, COLOR_BOLD),
-		(unsigned long long)fields_number(member, "pid"), output_color(ctl, COLOR_NONE),
-		fields_string(member, "command"), fields_name(member));
+		output_bullet(ctl), output_color(ctl, COLOR_NONE),
+		output_color(ctl, COLOR_BOLD),
+		(unsigned long long)fields_number(member, "pid"),
+		output_color(ctl, COLOR_NONE), fields_string(member, "command"),
+		fields_name(member));
 
-	output_pair(ctl, "Process:", "%s resident, %s swapped, %llu threads, %llu.%02llu%% busy",
-		    fields_bytes(member, "rss_bytes", rss), fields_bytes(member, "swap_bytes", swap),
-		    (unsigned long long)fields_number(member, "threads"), busy / 100, busy % 100);
+	output_pair(ctl, "Process:",
+		    "%s resident, %s swapped, %llu threads, %llu.%02llu%% busy",
+		    fields_bytes(member, "rss_bytes", rss),
+		    fields_bytes(member, "swap_bytes", swap),
+		    (unsigned long long)fields_number(member, "threads"), busy / 100,
+		    busy % 100);
 	output_pair(ctl, "Malloc:", "%s; found: %s; libc %s, hook %s",
 		    fields_string(member, "malloc"),
 		    fields_list(member, "allocators", names, sizeof(names)),
-		    libc[0] != '\0' ? libc : "unknown", fields_string(member, "hook_version"));
+		    libc[0] != '\0' ? libc : "unknown",
+		    fields_string(member, "hook_version"));
 }
 
 static void print_heap(const struct ctl *ctl, const json_t *member)
@@ -35,16 +44,21 @@ static void print_heap(const struct ctl *ctl, const json_t *member)
 	char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], d[FORMAT_MAX];
 
 	if (!json_object_get(member, "in_use_bytes")) {
-		output_pair(ctl, "Heap:", "not measured: this allocator has no figures to read, or "
+		output_pair(ctl, "Heap:",
+			    "not measured: this allocator has no figures to read, or "
 			    "the process never answered");
 		return;
 	}
 
 	output_pair(ctl, "Heap:", "%s resident, %s in use, %s free, %s mapped singly",
-		    fields_bytes(member, "heap_rss_bytes", a), fields_bytes(member, "in_use_bytes", b),
-		    fields_bytes(member, "free_bytes", c), fields_bytes(member, "mmapped_bytes", d));
-	output_pair(ctl, "A release:", "would give back about %s and stall it for at most about %s",
-		    fields_bytes(member, "retained_bytes", a), fields_usec(member, "stall_usec", b));
+		    fields_bytes(member, "heap_rss_bytes", a),
+		    fields_bytes(member, "in_use_bytes", b),
+		    fields_bytes(member, "free_bytes", c),
+		    fields_bytes(member, "mmapped_bytes", d));
+	output_pair(ctl, "A release:",
+		    "would give back about %s and stall it for at most about %s",
+		    fields_bytes(member, "retained_bytes", a),
+		    fields_usec(member, "stall_usec", b));
 }
 
 static void print_history(const struct ctl *ctl, const json_t *member)
@@ -62,7 +76,8 @@ static void print_history(const struct ctl *ctl, const json_t *member)
 	if (fields_list(member, "env_tuned", text, sizeof(text))[0] != '\0')
 		output_pair(ctl, "Not ours:", "%s (set by its own environment)", text);
 	if (fields_is(member, "bad_environment"))
-		output_pair(ctl, "Note:", "a MEMGUARD_* value in its environment was ignored");
+		output_pair(ctl,
+			    "Note:", "a MEMGUARD_* value in its environment was ignored");
 	if (fields_string(member, "error")[0] != '\0')
 		output_pair(ctl, "Problem:", "it %s", fields_string(member, "error"));
 }
@@ -80,10 +95,12 @@ static void name_classes(const json_t *member, char names[CLASSES][COLUMN_NAME_M
 		if (item)
 			limit = (uint64_t)json_integer_value(item);
 		if (limit < MIB)
-			snprintf(names[i], COLUMN_NAME_MAX, "%s%lluK", is_last ? ">" : "<=",
+			snprintf(names[i], COLUMN_NAME_MAX, "%s%lluK",
+				 is_last ? ">" : "<=",
 				 (unsigned long long)(limit / KIB) % 10000);
 		else
-			snprintf(names[i], COLUMN_NAME_MAX, "%s%lluM", is_last ? ">" : "<=",
+			snprintf(names[i], COLUMN_NAME_MAX, "%s%lluM",
+				 is_last ? ">" : "<=",
 				 (unsigned long long)(limit / MIB) % 10000);
 	}
 }
@@ -112,7 +129,8 @@ static void add_arena(struct table *table, const json_t *arena, struct sums *sum
 	uint64_t bytes;
 
 	table_row(table);
-	table_cell(table, COLOR_NONE, "%llu", (unsigned long long)fields_number(arena, "nr"));
+	table_cell(table, COLOR_NONE, "%llu",
+		   (unsigned long long)fields_number(arena, "nr"));
 	for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {
 		bytes = fields_number(arena, figures[i]);
 		sums->figures[i] += bytes;
@@ -141,9 +159,9 @@ static int print_arenas(const struct ctl *ctl, const json_t *member)
 	_cleanup_(table_freep) struct table *table = NULL;
 	const json_t *arenas = json_object_get(member, "arenas");
 	struct table_column columns[1 + ARRAY_SIZE(figures) + CLASSES] = {
-		{ .name = "ARENA", .right = true },   { .name = "SYSTEM", .right = true },
-		{ .name = "FREE", .right = true },    { .name = "TOP", .right = true },
-		{ .name = "PAGES", .right = true },   { .name = "UNSORTED", .right = true },
+		{ .name = "ARENA", .right = true }, { .name = "SYSTEM", .right = true },
+		{ .name = "FREE", .right = true },  { .name = "TOP", .right = true },
+		{ .name = "PAGES", .right = true }, { .name = "UNSORTED", .right = true },
 	};
 	char names[CLASSES][COLUMN_NAME_MAX];
 	struct sums sums = { 0 };
@@ -157,25 +175,24 @@ static int print_arenas(const struct ctl *ctl, const json_t *member)
 	name_classes(member, names);
 	for (i = 0; i < CLASSES; i++)
 		columns[1 + ARRAY_SIZE(figures) + i] = (struct table_column){
-			.name = names[i], .right = true, .least_width = 98
+			.name = names[i], .right = true, .least_width = CLASSES_WIDTH
 		};
 
 	r = table_new(ctl, columns, ARRAY_SIZE(columns), &table);
 	if (r < 0)
 		return r;
 
-	json_array_foreach (arenas, i, arena)
-		add_arena(table, arena, &sums);
+	json_array_foreach(arenas, i, arena) add_arena(table, arena, &sums);
 	add_sums(table, &sums);
 
 	fputc('\n', ctl->out);
 	r = table_print(table);
-	if (r >= 0 && ctl->legend)
-		fprintf(ctl->out, "%sPAGES: whole pages inside free chunks, which a release gives "
-			"back.%s%s\n", output_color(ctl, COLOR_DIM),
-			ctl->width == 0 || ctl->width >= 98 ?
-				" From <= on: free bytes by size of the chunk." : "",
-			output_color(ctl, COLOR_NONE));
+	output_note(
+		ctl,
+		"PAGES: whole pages inside free chunks, which a release gives back.%s",
+		ctl->width == 0 || ctl->width >= CLASSES_WIDTH
+			? " From <= on: free bytes by size of the chunk."
+			: "");
 	return r;
 }
 
@@ -189,7 +206,8 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 	(void)argc;
 	r = client_call_what(ctl, "Show", argv[1], &members);
 	if (r >= 0 && !output_json(ctl, members))
-		json_array_foreach (members, i, member) {
+		json_array_foreach(members, i, member)
+		{
 			if (i > 0)
 				fputc('\n', ctl->out);
 			print_process(ctl, member);

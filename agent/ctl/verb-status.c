@@ -12,6 +12,9 @@
 
 #define BAR_CELLS 8
 
+/* A terminal of so many columns has room for reasons as clauses; else their names. */
+#define WIDE 140
+
 static const struct table_column columns[] = {
 	{ .name = "GROUP", .cut = true },
 	{ .name = "USAGE", .right = true },
@@ -21,7 +24,7 @@ static const struct table_column columns[] = {
 	{ .name = "RETAINED", .right = true },
 	{ .name = "STATE" },
 	{ .name = "VERDICT", .least_width = 96 },
-	{ .name = "LAST OUTCOME", .cut = true, .least_width = 84 },
+	{ .name = "LAST OUTCOME", .least_width = 84 },
 };
 
 static enum color color_of_state(const char *state)
@@ -55,9 +58,11 @@ static void print_config(const struct ctl *ctl, const json_t *status)
 
 	fields_ago(status, "reload_realtime_usec", ago);
 	if (!streq(state, "ok"))
-		output_pair(ctl, "Config:", "%sERROR%s %s (the older settings stay in force; mend "
-			    "it, then: memguardctl reload)", output_color(ctl, COLOR_RED),
-			    output_color(ctl, COLOR_NONE), state);
+		output_pair(ctl, "Config:",
+			    "%sERROR%s %s (the older settings stay in force; mend "
+			    "it, then: memguardctl reload)",
+			    output_color(ctl, COLOR_RED), output_color(ctl, COLOR_NONE),
+			    state);
 	else if (n_files == 0)
 		output_pair(ctl, "Config:", "ok, defaults, loaded %s ago", ago);
 	else
@@ -73,7 +78,8 @@ static void print_sensing(const struct ctl *ctl, const json_t *status)
 	output_pair(ctl, "Sensing:", "%s%s, %s, system bus %s",
 		    has_cgroup ? "cgroup " : "RSS only: no memory controller here",
 		    has_cgroup ? cgroup : "",
-		    fields_is(status, "psi") ? "pressure triggers" : "no pressure triggers",
+		    fields_is(status, "psi") ? "pressure triggers"
+					     : "no pressure triggers",
 		    fields_string(status, "system_bus"));
 }
 
@@ -86,32 +92,38 @@ static void print_header(const struct ctl *ctl, const json_t *status)
 	char text[FORMAT_MAX];
 
 	fprintf(ctl->out, "%s%s%s memguardd %s, running for %s, mode %s%s\n",
-		output_color(ctl, COLOR_GREEN), output_bullet(ctl), output_color(ctl, COLOR_NONE),
-		fields_string(status, "version"), fields_ago(status, "start_realtime_usec", text),
-		mode, streq(mode, "observe") ? " (nobody is asked to release)" : "");
+		output_color(ctl, COLOR_GREEN), output_bullet(ctl),
+		output_color(ctl, COLOR_NONE), fields_string(status, "version"),
+		fields_ago(status, "start_realtime_usec", text), mode,
+		streq(mode, "observe") ? " (nobody is asked to release)" : "");
 	print_config(ctl, status);
 	print_sensing(ctl, status);
 	output_pair(ctl, "Guarding:", "%llu process%s in %llu group%s",
 		    (unsigned long long)n_members, n_members == 1 ? "" : "es",
 		    (unsigned long long)n_groups, plural(n_groups));
 	output_pair(ctl, "Released:", "%s in %llu round%s",
-		    fields_bytes(status, "released_bytes", text), (unsigned long long)n_rounds,
-		    plural(n_rounds));
-	output_pair(ctl, "Memory:", "%s private\n", fields_bytes(status, "private_bytes", text));
+		    fields_bytes(status, "released_bytes", text),
+		    (unsigned long long)n_rounds, plural(n_rounds));
+	output_pair(ctl, "Memory:", "%s private\n",
+		    fields_bytes(status, "private_bytes", text));
 }
 
 /* "released 412M 3s ago", or why nothing. */
-static void add_last_outcome(struct table *table, const json_t *group)
+static void add_last_outcome(const struct ctl *ctl, struct table *table,
+			     const json_t *group)
 {
+	const bool is_wide = ctl->width == 0 || ctl->width >= WIDE;
+	const char *quiet = is_wide ? "quiet_reason_text" : "quiet_reason";
+	const char *reason = is_wide ? "reason_text" : "reason";
 	const json_t *last = json_object_get(group, "last_outcome");
 	const char *kind = fields_string(last, "kind");
 	char bytes[FORMAT_MAX], ago[FORMAT_MAX];
 
 	if (!last) {
-		const char *quiet = fields_string(group, "quiet_reason_text");
+		const bool is_quiet = json_object_get(group, "quiet_reason");
 
 		table_cell(table, COLOR_DIM, "nothing: %s",
-			   quiet[0] != '\0' ? quiet : fields_string(group, "reason_text"));
+			   fields_string(group, is_quiet ? quiet : reason));
 		return;
 	}
 
@@ -123,7 +135,7 @@ static void add_last_outcome(struct table *table, const json_t *group)
 		table_cell(table, COLOR_RED, "failed %s ago: nobody answered", ago);
 	else
 		table_cell(table, COLOR_DIM, "nothing %s ago: %s", ago,
-			   fields_string(last, "reason_text"));
+			   fields_string(last, reason));
 }
 
 static void add_bar(const struct ctl *ctl, struct table *table, const json_t *group)
@@ -142,7 +154,8 @@ static void add_group(const struct ctl *ctl, struct table *table, const json_t *
 {
 	const char *state = fields_string(group, "state");
 	const char *verdict = fields_string(group, "verdict");
-	char usage[FORMAT_MAX], limit[FORMAT_MAX], in_use[FORMAT_MAX], retained[FORMAT_MAX];
+	char usage[FORMAT_MAX], limit[FORMAT_MAX], in_use[FORMAT_MAX],
+		retained[FORMAT_MAX];
 
 	table_row(table);
 	table_cell(table, COLOR_BOLD, "%s", fields_name(group));
@@ -151,25 +164,29 @@ static void add_group(const struct ctl *ctl, struct table *table, const json_t *
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "limit_bytes", limit));
 	add_bar(ctl, table, group);
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "in_use_bytes", in_use));
-	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "retained_bytes", retained));
+	table_cell(table, COLOR_NONE, "%s",
+		   fields_bytes(group, "retained_bytes", retained));
 	table_cell(table, color_of_state(state), "%s", state);
 	table_cell(table, color_of_verdict(verdict), "%s", verdict);
-	add_last_outcome(table, group);
+	add_last_outcome(ctl, table, group);
 }
 
 /* The group that most deserves a look. */
 static const json_t *most_urgent(const json_t *groups)
 {
-	static const char *const states[] = { "calm", "settling", "retaining", "pressed", "high", "critical" };
+	static const char *const states[] = { "calm",    "settling", "retaining",
+					      "pressed", "high",     "critical" };
 	const json_t *group, *worst = NULL;
 	size_t i, rank = 0;
 
-	json_array_foreach (groups, i, group)
-		for (size_t k = rank; k < ARRAY_SIZE(states); k++)
-			if (streq(fields_string(group, "state"), states[k])) {
-				worst = group;
-				rank = k + 1;
-			}
+	json_array_foreach(
+		groups, i,
+		group) for (size_t k = rank; k < ARRAY_SIZE(states);
+			    k++) if (streq(fields_string(group, "state"), states[k]))
+	{
+		worst = group;
+		rank = k + 1;
+	}
 
 	return worst;
 }
@@ -194,8 +211,10 @@ static int print_groups(const struct ctl *ctl, const json_t *groups)
 	int r;
 
 	if (json_array_size(groups) == 0) {
-		fputs("Nothing is guarded yet: \"memguardctl enable UNIT\" and restart it, or "
-		      "\"memguardctl run -- COMMAND\".\n", ctl->out);
+		fputs("Nothing is guarded yet: \"memguardctl enable UNIT\" and restart "
+		      "it, or "
+		      "\"memguardctl run -- COMMAND\".\n",
+		      ctl->out);
 		return 0;
 	}
 
@@ -203,8 +222,7 @@ static int print_groups(const struct ctl *ctl, const json_t *groups)
 	if (r < 0)
 		return r;
 
-	json_array_foreach (groups, i, group)
-		add_group(ctl, table, group);
+	json_array_foreach(groups, i, group) add_group(ctl, table, group);
 
 	r = table_print(table);
 	if (r >= 0 && ctl->legend)

@@ -45,7 +45,8 @@ static void add_outcome(const struct ctl *ctl, struct table *table, const json_t
 		   fields_bytes(outcome, "released_bytes", text));
 	add_change(ctl, table, outcome, "usage_before_bytes", "usage_after_bytes");
 	add_change(ctl, table, outcome, "rss_before_bytes", "rss_after_bytes");
-	table_cell(table, COLOR_NONE, "%s", fields_bytes(outcome, "expected_bytes", text));
+	table_cell(table, COLOR_NONE, "%s",
+		   fields_bytes(outcome, "expected_bytes", text));
 	table_cell(table, COLOR_NONE, "%llu of %llu",
 		   (unsigned long long)fields_number(outcome, "answered"),
 		   (unsigned long long)fields_number(outcome, "asked"));
@@ -64,17 +65,17 @@ static int print_outcomes(const struct ctl *ctl, const json_t *outcomes)
 	if (r < 0)
 		return r;
 
-	json_array_foreach (outcomes, i, outcome)
-		add_outcome(ctl, table, outcome);
+	json_array_foreach(outcomes, i, outcome) add_outcome(ctl, table, outcome);
 
 	r = table_print(table);
 	if (r < 0)
 		return r;
 
 	/* A table has no room for reasons. */
-	json_array_foreach (outcomes, i, outcome)
-		if (!streq(fields_string(outcome, "kind"), "released"))
-			fprintf(ctl->out, "%s\n", fields_string(outcome, "text"));
+	json_array_foreach(
+		outcomes, i,
+		outcome) if (!streq(fields_string(outcome, "kind"), "released"))
+		fprintf(ctl->out, "%s\n", fields_string(outcome, "text"));
 	return 0;
 }
 
@@ -84,9 +85,8 @@ static bool has_failed(const json_t *outcomes)
 	const json_t *outcome;
 	size_t i;
 
-	json_array_foreach (outcomes, i, outcome)
-		if (streq(fields_string(outcome, "kind"), "failed"))
-			return true;
+	json_array_foreach(outcomes, i, outcome) if (streq(fields_string(outcome, "kind"),
+							   "failed")) return true;
 
 	return false;
 }

@@ -13,10 +13,10 @@
 
 static const struct table_column columns[] = {
 	{ .name = "PID", .right = true },
-	{ .name = "COMMAND", .cut = true },
+	{ .name = "COMMAND" },
 	{ .name = "SETTING" },
 	{ .name = "VALUE", .right = true },
-	{ .name = "RESULT", .cut = true },
+	{ .name = "RESULT", .wrap = true },
 };
 
 /* As in memguard.conf, and as in MEMGUARD_MALLOPT=. */
@@ -38,7 +38,8 @@ struct setting {
 static int find_knob(const char *name, size_t n, size_t *ret)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(knobs); i++)
-		if ((strlen(knobs[i].key) == n && strncasecmp(knobs[i].key, name, n) == 0) ||
+		if ((strlen(knobs[i].key) == n &&
+		     strncasecmp(knobs[i].key, name, n) == 0) ||
 		    (strlen(knobs[i].variable) == n &&
 		     strncasecmp(knobs[i].variable, name, n) == 0)) {
 			*ret = i;
@@ -60,16 +61,20 @@ static int parse_setting(const char *s, struct setting *ret)
 	}
 
 	if (find_knob(s, (size_t)(equals - s), &setting.knob) < 0) {
-		log_error("There is no setting \"%.*s\": use ArenaMax, MmapThreshold, TrimThreshold "
-			  "or TopPad", (int)(equals - s), s);
+		log_error("There is no setting \"%.*s\": use ArenaMax, MmapThreshold, "
+			  "TrimThreshold "
+			  "or TopPad",
+			  (int)(equals - s), s);
 		return -EINVAL;
 	}
 
-	r = knobs[setting.knob].is_bytes ? parse_bytes(equals + 1, &setting.value) :
-					   parse_u64(equals + 1, &setting.value);
+	r = knobs[setting.knob].is_bytes ? parse_bytes(equals + 1, &setting.value)
+					 : parse_u64(equals + 1, &setting.value);
 	if (r < 0 || setting.value == BYTES_INFINITY) {
-		log_error("%s cannot be \"%s\": write %s", knobs[setting.knob].key, equals + 1,
-			  knobs[setting.knob].is_bytes ? "a size such as 1M" : "a number such as 2");
+		log_error("%s cannot be \"%s\": write %s", knobs[setting.knob].key,
+			  equals + 1,
+			  knobs[setting.knob].is_bytes ? "a size such as 1M"
+						       : "a number such as 2");
 		return -EINVAL;
 	}
 
@@ -83,7 +88,8 @@ static void add_result(struct table *table, const json_t *row, size_t knob)
 	char text[FORMAT_MAX];
 
 	table_row(table);
-	table_cell(table, COLOR_BOLD, "%llu", (unsigned long long)fields_number(row, "pid"));
+	table_cell(table, COLOR_BOLD, "%llu",
+		   (unsigned long long)fields_number(row, "pid"));
 	table_cell(table, COLOR_NONE, "%s", fields_string(row, "command"));
 	table_cell(table, COLOR_NONE, "%s", knobs[knob].key);
 	if (is_done && !knobs[knob].is_bytes)
@@ -91,8 +97,8 @@ static void add_result(struct table *table, const json_t *row, size_t knob)
 			   (unsigned long long)fields_number(row, "value"));
 	else
 		table_cell(table, COLOR_NONE, "%s", fields_bytes(row, "value", text));
-	table_cell(table, is_done && !fields_is(row, "late") ? COLOR_GREEN : COLOR_YELLOW, "%s",
-		   fields_string(row, "text"));
+	table_cell(table, is_done && !fields_is(row, "late") ? COLOR_GREEN : COLOR_YELLOW,
+		   "%s", fields_string(row, "text"));
 }
 
 /* Adds the setting's name to each row of its answer, and the rows to @results. */
@@ -101,19 +107,23 @@ static int collect(json_t *results, json_t *answer, size_t knob)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach (answer, i, row)
-		if (json_object_set_new(row, "key", json_string(knobs[knob].variable)) < 0)
-			return -ENOMEM;
+	json_array_foreach(
+		answer, i,
+		row) if (json_object_set_new(row, "key",
+					     json_string(knobs[knob].variable)) <
+			 0) return -ENOMEM;
 
 	return json_array_extend(results, answer) < 0 ? -ENOMEM : 0;
 }
 
-static int apply(struct ctl *ctl, const char *what, const struct setting *setting, json_t *results)
+static int apply(struct ctl *ctl, const char *what, const struct setting *setting,
+		 json_t *results)
 {
 	json_t *answer = NULL;
 	int r;
 
-	r = client_call_tune(ctl, what, knobs[setting->knob].variable, setting->value, &answer);
+	r = client_call_tune(ctl, what, knobs[setting->knob].variable, setting->value,
+			     &answer);
 	if (r >= 0)
 		r = collect(results, answer, setting->knob);
 
@@ -132,7 +142,8 @@ static int print_results(const struct ctl *ctl, const json_t *results)
 	if (r < 0)
 		return r;
 
-	json_array_foreach (results, i, row) {
+	json_array_foreach(results, i, row)
+	{
 		const char *key = fields_string(row, "key");
 
 		if (find_knob(key, strlen(key), &knob) >= 0)
@@ -147,14 +158,14 @@ static bool has_failed(const json_t *results)
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach (results, i, row)
-		if (!streq(fields_string(row, "status"), "ok"))
-			return true;
+	json_array_foreach(results, i, row) if (!streq(fields_string(row, "status"),
+						       "ok")) return true;
 
 	return false;
 }
 
-static int tune(struct ctl *ctl, const char *what, const struct setting *settings, size_t n)
+static int tune(struct ctl *ctl, const char *what, const struct setting *settings,
+		size_t n)
 {
 	json_t *results = json_array();
 	bool failed;

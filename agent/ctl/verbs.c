@@ -11,37 +11,49 @@
 #define HELP_COLUMN 28
 
 const struct verb ctl_verbs[] = {
-	{ "status", 0, 0, verb_status, "", "Show the daemon, its groups and what happened last" },
-	{ "list", 0, 1, verb_list, "[WHAT]", "List guarded processes with their last known figures" },
-	{ "show", 1, 1, verb_show, "WHAT", "Measure processes now and show their heaps, arena by arena" },
-	{ "explain", 0, 1, verb_explain, "[WHAT]", "Say why memory was released or was not, and what is next" },
+	{ "status", 0, 0, verb_status, "",
+	  "Show the daemon, its groups and what happened last" },
+	{ "list", 0, 1, verb_list, "[WHAT]",
+	  "List guarded processes with their last known figures" },
+	{ "show", 1, 1, verb_show, "WHAT",
+	  "Measure processes now and show their heaps, arena by arena" },
+	{ "explain", 0, 1, verb_explain, "[WHAT]",
+	  "Say why memory was released or was not, and what is next" },
 	{ "trim", 1, 1, verb_trim, "WHAT", "Make processes give freed memory back now" },
-	{ "tune", 2, -1, verb_tune, "WHAT KEY=VALUE...", "Change settings of a running program's allocator" },
-	{ "run", 1, -1, verb_run, "[--limit=SIZE] -- COMMAND...", "Run a command under guard, without a daemon" },
-	{ "enable", 1, -1, verb_enable, "UNIT...", "Put services under guard from their next start" },
-	{ "disable", 1, -1, verb_disable, "UNIT...", "Take services out of guard from their next start" },
-	{ "config", 0, 0, verb_config, "", "Show every setting in force and where it comes from" },
-	{ "verify", 0, 1, verb_verify, "[FILE]", "Check the configuration without using it" },
+	{ "tune", 2, -1, verb_tune, "WHAT KEY=VALUE...",
+	  "Change settings of a running program's allocator" },
+	{ "run", 1, -1, verb_run, "[--limit=SIZE] -- COMMAND...",
+	  "Run a command under guard, without a daemon" },
+	{ "enable", 1, -1, verb_enable, "UNIT...",
+	  "Put services under guard from their next start" },
+	{ "disable", 1, -1, verb_disable, "UNIT...",
+	  "Take services out of guard from their next start" },
+	{ "config", 0, 0, verb_config, "",
+	  "Show every setting in force and where it comes from" },
+	{ "verify", 0, 1, verb_verify, "[FILE]",
+	  "Check the configuration without using it" },
 	{ "reload", 0, 0, verb_reload, "", "Read the configuration again" },
 };
 const size_t n_ctl_verbs = ARRAY_SIZE(ctl_verbs);
 
+/* clang-format off */
 static const char options[] =
 	"  -h --help                 Print this\n"
 	"     --version              Print the version\n"
 	"     --runtime-directory=DIR\n"
-	"                            Where the daemon's sockets are [/run/memguard; as a user\n"
-	"                            $XDG_RUNTIME_DIR/memguard]\n"
+	"                            Where the daemon's sockets are [/run/memguard, or\n"
+	"                            $XDG_RUNTIME_DIR/memguard for users]\n"
 	"     --json=short|pretty|off\n"
 	"                            Answer in JSON, on one line or indented [off]\n"
-	"  -j                        Same as --json=pretty on a terminal, else --json=short\n"
+	"  -j                        --json=pretty on a terminal, else --json=short\n"
 	"     --no-pager             Do not use a pager\n"
 	"     --no-legend            No headings and hints\n"
 	"     --config=FILE          run, verify: read this file alone\n"
 	"     --hook=FILE            run, enable: the library to preload\n"
 	"     --limit=SIZE           run: limit the command's memory, such as 600M\n"
 	"     --verbose              run: tell every round as it happens\n"
-	"     --root=DIR             enable, disable: change files below DIR, ask nobody\n";
+	"     --root=DIR             enable, disable: change files below DIR only\n";
+/* clang-format on */
 
 const struct verb *verbs_find(const char *name)
 {
@@ -58,12 +70,13 @@ void verbs_help(FILE *f)
 	      "\n"
 	      "See and control how memguard makes programs give freed memory back.\n"
 	      "\n"
-	      "Verbs:\n", f);
+	      "Verbs:\n",
+	      f);
 
 	for (size_t i = 0; i < n_ctl_verbs; i++) {
 		const struct verb *verb = &ctl_verbs[i];
-		const int n = fprintf(f, "  %s%s%s", verb->name, verb->arguments[0] ? " " : "",
-				      verb->arguments);
+		const int n = fprintf(f, "  %s%s%s", verb->name,
+				      verb->arguments[0] ? " " : "", verb->arguments);
 
 		/* What leaves no room stands on a line of its own. */
 		if (n >= HELP_COLUMN)
@@ -81,7 +94,8 @@ static int refuse(const char *format, const char *name, const char *arguments)
 {
 	char text[256];
 
-	snprintf(text, sizeof(text), "memguardctl %s%s%s", name, arguments[0] ? " " : "", arguments);
+	snprintf(text, sizeof(text), "memguardctl %s%s%s", name, arguments[0] ? " " : "",
+		 arguments);
 	log_error("%s: \"%s\"; see \"memguardctl --help\"", format, text);
 	return CTL_USAGE;
 }
@@ -91,7 +105,8 @@ static const struct verb *find_or_tell(int argc, char **argv)
 	const struct verb *verb;
 
 	if (argc < 1) {
-		log_error("Say what to do, such as \"memguardctl status\"; see \"memguardctl --help\"");
+		log_error("Say what to do, such as \"memguardctl status\"; see "
+			  "\"memguardctl --help\"");
 		return NULL;
 	}
 

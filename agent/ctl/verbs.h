@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The verbs of memguardctl: the one table from which help is printed and calls are made. */
+/* The verbs of memguardctl: the table from which help is printed and calls made. */
 
 #include "agent/ctl/ctl.h"
 
 struct verb {
 	const char *name;
-	int least, most;       /* arguments after the name; most < 0: any number */
+	int least, most; /* arguments after the name; most < 0: any number */
 	int (*run)(struct ctl *ctl, int argc, char **argv); /* argv[0] is the name */
 	const char *arguments; /* for people */
-	const char *help;      /* one line */
+	const char *help; /* one line */
 };
 
 extern const struct verb ctl_verbs[];
@@ -23,8 +23,8 @@ const struct verb *verbs_find(const char *name);
 void verbs_help(FILE *f);
 
 /*
- * Runs the verb argv[0] with its output collected as output.h says, and ends the connection.
- * Returns the exit status; wrong usage is told.
+ * Runs the verb argv[0] with its output collected as output.h says, and ends the
+ * connection. Returns the exit status; wrong usage is told.
  */
 int verbs_dispatch(struct ctl *ctl, int argc, char **argv);
 

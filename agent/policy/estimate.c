@@ -26,11 +26,6 @@
 /* In use by this much of the memory, and a release cannot make the difference. */
 #define GROWING_PERMYRIAD 7000
 
-static uint64_t add_sat(uint64_t a, uint64_t b)
-{
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 static bool is_blind(const struct wire_stats *stats)
 {
 	return stats->unsorted > stats->free / UNSORTED_PART;

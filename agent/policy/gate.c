@@ -48,11 +48,6 @@
 #define QUIET_CALM_USEC (5 * USEC_PER_SEC)
 #define QUIET_CRITICAL_USEC (200 * USEC_PER_MSEC)
 
-static uint64_t add_sat(uint64_t a, uint64_t b)
-{
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 /* A threshold of 0 is off, and without a limit no share of it is ever reached. */
 static bool usage_reaches(const struct reading *reading, uint64_t permyriad)
 {

@@ -84,13 +84,16 @@ static enum choice choose(const struct member *m, const struct group_settings *s
 	if (trigger == REASON_COMMAND || trigger == REASON_USAGE_CRITICAL)
 		return CHOICE_CHOSEN;
 
-	/* Nothing is urgent, so nobody is woken just to learn what it holds. */
-	if (trigger == REASON_RETAINED) {
-		if (expected_bytes(m) < MAX(settings->min_release_bytes, 1))
-			return CHOICE_NOT_WORTH;
+	/*
+	 * Below UsageHigh= nobody is asked just to learn what it holds: a program that fills
+	 * its heap for the first time has nothing to give, and would be backed off from.
+	 */
+	if (trigger != REASON_USAGE_HIGH &&
+	    expected_bytes(m) < MAX(settings->min_release_bytes, 1))
+		return CHOICE_NOT_WORTH;
 
+	if (trigger == REASON_RETAINED)
 		return is_over_budget(m, settings) ? CHOICE_STALL : CHOICE_CHOSEN;
-	}
 
 	return at_most_bytes(m) < MAX(settings->min_release_bytes, 1) ? CHOICE_NOT_WORTH
 								      : CHOICE_CHOSEN;

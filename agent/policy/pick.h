@@ -8,7 +8,7 @@
  * failed three times in a row, whose expected release is below MinRelease= (unless a kill
  * is near or a command named them), or whose predicted stall is over the budget while
  * the group is calm and the program is busy. Of a member without figures nothing is
- * expected: it comes last, by RSS, and is not asked while the group is calm. A command
+ * expected: it comes last, by RSS, and is asked from UsageHigh= on only. A command
  * asks everybody who can be asked, also those that failed.
  */
 

@@ -54,11 +54,13 @@ static int add_group(const struct group *group, void *userdata)
 }
 
 /* The caller's own groups, by its members; those of one group come together. */
-static int add_group_of(const struct group *group, const struct member *member, void *userdata)
+static int add_group_of(const struct group *group, const struct member *member,
+			void *userdata)
 {
 	struct groups *groups = userdata;
 
-	if (group == groups->last || !bus_reply_may_see(groups->reply, member->process.uid))
+	if (group == groups->last ||
+	    !bus_reply_may_see(groups->reply, member->process.uid))
 		return 0;
 
 	groups->last = group;
@@ -112,7 +114,8 @@ struct members {
 	size_t n;
 };
 
-static int add_member(const struct group *group, const struct member *member, void *userdata)
+static int add_member(const struct group *group, const struct member *member,
+		      void *userdata)
 {
 	struct members *members = userdata;
 	struct dict *dict = &members->reply->dict;
@@ -142,7 +145,8 @@ static int run_list_members(struct bus *bus, sd_bus_message *call, uid_t uid)
 		return r;
 
 	r = bus->handler->each_member(what, add_member, &members, bus->userdata);
-	if (r >= 0 && members.n == 0 && what[0] != '\0' && !bus_private_is_privileged(uid))
+	if (r >= 0 && members.n == 0 && what[0] != '\0' &&
+	    !bus_private_is_privileged(uid))
 		r = -ENOENT;
 	if (r < 0) {
 		bus_reply_free(members.reply);
@@ -153,7 +157,8 @@ static int run_list_members(struct bus *bus, sd_bus_message *call, uid_t uid)
 	return 0;
 }
 
-static int refuse_foreign(const struct group *group, const struct member *member, void *userdata)
+static int refuse_foreign(const struct group *group, const struct member *member,
+			  void *userdata)
 {
 	const uid_t *uid = userdata;
 

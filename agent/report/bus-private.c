@@ -68,7 +68,8 @@ static void client_freep(struct client **client)
 	*client = client_free(*client);
 }
 
-static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+static int on_disconnected(sd_bus_message *message, void *userdata,
+			   sd_bus_error *ret_error)
 {
 	(void)message;
 	(void)ret_error;
@@ -97,7 +98,8 @@ static bool has_room(const struct bus_private *private, uid_t uid)
 	unsigned int n = 0, n_others = 0, n_same = 0;
 	const struct client *client;
 
-	LIST_FOREACH(client, &private->clients, list) {
+	LIST_FOREACH(client, &private->clients, list)
+	{
 		n++;
 		n_others += !bus_private_is_privileged(client->uid);
 		n_same += client->uid == uid;
@@ -134,7 +136,7 @@ static int client_start(struct client *client, int fd)
 	return r;
 }
 
-/* Tools such as busctl think that every socket has a bus daemon behind it, and greet it. */
+/* Tools such as busctl expect a bus daemon behind every socket, and greet it. */
 static int on_hello(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
@@ -165,8 +167,9 @@ static int client_connect(struct client *client)
 		return r;
 
 	r = sd_bus_match_signal(client->connection, NULL, "org.freedesktop.DBus.Local",
-				"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-				"Disconnected", on_disconnected, client);
+				"/org/freedesktop/DBus/Local",
+				"org.freedesktop.DBus.Local", "Disconnected",
+				on_disconnected, client);
 	if (r >= 0)
 		r = private->attach(client->connection, private->userdata);
 	if (r >= 0)
@@ -208,7 +211,8 @@ static int client_new(struct bus_private *private, int fd, uid_t uid)
 	return 0;
 }
 
-static int on_connection(sd_event_source *source, int listener, uint32_t revents, void *userdata)
+static int on_connection(sd_event_source *source, int listener, uint32_t revents,
+			 void *userdata)
 {
 	struct bus_private *private = userdata;
 	struct ucred peer;
@@ -239,13 +243,14 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
 	return 0;
 }
 
-/* Complete before it can be seen: bound and opened up under another name, then renamed. */
+/* Complete before it can be seen: made under another name, then renamed. */
 static int bind_at(int fd, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int n;
 
-	n = snprintf(address.sun_path, sizeof(address.sun_path), "%s.%d", path, (int)getpid());
+	n = snprintf(address.sun_path, sizeof(address.sun_path), "%s.%d", path,
+		     (int)getpid());
 	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 
@@ -269,7 +274,8 @@ static int make_socket(struct bus_private *private, const char *runtime_director
 	struct stat st;
 	int n, r;
 
-	n = snprintf(private->path, sizeof(private->path), "%s/%s", runtime_directory, BUS_SOCKET);
+	n = snprintf(private->path, sizeof(private->path), "%s/%s", runtime_directory,
+		     BUS_SOCKET);
 	if (n < 0 || (size_t)n >= sizeof(private->path)) {
 		private->path[0] = '\0';
 		return -ENAMETOOLONG;
@@ -287,7 +293,7 @@ static int make_socket(struct bus_private *private, const char *runtime_director
 		return r;
 
 	if (stat(private->path, &st) >= 0)
-		private->inode = st.st_ino;
+	private->inode = st.st_ino;
 
 	return 0;
 }
@@ -297,8 +303,8 @@ static void remove_socket(const struct bus_private *private)
 	struct stat st;
 
 	/* A successor may have put its own there already. */
-	if (private->path[0] != '\0' && private->inode != 0 && stat(private->path, &st) >= 0 &&
-	    st.st_ino == private->inode)
+	if (private->path[0] != '\0' && private->inode != 0 &&
+	    stat(private->path, &st) >= 0 && st.st_ino == private->inode)
 		(void)unlink(private->path);
 }
 
@@ -336,7 +342,7 @@ int bus_private_new(sd_event *event, int activated_fd, const char *runtime_direc
 	(void)sd_event_source_set_description(private->listener, "control-socket");
 	/* Not ours until we succeed: on error the caller still closes it. */
 	if (activated_fd >= 0)
-		private->fd = activated_fd;
+	private->fd = activated_fd;
 
 	*ret = TAKE_PTR(private);
 	return 0;
@@ -365,18 +371,20 @@ void bus_private_freep(struct bus_private **private)
 	*private = bus_private_free(*private);
 }
 
-static struct client *client_find(const struct bus_private *private, const sd_bus *connection)
+static struct client *client_find(const struct bus_private *private,
+				  const sd_bus *connection)
 {
 	struct client *client;
 
 	LIST_FOREACH(client, &private->clients, list)
-		if (client->connection == connection)
-			return client;
+	if (client->connection == connection)
+		return client;
 
 	return NULL;
 }
 
-int bus_private_uid(const struct bus_private *private, const sd_bus *connection, uid_t *ret_uid)
+int bus_private_uid(const struct bus_private *private, const sd_bus *connection,
+		    uid_t *ret_uid)
 {
 	const struct client *client = client_find(private, connection);
 
@@ -393,10 +401,11 @@ void bus_private_drop(struct bus_private *private, const sd_bus *connection)
 }
 
 void bus_private_each(const struct bus_private *private,
-		      void (*f)(sd_bus *connection, uid_t uid, void *userdata), void *userdata)
+		      void (*f)(sd_bus *connection, uid_t uid, void *userdata),
+		      void *userdata)
 {
 	const struct client *client;
 
 	LIST_FOREACH(client, &private->clients, list)
-		f(client->connection, client->uid, userdata);
+	f(client->connection, client->uid, userdata);
 }

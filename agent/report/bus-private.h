@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * The control socket RUNTIME/bus: a bus connection per client, without a bus daemon. Who a
- * client is, is what the kernel says about its socket, never what it says itself.
+ * The control socket RUNTIME/bus: a bus connection per client, without a bus daemon. Who
+ * a client is, is what the kernel says about its socket, never what it says itself.
  *
  * Limits: BUS_PRIVATE_MAX clients, of whom BUS_PRIVATE_OTHERS_MAX (and of one user
- * BUS_PRIVATE_PER_UID_MAX) may be neither root nor the daemon's own user: more are closed at
- * once. Who has not said who he is within BUS_PRIVATE_AUTH_USEC is dropped.
+ * BUS_PRIVATE_PER_UID_MAX) may be neither root nor the daemon's own user: more are closed
+ * at once. Who has not said who he is within BUS_PRIVATE_AUTH_USEC is dropped.
  */
 
 #include <sys/types.h>
@@ -28,18 +28,21 @@ typedef int (*bus_private_attach_t)(sd_bus *connection, void *userdata);
 
 /* @activated_fd, @runtime_directory: as for bus_new(). Takes @activated_fd on success. */
 int bus_private_new(sd_event *event, int activated_fd, const char *runtime_directory,
-		    bus_private_attach_t attach, void *userdata, struct bus_private **ret);
+		    bus_private_attach_t attach, void *userdata,
+		    struct bus_private **ret);
 struct bus_private *bus_private_free(struct bus_private *private);
 void bus_private_freep(struct bus_private **private);
 
 /* The peer's user; -ENOENT: not a connection of ours. */
-int bus_private_uid(const struct bus_private *private, const sd_bus *connection, uid_t *ret_uid);
+int bus_private_uid(const struct bus_private *private, const sd_bus *connection,
+		    uid_t *ret_uid);
 
 /* Closes one that does not behave. */
 void bus_private_drop(struct bus_private *private, const sd_bus *connection);
 
 void bus_private_each(const struct bus_private *private,
-		      void (*f)(sd_bus *connection, uid_t uid, void *userdata), void *userdata);
+		      void (*f)(sd_bus *connection, uid_t uid, void *userdata),
+		      void *userdata);
 
 /* Root and the daemon's own user. */
 bool bus_private_is_privileged(uid_t uid);

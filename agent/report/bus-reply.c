@@ -47,7 +47,8 @@ void bus_reply_error(sd_bus_message *call, int error, const char *text)
 	r = sd_bus_reply_method_errorf(call, error_name(error), "%s",
 				       dict_clean(text, clean, sizeof(clean)));
 	if (r < 0)
-		log_debug("Cannot send an error to a control client: %s; ignoring", strerror(-r));
+		log_debug("Cannot send an error to a control client: %s; ignoring",
+			  strerror(-r));
 }
 
 /* The sentence for a failure: the fact; what to do about it is for memguardctl to say. */
@@ -57,7 +58,8 @@ void bus_reply_failure(sd_bus_message *call, int error)
 	char text[512];
 
 	/* Of all methods the first argument is WHAT, if there is one. */
-	if (sd_bus_message_rewind(call, 1) < 0 || sd_bus_message_read_basic(call, 's', &what) <= 0)
+	if (sd_bus_message_rewind(call, 1) < 0 ||
+	    sd_bus_message_read_basic(call, 's', &what) <= 0)
 		what = "";
 
 	switch (-error) {
@@ -65,20 +67,23 @@ void bus_reply_failure(sd_bus_message *call, int error)
 		if (what[0] == '\0')
 			snprintf(text, sizeof(text), "Nothing is guarded yet");
 		else
-			snprintf(text, sizeof(text), "Nothing called \"%.200s\" is guarded", what);
+			snprintf(text, sizeof(text),
+				 "Nothing called \"%.200s\" is guarded", what);
 		break;
 	case EBUSY:
 		snprintf(text, sizeof(text), "A round is already running there");
 		break;
 	case EACCES:
 	case EPERM:
-		snprintf(text, sizeof(text), "Only root may do this to processes of other users");
+		snprintf(text, sizeof(text),
+			 "Only root may do this to processes of other users");
 		break;
 	case ENOBUFS:
 		snprintf(text, sizeof(text), "Too many requests are under way");
 		break;
 	case EINVAL:
-		snprintf(text, sizeof(text), "There is no such setting, or it has no such value");
+		snprintf(text, sizeof(text),
+			 "There is no such setting, or it has no such value");
 		break;
 	default:
 		snprintf(text, sizeof(text), "%s", strerror(-error));
@@ -104,7 +109,8 @@ static size_t count_replies(const struct bus *bus, sd_bus_message *call)
 	const struct bus_reply *reply;
 	size_t n = 0;
 
-	LIST_FOREACH(reply, &bus->replies, list) {
+	LIST_FOREACH(reply, &bus->replies, list)
+	{
 		other = sd_bus_message_get_sender(reply->call);
 		if (sd_bus_message_get_bus(reply->call) == connection &&
 		    (!sender || !other || streq(sender, other)))
@@ -115,7 +121,7 @@ static size_t count_replies(const struct bus *bus, sd_bus_message *call)
 }
 
 int bus_reply_new(struct bus *bus, sd_bus_message *call, uid_t uid, bool is_rows,
-		     struct bus_reply **ret)
+		  struct bus_reply **ret)
 {
 	struct bus_reply *reply;
 	int r;

@@ -36,13 +36,16 @@ static void disconnect(struct bus_system *system)
 
 static void try_later(struct bus_system *system)
 {
-	system->retry_usec = CLAMP(system->retry_usec * 2, RETRY_FIRST_USEC, RETRY_LAST_USEC);
+	system->retry_usec =
+		CLAMP(system->retry_usec * 2, RETRY_FIRST_USEC, RETRY_LAST_USEC);
 	if (sd_event_source_set_time_relative(system->retry, system->retry_usec) < 0 ||
 	    sd_event_source_set_enabled(system->retry, SD_EVENT_ONESHOT) < 0)
-		log_debug("Cannot plan another try at the system bus; going on without it");
+		log_debug(
+			"Cannot plan another try at the system bus; going on without it");
 }
 
-static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+static int on_disconnected(sd_bus_message *message, void *userdata,
+			   sd_bus_error *ret_error)
 {
 	struct bus_system *system = userdata;
 
@@ -54,7 +57,8 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
 	return 0;
 }
 
-/* Without our name nobody would find us: leave. The policy file is missing, or not for us. */
+/* Without our name nobody would find us: leave. The policy file is missing, or not for
+ * us. */
 static int on_name(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
 	struct bus_system *system = userdata;
@@ -72,8 +76,8 @@ static int on_name(sd_bus_message *message, void *userdata, sd_bus_error *ret_er
 		return 0;
 	}
 
-	log_debug("The system bus does not give us the name %s: %s; going on without it", BUS_NAME,
-		  error && error->message ? error->message : "it is taken");
+	log_debug("The system bus does not give us the name %s: %s; going on without it",
+		  BUS_NAME, error && error->message ? error->message : "it is taken");
 	disconnect(system);
 	return 0;
 }
@@ -87,16 +91,17 @@ static int connect_to(struct bus_system *system)
 		return r;
 
 	r = sd_bus_match_signal(system->connection, NULL, "org.freedesktop.DBus.Local",
-				"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-				"Disconnected", on_disconnected, system);
+				"/org/freedesktop/DBus/Local",
+				"org.freedesktop.DBus.Local", "Disconnected",
+				on_disconnected, system);
 	if (r >= 0)
 		r = system->handler->attach(system->connection, system->userdata);
 	if (r >= 0)
 		r = sd_bus_attach_event(system->connection, system->event,
 					SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
-		r = sd_bus_request_name_async(system->connection, NULL, BUS_NAME, 0, on_name,
-					      system);
+		r = sd_bus_request_name_async(system->connection, NULL, BUS_NAME, 0,
+					      on_name, system);
 	if (r < 0)
 		disconnect(system);
 
@@ -115,8 +120,8 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-int bus_system_new(sd_event *event, const struct bus_system_handler *handler, void *userdata,
-		   struct bus_system **ret)
+int bus_system_new(sd_event *event, const struct bus_system_handler *handler,
+		   void *userdata, struct bus_system **ret)
 {
 	struct bus_system *system;
 	int r;
@@ -139,10 +144,11 @@ int bus_system_new(sd_event *event, const struct bus_system_handler *handler, vo
 		return r;
 	}
 
-	/* A machine whose bus is not there when services start has none: no second try. */
+	/* A bus that is not there when services start does not exist: no second try. */
 	r = connect_to(system);
 	if (r < 0)
-		log_debug("There is no system bus (%s); going on without it", strerror(-r));
+		log_debug("There is no system bus (%s); going on without it",
+			  strerror(-r));
 
 	*ret = system;
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The one vtable, the same on the private socket and on the system bus; only how the caller's
- * user is found differs.
+ * The one vtable, the same on the private socket and on the system bus; only how the
+ * caller's user is found differs.
  */
 
 #include "agent/report/bus.h"
@@ -47,8 +47,10 @@ static int on_uid(sd_bus_message *answer, void *userdata, sd_bus_error *ret_erro
 	uint32_t uid;
 
 	(void)ret_error;
-	if (sd_bus_message_get_error(answer) || sd_bus_message_read_basic(answer, 'u', &uid) < 0)
-		bus_reply_error(question->call, -EACCES, "The system bus does not say who you are");
+	if (sd_bus_message_get_error(answer) ||
+	    sd_bus_message_read_basic(answer, 'u', &uid) < 0)
+		bus_reply_error(question->call, -EACCES,
+				"The system bus does not say who you are");
 	else
 		bus_methods_run(question->bus, question->call, (uid_t)uid);
 
@@ -62,20 +64,21 @@ static int ask_uid(sd_bus_message *call, struct question *question)
 	sd_bus_message *message = NULL;
 	int r;
 
-	r = sd_bus_message_new_method_call(connection, &message, "org.freedesktop.DBus",
-					   "/org/freedesktop/DBus", "org.freedesktop.DBus",
-					   "GetConnectionUnixUser");
+	r = sd_bus_message_new_method_call(
+		connection, &message, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+		"org.freedesktop.DBus", "GetConnectionUnixUser");
 	if (r >= 0)
-		r = sd_bus_message_append_basic(message, 's', sd_bus_message_get_sender(call));
+		r = sd_bus_message_append_basic(message, 's',
+						sd_bus_message_get_sender(call));
 	if (r >= 0)
-		r = sd_bus_call_async(connection, &question->slot, message, on_uid, question,
-				      QUESTION_TIMEOUT_USEC);
+		r = sd_bus_call_async(connection, &question->slot, message, on_uid,
+				      question, QUESTION_TIMEOUT_USEC);
 
 	sd_bus_message_unref(message);
 	return r;
 }
 
-/* sd_bus_query_sender_creds() would wait for the bus, which may be swapped out just now. */
+/* sd_bus_query_sender_creds() would wait for the bus, which may be swapped out. */
 static int question_new(struct bus *bus, sd_bus_message *call)
 {
 	struct question *question;
@@ -83,7 +86,7 @@ static int question_new(struct bus *bus, sd_bus_message *call)
 	int r;
 
 	LIST_FOREACH(question, &bus->questions, list)
-		n++;
+	n++;
 	if (n >= QUESTIONS_MAX)
 		return -ENOBUFS;
 
@@ -119,7 +122,8 @@ static int on_call(sd_bus_message *call, void *userdata, sd_bus_error *ret_error
 	}
 
 	/* It asks and asks, and does not read: its answers would fill our memory. */
-	if (sd_bus_get_n_queued_write(connection, &n_unread) >= 0 && n_unread > UNREAD_MAX) {
+	if (sd_bus_get_n_queued_write(connection, &n_unread) >= 0 &&
+	    n_unread > UNREAD_MAX) {
 		bus_private_drop(bus->private, connection);
 		return 1;
 	}
@@ -159,7 +163,7 @@ static int on_property(sd_bus *connection, const char *path, const char *interfa
 	return sd_bus_message_append_basic(reply, 'u', &n);
 }
 
-#define METHOD(name, in, in_names, out, out_names)                             \
+#define METHOD(name, in, in_names, out, out_names)                            \
 	SD_BUS_METHOD_WITH_NAMES(name, in, in_names, out, out_names, on_call, \
 				 SD_BUS_VTABLE_UNPRIVILEGED)
 #define ON_WHAT(name, out_name) \
@@ -188,7 +192,8 @@ static const sd_bus_vtable vtable[] = {
 
 static int on_attach(sd_bus *connection, void *userdata)
 {
-	return sd_bus_add_object_vtable(connection, NULL, BUS_PATH, BUS_INTERFACE, vtable, userdata);
+	return sd_bus_add_object_vtable(connection, NULL, BUS_PATH, BUS_INTERFACE, vtable,
+					userdata);
 }
 
 static void on_detach(void *userdata)
@@ -228,7 +233,8 @@ int bus_new(sd_event *event, int activated_fd, const char *runtime_directory, bo
 	}
 
 	/* Last, as it takes the descriptor. */
-	r = bus_private_new(event, activated_fd, runtime_directory, on_attach, bus, &bus->private);
+	r = bus_private_new(event, activated_fd, runtime_directory, on_attach, bus,
+			    &bus->private);
 	if (r < 0)
 		return r;
 
@@ -301,7 +307,8 @@ static void send_news(sd_bus *connection, uid_t uid, void *userdata)
 	sd_bus_message_unref(message);
 }
 
-void bus_round_finished(struct bus *bus, const struct group *group, const struct outcome *outcome)
+void bus_round_finished(struct bus *bus, const struct group *group,
+			const struct outcome *outcome)
 {
 	struct news news = { group, outcome };
 	sd_bus *system = bus_system_connection(bus->system);

@@ -8,20 +8,19 @@
  *   GetStatus()                      -> a{sv}    the daemon itself
  *   ListGroups(s what)               -> aa{sv}   "" is all
  *   ListMembers(s what)              -> aa{sv}   last known figures
- *   Show(s what)                     -> aa{sv}   members with fresh figures, key "arenas" aa{sv}
- *   Trim(s what)                     -> aa{sv}   one outcome per group
- *   Tune(s what, s knob, t value)    -> aa{sv}   one row per member asked
- *   Explain(s what)                  -> aa{sv}   one per group: signals, thresholds, state, next look
- *   GetConfig()                      -> aa{sv}   section, key, value, file, line
- *   Reload()
- *   signal RoundFinished(a{sv})      each outcome that was not quiet
- *   properties Version s, Mode s, NGroups u, NMembers u
+ *   Show(s what)                     -> aa{sv}   members with fresh figures, key "arenas"
+ * aa{sv} Trim(s what)                     -> aa{sv}   one outcome per group Tune(s what,
+ * s knob, t value)    -> aa{sv}   one row per member asked Explain(s what) -> aa{sv} one
+ * per group: signals, thresholds, state, next look GetConfig()                      ->
+ * aa{sv}   section, key, value, file, line Reload() signal RoundFinished(a{sv})      each
+ * outcome that was not quiet properties Version s, Mode s, NGroups u, NMembers u
  *
- * WHAT is a pid, a unit or a cgroup path. Dictionary keys are the JSON keys of memguardctl,
- * see agent/report/rows.h. Text is clean: no control characters, valid UTF-8.
- * Reading is open to the daemon's own uid and root for all, and to other users for their own
- * processes and the groups these are in; the signal goes to the former only. Trim, Tune and
- * Reload need root or the daemon's uid. Nothing here waits for a client or for the system bus.
+ * WHAT is a pid, a unit or a cgroup path. Dictionary keys are the JSON keys of
+ * memguardctl, see agent/report/rows.h. Text is clean: no control characters, valid
+ * UTF-8. Reading is open to the daemon's own uid and root for all, and to other users for
+ * their own processes and the groups these are in; the signal goes to the former only.
+ * Trim, Tune and Reload need root or the daemon's uid. Nothing here waits for a client or
+ * for the system bus.
  */
 
 #include <stdbool.h>
@@ -35,47 +34,49 @@
 /* The daemon's own facts, for GetStatus. */
 struct daemon_facts {
 	const char *version;
-	const char *config_state; /* "ok", or the first message of the last failed reload */
-	const char *config_file;  /* main file in force, or NULL */
+	const char
+		*config_state; /* "ok", or the first message of the last failed reload */
+	const char *config_file; /* main file in force, or NULL */
 	size_t n_config_files;
-	const char *cgroup;       /* "v2", "v1", "none": where memory is sensed */
-	bool psi;                 /* PSI triggers can be armed */
-	const char *system_bus;   /* "connected" or "absent" */
-	enum mode mode;           /* of the defaults */
+	const char *cgroup; /* "v2", "v1", "none": where memory is sensed */
+	bool psi; /* PSI triggers can be armed */
+	const char *system_bus; /* "connected" or "absent" */
+	enum mode mode; /* of the defaults */
 	size_t n_groups;
 	size_t n_members;
 	uint64_t start_realtime_usec;
 	uint64_t reload_realtime_usec; /* last good load */
-	uint64_t private_bytes;        /* our own private memory */
-	uint64_t n_rounds;             /* that asked somebody, since the start */
-	uint64_t released_bytes;       /* sum over all of them */
+	uint64_t private_bytes; /* our own private memory */
+	uint64_t n_rounds; /* that asked somebody, since the start */
+	uint64_t released_bytes; /* sum over all of them */
 };
 
 /* Fresh figures of one member. */
 struct fresh {
 	const struct group *group;
 	const struct member *member;
-	int error;                    /* 0, or negative errno: why the figures are not fresh */
+	int error; /* 0, or negative errno: why the figures are not fresh */
 	const struct wire_arena *rows; /* valid during the call */
 	size_t n_rows;
 };
 
 struct tuned {
 	const struct member *member;
-	int error;         /* 0, or negative errno: could not be asked, timed out */
-	uint32_t status;   /* enum wire_status, when error is 0 */
-	uint64_t value;    /* as applied */
-	bool late;         /* accepted, but too late to have its full effect */
+	int error; /* 0, or negative errno: could not be asked, timed out */
+	uint32_t status; /* enum wire_status, when error is 0 */
+	uint64_t value; /* as applied */
+	bool late; /* accepted, but too late to have its full effect */
 };
 
 /*
- * An answer under way: made by bus, handed to core, given back in parts and then finished.
- * Safe when the client has gone meanwhile. bus_free() ends those still under way: finish
- * them before, or forget them after.
+ * An answer under way: made by bus, handed to core, given back in parts and then
+ * finished. Safe when the client has gone meanwhile. bus_free() ends those still under
+ * way: finish them before, or forget them after.
  */
 struct bus_reply;
 int bus_reply_fresh(struct bus_reply *reply, const struct fresh *fresh);
-int bus_reply_outcome(struct bus_reply *reply, const struct group *group, const struct outcome *outcome);
+int bus_reply_outcome(struct bus_reply *reply, const struct group *group,
+		      const struct outcome *outcome);
 int bus_reply_tuned(struct bus_reply *reply, const struct tuned *tuned);
 /* Sends and frees. @error negative: sends that error with @text instead of the parts. */
 void bus_reply_finish(struct bus_reply *reply, int error, const char *text);
@@ -86,24 +87,27 @@ struct bus_item {
 };
 
 /*
- * What core does for the bus. WHAT "" means all; -ENOENT: nothing of that name is guarded.
- * each_* call @f for every match and stop at a negative return. each_member gives the
- * members of one group one after the other.
+ * What core does for the bus. WHAT "" means all; -ENOENT: nothing of that name is
+ * guarded. each_* call @f for every match and stop at a negative return. each_member
+ * gives the members of one group one after the other.
  */
 struct bus_handler {
 	void (*facts)(struct daemon_facts *ret, void *userdata);
-	int (*each_group)(const char *what, int (*f)(const struct group *, void *), void *arg, void *userdata);
+	int (*each_group)(const char *what, int (*f)(const struct group *, void *),
+			  void *arg, void *userdata);
 	int (*each_member)(const char *what,
-			   int (*f)(const struct group *, const struct member *, void *), void *arg,
+			   int (*f)(const struct group *, const struct member *, void *),
+			   void *arg, void *userdata);
+	int (*each_option)(int (*f)(const struct bus_item *, void *), void *arg,
 			   void *userdata);
-	int (*each_option)(int (*f)(const struct bus_item *, void *), void *arg, void *userdata);
 	/* The disease's name, and a sentence about it. */
-	const char *(*verdict)(const struct group *group, const char **ret_text, void *userdata);
+	const char *(*verdict)(const struct group *group, const char **ret_text,
+			       void *userdata);
 	/* These take the reply on 0; on a negative return bus answers with that error. */
 	int (*show)(const char *what, struct bus_reply *reply, void *userdata);
 	int (*trim)(const char *what, struct bus_reply *reply, void *userdata);
-	int (*tune)(const char *what, enum wire_knob knob, uint64_t value, struct bus_reply *reply,
-		    void *userdata);
+	int (*tune)(const char *what, enum wire_knob knob, uint64_t value,
+		    struct bus_reply *reply, void *userdata);
 	/* 0, or negative with a message for the caller in @text. */
 	int (*reload)(char *text, size_t size, void *userdata);
 };
@@ -112,15 +116,17 @@ struct bus;
 
 /*
  * @activated_fd: a listening stream socket from the service manager, or -1 to make
- * RUNTIME/bus (mode 0666). @system: also try the system bus (its absence is not an error).
+ * RUNTIME/bus (mode 0666). @system: also try the system bus (its absence is not an
+ * error).
  */
 int bus_new(sd_event *event, int activated_fd, const char *runtime_directory, bool system,
 	    const struct bus_handler *handler, void *userdata, struct bus **ret);
 struct bus *bus_free(struct bus *bus);
 void bus_freep(struct bus **bus);
 
-/* Signal RoundFinished to everybody connected; a slow reader loses it, never blocks us. */
-void bus_round_finished(struct bus *bus, const struct group *group, const struct outcome *outcome);
+/* Signal RoundFinished; a slow reader loses it, never blocks us. */
+void bus_round_finished(struct bus *bus, const struct group *group,
+			const struct outcome *outcome);
 
 /* True while connected to the system bus. */
 bool bus_has_system(const struct bus *bus);

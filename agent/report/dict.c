@@ -44,7 +44,8 @@ static void close_value(struct dict *dict)
 	close_container(dict);
 }
 
-static void append_value(struct dict *dict, const char *key, const char *type, const void *value)
+static void append_value(struct dict *dict, const char *key, const char *type,
+			 const void *value)
 {
 	open_value(dict, key, type);
 	append_basic(dict, type[0], value);
@@ -120,7 +121,8 @@ void dict_u64s(struct dict *dict, const char *key, const uint64_t *values, size_
 	close_value(dict);
 }
 
-void dict_bits(struct dict *dict, const char *key, uint32_t bits, const char *const *names, size_t n)
+void dict_bits(struct dict *dict, const char *key, uint32_t bits,
+	       const char *const *names, size_t n)
 {
 	open_value(dict, key, "as");
 	open_container(dict, 'a', "s");
@@ -180,8 +182,9 @@ static size_t printable(const unsigned char *s)
 		c = c << 6 | (s[i] & 0x3f);
 	}
 
-	/* Overlong forms, surrogates, what is beyond Unicode, and C1 control characters. */
-	if (c < least_of_length(n) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff || c < 0xa0)
+	/* Overlong forms, surrogates, beyond Unicode, and C1 control characters. */
+	if (c < least_of_length(n) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ||
+	    c < 0xa0)
 		return 0;
 
 	return n;

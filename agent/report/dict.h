@@ -17,7 +17,7 @@ struct dict {
 	int error; /* 0, or the first negative errno */
 };
 
-/* An array of dictionaries, aa{sv}, and one dictionary: alone, or as a row of the array. */
+/* An array of dictionaries, aa{sv}, and one dictionary: alone, or a row of it. */
 void dict_open_rows(struct dict *dict);
 void dict_close_rows(struct dict *dict);
 void dict_open(struct dict *dict);
@@ -33,7 +33,8 @@ void dict_u32s(struct dict *dict, const char *key, const uint32_t *values, size_
 void dict_u64s(struct dict *dict, const char *key, const uint64_t *values, size_t n);
 
 /* The names of the bits set in @bits: bit i is names[i]; a NULL name is left out. */
-void dict_bits(struct dict *dict, const char *key, uint32_t bits, const char *const *names, size_t n);
+void dict_bits(struct dict *dict, const char *key, uint32_t bits,
+	       const char *const *names, size_t n);
 
 /* An entry that is a dictionary, or an array of dictionaries. */
 void dict_open_entry(struct dict *dict, const char *key);

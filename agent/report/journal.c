@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Outcomes to the journal. Speaks the journal's datagram protocol itself: sd_journal_sendv()
- * waits when the journal does not keep up, which is when memory is short.
+ * Outcomes to the journal. Speaks the journal's datagram protocol itself:
+ * sd_journal_sendv() waits when the journal does not keep up, which is when memory is
+ * short.
  */
 
 #include "agent/report/journal.h"
@@ -88,13 +89,15 @@ static void add_released(struct text *text, const struct outcome *outcome)
 	add(text, ", usage %s -> ", format_bytes(before, outcome->usage_before_bytes));
 	add_usage(text, outcome);
 	add(text, ", %" PRIu32 " of %" PRIu32 " processes in at most %s each",
-	    outcome->n_answered, outcome->n_asked, format_usec(longest, outcome->longest_usec));
+	    outcome->n_answered, outcome->n_asked,
+	    format_usec(longest, outcome->longest_usec));
 	add_losses(text, outcome);
 }
 
 static void add_failed(struct text *text, const struct outcome *outcome)
 {
-	add(text, "released nothing: none of %" PRIu32 " processes answered", outcome->n_asked);
+	add(text, "released nothing: none of %" PRIu32 " processes answered",
+	    outcome->n_asked);
 	add_losses(text, outcome);
 	add(text, ", usage is ");
 	add_usage(text, outcome);
@@ -106,7 +109,8 @@ static void add_nothing(struct text *text, const struct outcome *outcome)
 
 	add(text, "asked nobody: %s", reason_to_text(outcome->reason));
 	if (outcome->expected_bytes > 0)
-		add(text, " (expected %s)", format_bytes(expected, outcome->expected_bytes));
+		add(text, " (expected %s)",
+		    format_bytes(expected, outcome->expected_bytes));
 	add(text, ", usage is ");
 	add_usage(text, outcome);
 }
@@ -208,19 +212,20 @@ static void add_figures(struct text *text, const struct outcome *outcome)
 	add_number(text, "TIMED_OUT", outcome->n_timed_out);
 	add_number(text, "GONE", outcome->n_gone);
 	add_number(text, "LONGEST_USEC", outcome->longest_usec);
-	add_number(text, "DURATION_USEC", sub_sat(outcome->end_usec, outcome->begin_usec));
+	add_number(text, "DURATION_USEC",
+		   sub_sat(outcome->end_usec, outcome->begin_usec));
 }
 
-ssize_t journal_format(const struct group *group, const struct outcome *outcome, char *buf,
-		       size_t size)
+ssize_t journal_format(const struct group *group, const struct outcome *outcome,
+		       char *buf, size_t size)
 {
 	struct text text = { .buf = buf, .size = size };
 	char sentence[512];
 
 	journal_sentence(group, outcome, sentence, sizeof(sentence));
 	add_string(&text, "MESSAGE", sentence);
-	add(&text, "MESSAGE_ID=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=memguardd\n", MESSAGE_ROUND,
-	    level_of(outcome));
+	add(&text, "MESSAGE_ID=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=memguardd\n",
+	    MESSAGE_ROUND, level_of(outcome));
 	add_string(&text, "MEMGUARD_OUTCOME", outcome_kind_to_string(outcome->kind));
 	add_string(&text, "MEMGUARD_TRIGGER", reason_to_string(outcome->trigger));
 	if (outcome->kind == OUTCOME_NOTHING)
@@ -274,11 +279,13 @@ void journal_reload(const char *error, size_t n_files)
 	const int level = error ? LOG_ERR : LOG_INFO;
 
 	if (error)
-		snprintf(message, sizeof(message),
-			 "The configuration has errors, keeping the settings in force: %s", error);
+		snprintf(
+			message, sizeof(message),
+			"The configuration has errors, keeping the settings in force: %s",
+			error);
 	else
-		snprintf(message, sizeof(message), "Configuration loaded from %zu file%s", n_files,
-			 n_files == 1 ? "" : "s");
+		snprintf(message, sizeof(message), "Configuration loaded from %zu file%s",
+			 n_files, n_files == 1 ? "" : "s");
 
 	if (!log_to_journal()) {
 		log_line(level, "%s", message);

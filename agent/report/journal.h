@@ -13,8 +13,8 @@
 #include "agent/model/group.h"
 
 /* Message ids, also in etc/memguard.catalog. */
-#define MESSAGE_ROUND "8d45620c1a4348dbb17410da57c60c66"  /* memory was released, or not */
-#define MESSAGE_RELOAD "c7a787079b354eaaa9e77b371893cd27" /* configuration loaded */
+#define MESSAGE_ROUND "8d45620c1a4348dbb17410da57c60c66" /* a round ended */
+#define MESSAGE_RELOAD "c7a787079b354eaaa9e77b371893cd27" /* loaded */
 #define MESSAGE_BAD_CONFIG "641257651c1b4ec9a8624d7a40a9e1e7"
 
 void journal_outcome(const struct group *group, const struct outcome *outcome);
@@ -22,16 +22,17 @@ void journal_outcome(const struct group *group, const struct outcome *outcome);
 /* The configuration was loaded from @n_files files, or (@error) was not and why. */
 void journal_reload(const char *error, size_t n_files);
 
-/* The sentence: "released 412.0M of ..."; @size 512 is enough. Pure; also used by `run`. */
-void journal_sentence(const struct group *group, const struct outcome *outcome, char *buf, size_t size);
+/* The sentence: "x.service: released 412M, ..."; @size 512 is enough. Pure. */
+void journal_sentence(const struct group *group, const struct outcome *outcome, char *buf,
+		      size_t size);
 
 /*
  * The entry in the journal's native protocol. Pure. Returns its length, or -E2BIG; @size
  * 16 KiB is enough for any path.
  */
 #define JOURNAL_ENTRY_MAX (16 * KIB)
-ssize_t journal_format(const struct group *group, const struct outcome *outcome, char *buf,
-		       size_t size);
+ssize_t journal_format(const struct group *group, const struct outcome *outcome,
+		       char *buf, size_t size);
 
 /* One datagram to @path, never waiting: -EAGAIN when the journal does not keep up. */
 int journal_send(const char *path, const char *entry, size_t size);

@@ -10,7 +10,8 @@
 #include "agent/report/journal.h"
 
 /* By bit of enum wire_allocator. */
-static const char *const allocators[] = { "glibc", "jemalloc", "mimalloc", "tcmalloc", "other" };
+static const char *const allocators[] = { "glibc", "jemalloc", "mimalloc", "tcmalloc",
+					  "other" };
 
 /* By enum wire_knob. */
 static const char *const knobs[] = {
@@ -20,7 +21,8 @@ static const char *const knobs[] = {
 	[WIRE_KNOB_TOP_PAD] = "top_pad",
 };
 
-/* Free chunks by size, as libhook/wire.h says: up to so many pages; the last class is open. */
+/* Free chunks by size, as libhook/wire.h says: up to so many pages; the last class is
+ * open. */
 static const uint32_t class_pages[WIRE_CLASSES - 1] = { 1, 2, 4, 16, 64, 256 };
 
 const char *rows_mode(enum mode mode)
@@ -121,7 +123,8 @@ static void put_names(struct dict *dict, const struct group *group)
 	dict_string(dict, "unit", group->unit);
 }
 
-void rows_outcome(struct dict *dict, const struct group *group, const struct outcome *outcome)
+void rows_outcome(struct dict *dict, const struct group *group,
+		  const struct outcome *outcome)
 {
 	char sentence[512];
 
@@ -143,13 +146,15 @@ static void put_reading(struct dict *dict, const struct group *group)
 	dict_u64(dict, "anon_bytes", r->anon_bytes);
 	put_finite(dict, "limit_bytes", r->limit_bytes);
 	if (r->limit_bytes != BYTES_INFINITY && r->limit_bytes >= PERMYRIAD)
-		dict_u64(dict, "usage_permyriad", r->anon_bytes / (r->limit_bytes / PERMYRIAD));
+		dict_u64(dict, "usage_permyriad",
+			 r->anon_bytes / (r->limit_bytes / PERMYRIAD));
 	dict_u64(dict, "peak_bytes", group->peak_bytes);
 	dict_u64(dict, "limit_hits", r->n_max);
 	dict_u64(dict, "oom_kills", r->n_oom_kill);
 	dict_u64(dict, "pressure_total_usec", r->pressure_total_usec);
 	dict_i64(dict, "growth_bytes_per_sec", group->trend.growth_bytes_per_sec);
-	put_finite(dict, "eta_usec", group->trend.time_usec > 0 ? group->trend.eta_usec : UINT64_MAX);
+	put_finite(dict, "eta_usec",
+		   group->trend.time_usec > 0 ? group->trend.eta_usec : UINT64_MAX);
 }
 
 static void put_heap(struct dict *dict, const struct heap *heap, uint64_t now_usec)
@@ -174,7 +179,8 @@ static void put_gate(struct dict *dict, const struct gate *gate, uint64_t now_us
 	dict_string(dict, "reason_text", reason_to_text(gate->reason));
 }
 
-static void put_benefit(struct dict *dict, const struct benefit *benefit, uint64_t now_usec)
+static void put_benefit(struct dict *dict, const struct benefit *benefit,
+			uint64_t now_usec)
 {
 	dict_u64(dict, "rounds", benefit->n_rounds);
 	dict_u64(dict, "released_bytes", benefit->released_bytes);
@@ -183,12 +189,13 @@ static void put_benefit(struct dict *dict, const struct benefit *benefit, uint64
 		return;
 
 	dict_string(dict, "quiet_reason", reason_to_string(benefit->last_quiet_reason));
-	dict_string(dict, "quiet_reason_text", reason_to_text(benefit->last_quiet_reason));
+	dict_string(dict, "quiet_reason_text",
+		    reason_to_text(benefit->last_quiet_reason));
 	age(dict, "quiet_age_usec", benefit->last_quiet_usec, now_usec);
 }
 
-void rows_group(struct dict *dict, const struct group *group, const struct rows_verdict *verdict,
-		uint64_t now_usec)
+void rows_group(struct dict *dict, const struct group *group,
+		const struct rows_verdict *verdict, uint64_t now_usec)
 {
 	dict_u64(dict, "id", group->id);
 	put_names(dict, group);
@@ -216,17 +223,19 @@ static void put_share(struct dict *dict, const struct group *group, uint32_t per
 {
 	dict_u32(dict, key_permyriad, permyriad);
 	if (group->reading.time_usec > 0)
-		put_finite(dict, key_bytes, share_of(group->reading.limit_bytes, permyriad));
+		put_finite(dict, key_bytes,
+			   share_of(group->reading.limit_bytes, permyriad));
 }
 
-void rows_explain(struct dict *dict, const struct group *group, const struct rows_verdict *verdict,
-		  uint64_t now_usec)
+void rows_explain(struct dict *dict, const struct group *group,
+		  const struct rows_verdict *verdict, uint64_t now_usec)
 {
 	const struct group_settings *s = &group->settings;
 
 	rows_group(dict, group, verdict, now_usec);
 
-	put_share(dict, group, s->usage_high_permyriad, "usage_high_permyriad", "usage_high_bytes");
+	put_share(dict, group, s->usage_high_permyriad, "usage_high_permyriad",
+		  "usage_high_bytes");
 	put_share(dict, group, s->usage_critical_permyriad, "usage_critical_permyriad",
 		  "usage_critical_bytes");
 	dict_u32(dict, "pressure_some_permyriad", s->pressure_some_permyriad);
@@ -256,7 +265,8 @@ static void put_hello(struct dict *dict, const struct wire_hello *hello)
 	dict_string(dict, "agent", agent_kind(hello));
 	dict_u32(dict, "agent_tid", hello->agent_tid);
 	dict_bool(dict, "bad_environment", (hello->flags & WIRE_HELLO_BAD_ENV) != 0);
-	dict_bits(dict, "allocators", hello->allocators, allocators, ARRAY_SIZE(allocators));
+	dict_bits(dict, "allocators", hello->allocators, allocators,
+		  ARRAY_SIZE(allocators));
 	for (size_t i = 0; i < ARRAY_SIZE(allocators); i++)
 		if (hello->malloc_owner == 1U << i)
 			dict_string(dict, "malloc", allocators[i]);
@@ -297,7 +307,8 @@ static void put_stats(struct dict *dict, const struct member *member, uint64_t n
 	dict_u64(dict, "stall_usec", member->stall_usec);
 }
 
-static void put_last_release(struct dict *dict, const struct member *member, uint64_t now_usec)
+static void put_last_release(struct dict *dict, const struct member *member,
+			     uint64_t now_usec)
 {
 	const struct wire_reclaim_reply *r = &member->last_release;
 
@@ -315,8 +326,8 @@ static void put_last_release(struct dict *dict, const struct member *member, uin
 	dict_close_entry(dict);
 }
 
-void rows_member(struct dict *dict, const struct group *group, const struct member *member,
-		 uint64_t now_usec)
+void rows_member(struct dict *dict, const struct group *group,
+		 const struct member *member, uint64_t now_usec)
 {
 	const struct process *p = &member->process;
 
@@ -365,7 +376,8 @@ static const char *fresh_error(int error)
 		return "is answering another request: these are the last known figures";
 	case EPERM:
 	case EACCES:
-		return "is under a system call filter since it connected, so its agent is "
+		return "is under a system call filter since it connected, so its agent "
+		       "is "
 		       "left asleep: these are the last known figures";
 	}
 
@@ -395,18 +407,18 @@ void rows_fresh(struct dict *dict, const struct fresh *fresh, uint64_t now_usec)
 static const char *tuned_status(const struct tuned *tuned, const char **ret_text)
 {
 	if (tuned->error < 0) {
-		*ret_text = tuned->error == -ETIMEDOUT ? "did not answer in time" :
-			    tuned->error == -ESRCH     ? "ended while it was asked" :
-			    tuned->error == -EBUSY     ? "is answering another request; try again" :
-							 strerror(-tuned->error);
+		*ret_text = tuned->error == -ETIMEDOUT ? "did not answer in time"
+			    : tuned->error == -ESRCH   ? "ended while it was asked"
+			    : tuned->error == -EBUSY
+				    ? "is answering another request; try again"
+				    : strerror(-tuned->error);
 		return "not-asked";
 	}
 
 	switch ((enum wire_status)tuned->status) {
 	case WIRE_OK:
-		*ret_text = tuned->late ? "set, but too late to have its full effect: the program "
-					  "already has more arenas; restart it" :
-					  "set";
+		*ret_text = tuned->late ? "set, too late for its full effect: restart it"
+					: "set";
 		return "ok";
 	case WIRE_UNSUPPORTED:
 		*ret_text = "its libc or allocator has no such setting";

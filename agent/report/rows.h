@@ -18,17 +18,18 @@ struct rows_verdict {
 };
 
 /* @now_usec: CLOCK_MONOTONIC, for ages. */
-void rows_group(struct dict *dict, const struct group *group, const struct rows_verdict *verdict,
-		uint64_t now_usec);
+void rows_group(struct dict *dict, const struct group *group,
+		const struct rows_verdict *verdict, uint64_t now_usec);
 
 /* The same, and everything its decisions are made from. */
-void rows_explain(struct dict *dict, const struct group *group, const struct rows_verdict *verdict,
-		  uint64_t now_usec);
+void rows_explain(struct dict *dict, const struct group *group,
+		  const struct rows_verdict *verdict, uint64_t now_usec);
 
-void rows_member(struct dict *dict, const struct group *group, const struct member *member,
-		 uint64_t now_usec);
+void rows_member(struct dict *dict, const struct group *group,
+		 const struct member *member, uint64_t now_usec);
 void rows_fresh(struct dict *dict, const struct fresh *fresh, uint64_t now_usec);
-void rows_outcome(struct dict *dict, const struct group *group, const struct outcome *outcome);
+void rows_outcome(struct dict *dict, const struct group *group,
+		  const struct outcome *outcome);
 void rows_tuned(struct dict *dict, const struct tuned *tuned);
 void rows_option(struct dict *dict, const struct bus_item *item);
 

@@ -30,12 +30,12 @@ claim "no daemon: status is 3" fails 3 'not running' ctl status
 claim "unknown section" fails 1 'bad.conf:1: .*Trigge' with_config '[Trigge]\n'
 claim "unknown key" fails 1 'bad.conf:2: .*UsageHihg' with_config '[Trigger]\nUsageHihg=3\n'
 claim "bad unit" fails 1 'bad.conf:2: ' with_config '[Trigger]\nRetainedHigh=3Q\n'
-claim "out of range" fails 1 'bad.conf:2: ' with_config '[Trigger]\nUsageHigh=180%%\n'
+claim "out of range" fails 1 'bad.conf:2: ' with_config '[Trigger]\nUsageHigh=180%\n'
 claim "line too long" fails 1 'bad.conf:2: .*long' with_config "[Alert]\nExec=/bin/$long\n"
 claim "duplicate section" fails 1 'bad.conf:3: ' with_config '[Trim]\nMinRelease=1M\n[Trim]\n'
-claim "critical below high" fails 1 'UsageCritical' with_config '[Trigger]\nUsageHigh=90%%\nUsageCritical=80%%\n'
+claim "critical below high" fails 1 'UsageCritical' with_config '[Trigger]\nUsageHigh=90%\nUsageCritical=80%\n'
 claim "missing file" fails 1 'nowhere.conf' ctl verify "$scratch/nowhere.conf"
-claim "a good file" with_config '[Trigger]\nUsageHigh=70%%\n'
+claim "a good file" with_config '[Trigger]\nUsageHigh=70%\n'
 claim "unknown verb" fails 2 'frobnicate' ctl frobnicate
 claim "unknown option" fails 2 'help' ctl --frobnicate
 claim "missing argument" fails 2 'trim' ctl trim
@@ -51,7 +51,7 @@ claim "daemon: runtime directory is a file" fails 1 'runtime-directory' "$MEMGUA
 claim "daemon: no such cgroup root" fails 1 'cgroup' "$MEMGUARDD" --runtime-directory="$runtime" \
 	--cgroup-root="$scratch/nothing"
 
-start_daemon '[Trigger]\nUsageHigh=77%%\n'
+start_daemon '[Trigger]\nUsageHigh=77%\n'
 claim "a second daemon on the directory" fails 1 'Another memguardd' "$MEMGUARDD" \
 	--runtime-directory="$runtime" --config="$scratch/memguard.conf"
 claim "pid that is gone" fails 1 '999999' ctl show 999999

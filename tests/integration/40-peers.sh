@@ -16,7 +16,9 @@ misbehave()
 	timeout 20 "$shims/fake-hook" "$runtime/hook.sock" "$1" >/dev/null 2>&1 || true
 }
 
-for mode in garbage half silent flood vanish lie; do
+modes="garbage half long silent twice flood vanish lying deaf mute half-answer garbage-answer \
+	wrong-id more-rows refusing bye"
+for mode in $modes; do
 	misbehave "$mode" &
 	started+=($!)
 done

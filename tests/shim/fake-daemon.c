@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The bus of a daemon with canned figures, for tests of memguardctl and for looking at it.
- * Usage: fake-daemon DIRECTORY [idle|broken|system]
- * Says "ready" when it may be called; ends with SIGTERM or SIGINT.
+ * The bus of a daemon with canned figures, for tests of memguardctl and for looking at
+ * it. Usage: fake-daemon DIRECTORY [idle|broken|system] Says "ready" when it may be
+ * called; ends with SIGTERM or SIGINT.
  */
 
 #include <signal.h>
@@ -26,7 +26,9 @@ static int begin(sd_event **ret)
 		return -1;
 
 	return sd_event_add_signal(*ret, NULL, SIGTERM, NULL, NULL) < 0 ||
-	       sd_event_add_signal(*ret, NULL, SIGINT, NULL, NULL) < 0 ? -1 : 0;
+			       sd_event_add_signal(*ret, NULL, SIGINT, NULL, NULL) < 0
+		       ? -1
+		       : 0;
 }
 
 int main(int argc, char **argv)
@@ -49,12 +51,15 @@ int main(int argc, char **argv)
 	if (strcmp(kind, "idle") == 0)
 		fake.n_groups = 0;
 	if (strcmp(kind, "broken") == 0)
-		fake.config_error = "/etc/memguard/memguard.conf:3: there is no key \"Usagehihg\" in "
-				    "[Trigger]; did you mean \"UsageHigh\"?";
+		fake.config_error =
+			"/etc/memguard/memguard.conf:3: there is no key \"Usagehihg\" in "
+			"[Trigger]; did you mean \"UsageHigh\"?";
 
-	r = bus_new(event, -1, argv[1], strcmp(kind, "system") == 0, &fake_handler, &fake, &bus);
+	r = bus_new(event, -1, argv[1], strcmp(kind, "system") == 0, &fake_handler, &fake,
+		    &bus);
 	if (r < 0) {
-		fprintf(stderr, "fake-daemon: cannot serve %s/bus: %s\n", argv[1], strerror(-r));
+		fprintf(stderr, "fake-daemon: cannot serve %s/bus: %s\n", argv[1],
+			strerror(-r));
 		return 1;
 	}
 

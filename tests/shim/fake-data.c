@@ -35,30 +35,47 @@ static void init_web(struct group *g, uint64_t now_usec, uint64_t realtime_usec)
 		.unit = unit_web,
 		.kind = GROUP_V2,
 		.settings = settings,
-		.reading = { .time_usec = now_usec - 20000, .usage_bytes = 231 * MIB,
-			     .anon_bytes = 219 * MIB, .limit_bytes = 600 * MIB, .n_max = 3,
+		.reading = { .time_usec = now_usec - 20000,
+			     .usage_bytes = 231 * MIB,
+			     .anon_bytes = 219 * MIB,
+			     .limit_bytes = 600 * MIB,
+			     .n_max = 3,
 			     .pressure_total_usec = 1234567 },
 		.peak_bytes = 561 * MIB,
-		.trend = { .time_usec = now_usec, .growth_bytes_per_sec = 3 * (int64_t)MIB,
+		.trend = { .time_usec = now_usec,
+			   .growth_bytes_per_sec = 3 * (int64_t)MIB,
 			   .eta_usec = 127 * USEC_PER_SEC,
 			   .steady_since_usec = now_usec - 3 * USEC_PER_SEC },
-		.heap = { .in_use_bytes = 131 * MIB, .retained_bytes = 64 * MIB,
-			  .unused_bytes = 80 * MIB, .stall_usec = 4200, .rss_bytes = 230 * MIB,
+		.heap = { .in_use_bytes = 131 * MIB,
+			  .retained_bytes = 64 * MIB,
+			  .unused_bytes = 80 * MIB,
+			  .stall_usec = 4200,
+			  .rss_bytes = 230 * MIB,
 			  .time_usec = now_usec - 4 * USEC_PER_SEC },
-		.gate = { .state = GATE_SETTLING, .reason = REASON_COOLDOWN,
+		.gate = { .state = GATE_SETTLING,
+			  .reason = REASON_COOLDOWN,
 			  .since_usec = now_usec - 3 * USEC_PER_SEC,
 			  .until_usec = now_usec + 7 * USEC_PER_SEC },
-		.benefit = { .n_rounds = 17, .released_bytes = 2350 * MIB,
+		.benefit = { .n_rounds = 17,
+			     .released_bytes = 2350 * MIB,
 			     .last_round_usec = now_usec - 3 * USEC_PER_SEC,
 			     .last_released_bytes = 412 * MIB },
-		.last_outcome = { .round = 17, .group_id = 4711, .kind = OUTCOME_RELEASED,
+		.last_outcome = { .round = 17,
+				  .group_id = 4711,
+				  .kind = OUTCOME_RELEASED,
 				  .trigger = REASON_USAGE_HIGH,
 				  .realtime_usec = realtime_usec - 3 * USEC_PER_SEC,
-				  .begin_usec = now_usec - 3052000, .end_usec = now_usec - 3000000,
-				  .n_asked = 2, .n_answered = 2, .limit_bytes = 600 * MIB,
-				  .usage_before_bytes = 561 * MIB, .usage_after_bytes = 149 * MIB,
-				  .rss_before_bytes = 558 * MIB, .rss_after_bytes = 147 * MIB,
-				  .expected_bytes = 400 * MIB, .longest_usec = 31000,
+				  .begin_usec = now_usec - 3052000,
+				  .end_usec = now_usec - 3000000,
+				  .n_asked = 2,
+				  .n_answered = 2,
+				  .limit_bytes = 600 * MIB,
+				  .usage_before_bytes = 561 * MIB,
+				  .usage_after_bytes = 149 * MIB,
+				  .rss_before_bytes = 558 * MIB,
+				  .rss_after_bytes = 147 * MIB,
+				  .expected_bytes = 400 * MIB,
+				  .longest_usec = 31000,
 				  .total_usec = 48000 },
 		.n_members = 2,
 	};
@@ -72,19 +89,29 @@ static void init_batch(struct group *g, uint64_t now_usec)
 		.unit = unit_batch,
 		.kind = GROUP_V2,
 		.settings = settings,
-		.reading = { .time_usec = now_usec - 10000, .usage_bytes = 1910 * MIB,
-			     .anon_bytes = 1890 * MIB, .limit_bytes = 2 * GIB, .n_max = 41,
+		.reading = { .time_usec = now_usec - 10000,
+			     .usage_bytes = 1910 * MIB,
+			     .anon_bytes = 1890 * MIB,
+			     .limit_bytes = 2 * GIB,
+			     .n_max = 41,
 			     .n_oom_kill = 1 },
 		.peak_bytes = 2 * GIB,
-		.trend = { .time_usec = now_usec, .growth_bytes_per_sec = 21 * (int64_t)MIB,
-			   .eta_usec = 7524000, .steady_since_usec = now_usec },
-		.heap = { .in_use_bytes = 1790 * MIB, .retained_bytes = 3 * MIB,
-			  .unused_bytes = 71 * MIB, .stall_usec = 90500, .rss_bytes = 1900 * MIB,
+		.trend = { .time_usec = now_usec,
+			   .growth_bytes_per_sec = 21 * (int64_t)MIB,
+			   .eta_usec = 7524000,
+			   .steady_since_usec = now_usec },
+		.heap = { .in_use_bytes = 1790 * MIB,
+			  .retained_bytes = 3 * MIB,
+			  .unused_bytes = 71 * MIB,
+			  .stall_usec = 90500,
+			  .rss_bytes = 1900 * MIB,
 			  .time_usec = now_usec - 12 * USEC_PER_SEC },
-		.gate = { .state = GATE_CRITICAL, .reason = REASON_NOT_WORTH,
+		.gate = { .state = GATE_CRITICAL,
+			  .reason = REASON_NOT_WORTH,
 			  .since_usec = now_usec - 95 * USEC_PER_SEC },
 		.benefit = { .last_quiet_usec = now_usec - 200000,
-			     .last_quiet_reason = REASON_NOT_WORTH, .backoff_usec = 0 },
+			     .last_quiet_reason = REASON_NOT_WORTH,
+			     .backoff_usec = 0 },
 		.n_members = 1,
 	};
 }
@@ -96,27 +123,39 @@ static void init_bare(struct group *g, uint64_t now_usec)
 		.path = path_bare,
 		.kind = GROUP_V2,
 		.settings = settings,
-		.reading = { .time_usec = now_usec - 900000, .usage_bytes = 52 * MIB,
-			     .anon_bytes = 44 * MIB, .limit_bytes = BYTES_INFINITY },
+		.reading = { .time_usec = now_usec - 900000,
+			     .usage_bytes = 52 * MIB,
+			     .anon_bytes = 44 * MIB,
+			     .limit_bytes = BYTES_INFINITY },
 		.peak_bytes = 60 * MIB,
-		.trend = { .time_usec = now_usec, .eta_usec = USEC_INFINITY,
+		.trend = { .time_usec = now_usec,
+			   .eta_usec = USEC_INFINITY,
 			   .steady_since_usec = now_usec - 3600 * USEC_PER_SEC },
-		.gate = { .state = GATE_CALM, .reason = REASON_BELOW,
+		.gate = { .state = GATE_CALM,
+			  .reason = REASON_BELOW,
 			  .since_usec = now_usec - 3600 * USEC_PER_SEC },
 		.n_members = 1,
 	};
 }
 
-static void init_member(struct member *m, pid_t pid, uid_t uid, const char *command, uint64_t scale,
-			uint64_t now_usec)
+static void init_member(struct member *m, pid_t pid, uid_t uid, const char *command,
+			uint64_t scale, uint64_t now_usec)
 {
 	*m = (struct member){
-		.process = { .pid = pid, .start_time = 1000 + (uint64_t)pid, .uid = uid,
-			     .rss_bytes = scale * 30 * MIB, .swap_bytes = scale * 4 * KIB,
-			     .cpu_usec = 123456789, .n_threads = 9, .state = 'S' },
-		.hello = { .agent_tid = (uint32_t)pid + 1, .allocators = WIRE_ALLOCATOR_GLIBC,
-			   .malloc_owner = WIRE_ALLOCATOR_GLIBC, .page_bytes = 4096,
-			   .tuned = 1U << WIRE_KNOB_ARENA_MAX, .hook_version = "0.1.0",
+		.process = { .pid = pid,
+			     .start_time = 1000 + (uint64_t)pid,
+			     .uid = uid,
+			     .rss_bytes = scale * 30 * MIB,
+			     .swap_bytes = scale * 4 * KIB,
+			     .cpu_usec = 123456789,
+			     .n_threads = 9,
+			     .state = 'S' },
+		.hello = { .agent_tid = (uint32_t)pid + 1,
+			   .allocators = WIRE_ALLOCATOR_GLIBC,
+			   .malloc_owner = WIRE_ALLOCATOR_GLIBC,
+			   .page_bytes = 4096,
+			   .tuned = 1U << WIRE_KNOB_ARENA_MAX,
+			   .hook_version = "0.1.0",
 			   .libc_version = "2.36" },
 		.time_usec = now_usec,
 		.busy_permyriad = 1234,
@@ -128,12 +167,23 @@ static void init_stats(struct member *m, uint64_t scale, uint64_t now_usec)
 {
 	m->stats = (struct wire_stats){
 		.flags = WIRE_STATS_HEAP | WIRE_STATS_ARENAS | WIRE_STATS_RSS,
-		.rss = scale * 30 * MIB, .heap_rss = scale * 27 * MIB, .system = scale * 33 * MIB,
-		.in_use = scale * 16 * MIB, .free = scale * 17 * MIB, .mmapped = scale * MIB,
-		.whole_pages = scale * 9 * MIB, .main_top = scale * 132 * KIB,
-		.other_tops = scale * 2 * MIB, .unsorted = scale * 700 * KIB,
-		.n_arenas = 9, .n_heaps = 12, .n_free = 12345, .n_page_free = 800,
-		.n_mmapped = 3, .heap_usec = 310, .rss_usec = 95,
+		.rss = scale * 30 * MIB,
+		.heap_rss = scale * 27 * MIB,
+		.system = scale * 33 * MIB,
+		.in_use = scale * 16 * MIB,
+		.free = scale * 17 * MIB,
+		.mmapped = scale * MIB,
+		.whole_pages = scale * 9 * MIB,
+		.main_top = scale * 132 * KIB,
+		.other_tops = scale * 2 * MIB,
+		.unsorted = scale * 700 * KIB,
+		.n_arenas = 9,
+		.n_heaps = 12,
+		.n_free = 12345,
+		.n_page_free = 800,
+		.n_mmapped = 3,
+		.heap_usec = 310,
+		.rss_usec = 95,
 	};
 	m->stats_usec = now_usec - 4 * USEC_PER_SEC;
 	m->retained_bytes = scale * 9 * MIB;
@@ -143,8 +193,11 @@ static void init_stats(struct member *m, uint64_t scale, uint64_t now_usec)
 static void init_release(struct member *m, uint64_t now_usec)
 {
 	m->last_release = (struct wire_reclaim_reply){
-		.method = WIRE_METHOD_FULL, .allocators = WIRE_ALLOCATOR_GLIBC,
-		.rss_before = 402 * MIB, .rss_after = 90 * MIB, .duration_usec = 31000,
+		.method = WIRE_METHOD_FULL,
+		.allocators = WIRE_ALLOCATOR_GLIBC,
+		.rss_before = 402 * MIB,
+		.rss_after = 90 * MIB,
+		.duration_usec = 31000,
 	};
 	m->last_release_usec = now_usec - 3 * USEC_PER_SEC;
 }
@@ -187,8 +240,10 @@ static void on_facts(struct daemon_facts *ret, void *userdata)
 		.mode = MODE_TRIM,
 		.n_groups = fake->n_groups,
 		.n_members = fake->n_groups > 0 ? FAKE_MEMBERS : 0,
-		.start_realtime_usec = fake->groups[0].last_outcome.realtime_usec - 7400 * USEC_PER_SEC,
-		.reload_realtime_usec = fake->groups[0].last_outcome.realtime_usec - 500 * USEC_PER_SEC,
+		.start_realtime_usec =
+			fake->groups[0].last_outcome.realtime_usec - 7400 * USEC_PER_SEC,
+		.reload_realtime_usec =
+			fake->groups[0].last_outcome.realtime_usec - 500 * USEC_PER_SEC,
 		.private_bytes = 1100 * KIB,
 		.n_rounds = 17,
 		.released_bytes = 2350 * MIB,
@@ -214,8 +269,8 @@ static bool group_matches(const struct fake *fake, size_t i, const char *what)
 	return false;
 }
 
-static int on_each_group(const char *what, int (*f)(const struct group *, void *), void *arg,
-			 void *userdata)
+static int on_each_group(const char *what, int (*f)(const struct group *, void *),
+			 void *arg, void *userdata)
 {
 	const struct fake *fake = userdata;
 	bool found = what[0] == '\0';
@@ -234,8 +289,8 @@ static int on_each_group(const char *what, int (*f)(const struct group *, void *
 }
 
 static int on_each_member(const char *what,
-			  int (*f)(const struct group *, const struct member *, void *), void *arg,
-			  void *userdata)
+			  int (*f)(const struct group *, const struct member *, void *),
+			  void *arg, void *userdata)
 {
 	const struct fake *fake = userdata;
 	bool found = what[0] == '\0';
@@ -253,13 +308,16 @@ static int on_each_member(const char *what,
 	return found ? 0 : -ENOENT;
 }
 
-static int on_each_option(int (*f)(const struct bus_item *, void *), void *arg, void *userdata)
+static int on_each_option(int (*f)(const struct bus_item *, void *), void *arg,
+			  void *userdata)
 {
 	static const struct bus_item items[] = {
 		{ "Guard", "Mode", "trim", NULL, 0 },
-		{ "Trigger", "UsageHigh", "70%", "/etc/memguard/memguard.conf.d/10-site.conf", 2 },
+		{ "Trigger", "UsageHigh", "70%",
+		  "/etc/memguard/memguard.conf.d/10-site.conf", 2 },
 		{ "Trigger", "UsageCritical", "92%", "/etc/memguard/memguard.conf", 11 },
-		{ "Service nginx.service", "Mode", "observe", "/etc/memguard/memguard.conf", 31 },
+		{ "Service nginx.service", "Mode", "observe",
+		  "/etc/memguard/memguard.conf", 31 },
 	};
 	int r;
 
@@ -273,20 +331,24 @@ static int on_each_option(int (*f)(const struct bus_item *, void *), void *arg, 
 	return 0;
 }
 
-static const char *on_verdict(const struct group *group, const char **ret_text, void *userdata)
+static const char *on_verdict(const struct group *group, const char **ret_text,
+			      void *userdata)
 {
 	(void)userdata;
 	if (group->id == 4711) {
-		*ret_text = "Memory was freed but is held by the allocator; a release gives it back.";
+		*ret_text = "Memory was freed but is held by the allocator; a release "
+			    "gives it back.";
 		return "retained";
 	}
 	if (group->id == 4712) {
-		*ret_text = "Most of the memory is in use and near the limit; look for a leak or a "
+		*ret_text = "Most of the memory is in use and near the limit; look for a "
+			    "leak or a "
 			    "cache without bound, or raise the limit.";
 		return "growing";
 	}
 
-	*ret_text = "Nothing has been measured yet; see that the program runs with the hook.";
+	*ret_text =
+		"Nothing has been measured yet; see that the program runs with the hook.";
 	return "unknown";
 }
 
@@ -301,11 +363,17 @@ static void give_fresh(const struct fake *fake, size_t i, struct bus_reply *repl
 	} else {
 		for (size_t k = 0; k < ARRAY_SIZE(rows); k++)
 			rows[k] = (struct wire_arena){
-				.system = (k + 1) * 9 * MIB, .free = (k + 1) * 4 * MIB,
-				.top = k % 3 * 132 * KIB, .whole_pages = (k + 1) * 3 * MIB,
-				.unsorted = k % 2 * 70 * KIB, .n_heaps = 1, .n_unsorted = k % 2,
-				.nr = (uint32_t)k, .bytes = { 90 * KIB, 50 * KIB, 0, 0, (k + 1) * MIB,
-				(k + 1) * 2 * MIB, 0 }, .count = { 900, 12, 0, 0, 30, 8, 0 },
+				.system = (k + 1) * 9 * MIB,
+				.free = (k + 1) * 4 * MIB,
+				.top = k % 3 * 132 * KIB,
+				.whole_pages = (k + 1) * 3 * MIB,
+				.unsorted = k % 2 * 70 * KIB,
+				.n_heaps = 1,
+				.n_unsorted = k % 2,
+				.nr = (uint32_t)k,
+				.bytes = { 90 * KIB, 50 * KIB, 0, 0, (k + 1) * MIB,
+					   (k + 1) * 2 * MIB, 0 },
+				.count = { 900, 12, 0, 0, 30, 8, 0 },
 			};
 		fresh.rows = rows;
 		fresh.n_rows = ARRAY_SIZE(rows);
@@ -317,11 +385,10 @@ static void give_fresh(const struct fake *fake, size_t i, struct bus_reply *repl
 /* True when the answer is to stay open. */
 static bool held(struct fake *fake, struct bus_reply *reply)
 {
-	if (!fake->hold)
+	if (!fake->hold || fake->n_held == FAKE_HELD)
 		return false;
 
-	fake->hold = false;
-	fake->held = reply;
+	fake->held[fake->n_held++] = reply;
 	return true;
 }
 
@@ -378,8 +445,8 @@ static int on_trim(const char *what, struct bus_reply *reply, void *userdata)
 	return 0;
 }
 
-static int on_tune(const char *what, enum wire_knob knob, uint64_t value, struct bus_reply *reply,
-		   void *userdata)
+static int on_tune(const char *what, enum wire_knob knob, uint64_t value,
+		   struct bus_reply *reply, void *userdata)
 {
 	struct fake *fake = userdata;
 	size_t n = 0;
@@ -396,7 +463,9 @@ static int on_tune(const char *what, enum wire_knob knob, uint64_t value, struct
 		const struct tuned tuned = { .member = &fake->members[i],
 					     .error = i == 3 ? -ETIMEDOUT : 0,
 					     .status = i == 2 ? WIRE_REFUSED : WIRE_OK,
-					     .value = value, .late = i == 1 && knob == WIRE_KNOB_ARENA_MAX };
+					     .value = value,
+					     .late = i == 1 &&
+						     knob == WIRE_KNOB_ARENA_MAX };
 
 		if (member_matches(fake, i, what))
 			(void)bus_reply_tuned(reply, &tuned);

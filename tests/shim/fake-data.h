@@ -2,14 +2,15 @@
 #pragma once
 
 /*
- * A daemon that guards nothing: canned groups and members behind the real bus, for tests of
- * the bus and of memguardctl. All of a world's figures are fixed but for times.
+ * A daemon that guards nothing: canned groups and members behind the real bus, for tests
+ * of the bus and of memguardctl. All of a world's figures are fixed but for times.
  */
 
 #include "agent/report/bus.h"
 
 #define FAKE_GROUPS 3
 #define FAKE_MEMBERS 4
+#define FAKE_HELD 16
 
 struct fake {
 	struct group groups[FAKE_GROUPS];
@@ -23,9 +24,10 @@ struct fake {
 	enum wire_knob knob;
 	uint64_t value;
 
-	/* Keeps the next answer open instead of giving it. */
+	/* Keeps answers open instead of giving them. */
 	bool hold;
-	struct bus_reply *held;
+	struct bus_reply *held[FAKE_HELD];
+	size_t n_held;
 };
 
 extern const struct bus_handler fake_handler; /* userdata: struct fake */

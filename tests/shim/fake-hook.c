@@ -460,8 +460,10 @@ static int connect_socket(const char *path)
 
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, &address, sizeof(address)) < 0) {
-		fprintf(stderr, "fake-hook: cannot connect to \"%s\": %s; is memguardd "
-				"running there?\n", path, strerror(errno));
+		fprintf(stderr,
+			"fake-hook: cannot connect to \"%s\": %s; is memguardd "
+			"running there?\n",
+			path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -483,9 +485,9 @@ static int wait_closed(const struct fake *fake)
 
 static int serve_one(struct fake *fake, const struct mode *mode)
 {
-	static const char *const names[] = { [WIRE_STATS] = "stats",
-					     [WIRE_RECLAIM] = "reclaim",
-					     [WIRE_TUNE] = "tune" };
+	static const char *const names[] = {
+		[WIRE_STATS] = "stats", [WIRE_RECLAIM] = "reclaim", [WIRE_TUNE] = "tune"
+	};
 	struct wire_frame question;
 	ssize_t n = recv(fake->fd, &question, sizeof(question), MSG_TRUNC);
 

@@ -69,7 +69,7 @@ broken etc/memguard.conf 's/^#UsageHigh=80%/#UsageHigh=81%/' "another default in
 broken etc/memguard.conf 's/^#Mode=trim/&\n#Extra=1/' "one option too many in the file" Extra=1
 broken etc/memguard.conf 's/^\[Trim\]/[Trigger]/' "an option in another section of the file" Method=auto
 broken etc/memguard.conf 's/^#UsageHigh=70%/#UsageHigh=70/' "an example that is not valid" 'UsageHigh=70 '
-broken man/memguard.conf.5.scd 's/^\*CooldownSec=\*$/CooldownSec=/' "a manual without an option" CooldownSec=10s
+broken man/memguard.conf.5.scd 's/^\*CooldownSec=\*$/CooldownSec=/' "a manual without an option" CooldownSec=5s
 broken man/memguard.conf.5.scd 's/Default: \*64M\*/Default: *65M*/' "another default in the manual" RetainedHigh=65M
 broken man/memguard.conf.5.scd 's/Default: \*auto\*\.//' "a manual without a default" 'Method=(no default is named)'
 broken man/memguard.conf.5.scd 's/^\*Mode=\*$/*Extra=*\n\tDefault: empty.\n\n&/' "one option too many in the manual" Extra=

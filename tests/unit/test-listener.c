@@ -2,132 +2,11 @@
 
 /* The door for hooks: who gets in, and that there is always exactly one door. */
 
-#include "tests/unit/test.h"
+#include "tests/unit/door-fixture.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include "agent/hook/listener.h"
-
-#define NOBODY 65534
-
-struct door {
-	char base[64];      /* a scratch directory */
-	char directory[80]; /* below it, made by the listener */
-	char path[96];
-	sd_event *event;
-	struct listener *listener;
-	int n_accepted;
-	bool keep; /* accepted descriptors open */
-	int fd;    /* the last one */
-	pid_t pid;
-	uid_t uid;
-};
-
-static void on_accept(int fd, pid_t pid, uid_t uid, void *userdata)
-{
-	struct door *door = userdata;
-
-	door->n_accepted++;
-	door->pid = pid;
-	door->uid = uid;
-	if (door->fd >= 0)
-		close(door->fd);
-	door->fd = door->keep ? fd : -1;
-	if (!door->keep)
-		close(fd);
-}
-
-static void door_init(struct door *door)
-{
-	*door = (struct door){ .base = "/tmp/test-listener.XXXXXX", .fd = -1 };
-
-	/* Everybody may come: some clients of these tests are nobody. */
-	if (!mkdtemp(door->base) || chmod(door->base, 0755) < 0 ||
-	    sd_event_new(&door->event) < 0) {
-		perror("door");
-		exit(1);
-	}
-
-	snprintf(door->directory, sizeof(door->directory), "%s/run", door->base);
-	snprintf(door->path, sizeof(door->path), "%s/hook.sock", door->directory);
-}
-
-static int door_listen(struct door *door, struct listener **ret)
-{
-	return listener_new(door->event, -1, door->directory, on_accept, door, ret);
-}
-
-static void door_open(struct door *door)
-{
-	door_init(door);
-	CHECK_EQ(door_listen(door, &door->listener), 0);
-}
-
-static void door_done(struct door *door)
-{
-	char lock[96];
-
-	listener_free(door->listener);
-	if (door->fd >= 0)
-		close(door->fd);
-	sd_event_unref(door->event);
-	snprintf(lock, sizeof(lock), "%s/lock", door->directory);
-	(void)unlink(lock);
-	(void)unlink(door->path);
-	(void)rmdir(door->directory);
-	(void)rmdir(door->base);
-}
-
-static void settle(struct door *door)
-{
-	int n = 0;
-
-	while (sd_event_run(door->event, 0) > 0 && n < 100000)
-		n++;
-	CHECK(n < 100000);
-}
-
-static int client_new(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	if (connect(fd, &address, sizeof(address)) < 0) {
-		close(fd);
-		return -1;
-	}
-
-	return fd;
-}
-
-/* Connects and is let in, or not; closed again either way. */
-static int visit(struct door *door)
-{
-	const int n_accepted = door->n_accepted;
-	int fd = client_new(door->path);
-
-	CHECK(fd >= 0);
-	settle(door);
-	close(fd);
-	return door->n_accepted - n_accepted;
-}
-
-/* Is the end of file there, and nothing else? */
-static bool was_dropped(int fd)
-{
-	return recv(fd, &(char){ 0 }, 1, MSG_DONTWAIT) == 0;
-}
 
 static mode_t mode_of(const char *path)
 {
@@ -176,7 +55,7 @@ static void test_a_missing_parent_is_an_error(void)
 
 	door_init(&door);
 	snprintf(path, sizeof(path), "%s/a/b", door.base);
-	CHECK_EQ(listener_new(door.event, -1, path, on_accept, &door, &listener),
+	CHECK_EQ(listener_new(door.event, -1, path, door_on_accept, &door, &listener),
 		 -ENOENT);
 	CHECK(listener == NULL);
 	door_done(&door);
@@ -222,7 +101,8 @@ static void test_a_path_fits_the_address_or_is_refused(void)
 
 		door_init(&door);
 		name_directory(&door, size, path);
-		CHECK_EQ(listener_new(door.event, -1, path, on_accept, &door, &listener),
+		CHECK_EQ(listener_new(door.event, -1, path, door_on_accept, &door,
+				      &listener),
 			 size <= max ? 0 : -ENAMETOOLONG);
 		if (listener) {
 			listener_free(listener);
@@ -244,11 +124,11 @@ static void test_there_is_one_daemon_in_a_directory(void)
 	CHECK(second == NULL);
 	/* The first one's socket is as it was. */
 	CHECK_EQ(inode_of(door.path), inode);
-	CHECK_EQ(visit(&door), 1);
+	CHECK_EQ(door_visit(&door), 1);
 
 	door.listener = listener_free(door.listener);
 	CHECK_EQ(door_listen(&door, &door.listener), 0);
-	CHECK_EQ(visit(&door), 1);
+	CHECK_EQ(door_visit(&door), 1);
 	door_done(&door);
 }
 
@@ -264,10 +144,10 @@ static void test_a_stale_socket_is_replaced(void)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	CHECK_EQ(bind(fd, &address, sizeof(address)), 0);
 	close(fd);
-	CHECK_EQ(client_new(door.path), -1);
+	CHECK_EQ(door_client(door.path), -1);
 
 	CHECK_EQ(door_listen(&door, &door.listener), 0);
-	CHECK_EQ(visit(&door), 1);
+	CHECK_EQ(door_visit(&door), 1);
 	door_done(&door);
 }
 
@@ -282,7 +162,7 @@ static void test_what_a_crash_left_half_made_is_replaced(void)
 	CHECK_EQ(mknod(path, S_IFREG | 0600, 0), 0);
 	CHECK_EQ(door_listen(&door, &door.listener), 0);
 	CHECK_EQ(access(path, F_OK), -1);
-	CHECK_EQ(visit(&door), 1);
+	CHECK_EQ(door_visit(&door), 1);
 	door_done(&door);
 }
 
@@ -307,8 +187,8 @@ static void test_the_kernel_says_who_connects(void)
 
 	door_open(&door);
 	door.keep = true;
-	fd = client_new(door.path);
-	settle(&door);
+	fd = door_client(door.path);
+	door_settle(&door);
 	CHECK_EQ(door.n_accepted, 1);
 	CHECK_EQ(door.pid, getpid());
 	CHECK_EQ(door.uid, geteuid());
@@ -325,120 +205,15 @@ static void test_all_who_wait_get_in(void)
 
 	door_open(&door);
 	for (int i = 0; i < 100; i++)
-		CHECK((fds[i] = client_new(door.path)) >= 0);
+		CHECK((fds[i] = door_client(door.path)) >= 0);
 
 	/* Not all in one go: others have their turn. */
 	CHECK(sd_event_run(door.event, 0) > 0);
 	CHECK(door.n_accepted >= 1 && door.n_accepted < 100);
-	settle(&door);
+	door_settle(&door);
 	CHECK_EQ(door.n_accepted, 100);
 	for (int i = 0; i < 100; i++)
 		close(fds[i]);
-	door_done(&door);
-}
-
-/* In a child that is not root: fills this user's quota. Exits 0 when all got in. */
-static pid_t fill_quota(const char *path, uid_t uid)
-{
-	pid_t pid = fork();
-
-	if (pid != 0)
-		return pid;
-
-	if (uid != geteuid() && setuid(uid) < 0)
-		_exit(2);
-	for (int i = 0; i < LISTENER_PER_UID_MAX + 5; i++) {
-		int fd;
-
-		/* The queue is shorter than that. */
-		while ((fd = client_new(path)) < 0 && errno == EAGAIN)
-			sched_yield();
-		if (fd < 0)
-			_exit(1);
-		close(fd);
-	}
-	_exit(0);
-}
-
-static int reap(struct door *door, pid_t pid)
-{
-	int status = -1;
-
-	while (waitpid(pid, &status, WNOHANG) == 0)
-		(void)sd_event_run(door->event, 1000);
-	settle(door);
-	return status;
-}
-
-static void test_a_user_has_a_quota(void)
-{
-	const uid_t uid = geteuid() == 0 ? NOBODY : geteuid();
-	struct door door;
-
-	door_open(&door);
-	CHECK_EQ(reap(&door, fill_quota(door.path, uid)), 0);
-	CHECK_EQ(door.n_accepted, LISTENER_PER_UID_MAX);
-	CHECK_EQ(door.uid, uid);
-
-	/* Two places are given back, and taken. */
-	listener_release(door.listener, uid);
-	listener_release(door.listener, uid);
-	CHECK_EQ(reap(&door, fill_quota(door.path, uid)), 0);
-	CHECK_EQ(door.n_accepted, LISTENER_PER_UID_MAX + 2);
-
-	/* Nobody else suffers. */
-	if (geteuid() == 0)
-		CHECK_EQ(visit(&door), 1);
-	door_done(&door);
-}
-
-static void test_users_are_counted_apart(void)
-{
-	struct door door;
-
-	if (geteuid() != 0) {
-		printf("# only root can be several users\n");
-		return;
-	}
-
-	door_open(&door);
-	for (uid_t uid = 2001; uid <= 2003; uid++)
-		CHECK_EQ(reap(&door, fill_quota(door.path, uid)), 0);
-	CHECK_EQ(door.n_accepted, 3 * LISTENER_PER_UID_MAX);
-
-	/* The first one leaves altogether; the others' counts stay theirs. */
-	for (int i = 0; i < LISTENER_PER_UID_MAX; i++)
-		listener_release(door.listener, 2001);
-	CHECK_EQ(reap(&door, fill_quota(door.path, 2003)), 0);
-	CHECK_EQ(door.n_accepted, 3 * LISTENER_PER_UID_MAX);
-	CHECK_EQ(reap(&door, fill_quota(door.path, 2001)), 0);
-	CHECK_EQ(door.n_accepted, 4 * LISTENER_PER_UID_MAX);
-	door_done(&door);
-}
-
-static void test_there_is_a_quota_for_all(void)
-{
-	struct door door;
-	int fd;
-
-	if (geteuid() != 0) {
-		printf("# one user's own quota is met first\n");
-		return;
-	}
-
-	door_open(&door);
-	while (visit(&door) > 0 && door.n_accepted <= LISTENER_MAX)
-		;
-	CHECK_EQ(door.n_accepted, LISTENER_MAX);
-
-	fd = client_new(door.path);
-	settle(&door);
-	CHECK(was_dropped(fd));
-	close(fd);
-
-	listener_release(door.listener, 0);
-	CHECK_EQ(visit(&door), 1);
-	CHECK_EQ(visit(&door), 0);
 	door_done(&door);
 }
 
@@ -457,7 +232,7 @@ static void test_without_descriptors_it_waits_and_does_not_spin(void)
 	int fd;
 
 	door_open(&door);
-	fd = client_new(door.path);
+	fd = door_client(door.path);
 	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
 	limit = before;
 	limit.rlim_cur = (rlim_t)n_descriptors();
@@ -474,7 +249,7 @@ static void test_without_descriptors_it_waits_and_does_not_spin(void)
 		(void)sd_event_run(door.event, 1000000);
 	CHECK_EQ(door.n_accepted, 1);
 	/* And it goes on as before. */
-	CHECK_EQ(visit(&door), 1);
+	CHECK_EQ(door_visit(&door), 1);
 	close(fd);
 	door_done(&door);
 }
@@ -492,9 +267,9 @@ static int listen_elsewhere(struct door *door, int ready, int client_done)
 	if (pid < 0)
 		return 77;
 	if (pid > 0)
-		return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ?
-			       WEXITSTATUS(status) :
-			       1;
+		return waitpid(pid, &status, 0) == pid && WIFEXITED(status)
+			       ? WEXITSTATUS(status)
+			       : 1;
 
 	/* A loop does not survive a fork. */
 	sd_event_unref(door->event);
@@ -502,7 +277,7 @@ static int listen_elsewhere(struct door *door, int ready, int client_done)
 		_exit(1);
 	(void)!write(ready, "", 1);
 	(void)!read(client_done, &(char){ 0 }, 1);
-	settle(door);
+	door_settle(door);
 	(void)!write(ready, "", 1);
 	(void)!read(client_done, &(char){ 0 }, 1);
 	listener_free(door->listener);
@@ -529,11 +304,11 @@ static void test_a_process_without_a_pid_here_is_dropped(void)
 	close(to_them[0]);
 
 	if (read(to_us[0], &(char){ 0 }, 1) == 1) {
-		fd = client_new(door.path);
+		fd = door_client(door.path);
 		CHECK(fd >= 0);
 		CHECK_EQ(write(to_them[1], "", 1), 1);
 		CHECK_EQ(read(to_us[0], &(char){ 0 }, 1), 1);
-		CHECK(was_dropped(fd));
+		CHECK(door_was_dropped(fd));
 		close(fd);
 	}
 	close(to_them[1]);
@@ -566,8 +341,10 @@ static void test_a_passed_socket_is_used_and_left_in_place(void)
 	door_init(&door);
 	CHECK_EQ(mkdir(door.directory, 0755), 0);
 	fd = bound_socket(door.path, SOCK_SEQPACKET, true);
-	CHECK_EQ(listener_new(door.event, fd, NULL, on_accept, &door, &door.listener), 0);
-	CHECK_EQ(visit(&door), 1);
+	CHECK_EQ(
+		listener_new(door.event, fd, NULL, door_on_accept, &door, &door.listener),
+		0);
+	CHECK_EQ(door_visit(&door), 1);
 
 	door.listener = listener_free(door.listener);
 	CHECK_EQ(access(door.path, F_OK), 0);
@@ -593,7 +370,7 @@ static void test_a_passed_socket_of_another_kind_is_refused(void)
 		door_init(&door);
 		CHECK_EQ(mkdir(door.directory, 0755), 0);
 		fd = bound_socket(door.path, wrong[i].type, wrong[i].listening);
-		CHECK_EQ(listener_new(door.event, fd, NULL, on_accept, &door,
+		CHECK_EQ(listener_new(door.event, fd, NULL, door_on_accept, &door,
 				      &door.listener),
 			 -EPROTOTYPE);
 		/* Still the caller's. */
@@ -609,7 +386,7 @@ static void test_what_is_no_socket_is_refused(void)
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	door_init(&door);
-	CHECK_EQ(listener_new(door.event, fd, NULL, on_accept, &door, &listener),
+	CHECK_EQ(listener_new(door.event, fd, NULL, door_on_accept, &door, &listener),
 		 -ENOTSOCK);
 	CHECK_EQ(close(fd), 0);
 	door_done(&door);
@@ -628,9 +405,6 @@ int main(void)
 	RUN(test_free_removes_the_socket_and_keeps_the_lock);
 	RUN(test_the_kernel_says_who_connects);
 	RUN(test_all_who_wait_get_in);
-	RUN(test_a_user_has_a_quota);
-	RUN(test_users_are_counted_apart);
-	RUN(test_there_is_a_quota_for_all);
 	RUN(test_without_descriptors_it_waits_and_does_not_spin);
 	RUN(test_a_process_without_a_pid_here_is_dropped);
 	RUN(test_a_passed_socket_is_used_and_left_in_place);

@@ -30,7 +30,7 @@ static void defaults_are_the_documented_ones(void)
 	CHECK_EQ(s.method, METHOD_AUTO);
 	CHECK_EQ(s.min_release_bytes, 16 * MIB);
 	CHECK_EQ(s.stall_budget_usec, 20 * USEC_PER_MSEC);
-	CHECK_EQ(s.cooldown_usec, 10 * USEC_PER_SEC);
+	CHECK_EQ(s.cooldown_usec, 5 * USEC_PER_SEC);
 	CHECK_EQ(s.arena_max, 0);
 	CHECK_EQ(s.mmap_threshold_bytes, 0);
 	CHECK_EQ(s.trim_threshold_bytes, 0);

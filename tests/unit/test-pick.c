@@ -198,8 +198,8 @@ static void test_unmeasured_members_come_last_by_rss(void)
 	add(1, 16, 50);
 	add(2, 999, 900)->stats_usec = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(pressing); i++) {
-		pick(3, pressing[i]);
+	for (int i = 0; i < 2; i++) {
+		pick(3, i == 0 ? REASON_USAGE_HIGH : REASON_USAGE_CRITICAL);
 		CHECK_EQ(decision.n_picks, 3);
 		CHECK_EQ(decision.picks[0].pid, 101);
 		CHECK_EQ(decision.picks[1].pid, 102);
@@ -207,6 +207,18 @@ static void test_unmeasured_members_come_last_by_rss(void)
 		CHECK_EQ(decision.picks[2].pid, 100);
 		CHECK_EQ(decision.expected_bytes, 16 * MIB);
 	}
+}
+
+static void test_below_usage_high_nobody_is_asked_just_to_learn(void)
+{
+	reset();
+	add(0, 999, 900)->stats_usec = 0;
+
+	pick(1, REASON_OOM_ETA);
+	CHECK(!decision.act);
+	CHECK_EQ(decision.reason, REASON_NOT_WORTH);
+	pick(1, REASON_PRESSURE);
+	CHECK(!decision.act);
 }
 
 static void test_while_calm_nobody_is_asked_just_to_learn(void)
@@ -398,6 +410,7 @@ int main(void)
 	RUN(test_who_cannot_be_asked_is_left_out);
 	RUN(test_nobody_there_is_said_so);
 	RUN(test_unmeasured_members_come_last_by_rss);
+	RUN(test_below_usage_high_nobody_is_asked_just_to_learn);
 	RUN(test_while_calm_nobody_is_asked_just_to_learn);
 	RUN(test_an_unmeasured_member_cannot_give_more_than_it_has);
 	RUN(test_figures_from_before_the_last_release_count_for_nothing);

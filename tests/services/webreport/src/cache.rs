@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-const ENTRIES_MAX: usize = 8192;
+const ENTRIES_MAX: usize = 12000;
 
 pub struct Cache {
 	entries: Mutex<VecDeque<String>>,

@@ -4,8 +4,8 @@
 // on the system's malloc, which knows nothing of memguard. It serves
 //
 //	/				a small page, for throughput
-//	/report?kind=KIND&size=MIB	builds a report of about that size, default 44,
-//				answers a summary; KIND is orders, documents or pictures
+//	/report?kind=KIND&size=MIB	builds a report of about that size, default 46,
+//				answers a summary; KIND is orders, pictures or scans
 //	/quit				ends the program
 //
 // and prints "READY http://ADDRESS:PORT" when it listens.
@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 use cache::Cache;
 use report::Kind;
 
-const REPORT_SIZE_DEFAULT: usize = 44;
+const REPORT_SIZE_DEFAULT: usize = 46;
 const REPORT_SIZE_MAX: usize = 1024;
 
 struct Service {
@@ -54,7 +54,7 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
 fn report_wanted(query: &str) -> Option<(Kind, usize)> {
 	let kind = match parameter(query, "kind").unwrap_or("orders") {
 		"orders" => Kind::Orders,
-		"documents" => Kind::Documents,
+		"scans" => Kind::Scans,
 		"pictures" => Kind::Pictures,
 		_ => return None,
 	};

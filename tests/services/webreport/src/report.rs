@@ -19,21 +19,22 @@ use tokio::time;
 
 use crate::cache::Cache;
 
-const KEEP_ONE_IN_BYTES: u64 = 100_000;
-const KEEP_CHARS: usize = 200;
+const KEEP_ONE_IN: u64 = 43;
+const KEEP_CHARS: usize = 100;
 const BATCH_BYTES: usize = 8 << 20;
 const KEYS: u64 = 2000;
-const VOLUME_BYTES: usize = 200_000;
+const VOLUME_BYTES: usize = 120_000;
 
 /// Counts reports, so that each one has other data, and the same in every run.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
-/// What a report is about decides how large its blocks are.
+/// What a report is about decides how large its blocks are. Where the small blocks of one
+/// were, between entries of the cache, the large ones of the next do not fit.
 #[derive(Clone, Copy)]
 pub enum Kind {
 	Orders,
-	Documents,
 	Pictures,
+	Scans,
 }
 
 struct Row {
@@ -85,7 +86,7 @@ impl Pace {
 
 	fn made(&mut self, text: &str, bytes: usize) {
 		self.bytes += bytes;
-		if self.random.below(KEEP_ONE_IN_BYTES) < bytes as u64 {
+		if self.random.below(KEEP_ONE_IN) == 0 {
 			self.cache.keep(text.chars().take(KEEP_CHARS).collect());
 		}
 	}
@@ -103,8 +104,8 @@ impl Row {
 	fn read(random: &mut Random, kind: Kind) -> Row {
 		let length = match kind {
 			Kind::Orders => random.below(64),
-			Kind::Documents => 1024 + random.below(6000),
-			Kind::Pictures => 12000 + random.below(40000),
+			Kind::Pictures => 30_000 + random.below(60_000),
+			Kind::Scans => 200_000 + random.below(300_000),
 		};
 		let fields = (0..4 + random.below(8))
 			.map(|_| {
@@ -144,7 +145,7 @@ fn parse(mut pace: Pace, rows: Vec<Row>) -> Vec<Record> {
 
 	for row in rows {
 		let body = String::from_utf8_lossy(&row.body);
-		let line = format!("{}|{}", row.fields.join("|"), body);
+		let line = [&row.fields.join("|"), &*body].join("|");
 		pace.made(&line, line.len());
 		records.push(Record { key: row.key.to_uppercase(), line });
 	}
@@ -182,7 +183,9 @@ async fn render(mut pace: Pace, tables: Tables) -> Vec<String> {
 	let mut sections = Vec::new();
 
 	for (key, table) in tables {
-		let mut text = format!("<h2>{}</h2>\n", key);
+		let cells: usize = table.iter().flatten().map(|cell| cell.len() + 4).sum();
+		let mut text = String::with_capacity(cells + table.len() * 5 + key.len() + 10);
+		text.push_str(&format!("<h2>{}</h2>\n", key));
 		for row in table {
 			text.push_str("<tr>");
 			for cell in row {
@@ -200,16 +203,16 @@ async fn render(mut pace: Pace, tables: Tables) -> Vec<String> {
 
 async fn bind(mut pace: Pace, sections: Vec<String>) -> Vec<Vec<u8>> {
 	let mut volumes = Vec::new();
-	let mut volume = Vec::new();
+	let mut volume = Vec::with_capacity(VOLUME_BYTES);
 
 	for section in sections {
+		if !volume.is_empty() && volume.len() + section.len() > VOLUME_BYTES {
+			volumes.push(volume);
+			volume = Vec::with_capacity(VOLUME_BYTES);
+		}
 		volume.extend_from_slice(section.as_bytes());
 		pace.made(&section, section.len());
 		pace.pause().await;
-		if volume.len() >= VOLUME_BYTES {
-			volumes.push(volume);
-			volume = Vec::new();
-		}
 	}
 	volumes.push(volume);
 	volumes

@@ -1,0 +1,422 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Owns the benchmarks: webreport on several allocators and under memguard. A markdown
+# table for each benchmark goes to standard output, every single result as a line of JSON
+# to BUILD/bench.jsonl. Needs root, for cgroups. What is missing is printed as "-".
+#
+#	run.sh --build=DIR [OPTION...]
+#
+#	--service=BIN	webreport; else it is built into DIR/services
+#	--only=NAME	rounds, burst, throughput or footprint; may be repeated
+#	--quick		fewer and shorter repetitions: to see that all of it runs
+#
+# Only ratios within one run mean something, so each benchmark measures plain glibc too.
+
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+SERVICES=$HERE/../services
+# shellcheck source=tests/bench/lib.sh
+. "$HERE/lib.sh"
+
+BUILD=
+SERVICE=
+ONLY=()
+QUICK=
+RESULTS=
+SCRATCH=
+
+ROUNDS=6
+LIMIT_MIB=600
+MEMBERS=50
+
+# What the start functions leave for the rest.
+GUARD_PID=
+GUARD_DIRECTORY=
+SERVICE_PID=
+SERVICE_URL=
+SERVICE_GROUP=
+
+VARIANTS=(glibc arena-max-2 jemalloc mimalloc tcmalloc memguard)
+
+parse_options()
+{
+	local option
+
+	for option; do
+		case $option in
+		--build=*) BUILD=${option#*=} ;;
+		--service=*) SERVICE=${option#*=} ;;
+		--only=rounds | --only=burst | --only=throughput | --only=footprint)
+			ONLY+=("${option#*=}") ;;
+		--quick) QUICK=1 ;;
+		*) usage "run.sh: $option: no such option" ;;
+		esac
+	done
+	[[ -d $BUILD ]] || usage "run.sh: --build=DIR: a build directory is needed"
+	BUILD=$(cd "$BUILD" && pwd)
+	if ((${#ONLY[@]} == 0)); then
+		ONLY=(rounds burst throughput footprint)
+	fi
+}
+
+need_programs()
+{
+	local program
+
+	((EUID == 0)) || fail "needs root, to create cgroups"
+	for program in curl jq python3 wrk; do
+		command -v "$program" >/dev/null ||
+			fail "$program: not found; try: apt-get install $program"
+	done
+}
+
+# library NAME - the path of a shared library as the dynamic linker knows it.
+library()
+{
+	ldconfig -p | awk -v name="$1" '$1 == name && !found { print $NF; found = 1 }'
+}
+
+hook()
+{
+	local file
+
+	for file in "$BUILD/.libs/libmemguard-hook.so" "$BUILD/libmemguard-hook.so"; do
+		if [[ -e $file ]]; then
+			echo "$file"
+			return
+		fi
+	done
+}
+
+# variant_library VARIANT - what to preload; nothing when the machine has not got it.
+variant_library()
+{
+	case $1 in
+	jemalloc) library libjemalloc.so.2 ;;
+	mimalloc) library libmimalloc.so.2 ;;
+	tcmalloc) library libtcmalloc_minimal.so.4 ;;
+	memguard) hook ;;
+	esac
+}
+
+variant_present()
+{
+	case $1 in
+	glibc | arena-max-2) true ;;
+	memguard) [[ -x $BUILD/memguardd && $(hook) ]] ;;
+	*) [[ $(variant_library "$1") ]] ;;
+	esac
+}
+
+# variant_environment VARIANT ARRAY - how the unchanged service gets its allocator.
+variant_environment()
+{
+	local -n variables=$2
+
+	# shellcheck disable=SC2034 # a reference to the caller's
+	case $1 in
+	glibc) variables=() ;;
+	arena-max-2) variables=(MALLOC_ARENA_MAX=2) ;;
+	memguard)
+		variables=("LD_PRELOAD=$(hook)" "MEMGUARD_SOCKET=$GUARD_DIRECTORY/hook.sock") ;;
+	*) variables=("LD_PRELOAD=$(variant_library "$1")") ;;
+	esac
+}
+
+# guard_start - all there is to know of how memguardd is started. With an empty
+# configuration: the defaults are what is measured, not the machine's settings.
+guard_start()
+{
+	make_directory GUARD_DIRECTORY
+	: >"$GUARD_DIRECTORY/empty.conf"
+	"$BUILD/memguardd" --runtime-directory="$GUARD_DIRECTORY" \
+		--config="$GUARD_DIRECTORY/empty.conf" >>"$BUILD/bench-memguardd.log" 2>&1 &
+	GUARD_PID=$!
+	own_process "$GUARD_PID"
+	wait_until 5 test -S "$GUARD_DIRECTORY/hook.sock" ||
+		fail "memguardd does not listen, see $BUILD/bench-memguardd.log"
+}
+
+guard_stop()
+{
+	end_process "$GUARD_PID"
+	GUARD_PID=
+}
+
+# service_start VARIANT [LIMIT_MIB] - in a cgroup of its own, with a guard if it needs one.
+service_start()
+{
+	local settings=() out
+
+	if [[ $1 == memguard ]]; then
+		guard_start
+	fi
+	variant_environment "$1" settings
+	cgroup_create SERVICE_GROUP "$1" "${2-}"
+	out=$SCRATCH/service-output
+	: >"$out"
+	cgroup_run "$SERVICE_GROUP" env -- "${settings[@]}" "$SERVICE" >"$out" 2>&1 &
+	SERVICE_PID=$!
+	own_process "$SERVICE_PID"
+	wait_until 10 grep -q '^READY ' "$out" ||
+		fail "$SERVICE ($1) does not start: $(head -n 3 "$out")"
+	SERVICE_URL=$(awk '$1 == "READY" { print $2; exit }' "$out")
+}
+
+service_stop()
+{
+	end_process "$SERVICE_PID"
+	cgroup_remove "$SERVICE_GROUP"
+	if [[ $GUARD_PID ]]; then
+		guard_stop
+	fi
+}
+
+# record BENCHMARK VARIANT KEY VALUE... - one line of JSON; values are JSON already.
+record()
+{
+	local object
+
+	object=$(jq -nc --arg benchmark "$1" --arg variant "$2" '$ARGS.named')
+	shift 2
+	while (($#)); do
+		object=$(jq -c --arg key "$1" --argjson value "$2" '.[$key] = $value' <<<"$object")
+		shift 2
+	done
+	echo "$object" >>"$RESULTS"
+}
+
+table_head()
+{
+	printf '\n|'
+	printf ' %s |' "$@"
+	printf '\n|'
+	# The format takes an argument and prints nothing of it.
+	printf -- '---%.0s|' "$@"
+	printf '\n'
+}
+
+table_row()
+{
+	printf '|'
+	printf ' %s |' "$@"
+	printf '\n'
+}
+
+rounds_one()
+{
+	local output sizes outcome peak
+
+	service_start "$1" "$LIMIT_MIB"
+	output=$("$SERVICES/rounds.sh" --url="$SERVICE_URL" --pid="$SERVICE_PID" \
+		--cgroup="$SERVICE_GROUP" --rounds="$ROUNDS" --idle="${QUICK:+1}") || true
+	peak=$(cgroup_peak_mib "$SERVICE_GROUP")
+	service_stop
+	sizes=$(awk '$1 == "round" { printf "%s%s", sep, $3; sep = " " }' <<<"$output")
+	outcome=${output##*$'\n'}
+	record rounds "$1" limit_mib "$LIMIT_MIB" usage_mib "[${sizes// /,}]" \
+		peak_mib "$peak" outcome "\"$outcome\""
+	table_row "$1" "${sizes:--}" "$peak" "$outcome"
+}
+
+bench_rounds()
+{
+	local variant
+
+	table_head "six rounds in $LIMIT_MIB MiB" "after each round, MiB" "peak, MiB" outcome
+	for variant in "${VARIANTS[@]}"; do
+		if variant_present "$variant"; then
+			rounds_one "$variant"
+		else
+			table_row "$variant" - - -
+		fi
+	done
+}
+
+# burst_one VARIANT BASE - BASE is plain glibc's size, empty when this is plain glibc. The
+# result is left in BURST_MIB.
+burst_one()
+{
+	local output before rss ratio=100
+
+	service_start "$1"
+	output=$("$SERVICES/rounds.sh" --url="$SERVICE_URL" --pid="$SERVICE_PID" \
+		--cgroup="$SERVICE_GROUP" --burst --idle="${QUICK:+5}") || true
+	[[ $output == burst:* ]] || fail "burst on $1: $output"
+	rss=$(rss_mib "$SERVICE_PID")
+	service_stop
+	read -r _ before _ _ _ _ BURST_MIB _ <<<"$output"
+	if [[ $2 ]]; then
+		ratio=$(awk -v a="$BURST_MIB" -v b="$2" 'BEGIN { printf "%.1f", 100 * a / b }')
+	fi
+	record burst "$1" before_mib "$before" after_mib "$BURST_MIB" rss_mib "$rss" \
+		percent_of_glibc "$ratio"
+	table_row "$1" "$before" "$BURST_MIB" "$rss" "$ratio %"
+}
+
+bench_burst()
+{
+	local variant base=
+
+	table_head "large burst, no limit" "right after, MiB" \
+		"after $((QUICK ? 5 : 15)) s idle, MiB" "RSS, MiB" "of glibc"
+	for variant in "${VARIANTS[@]}"; do
+		if variant_present "$variant"; then
+			burst_one "$variant" "$base"
+			base=${base:-$BURST_MIB}
+		else
+			table_row "$variant" - - - -
+		fi
+	done
+}
+
+# microseconds TIME - wrk writes 870.00us, 2.31ms, 1.02s.
+microseconds()
+{
+	awk -v time="$1" 'BEGIN {
+		factor = time ~ /us$/ ? 1 : time ~ /ms$/ ? 1000 : 1000000
+		printf "%d", time * factor
+	}'
+}
+
+# throughput_one VARIANT - leaves requests a second in RATE and the 99th percentile in P99.
+throughput_one()
+{
+	local output
+
+	service_start "$1"
+	# Arenas, caches and connections as in a service that has been running for a while.
+	wrk -t1 -c16 -d1s "$SERVICE_URL/" >/dev/null
+	output=$(wrk -t1 -c16 -d"$((QUICK ? 2 : 8))s" --latency "$SERVICE_URL/")
+	service_stop
+	RATE=$(awk '$1 == "Requests/sec:" { print $2 }' <<<"$output")
+	P99=$(microseconds "$(awk '$1 == "99%" { print $2 }' <<<"$output")")
+	record throughput "$1" requests_per_second "$RATE" p99_usec "$P99"
+}
+
+# bench_throughput - in turns, the first one alternating too, so that what else the
+# machine does hits both alike; the ratio is taken within each pair.
+bench_throughput()
+{
+	local variant pair order rates=() ratios=() tails=()
+	local -A rate p99
+
+	table_head "throughput of /" "glibc, requests/s" "memguard, of glibc" "p99, of glibc"
+	if ! variant_present memguard; then
+		table_row "median" - - -
+		return
+	fi
+	for ((pair = 0; pair < (QUICK ? 2 : 7); pair++)); do
+		order=(glibc memguard)
+		if ((pair % 2)); then
+			order=(memguard glibc)
+		fi
+		for variant in "${order[@]}"; do
+			throughput_one "$variant"
+			rate[$variant]=$RATE
+			p99[$variant]=$P99
+		done
+		rates+=("${rate[glibc]}")
+		ratios+=("$(awk "BEGIN { print ${rate[memguard]} / ${rate[glibc]} }")")
+		tails+=("$(awk "BEGIN { print ${p99[memguard]} / ${p99[glibc]} }")")
+	done
+	table_row "median of ${#ratios[@]} pairs" "$(median "${rates[@]}")" \
+		"$(median "${ratios[@]}")" "$(median "${tails[@]}")"
+	table_row "lowest to highest" "$(spread "${rates[@]}")" "$(spread "${ratios[@]}")" \
+		"$(spread "${tails[@]}")"
+}
+
+spread()
+{
+	printf '%s\n' "$@" | sort -g | awk 'NR == 1 { low = $1 } END { print low " to " $1 }'
+}
+
+# sockets PID - how many the process has open.
+sockets()
+{
+	find "/proc/$1/fd" -lname 'socket:*' 2>/dev/null | wc -l
+}
+
+has_sockets()
+{
+	(($(sockets "$1") >= $2))
+}
+
+# members_start COUNT - small threaded programs that do nothing. They end with the input,
+# so even a killed script leaves none behind.
+members_start()
+{
+	local i
+
+	mkfifo "$SCRATCH/members"
+	exec {MEMBERS_INPUT}<>"$SCRATCH/members"
+	for ((i = 0; i < $1; i++)); do
+		LD_PRELOAD=$(hook) MEMGUARD_SOCKET=$GUARD_DIRECTORY/hook.sock \
+			python3 "$SERVICES/threads.py" --threads=2 \
+			<"$SCRATCH/members" >/dev/null 2>&1 {MEMBERS_INPUT}>&- &
+		own_process "$!"
+		MEMBER_PIDS+=("$!")
+	done
+}
+
+members_stop()
+{
+	local pid
+
+	exec {MEMBERS_INPUT}>&-
+	for pid in "${MEMBER_PIDS[@]}"; do
+		end_process "$pid"
+	done
+	rm -f "$SCRATCH/members"
+}
+
+bench_footprint()
+{
+	local before alone connected full
+
+	table_head "memguardd, private memory" KiB
+	if ! variant_present memguard; then
+		table_row "$MEMBERS members" -
+		return
+	fi
+	MEMBER_PIDS=()
+	guard_start
+	sleep 1
+	before=$(sockets "$GUARD_PID")
+	alone=$(private_kib "$GUARD_PID")
+	members_start "$MEMBERS"
+	wait_until 30 has_sockets "$GUARD_PID" $((before + MEMBERS)) || true
+	sleep 2
+	connected=$(($(sockets "$GUARD_PID") - before))
+	full=$(private_kib "$GUARD_PID")
+	members_stop
+	guard_stop
+	record footprint memguard members "$connected" alone_kib "$alone" private_kib "$full"
+	table_row "no member" "$alone"
+	table_row "$connected members" "$full"
+}
+
+main()
+{
+	local name
+
+	parse_options "$@"
+	need_programs
+	cleanup_at_exit
+	make_directory SCRATCH
+	RESULTS=$BUILD/bench.jsonl
+	: >"$RESULTS"
+	: >"$BUILD/bench-memguardd.log"
+	if [[ -z $SERVICE ]]; then
+		"$SERVICES/build.sh" "$BUILD/services"
+		SERVICE=$BUILD/services/webreport
+	fi
+	[[ -x $SERVICE ]] || fail "$SERVICE: no such program"
+	for name in "${ONLY[@]}"; do
+		"bench_$name"
+	done
+}
+
+main "$@"

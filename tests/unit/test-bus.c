@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the bus says, and that nothing it holds outlives its use. */
+
+#include "agent/report/bus.h"
+
+#include "agent/ctl/fields.h"
+#include "agent/report/dict.h"
+#include "tests/shim/bus-world.h"
+
+static void test_rows_leave_out_what_is_not_known(void)
+{
+	struct answer answer;
+
+	world_open();
+	answer = ask("ListGroups", "");
+	CHECK_EQ(json_array_size(answer.value), 3);
+	CHECK_EQ(fields_number(row(&answer, 0), "limit_bytes"), 600 * MIB);
+	CHECK_EQ(fields_number(row(&answer, 0), "usage_permyriad"), 3650);
+	CHECK_STR(fields_string(row(&answer, 0), "verdict"), "retained");
+	CHECK_STR(fields_string(json_object_get(row(&answer, 0), "last_outcome"),
+				"trigger"),
+		  "usage-high");
+	CHECK_STR(fields_string(row(&answer, 1), "quiet_reason"), "not-worth");
+	CHECK(json_object_get(row(&answer, 1), "last_outcome") == NULL);
+
+	/* No limit, no measurement, no unit. */
+	CHECK(json_object_get(row(&answer, 2), "limit_bytes") == NULL);
+	CHECK(json_object_get(row(&answer, 2), "usage_permyriad") == NULL);
+	CHECK(json_object_get(row(&answer, 2), "eta_usec") == NULL);
+	CHECK(json_object_get(row(&answer, 2), "retained_bytes") == NULL);
+	CHECK(json_object_get(row(&answer, 2), "unit") == NULL);
+	json_decref(answer.value);
+	world_close();
+}
+
+static void test_text_from_processes_is_clean(void)
+{
+	struct answer answer;
+	char buf[16];
+
+	CHECK_STR(dict_clean("a\tb\033[0m\x7f", buf, sizeof(buf)), "a?b?[0m?");
+	CHECK_STR(dict_clean("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", buf, sizeof(buf)),
+		  "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+	CHECK_STR(dict_clean("\xc2\x9b"
+			     "1m",
+			     buf, sizeof(buf)),
+		  "??1m");
+	CHECK_STR(dict_clean("\xff\xc3", buf, sizeof(buf)), "??");
+	CHECK_STR(dict_clean("\xed\xa0\x80", buf, sizeof(buf)), "???");
+	CHECK_STR(dict_clean("\xc0\x80\xe0\x80\x80", buf, sizeof(buf)), "?????");
+	CHECK_STR(dict_clean("\xf4\x90\x80\x80", buf, sizeof(buf)), "????");
+	CHECK_STR(dict_clean("0123456789abcd\xc3\xa4", buf, sizeof(buf)),
+		  "0123456789abcd");
+
+	world_open();
+	answer = ask("ListMembers", "99");
+	CHECK_STR(fields_string(row(&answer, 0), "command"), "evil?[31m?");
+	json_decref(answer.value);
+	world_close();
+}
+
+static void test_fresh_figures_come_with_arenas(void)
+{
+	struct answer answer;
+	const json_t *arenas;
+
+	world_open();
+	answer = ask("Show", "1234");
+	arenas = json_object_get(row(&answer, 0), "arenas");
+	CHECK_EQ(json_array_size(arenas), 9);
+	CHECK_EQ(fields_number(json_array_get(arenas, 8), "system_bytes"), 81 * MIB);
+	CHECK_EQ(json_array_size(
+			 json_object_get(json_array_get(arenas, 0), "class_bytes")),
+		 7);
+	CHECK_EQ(json_array_size(json_object_get(row(&answer, 0), "class_limit_bytes")),
+		 6);
+	json_decref(answer.value);
+
+	/* Or with the reason why not. */
+	answer = ask("Show", "99");
+	CHECK(strstr(fields_string(row(&answer, 0), "error"), "system call filter") !=
+	      NULL);
+	json_decref(answer.value);
+	world_close();
+}
+
+static void test_what_is_not_there_has_an_error_of_its_own(void)
+{
+	static const char *const methods[] = { "ListGroups", "ListMembers", "Show",
+					       "Trim", "Explain" };
+	struct answer answer;
+
+	world_open();
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		answer = ask(methods[i], "nosuch");
+		CHECK_STR(answer.error, BUS_ERROR_NO_SUCH_TARGET);
+		CHECK(strstr(answer.text, "\"nosuch\"") != NULL);
+	}
+
+	answer = ask("Trim", "/containers/b7e1");
+	CHECK_STR(answer.error, BUS_ERROR_BUSY);
+	world_close();
+}
+
+static void test_tune_passes_knob_and_value(void)
+{
+	struct answer answer = { 0 };
+	sd_bus *client;
+
+	world_open();
+	client = client_new(true);
+	send_call(client, "Tune", "1234", "MmapThreshold", 1 * MIB, &answer);
+	CHECK(turn_until(&answer.done));
+	CHECK_EQ(world.fake.knob, WIRE_KNOB_MMAP_THRESHOLD);
+	CHECK_EQ(world.fake.value, 1 * MIB);
+	CHECK_STR(fields_string(row(&answer, 0), "status"), "ok");
+	json_decref(answer.value);
+
+	answer = (struct answer){ 0 };
+	send_call(client, "Tune", "1234", "arena_max", 2, &answer);
+	CHECK(turn_until(&answer.done));
+	CHECK_EQ(world.fake.knob, WIRE_KNOB_ARENA_MAX);
+	json_decref(answer.value);
+
+	answer = (struct answer){ 0 };
+	send_call(client, "Tune", "1234", "perturb", 2, &answer);
+	CHECK(turn_until(&answer.done));
+	CHECK_STR(answer.error, SD_BUS_ERROR_INVALID_ARGS);
+	CHECK_EQ(world.fake.n_tuned, 2);
+	client_free(client);
+	world_close();
+}
+
+static void test_a_bad_file_is_named_in_the_answer_to_reload(void)
+{
+	struct answer answer;
+
+	world_open();
+	answer = ask("Reload", NULL);
+	CHECK_STR(answer.error, "");
+	json_decref(answer.value);
+
+	world.fake.config_error = "/etc/x.conf:3: bad";
+	answer = ask("Reload", NULL);
+	CHECK_STR(answer.error, BUS_ERROR_BAD_CONFIG);
+	CHECK_STR(answer.text, "/etc/x.conf:3: bad");
+	world_close();
+}
+
+static void test_an_answer_to_a_client_that_is_gone_is_harmless(void)
+{
+	struct answer answer = { 0 };
+	sd_bus *client;
+
+	world_open();
+	world.fake.hold = true;
+	client = client_new(true);
+	send_call(client, "Show", "1234", NULL, 0, &answer);
+	while (world.fake.n_held == 0 && sd_event_run(world.event, 10 * USEC_PER_SEC) > 0)
+		;
+	CHECK_EQ(world.fake.n_held, 1);
+
+	client_free(client);
+	turn();
+	bus_reply_finish(world.fake.held[0], 0, NULL);
+	turn();
+	CHECK(!answer.done);
+	world_close();
+}
+
+static void test_answers_under_way_end_with_the_bus(void)
+{
+	struct answer answer = { 0 };
+	sd_bus *client;
+
+	world_open();
+	world.fake.hold = true;
+	client = client_new(true);
+	send_call(client, "Show", "1234", NULL, 0, &answer);
+	while (world.fake.n_held == 0 && sd_event_run(world.event, 10 * USEC_PER_SEC) > 0)
+		;
+	world_close();
+	client_free(client);
+}
+
+static void test_a_finished_round_is_signalled(void)
+{
+	struct answer answer = { 0 }, news = { 0 };
+	sd_bus *client;
+
+	world_open();
+	client = client_new(true);
+	CHECK(sd_bus_match_signal(client, NULL, NULL, BUS_PATH, BUS_INTERFACE,
+				  "RoundFinished", on_answer, &news) >= 0);
+	send_call(client, "GetStatus", NULL, NULL, 0, &answer);
+	CHECK(turn_until(&answer.done));
+	json_decref(answer.value);
+
+	bus_round_finished(world.bus, &world.fake.groups[0],
+			   &world.fake.groups[0].last_outcome);
+	CHECK(turn_until(&news.done));
+	CHECK_STR(fields_string(news.value, "unit"), "webreport.service");
+	CHECK_EQ(fields_number(news.value, "released_bytes"), 412 * MIB);
+	CHECK(strstr(fields_string(news.value, "text"), "released 412M") != NULL);
+	json_decref(news.value);
+	client_free(client);
+	world_close();
+}
+
+static void test_the_socket_is_everybodys_and_stale_ones_go(void)
+{
+	struct stat st;
+	struct bus *second;
+
+	world_open();
+	CHECK_EQ(stat(world.path, &st), 0);
+	CHECK_EQ(st.st_mode & 07777, 0666);
+
+	/* As after a crash: replaced, and nobody removes its successor's. */
+	CHECK_EQ(bus_new(world.event, -1, world.directory, false, &fake_handler,
+			 &world.fake, &second),
+		 0);
+	world.bus = bus_free(world.bus);
+	CHECK_EQ(stat(world.path, &st), 0);
+	bus_free(second);
+	CHECK_EQ(stat(world.path, &st), -1);
+	world_close();
+}
+
+static void test_an_activated_socket_is_served_and_kept(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct answer answer;
+	int fd;
+
+	world_open();
+	world.bus = bus_free(world.bus);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	memcpy(address.sun_path, world.path, sizeof(world.path));
+	CHECK_EQ(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	CHECK_EQ(listen(fd, 8), 0);
+
+	CHECK_EQ(bus_new(world.event, fd, "/nonexistent", false, &fake_handler,
+			 &world.fake, &world.bus),
+		 0);
+	answer = ask("GetStatus", NULL);
+	CHECK(fields_is(answer.value, "running"));
+	json_decref(answer.value);
+	world.bus = bus_free(world.bus);
+	CHECK_EQ(unlink(world.path), 0);
+	world_close();
+}
+
+static void test_a_directory_that_cannot_be_is_an_error(void)
+{
+	char longest[200] = "/tmp/";
+	struct bus *bus = NULL;
+
+	world_open();
+	memset(longest + 5, 'a', sizeof(longest) - 6);
+	CHECK_EQ(bus_new(world.event, -1, longest, false, &fake_handler, &world.fake,
+			 &bus),
+		 -ENAMETOOLONG);
+	CHECK_EQ(bus_new(world.event, -1, "/proc/nosuch/dir", false, &fake_handler,
+			 &world.fake, &bus),
+		 -ENOENT);
+	CHECK(bus == NULL);
+	world_close();
+}
+
+int main(void)
+{
+	RUN(test_rows_leave_out_what_is_not_known);
+	RUN(test_text_from_processes_is_clean);
+	RUN(test_fresh_figures_come_with_arenas);
+	RUN(test_what_is_not_there_has_an_error_of_its_own);
+	RUN(test_tune_passes_knob_and_value);
+	RUN(test_a_bad_file_is_named_in_the_answer_to_reload);
+	RUN(test_an_answer_to_a_client_that_is_gone_is_harmless);
+	RUN(test_answers_under_way_end_with_the_bus);
+	RUN(test_a_finished_round_is_signalled);
+	RUN(test_the_socket_is_everybodys_and_stale_ones_go);
+	RUN(test_an_activated_socket_is_served_and_kept);
+	RUN(test_a_directory_that_cannot_be_is_an_error);
+	return TEST_RESULT();
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/ctl/dropin.h"
+
+#include <stdlib.h>
+
+#include "tests/unit/test.h"
+
+#define HOOK "/usr/lib/libmemguard-hook.so"
+
+static void check_preload(const char *existing, const char *wanted)
+{
+	char *list = NULL;
+
+	CHECK_EQ(dropin_preload(existing, HOOK, &list), 0);
+	CHECK_STR(list, wanted);
+	free(list);
+}
+
+static void test_the_hook_is_appended(void)
+{
+	check_preload(NULL, HOOK);
+	check_preload("", HOOK);
+	check_preload("/a.so", "/a.so:" HOOK);
+	check_preload("/a.so:/b.so", "/a.so:/b.so:" HOOK);
+}
+
+static void test_both_separators_of_the_loader_are_taken(void)
+{
+	check_preload("/a.so /b.so", "/a.so:/b.so:" HOOK);
+	check_preload(" : /a.so::  /b.so :", "/a.so:/b.so:" HOOK);
+}
+
+static void test_nothing_is_listed_twice(void)
+{
+	check_preload(HOOK, HOOK);
+	check_preload("/a.so:" HOOK ":/a.so:/b.so", "/a.so:/b.so:" HOOK);
+	check_preload("/a.so:/a.so.2", "/a.so:/a.so.2:" HOOK);
+	check_preload("/b/a.so:a.so", "/b/a.so:a.so:" HOOK);
+}
+
+static void test_another_copy_of_the_hook_goes(void)
+{
+	check_preload("/build/libmemguard-hook.so:/a.so", "/a.so:" HOOK);
+	check_preload("libmemguard-hook.so", HOOK);
+	check_preload("/x/libmemguard-hook.so.bak", "/x/libmemguard-hook.so.bak:" HOOK);
+}
+
+static void check_name(const char *name, enum dropin_name kind, const char *unit)
+{
+	char ret[DROPIN_UNIT_MAX] = "untouched";
+
+	CHECK_EQ(dropin_unit(name, ret), kind);
+	CHECK_STR(ret, kind == DROPIN_NAME_OK ? unit : "untouched");
+}
+
+static void test_names_are_completed_as_systemctl_does(void)
+{
+	check_name("nginx", DROPIN_NAME_OK, "nginx.service");
+	check_name("nginx.service", DROPIN_NAME_OK, "nginx.service");
+	check_name("getty@tty1", DROPIN_NAME_OK, "getty@tty1.service");
+	check_name("a.b", DROPIN_NAME_OK, "a.b.service");
+	check_name("dbus\\x2dbroker", DROPIN_NAME_OK, "dbus\\x2dbroker.service");
+}
+
+static void test_names_that_leave_the_directory_are_refused(void)
+{
+	char longest[DROPIN_UNIT_MAX + 1];
+
+	check_name("", DROPIN_NAME_BAD, NULL);
+	check_name("../x", DROPIN_NAME_BAD, NULL);
+	check_name("..", DROPIN_NAME_BAD, NULL);
+	check_name("a/b.service", DROPIN_NAME_BAD, NULL);
+	check_name(".service", DROPIN_NAME_BAD, NULL);
+	check_name("a b", DROPIN_NAME_BAD, NULL);
+	check_name("a\nb", DROPIN_NAME_BAD, NULL);
+	check_name("@x.service", DROPIN_NAME_BAD, NULL);
+
+	memset(longest, 'a', sizeof(longest));
+	longest[DROPIN_UNIT_MAX] = '\0';
+	check_name(longest, DROPIN_NAME_BAD, NULL);
+	longest[DROPIN_UNIT_MAX - sizeof(".service")] = '\0';
+	CHECK_EQ(dropin_unit(longest, (char[DROPIN_UNIT_MAX]){ 0 }), DROPIN_NAME_OK);
+}
+
+static void test_only_services_that_run_are_taken(void)
+{
+	check_name("x.socket", DROPIN_NAME_KIND, NULL);
+	check_name("multi-user.target", DROPIN_NAME_KIND, NULL);
+	check_name("user.slice", DROPIN_NAME_KIND, NULL);
+	check_name("getty@", DROPIN_NAME_TEMPLATE, NULL);
+	check_name("getty@.service", DROPIN_NAME_TEMPLATE, NULL);
+}
+
+static void test_a_hook_must_fit_into_a_list(void)
+{
+	CHECK(dropin_is_hook(HOOK));
+	CHECK(dropin_is_hook("/opt/100%/hook.so"));
+	CHECK(!dropin_is_hook("hook.so"));
+	CHECK(!dropin_is_hook(""));
+	CHECK(!dropin_is_hook("/a b.so"));
+	CHECK(!dropin_is_hook("/a:b.so"));
+	CHECK(!dropin_is_hook("/a\nb.so"));
+	CHECK(!dropin_is_hook("/a\"b.so"));
+	CHECK(!dropin_is_hook("/lib/"));
+}
+
+static void test_values_are_found_by_whole_names(void)
+{
+	CHECK_STR(dropin_value("LD_PRELOAD=/a.so", "LD_PRELOAD"), "/a.so");
+	CHECK_STR(dropin_value("LD_PRELOAD=", "LD_PRELOAD"), "");
+	CHECK(dropin_value("LD_PRELOADS=/a.so", "LD_PRELOAD") == NULL);
+	CHECK(dropin_value("LD_PRELOA=/a.so", "LD_PRELOAD") == NULL);
+	CHECK(dropin_value("LD_PRELOAD", "LD_PRELOAD") == NULL);
+}
+
+static void test_the_text_pulls_in_the_socket(void)
+{
+	char *text = NULL;
+
+	CHECK_EQ(dropin_text("x.service", "/a.so:" HOOK, &text), 0);
+	CHECK(strstr(text, "\n[Unit]\nWants=memguard.socket\nAfter=memguard.socket\n") !=
+	      NULL);
+	CHECK(strstr(text, "\n[Service]\nEnvironment=\"LD_PRELOAD=/a.so:" HOOK "\"\n") !=
+	      NULL);
+	CHECK(strstr(text, "memguardctl disable x.service") != NULL);
+	CHECK_EQ(text[0], '#');
+	free(text);
+}
+
+static void test_what_systemd_would_expand_is_escaped(void)
+{
+	char *text = NULL;
+
+	CHECK_EQ(dropin_text("x.service", "/100%/a\"\\.so", &text), 0);
+	CHECK(strstr(text, "\"LD_PRELOAD=/100%%/a\\\"\\\\.so\"\n") != NULL);
+	free(text);
+}
+
+static void test_the_directory_is_below_the_root(void)
+{
+	char *path = NULL;
+
+	CHECK_EQ(dropin_directory(NULL, "x.service", &path), 0);
+	CHECK_STR(path, "/etc/systemd/system/x.service.d");
+	free(path);
+	CHECK_EQ(dropin_directory("/tmp/r", "x.service", &path), 0);
+	CHECK_STR(path, "/tmp/r/etc/systemd/system/x.service.d");
+	free(path);
+}
+
+int main(void)
+{
+	RUN(test_the_hook_is_appended);
+	RUN(test_both_separators_of_the_loader_are_taken);
+	RUN(test_nothing_is_listed_twice);
+	RUN(test_another_copy_of_the_hook_goes);
+	RUN(test_names_are_completed_as_systemctl_does);
+	RUN(test_names_that_leave_the_directory_are_refused);
+	RUN(test_only_services_that_run_are_taken);
+	RUN(test_a_hook_must_fit_into_a_list);
+	RUN(test_values_are_found_by_whole_names);
+	RUN(test_the_text_pulls_in_the_socket);
+	RUN(test_what_systemd_would_expand_is_escaped);
+	RUN(test_the_directory_is_below_the_root);
+	return TEST_RESULT();
+}

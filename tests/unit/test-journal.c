@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/report/journal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/unit/test.h"
+
+static char path[] = "/system.slice/x.service";
+static char unit[] = "x.service";
+
+static const struct group group = { .path = path, .unit = unit };
+
+static const struct outcome released = {
+	.round = 17,
+	.group_id = 4711,
+	.kind = OUTCOME_RELEASED,
+	.trigger = REASON_USAGE_HIGH,
+	.begin_usec = 1000,
+	.end_usec = 53000,
+	.n_asked = 3,
+	.n_answered = 2,
+	.n_timed_out = 1,
+	.limit_bytes = 600 * MIB,
+	.usage_before_bytes = 561 * MIB,
+	.usage_after_bytes = 149 * MIB,
+	.rss_before_bytes = 500 * MIB,
+	.rss_after_bytes = 90 * MIB,
+	.expected_bytes = 400 * MIB,
+	.longest_usec = 31000,
+};
+
+static char entry[JOURNAL_ENTRY_MAX];
+
+/* The value of a field, or NULL; @entry is cut up, so it is made anew for each look. */
+static const char *field(const struct group *g, const struct outcome *outcome,
+			 const char *name)
+{
+	const ssize_t n = journal_format(g, outcome, entry, sizeof(entry));
+	char *rest = NULL;
+
+	CHECK(n > 0 && entry[n - 1] == '\n');
+	if (n <= 0)
+		return NULL;
+
+	entry[n - 1] = '\0';
+	for (char *line = strtok_r(entry, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		const size_t length = strlen(name);
+
+		if (strncmp(line, name, length) == 0 && line[length] == '=')
+			return line + length + 1;
+	}
+
+	return NULL;
+}
+
+static void test_the_sentence_has_the_figures(void)
+{
+	char sentence[512];
+
+	journal_sentence(&group, &released, sentence, sizeof(sentence));
+	CHECK_STR(
+		sentence,
+		"x.service: released 412M, usage 561M -> 149M of 600M, 2 of 3 processes "
+		"in at most 31ms each, 1 timed out; because usage is above UsageHigh=");
+}
+
+static void test_without_a_limit_none_is_told(void)
+{
+	struct outcome outcome = released;
+	char sentence[512];
+
+	outcome.limit_bytes = BYTES_INFINITY;
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, "usage 561M -> 149M, 2 of 3") != NULL);
+	CHECK(field(&group, &outcome, "MEMGUARD_LIMIT_BYTES") == NULL);
+}
+
+static void test_growth_meanwhile_is_no_release(void)
+{
+	struct outcome outcome = released;
+	char sentence[512];
+
+	outcome.usage_after_bytes = outcome.usage_before_bytes + 1;
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, "released nothing that can be measured") != NULL);
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_RELEASED_BYTES"), "0");
+}
+
+static void test_a_failure_says_who_did_not_answer(void)
+{
+	struct outcome outcome = released;
+	char sentence[512];
+
+	outcome.kind = OUTCOME_FAILED;
+	outcome.n_answered = 0;
+	outcome.n_refused = outcome.n_gone = 1;
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence,
+		     "none of 3 processes answered, 1 refused, 1 timed out, 1 ended") !=
+	      NULL);
+	CHECK_STR(field(&group, &outcome, "PRIORITY"), "4");
+}
+
+static void test_doing_nothing_has_its_reason(void)
+{
+	struct outcome outcome = released;
+	char sentence[512];
+
+	outcome.kind = OUTCOME_NOTHING;
+	outcome.reason = REASON_OBSERVE;
+	outcome.n_asked = outcome.n_answered = outcome.n_timed_out = 0;
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, "asked nobody: Mode=observe") != NULL);
+	CHECK(strstr(sentence, "(expected 400M)") != NULL);
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_REASON"), "observe");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_RELEASED_BYTES"), "0");
+	CHECK(field(&group, &released, "MEMGUARD_REASON") == NULL);
+}
+
+static void test_fields_are_those_of_the_manual(void)
+{
+	CHECK_STR(field(&group, &released, "MESSAGE_ID"), MESSAGE_ROUND);
+	CHECK_STR(field(&group, &released, "PRIORITY"), "6");
+	CHECK_STR(field(&group, &released, "SYSLOG_IDENTIFIER"), "memguardd");
+	CHECK_STR(field(&group, &released, "MEMGUARD_OUTCOME"), "released");
+	CHECK_STR(field(&group, &released, "MEMGUARD_TRIGGER"), "usage-high");
+	CHECK_STR(field(&group, &released, "MEMGUARD_ROUND"), "17");
+	CHECK_STR(field(&group, &released, "MEMGUARD_GROUP"), path);
+	CHECK_STR(field(&group, &released, "MEMGUARD_GROUP_ID"), "4711");
+	CHECK_STR(field(&group, &released, "MEMGUARD_UNIT"), unit);
+	CHECK_STR(field(&group, &released, "OBJECT_SYSTEMD_UNIT"), unit);
+	CHECK_STR(field(&group, &released, "MEMGUARD_USAGE_BEFORE_BYTES"), "588251136");
+	CHECK_STR(field(&group, &released, "MEMGUARD_USAGE_AFTER_BYTES"), "156237824");
+	CHECK_STR(field(&group, &released, "MEMGUARD_RELEASED_BYTES"), "432013312");
+	CHECK_STR(field(&group, &released, "MEMGUARD_ASKED"), "3");
+	CHECK_STR(field(&group, &released, "MEMGUARD_ANSWERED"), "2");
+	CHECK_STR(field(&group, &released, "MEMGUARD_TIMED_OUT"), "1");
+	CHECK_STR(field(&group, &released, "MEMGUARD_LONGEST_USEC"), "31000");
+	CHECK_STR(field(&group, &released, "MEMGUARD_DURATION_USEC"), "52000");
+}
+
+static void test_a_newline_in_a_path_begins_no_field(void)
+{
+	char evil[] = "/a\nMESSAGE_ID=0\nPRIORITY=0\033[31m";
+	struct group g = { .path = evil };
+	char sentence[512];
+
+	CHECK_STR(field(&g, &released, "MESSAGE_ID"), MESSAGE_ROUND);
+	CHECK_STR(field(&g, &released, "PRIORITY"), "6");
+	CHECK_STR(field(&g, &released, "MEMGUARD_GROUP"),
+		  "/a?MESSAGE_ID=0?PRIORITY=0\033[31m");
+	CHECK(field(&g, &released, "MEMGUARD_UNIT") == NULL);
+
+	/* On a terminal the sentence must do no harm either. */
+	journal_sentence(&g, &released, sentence, sizeof(sentence));
+	CHECK(strpbrk(sentence, "\n\033") == NULL);
+}
+
+static void test_the_longest_path_fits(void)
+{
+	static char longest[4096];
+	struct group g = { .path = longest, .unit = unit };
+	char sentence[512];
+
+	memset(longest, 'a', sizeof(longest) - 1);
+	longest[0] = '/';
+	CHECK_STR(field(&g, &released, "MEMGUARD_GROUP"), longest);
+
+	g.unit = NULL;
+	journal_sentence(&g, &released, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, "because usage is above UsageHigh=") != NULL);
+}
+
+static void test_a_small_buffer_is_refused_not_overrun(void)
+{
+	char small[64], sentence[16];
+
+	small[sizeof(small) - 1] = 'x';
+	CHECK_EQ(journal_format(&group, &released, small, sizeof(small) - 1), -E2BIG);
+	CHECK_EQ(small[sizeof(small) - 1], 'x');
+	journal_sentence(&group, &released, sentence, sizeof(sentence));
+	CHECK_EQ(strlen(sentence), sizeof(sentence) - 1);
+}
+
+struct sink {
+	char directory[32], path[64];
+	int fd;
+};
+
+static struct sink sink_open(void)
+{
+	struct sink sink = { .directory = "/tmp/test-journal-XXXXXX", .fd = -1 };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	CHECK(mkdtemp(sink.directory) != NULL);
+	snprintf(sink.path, sizeof(sink.path), "%s/socket", sink.directory);
+	memcpy(address.sun_path, sink.path, sizeof(sink.path));
+	sink.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	CHECK_EQ(bind(sink.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return sink;
+}
+
+static void sink_close(const struct sink *sink)
+{
+	close(sink->fd);
+	unlink(sink->path);
+	rmdir(sink->directory);
+}
+
+static void test_an_entry_arrives_as_one_datagram(void)
+{
+	struct sink sink = sink_open();
+	char got[JOURNAL_ENTRY_MAX];
+	const ssize_t n = journal_format(&group, &released, entry, sizeof(entry));
+
+	CHECK_EQ(journal_send(sink.path, entry, (size_t)n), 0);
+	CHECK_EQ(recv(sink.fd, got, sizeof(got), 0), n);
+	CHECK_EQ(memcmp(got, entry, (size_t)n), 0);
+	sink_close(&sink);
+}
+
+static void test_a_journal_that_is_stuck_is_not_waited_for(void)
+{
+	struct sink sink = sink_open();
+	int r = 0;
+
+	/* Nobody reads; the queue of a datagram socket is short, whatever its length
+	 * here. */
+	for (int i = 0; i < 100000 && r == 0; i++)
+		r = journal_send(sink.path, "MESSAGE=x\n", 10);
+
+	CHECK_EQ(r, -EAGAIN);
+	sink_close(&sink);
+}
+
+static void test_no_journal_is_an_error_not_a_crash(void)
+{
+	char too_long[256];
+
+	memset(too_long, 'a', sizeof(too_long));
+	too_long[0] = '/';
+	too_long[sizeof(too_long) - 1] = '\0';
+	CHECK_EQ(journal_send("/nonexistent/socket", "MESSAGE=x\n", 10), -ENOENT);
+	CHECK_EQ(journal_send(too_long, "MESSAGE=x\n", 10), -ENAMETOOLONG);
+}
+
+int main(void)
+{
+	RUN(test_the_sentence_has_the_figures);
+	RUN(test_without_a_limit_none_is_told);
+	RUN(test_growth_meanwhile_is_no_release);
+	RUN(test_a_failure_says_who_did_not_answer);
+	RUN(test_doing_nothing_has_its_reason);
+	RUN(test_fields_are_those_of_the_manual);
+	RUN(test_a_newline_in_a_path_begins_no_field);
+	RUN(test_the_longest_path_fits);
+	RUN(test_a_small_buffer_is_refused_not_overrun);
+	RUN(test_an_entry_arrives_as_one_datagram);
+	RUN(test_a_journal_that_is_stuck_is_not_waited_for);
+	RUN(test_no_journal_is_an_error_not_a_crash);
+	return TEST_RESULT();
+}
