@@ -307,8 +307,9 @@ struct manager *manager_free(struct manager *manager)
 	while ((guard = LIST_FIRST(&manager->guards)))
 		guard_free(guard);
 
-	listener_free(manager->listener);
+	/* The listener last: with it goes the lock on the directory that both are in. */
 	bus_free(manager->bus);
+	listener_free(manager->listener);
 	survey_free(manager->survey);
 	config_free(manager->config);
 	if (manager->has_cgroup)

@@ -16,6 +16,9 @@
 #define STATS_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define TUNE_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
+/* Over less than this, one question of ours would look like a busy program. */
+#define BUSY_SPAN_USEC (500 * USEC_PER_MSEC)
+
 /* The residue of a release is read when the program has had time to settle. */
 #define RESIDUE_DELAY_USEC (1 * USEC_PER_SEC)
 
@@ -100,10 +103,25 @@ struct peer *peer_free(struct peer *peer)
 	return NULL;
 }
 
+static void measure_busy(struct peer *peer, uint64_t now_usec)
+{
+	struct member *member = &peer->member;
+	const uint64_t span_usec = now_usec - peer->busy_usec;
+	const uint64_t cpu_usec = member->process.cpu_usec;
+
+	if (peer->busy_usec != 0 && span_usec < BUSY_SPAN_USEC)
+		return;
+
+	if (peer->busy_usec != 0)
+		member->busy_permyriad =
+			(uint32_t)(sub_sat(cpu_usec, peer->busy_cpu_usec) * PERMYRIAD / span_usec);
+	peer->busy_usec = now_usec;
+	peer->busy_cpu_usec = cpu_usec;
+}
+
 void peer_survey(struct peer *peer, uint64_t now_usec)
 {
 	struct member *member = &peer->member;
-	const uint64_t cpu_usec = member->process.cpu_usec, then_usec = member->time_usec;
 	const uint64_t start_time = member->process.start_time;
 	struct process process;
 	int r;
@@ -115,9 +133,7 @@ void peer_survey(struct peer *peer, uint64_t now_usec)
 
 	member->process = process;
 	member->time_usec = now_usec;
-	if (then_usec != 0 && now_usec > then_usec)
-		member->busy_permyriad = (uint32_t)(sub_sat(process.cpu_usec, cpu_usec) * PERMYRIAD /
-						    (now_usec - then_usec));
+	measure_busy(peer, now_usec);
 }
 
 int peer_check_agent(struct peer *peer)

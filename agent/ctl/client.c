@@ -9,6 +9,7 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/basic/parse.h"
 #include "agent/basic/runtime.h"
 #include "agent/ctl/reply.h"
 #include "agent/report/bus-names.h"
@@ -140,6 +141,14 @@ static bool is_lost(int r, const sd_bus_error *error)
 	       sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED);
 }
 
+/* Neither a path nor a pid. */
+static bool is_unit(const char *what)
+{
+	int pid;
+
+	return what && what[0] != '\0' && what[0] != '/' && parse_pid(what, &pid) < 0;
+}
+
 static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 		       const char *what)
 {
@@ -149,13 +158,12 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 		log_error(
 			"%s: \"memguardctl list\" shows what is; a service is added with "
 			"\"memguardctl enable %s\" and a restart",
-			text, what && what[0] != '\0' && what[0] != '/' ? what : "UNIT");
+			text, is_unit(what) ? what : "UNIT");
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BUSY))
 		log_error("%s: try again in a moment", text);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BAD_CONFIG))
 		log_error("%s; the settings in force stay: mend that, check with "
-			  "\"memguardctl "
-			  "verify\", and reload again",
+			  "\"memguardctl verify\", and reload again",
 			  text);
 	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
 		/* A bus daemon that refuses explains its rules, not ours. */

@@ -47,11 +47,14 @@ static uint64_t expected_bytes(const struct member *m)
 	return m->retained_bytes;
 }
 
-/* The most it can give: what is expected, or where that is not known all that it has. */
+/*
+ * The most it can give: what was expected of it when it was measured and all that it has
+ * grown by since, or where nothing is known all that it has.
+ */
 static uint64_t at_most_bytes(const struct member *m)
 {
 	if (is_known(m))
-		return m->retained_bytes;
+		return add_sat(m->retained_bytes, sub_sat(m->process.rss_bytes, m->stats.rss));
 
 	if (m->time_usec == 0 ||
 	    m->process.swap_bytes > UINT64_MAX - m->process.rss_bytes)

@@ -47,7 +47,7 @@ struct daemon_facts {
 	uint64_t start_realtime_usec;
 	uint64_t reload_realtime_usec; /* last good load */
 	uint64_t private_bytes; /* our own private memory */
-	uint64_t n_rounds; /* that asked somebody, since the start */
+	uint64_t n_rounds; /* in this run of the daemon, but for quiet ones */
 	uint64_t released_bytes; /* sum over all of them */
 };
 

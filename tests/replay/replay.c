@@ -246,6 +246,7 @@ static const struct row member_rows[] = {
 	{ MEMBER(time_usec), take_usec },
 	{ MEMBER(busy_permyriad), take_permyriad },
 	{ MEMBER(stats.flags), take_u32 },
+	{ MEMBER(stats.rss), take_bytes },
 	{ MEMBER(stats_usec), take_usec },
 	{ MEMBER(retained_bytes), take_bytes },
 	{ MEMBER(stall_usec), take_usec },

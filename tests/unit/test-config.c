@@ -504,10 +504,10 @@ static void values_are_refused_with_what_to_write(void)
 		      "100%, such as 80%");
 	check_finding("[Trim]\nCooldownSec=10 apples\n",
 		      "2: CooldownSec=10 apples is not understood; write a time from 1s "
-		      "to 1h, such as 10s");
+		      "to 1h, such as 5s");
 	check_finding("[Trim]\nCooldownSec=2h\n",
 		      "2: CooldownSec=2h is out of range; write a time from 1s to 1h, "
-		      "such as 10s");
+		      "such as 5s");
 	check_finding("[Guard]\nMode=off\n",
 		      "2: Mode=off is not understood; write \"trim\" or \"observe\"");
 	clear();

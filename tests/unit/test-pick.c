@@ -51,7 +51,7 @@ static struct member *add(size_t i, uint64_t retained_mib, uint64_t rss_mib)
 			.malloc_owner = WIRE_ALLOCATOR_GLIBC,
 		},
 		.time_usec = NOW,
-		.stats = { .flags = WIRE_STATS_HEAP },
+		.stats = { .flags = WIRE_STATS_HEAP, .rss = rss_mib * MIB },
 		.stats_usec = NOW - 1,
 		.retained_bytes = retained_mib * MIB,
 	};
@@ -207,6 +207,22 @@ static void test_unmeasured_members_come_last_by_rss(void)
 		CHECK_EQ(decision.picks[2].pid, 100);
 		CHECK_EQ(decision.expected_bytes, 16 * MIB);
 	}
+}
+
+static void test_growth_since_the_figures_may_be_given_back_too(void)
+{
+	struct member *m;
+
+	reset();
+	m = add(0, 0, 100);
+	m->stats.rss = m->process.rss_bytes;
+	pick(1, REASON_USAGE_HIGH);
+	CHECK(!decision.act);
+	CHECK_EQ(decision.reason, REASON_NOT_WORTH);
+
+	m->process.rss_bytes += 300 * MIB;
+	pick(1, REASON_USAGE_HIGH);
+	CHECK(decision.act);
 }
 
 static void test_below_usage_high_nobody_is_asked_just_to_learn(void)
@@ -410,6 +426,7 @@ int main(void)
 	RUN(test_who_cannot_be_asked_is_left_out);
 	RUN(test_nobody_there_is_said_so);
 	RUN(test_unmeasured_members_come_last_by_rss);
+	RUN(test_growth_since_the_figures_may_be_given_back_too);
 	RUN(test_below_usage_high_nobody_is_asked_just_to_learn);
 	RUN(test_while_calm_nobody_is_asked_just_to_learn);
 	RUN(test_an_unmeasured_member_cannot_give_more_than_it_has);

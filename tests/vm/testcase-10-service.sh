@@ -11,7 +11,12 @@ need_extra webreport
 
 UNIT=webreport.service
 URL=http://127.0.0.1:8080
-ROUNDS=4
+ROUNDS=6
+
+# Another kind of report in each round: between what remains of small blocks large ones do
+# not fit, which is how the heap ratchets.
+KINDS=(orders pictures scans)
+SIZE=56
 
 write_unit()
 {
@@ -49,13 +54,15 @@ usage_mib()
 	echo $((bytes / 1048576))
 }
 
-# Four reports at once; a killed service answers nobody, which the caller finds out.
+# burst ROUND - four reports at once; a killed service answers nobody, which the caller finds out.
 burst()
 {
-	local pids=() pid
+	local pids=() pid path
+
+	path="/report?kind=${KINDS[$((($1 - 1) % ${#KINDS[@]}))]}&size=$SIZE"
 
 	for _ in 1 2 3 4; do
-		curl --silent --max-time 120 --output /dev/null "$URL/report" &
+		curl --silent --max-time 120 --output /dev/null "$URL$path" &
 		pids+=($!)
 	done
 	for pid in "${pids[@]}"; do
@@ -68,7 +75,7 @@ rounds()
 	local i
 
 	for ((i = 1; i <= ROUNDS; i++)); do
-		burst
+		burst "$i"
 		echo "round $i: $(usage_mib) MiB, $(unit_show "$UNIT" ActiveState)"
 		unit_is "$UNIT" active || return 0
 		quiet_after_burst
