@@ -424,7 +424,8 @@ const char *option_check(const struct group_settings *settings, unsigned int rul
 
 void option_reconcile(struct group_settings *settings)
 {
-	/* The lower wins: asking early costs a little CPU time, asking late the program.
+	/*
+	 * The lower wins: asking early costs a little CPU time, asking late the program.
 	 */
 	settings->usage_high_permyriad =
 		MIN(settings->usage_high_permyriad, settings->usage_critical_permyriad);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The socket hooks connect to, who may still come in, and how many of each user are in.
+/*
+ * The socket hooks connect to, who may still come in, and how many of each user are in.
  */
 
 #include "agent/hook/listener.h"
@@ -114,7 +115,8 @@ static void listener_welcome(struct listener *listener, int fd)
 	socklen_t size = sizeof(peer);
 	int r;
 
-	/* Processes of another pid namespace that is not below ours have no number here.
+	/*
+	 * Processes of another pid namespace that is not below ours have no number here.
 	 */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 0) {
 		log_debug("A process of another pid namespace connected; dropping it");

@@ -8,7 +8,8 @@
 
 uint64_t outcome_released_bytes(const struct outcome *outcome)
 {
-	/* Usage can grow faster than a release shrinks it: that is "nothing", not less.
+	/*
+	 * Usage can grow faster than a release shrinks it: that is "nothing", not less.
 	 */
 	return sub_sat(outcome->usage_before_bytes, outcome->usage_after_bytes);
 }

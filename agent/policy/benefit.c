@@ -30,8 +30,10 @@ static uint64_t backoff_longer(const struct group_settings *settings,
 	return backoff_usec > BACKOFF_MAX_USEC / 2 ? BACKOFF_MAX_USEC : 2 * backoff_usec;
 }
 
-/* Nobody was asked, so nothing was learned but that there is no use in looking again
- * soon. */
+/*
+ * Nobody was asked, so nothing was learned but that there is no use in looking again
+ * soon.
+ */
 static struct benefit add_quiet(const struct benefit *benefit,
 				const struct outcome *outcome)
 {
@@ -61,7 +63,8 @@ struct benefit benefit_add(const struct benefit *benefit,
 	next.last_released_bytes = released;
 	next.last_usage_bytes = outcome->usage_after_bytes;
 
-	/* A command may well name a group with nothing to give: no fault of the triggers.
+	/*
+	 * A command may well name a group with nothing to give: no fault of the triggers.
 	 */
 	if (!disappoints(settings, outcome, released))
 		next.backoff_usec = 0;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Turns allocator figures into expectations. Figures are claims: any value must be
- * survived. */
+/*
+ * Turns allocator figures into expectations. Figures are claims: any value must be
+ * survived.
+ */
 
 #include "agent/policy/estimate.h"
 
@@ -9,13 +11,11 @@
 
 /*
  * Cost of malloc_trim(0) in one arena, measured with holes of 4 KiB to 8 MiB, 1 to 4 GiB,
- * busy threads on the same CPUs (research/allocators 1.4). Rounded to the costly side.
+ * busy threads on the same two virtual CPUs. Rounded to the costly side.
  */
-#define STALL_NSEC_PER_FREE UINT64_C(25) /* every free chunk is walked */
-#define STALL_NSEC_PER_PAGE_FREE                              \
-	UINT64_C(1000) /* one madvise() each, resident or not \
-			*/
-#define STALL_USEC_PER_MIB UINT64_C(400) /* pages freed, other CPUs' TLBs flushed */
+#define STALL_NSEC_PER_FREE UINT64_C(25)        /* every free chunk is walked */
+#define STALL_NSEC_PER_PAGE_FREE UINT64_C(1000) /* one madvise() each, resident or not */
+#define STALL_USEC_PER_MIB UINT64_C(400)        /* pages freed, other CPUs' TLBs flushed */
 
 /* More than this part of the free bytes unsorted, and the histogram is blind. */
 #define UNSORTED_PART 8
@@ -90,8 +90,10 @@ uint64_t estimate_stall_usec(const struct wire_stats *stats)
 	if ((stats->flags & WIRE_STATS_HEAP) == 0)
 		return 0;
 
-	/* Unsorted chunks may all be in one arena, and so may small ones: only sums are
-	 * known. */
+	/*
+	 * Unsorted chunks may all be in one arena, and so may small ones: only sums are
+	 * known.
+	 */
 	if (is_blind(stats))
 		largest = add_sat(largest, stats->unsorted);
 
@@ -149,7 +151,8 @@ static bool is_not_malloc(const struct group *group)
 	       known < group->reading.anon_bytes / 2;
 }
 
-/* Much is free, and neither does the histogram find whole pages in it nor did a release.
+/*
+ * Much is free, and neither does the histogram find whole pages in it nor did a release.
  */
 static bool is_fragmented(const struct group *group)
 {
@@ -217,27 +220,20 @@ const char *verdict_to_text(enum verdict verdict)
 {
 	switch (verdict) {
 	case VERDICT_UNKNOWN:
-		return "Nothing has been measured yet; see that the program runs with "
-		       "the hook.";
+		return "Nothing has been measured yet; see that the program runs with the hook.";
 	case VERDICT_HEALTHY:
-		return "Little memory is held that is not in use; there is nothing to "
-		       "do.";
+		return "Little memory is held that is not in use; there is nothing to do.";
 	case VERDICT_RETAINED:
-		return "Memory was freed but is held by the allocator; a release gives "
-		       "it back.";
+		return "Memory was freed but is held by the allocator; a release gives it back.";
 	case VERDICT_FRAGMENTED:
-		return "Memory is free in pieces too small to give back; lower "
-		       "ArenaMax=, "
-		       "change the allocator, or restart the program.";
+		return "Memory is free in pieces too small to give back; lower ArenaMax=, change "
+		       "the allocator, or restart the program.";
 	case VERDICT_GROWING:
-		return "Most of the memory is in use and near the limit; look for a leak "
-		       "or a "
-		       "cache without bound, or raise the limit.";
+		return "Most of the memory is in use and near the limit; look for a leak or a cache "
+		       "without bound, or raise the limit.";
 	case VERDICT_NOT_MALLOC:
-		return "Most of the memory is outside the allocators memguard knows; "
-		       "look at "
-		       "thread stacks, direct mmap(), other runtimes, processes without "
-		       "the hook.";
+		return "Most of the memory is outside the allocators memguard knows; look at thread "
+		       "stacks, direct mmap(), other runtimes, processes without the hook.";
 	}
 
 	return "The verdict is unknown to this version.";

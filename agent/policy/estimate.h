@@ -10,9 +10,9 @@
 #include "agent/model/member.h"
 
 /*
- * Expected release in bytes. Lower bound by research/allocators 2.3 (heap RSS less what
- * cannot be dropped); after a mass free the unsorted bin hides the holes, so the estimate
- * rises to heap RSS less in-use less the residue that the last release left.
+ * Expected release in bytes. Lower bound: heap RSS less what cannot be dropped; after a
+ * mass free the unsorted bin hides the holes, so the estimate rises to heap RSS less in-use
+ * less the residue that the last release left.
  */
 uint64_t estimate_retained(const struct wire_stats *stats, uint64_t residue_bytes);
 

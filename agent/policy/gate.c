@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* From facts to "is it time", and to the reason why not. Decides nothing about members.
+/*
+ * From facts to "is it time", and to the reason why not. Decides nothing about members.
  */
 
 #include "agent/policy/gate.h"
@@ -75,7 +76,8 @@ static bool is_critical(const struct group *group, const struct signals *signals
 	if (s->usage_critical_permyriad == 0)
 		return false;
 
-	/* The limit is also hit by page cache alone; that is reclaimed, not killed for.
+	/*
+	 * The limit is also hit by page cache alone; that is reclaimed, not killed for.
 	 */
 	if (signals->limit_hit && usage_reaches(&group->reading, s->usage_high_permyriad))
 		return true;
@@ -94,7 +96,8 @@ static bool is_high(const struct group *group)
 			     threshold(group->settings.usage_high_permyriad, held));
 }
 
-/* A stall in a group that holds nothing is somebody else's doing: nothing to give here.
+/*
+ * A stall in a group that holds nothing is somebody else's doing: nothing to give here.
  */
 static bool is_pressed(const struct group *group, const struct signals *signals)
 {
@@ -246,8 +249,10 @@ static bool is_answered(const struct group *group, const struct gate *gate,
 		return false;
 
 	pause = quiet_usec(gate->state);
-	/* A decision that is only recorded is recorded as often as it would be carried
-	 * out. */
+	/*
+	 * A decision that is only recorded is recorded as often as it would be carried
+	 * out.
+	 */
 	if (b->last_quiet_reason == REASON_OBSERVE)
 		pause = MAX(pause, group->settings.cooldown_usec);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Chooses and orders. What a member is expected to give was computed by policy/estimate.
+/*
+ * Chooses and orders. What a member is expected to give was computed by policy/estimate.
  */
 
 #include "agent/policy/pick.h"
@@ -144,7 +145,8 @@ static void add_pick(struct decision *decision, const struct member *m)
 	decision->expected_bytes += MIN(expected, UINT64_MAX - decision->expected_bytes);
 }
 
-/* Why nobody is left, the most telling first: what would change it is different in each.
+/*
+ * Why nobody is left, the most telling first: what would change it is different in each.
  */
 static enum reason nobody(const size_t n_choices[static CHOICE_STALL + 1])
 {

@@ -53,7 +53,8 @@ static int64_t rate_of(uint64_t bytes, uint64_t usec)
 	const uint64_t max = (uint64_t)RATE_MAX;
 	uint64_t rate;
 
-	/* Over such times whole seconds are fine, and the products below would not fit.
+	/*
+	 * Over such times whole seconds are fine, and the products below would not fit.
 	 */
 	if (usec > 3600 * USEC_PER_SEC)
 		return (int64_t)MIN(bytes / (usec / USEC_PER_SEC), max);
@@ -82,7 +83,8 @@ static int64_t growth_next(const struct trend *trend, const struct reading *read
 	if (reading->anon_bytes < trend->anon_bytes)
 		rate = -rate;
 
-	/* A release or a burst's end: what grew before is gone, and its growth with it.
+	/*
+	 * A release or a burst's end: what grew before is gone, and its growth with it.
 	 */
 	if (rate < 0 && !is_steady(reading->anon_bytes, trend->anon_bytes))
 		return rate;
@@ -107,8 +109,10 @@ static uint64_t eta_of(const struct reading *reading, int64_t growth_bytes_per_s
 	if (headroom / growth >= USEC_INFINITY / USEC_PER_SEC)
 		return USEC_INFINITY;
 
-	/* The rest is below growth, so where it is too large for microseconds so is
-	 * growth. */
+	/*
+	 * The rest is below growth, so where it is too large for microseconds so is
+	 * growth.
+	 */
 	rest = headroom % growth;
 	if (rest > UINT64_MAX / USEC_PER_SEC)
 		rest /= growth / USEC_PER_SEC;
@@ -160,7 +164,8 @@ static uint64_t threshold_bytes(const struct group *group, uint64_t permyriad)
 	return share_of(group->reading.limit_bytes, permyriad);
 }
 
-/* Time in which the fastest growth would reach the next threshold that can open the gate.
+/*
+ * Time in which the fastest growth would reach the next threshold that can open the gate.
  */
 static uint64_t reach_usec(const struct group *group)
 {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The control interface's names, shared with memguardctl. Documented in memguardctl(1),
- * "Interface". */
+/*
+ * The control interface's names, shared with memguardctl. Documented in memguardctl(1),
+ * "Interface".
+ */
 
 #define BUS_NAME "org.memguard.Manager1"
 #define BUS_PATH "/org/memguard/Manager1"

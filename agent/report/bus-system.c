@@ -57,8 +57,10 @@ static int on_disconnected(sd_bus_message *message, void *userdata,
 	return 0;
 }
 
-/* Without our name nobody would find us: leave. The policy file is missing, or not for
- * us. */
+/*
+ * Without our name nobody would find us: leave. The policy file is missing, or not for
+ * us.
+ */
 static int on_name(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
 	struct bus_system *system = userdata;

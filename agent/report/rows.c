@@ -21,8 +21,10 @@ static const char *const knobs[] = {
 	[WIRE_KNOB_TOP_PAD] = "top_pad",
 };
 
-/* Free chunks by size, as libhook/wire.h says: up to so many pages; the last class is
- * open. */
+/*
+ * Free chunks by size, as libhook/wire.h says: up to so many pages; the last class is
+ * open.
+ */
 static const uint32_t class_pages[WIRE_CLASSES - 1] = { 1, 2, 4, 16, 64, 256 };
 
 const char *rows_mode(enum mode mode)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Parses the memory controller's files: skips unknown lines, is strict with known ones.
+/*
+ * Parses the memory controller's files: skips unknown lines, is strict with known ones.
  */
 
 #include "agent/sense/cgroup-stat.h"

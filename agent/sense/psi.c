@@ -151,7 +151,8 @@ int psi_trigger_open(int dirfd, const char *path, uint64_t stall_usec,
 	if (fd < 0)
 		return -errno;
 
-	/* Before arming, for psi_trigger_check(). Disabled PSI opens, but does not read.
+	/*
+	 * Before arming, for psi_trigger_check(). Disabled PSI opens, but does not read.
 	 */
 	r = read_total(fd, &total_usec);
 	if (r < 0)

@@ -119,9 +119,11 @@ rss_mib()
 	awk '$1 == "VmRSS:" { print int($2 / 1024) }' "/proc/$1/status"
 }
 
+# private_kib PID - dirty, then clean, on two lines.
 private_kib()
 {
-	awk '/^Private_(Clean|Dirty):/ { sum += $2 } END { print sum + 0 }' \
+	awk '/^Private_(Clean|Dirty):/ { sum[$1] = $2 }
+		END { print sum["Private_Dirty:"] + 0; print sum["Private_Clean:"] + 0 }' \
 		"/proc/$1/smaps_rollup"
 }
 

@@ -374,28 +374,31 @@ members_stop()
 
 bench_footprint()
 {
-	local before alone connected full
+	local before connected alone=() full=()
 
-	table_head "memguardd, private memory" KiB
+	# Clean: pages of libraries that no other process happens to map, which the kernel
+	# drops when it needs them. Where systemd runs, most of them are shared.
+	table_head "memguardd, private memory" "dirty, KiB" "clean file pages, KiB"
 	if ! variant_present memguard; then
-		table_row "$MEMBERS members" -
+		table_row "$MEMBERS members" - -
 		return
 	fi
 	MEMBER_PIDS=()
 	guard_start
 	sleep 1
 	before=$(sockets "$GUARD_PID")
-	alone=$(private_kib "$GUARD_PID")
+	mapfile -t alone < <(private_kib "$GUARD_PID")
 	members_start "$MEMBERS"
 	wait_until 30 has_sockets "$GUARD_PID" $((before + MEMBERS)) || true
 	sleep 2
 	connected=$(($(sockets "$GUARD_PID") - before))
-	full=$(private_kib "$GUARD_PID")
+	mapfile -t full < <(private_kib "$GUARD_PID")
 	members_stop
 	guard_stop
-	record footprint memguard members "$connected" alone_kib "$alone" private_kib "$full"
-	table_row "no member" "$alone"
-	table_row "$connected members" "$full"
+	record footprint memguard members "$connected" alone_dirty_kib "${alone[0]}" \
+		alone_clean_kib "${alone[1]}" dirty_kib "${full[0]}" clean_kib "${full[1]}"
+	table_row "no member" "${alone[@]}"
+	table_row "$connected members" "${full[@]}"
 }
 
 main()

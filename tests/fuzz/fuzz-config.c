@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Configuration text: whatever is in a file, it gives settings that hold together, or
- * findings. */
+/*
+ * Configuration text: whatever is in a file, it gives settings that hold together, or
+ * findings.
+ */
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Files to settings: order, overrides, and a finding with file and line for every
- * mistake. */
+/*
+ * Files to settings: order, overrides, and a finding with file and line for every
+ * mistake.
+ */
 
 #include "agent/config/config.h"
 
@@ -754,8 +756,10 @@ static void files_that_cannot_be_read_are_told(void)
 	CHECK_EQ(config_load("/dev/zero", "", on_message, NULL, &config), -EFBIG);
 	CHECK(strstr(findings, "/dev/zero:0: cannot be read: File too large"));
 
-	/* A loop of links, which root cannot read either; mistakes elsewhere are told
-	 * too. */
+	/*
+	 * A loop of links, which root cannot read either; mistakes elsewhere are told
+	 * too.
+	 */
 	put_link("/etc/memguard/memguard.conf.d/loop.conf", "loop.conf");
 	CHECK_EQ(load_root(), -ELOOP);
 	put("/etc/memguard/memguard.conf.d/bad.conf", "x\n");

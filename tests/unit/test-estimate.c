@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Estimates in heap states like those of research/allocators 2.3, and verdicts with
- * evidence. */
+/*
+ * Estimates in heap states like those of real programs, and verdicts with
+ * evidence.
+ */
 
 #include "agent/policy/estimate.h"
 
@@ -341,7 +343,8 @@ static void test_a_release_that_gave_nothing_disproves_the_estimate(void)
 	g.benefit.n_rounds = 1;
 	g.benefit.last_usage_bytes = 1000 * MIB;
 	g.benefit.last_released_bytes = 5 * MIB;
-	/* One that paid less than this because there was less does not: no back-off then.
+	/*
+	 * One that paid less than this because there was less does not: no back-off then.
 	 */
 	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
 	g.benefit.backoff_usec = 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The gate over the full product of states and events, and at the edges of its numbers.
+/*
+ * The gate over the full product of states and events, and at the edges of its numbers.
  */
 
 #include "agent/policy/gate.h"

@@ -230,8 +230,10 @@ static void test_a_journal_that_is_stuck_is_not_waited_for(void)
 	struct sink sink = sink_open();
 	int r = 0;
 
-	/* Nobody reads; the queue of a datagram socket is short, whatever its length
-	 * here. */
+	/*
+	 * Nobody reads; the queue of a datagram socket is short, whatever its length
+	 * here.
+	 */
 	for (int i = 0; i < 100000 && r == 0; i++)
 		r = journal_send(sink.path, "MESSAGE=x\n", 10);
 

@@ -89,7 +89,8 @@ static struct child child_begin(size_t bytes, bool deep)
 
 static void child_end(const struct child *child)
 {
-	/* A byte for each that waits. Closing is no message: later children hold it too.
+	/*
+	 * A byte for each that waits. Closing is no message: later children hold it too.
 	 */
 	CHECK_EQ(write(child->hold, "xx", 2), 2);
 	close(child->hold);
