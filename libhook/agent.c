@@ -2,6 +2,7 @@
 
 #include "libhook/sys.h"
 
+#include <sched.h>
 #include <stddef.h>
 #include <sys/un.h>
 
@@ -17,10 +18,16 @@
 #define BACKOFF_FIRST_MSEC 1000L
 #define BACKOFF_LAST_MSEC 64000L
 
-/* How often to look for other threads when the kernel (before 6.9) cannot tell us. */
-#define ALONE_CHECK_MSEC 30000L
-/* The same once the program's main thread is known to have ended. */
-#define ORPHAN_CHECK_MSEC 500L
+/*
+ * How often to see whether the main thread has ended. The pidfd tells at once on some
+ * kernels only: before 6.9 there is none for a thread, and newer ones say nothing while
+ * other threads live.
+ */
+#define LEADER_CHECK_MSEC 30000L
+
+/* Our own frames, malloc_info()'s and a signal frame of libc's; a program's TLS comes on top. */
+#define STACK_BYTES ((size_t)64 << 10)
+#define STACK_MAX_BYTES ((size_t)4 << 20)
 
 /* A daemon that does not read for this long is no use. */
 #define SEND_TIMEOUT_MSEC 1000L
@@ -29,17 +36,18 @@ struct agent {
 	const struct host *host;
 	int fd;      /* to the daemon; -1 */
 	int leader;  /* pidfd of the main thread; -1 where there is no such thing */
-	bool orphan; /* the main thread has ended */
 };
 
 bool agent_allowed(void)
 {
 	/*
-	 * Under a filter our own system calls might kill the program. Opening a file is
-	 * what the loader did a moment ago, and malloc does too: a filter that kills for
-	 * it does not let a program get this far.
+	 * Under a filter our own system calls might kill the program. No way to ask is
+	 * allowed by every filter; prctl() is by most, since threads name themselves.
+	 * EINVAL: a kernel without seccomp.
 	 */
-	return proc_seccomp() == 0;
+	const long mode = SYS(SYS_prctl, PR_GET_SECCOMP, 0L, 0L, 0L, 0L);
+
+	return mode == 0 || mode == -EINVAL;
 }
 
 /* Only root, or the user the program runs as, may tell it what to do. */
@@ -103,27 +111,29 @@ static int agent_wait(struct agent *agent, long msec)
 	for (;;) {
 		struct pollfd fds[2] = {
 			{ .fd = agent->fd, .events = POLLIN },
-			{ .fd = agent->orphan ? -1 : agent->leader, .events = POLLIN },
+			{ .fd = agent->leader, .events = POLLIN },
 		};
-		long slice = agent->orphan ? ORPHAN_CHECK_MSEC :
-			     agent->leader < 0 ? ALONE_CHECK_MSEC : -1;
+		const uint64_t begin_usec = sys_now_usec();
+		const long slice = msec >= 0 && msec < LEADER_CHECK_MSEC ? msec : LEADER_CHECK_MSEC;
 		int r;
-
-		if (msec >= 0 && (slice < 0 || msec < slice))
-			slice = msec;
 
 		r = sys_poll(fds, 2, slice);
 		if (r < 0 && r != -EINTR)
 			return r;
-		if (r > 0 && fds[1].revents)
-			agent->orphan = true;
-		/* Then it is the program that has ended: without us it would be gone. */
-		if ((r == 0 || agent->orphan) && proc_is_alone())
+
+		/*
+		 * A program whose main thread has ended is to end with its last thread, and
+		 * libc counts us: leave while that one can still be the program's own.
+		 */
+		if ((r > 0 && fds[1].revents) || (r == 0 && proc_leader_ended()))
 			return -ESRCH;
 		if (r > 0 && fds[0].revents)
 			return 1;
-		if (msec >= 0 && (msec -= slice) <= 0)
-			return 0;
+		if (msec >= 0) {
+			msec -= (long)((sys_now_usec() - begin_usec) / 1000);
+			if (msec <= 0)
+				return 0;
+		}
 	}
 }
 
@@ -162,6 +172,10 @@ static void agent_loop(struct agent *agent)
 	for (;;) {
 		int r = 0;
 
+		/* A filter that came after us would see calls the program never makes. */
+		if (!agent_allowed())
+			return;
+
 		agent->fd = connect_socket(agent->host->environment.socket);
 		if (agent->fd >= 0) {
 			const uint64_t begin_usec = sys_now_usec();
@@ -193,28 +207,52 @@ static void *agent_main(void *arg)
 	if (SYS(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		return NULL;
 
-	(void)SYS(SYS_prctl, PR_SET_NAME, "memguard", 0, 0, 0);
+	(void)SYS(SYS_prctl, PR_SET_NAME, "memguard", 0L, 0L, 0L);
+	/* Whoever created us may be a real-time thread; our work is not. */
+	(void)SYS(SYS_sched_setscheduler, 0, SCHED_OTHER, &(struct sched_param){ 0 });
 	agent.leader = (int)SYS(SYS_pidfd_open, sys_getpid(), PIDFD_THREAD);
 
 	agent_loop(&agent);
 	return NULL;
 }
 
-/* A program with much static TLS needs it on every stack: try larger ones then. */
+static int add_tls(struct dl_phdr_info *info, size_t size, void *sum)
+{
+	(void)size;
+
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			*(size_t *)sum += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+
+	return 0;
+}
+
+/* libc takes the static TLS of all objects from every thread's stack. */
+size_t agent_stack_bytes(void)
+{
+	size_t tls_bytes = 0;
+
+	if (dl_iterate_phdr)
+		(void)dl_iterate_phdr(add_tls, &tls_bytes);
+
+	return (STACK_BYTES + tls_bytes + 0xffff) & ~(size_t)0xffff;
+}
+
+/* Where the smallest stack allowed is larger than ours, try larger ones. */
 static void create_thread(const struct host *host, agent_create_t create)
 {
-	static const size_t stack_bytes[] = { 64 << 10, 256 << 10, 1 << 20 };
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	for (size_t i = 0; i < sizeof(stack_bytes) / sizeof(stack_bytes[0]); i++) {
+	for (size_t stack_bytes = host->stack_bytes; stack_bytes <= STACK_MAX_BYTES; stack_bytes *= 2) {
 		int r;
 
 		if (pthread_attr_init(&attr) != 0)
 			return;
 		(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-		(void)pthread_attr_setstacksize(&attr, stack_bytes[i]);
-		r = create(&thread, &attr, agent_main, (void *)host);
+		r = pthread_attr_setstacksize(&attr, stack_bytes);
+		if (r == 0)
+			r = create(&thread, &attr, agent_main, (void *)host);
 		(void)pthread_attr_destroy(&attr);
 		if (r != EINVAL)
 			return;

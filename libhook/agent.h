@@ -17,6 +17,9 @@ typedef int (*agent_create_t)(pthread_t *, const pthread_attr_t *, void *(*)(voi
  */
 bool agent_allowed(void);
 
+/* Constructor only: what the agent's stack must hold besides its own frames is on it too. */
+size_t agent_stack_bytes(void);
+
 /*
  * Starts the thread with the program's own pthread_create. @host lives for ever.
  * On failure nothing happened, and nobody is told.

@@ -138,6 +138,16 @@ static void read_agent(struct environment *e, int pid)
 	}
 }
 
+static void read_socket(struct environment *e)
+{
+	const char *s = getenv("MEMGUARD_SOCKET");
+	const bool given = s && *s != '\0';
+	const bool good = given && *s == '/' && text_length(s) < sizeof(e->socket);
+
+	e->bad = e->bad || (given && !good);
+	memcpy(e->socket, good ? s : DEFAULT_SOCKET, text_length(good ? s : DEFAULT_SOCKET) + 1);
+}
+
 bool environment_read(struct environment *ret, int pid)
 {
 	const char *s;
@@ -149,13 +159,12 @@ bool environment_read(struct environment *ret, int pid)
 	if (s && (text_equal(s, "off") || text_equal(s, "0") || text_equal(s, "no")))
 		return false;
 
-	*ret = (struct environment){ .mode = AGENT_AUTO, .socket = DEFAULT_SOCKET };
+	/* A set-uid program, by a system-wide preload: its caller's words are not for it. */
+	if (getauxval && getauxval(AT_SECURE) != 0)
+		return false;
 
-	s = getenv("MEMGUARD_SOCKET");
-	if (s && *s == '/')
-		ret->socket = s;
-	else if (s && *s != '\0')
-		ret->bad = true;
+	*ret = (struct environment){ .mode = AGENT_AUTO };
+	read_socket(ret);
 
 	ret->env_tuned = operator_knobs();
 	s = getenv("MEMGUARD_MALLOPT");

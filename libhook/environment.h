@@ -21,7 +21,7 @@ struct environment {
 	enum agent_mode mode;
 	bool bad;             /* something did not parse */
 	bool named;           /* this very process was named */
-	const char *socket;   /* path, points into the environment or is the default */
+	char socket[108];     /* path; a copy, since programs write their titles over the original */
 	uint64_t knobs[WIRE_KNOB_MAX_]; /* MEMGUARD_MALLOPT */
 	uint32_t knobs_set;   /* bits 1 << enum wire_knob */
 	uint32_t env_tuned;   /* knobs the operator's own variables set */

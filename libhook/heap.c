@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "libhook/weak.h"
+#include "libhook/sys.h"
 
 #include "libhook/heap.h"
 #include "libhook/mem.h"
 
-/* Where a line may end at most; a power of two, so that an index can be masked. */
-#define LINE_MASK 255U
+/* Where a line ends at most; the rest of a longer one is dropped. */
+#define LINE_LAST 255U
 
 static struct {
 	FILE *stream;
+	int reader;   /* thread inside heap_read(); atomic */
+	bool spoiled; /* somebody else flushed the stream meanwhile: the report has a hole */
 	char buffer[4096];
 	struct wire_arena rows[HEAP_ROWS_MAX];
 	struct heap_scan scan;
@@ -154,30 +156,28 @@ static void scan_line(struct heap_scan *scan)
 void heap_scan_feed(struct heap_scan *scan, const char *text, uint32_t size)
 {
 	for (uint32_t i = 0; i < size; i++) {
-		/*
-		 * At exit the program's thread flushes all streams, maybe while we write to
-		 * this one: what is then read is worthless, but must stay within the line.
-		 */
-		const uint32_t at = scan->length & LINE_MASK;
-
 		if (text[i] == '\n') {
-			scan->line[at] = '\0';
+			scan->line[scan->length] = '\0';
 			scan->length = 0;
 			scan_line(scan);
-		} else {
-			scan->line[at] = text[i];
-			scan->length = at < LINE_MASK ? at + 1 : at;
+		} else if (scan->length < LINE_LAST) {
+			scan->line[scan->length++] = text[i];
 		}
 	}
 }
 
 static ssize_t on_write(void *cookie, const char *text, size_t size)
 {
-	struct heap_scan *scan = cookie;
+	const int reader = __atomic_load_n(&heap.reader, __ATOMIC_ACQUIRE);
 
-	/* Outside heap_read() there is nobody to read for. */
-	if (scan->stats)
-		heap_scan_feed(scan, text, (uint32_t)size);
+	/*
+	 * The program flushes all streams in fflush(NULL), at exit and in a forked child,
+	 * on threads of its own: nothing may be touched there.
+	 */
+	if (reader != 0 && reader == (int)SYS(SYS_gettid))
+		heap_scan_feed(cookie, text, (uint32_t)size);
+	else
+		__atomic_store_n(&heap.spoiled, true, __ATOMIC_RELEASE);
 
 	return (ssize_t)size;
 }
@@ -186,7 +186,7 @@ bool heap_prepare(void)
 {
 	if (heap.stream)
 		return true;
-	if (!fopencookie || !malloc_info || !setvbuf || !fflush_unlocked)
+	if (!fopencookie || !malloc_info || !setvbuf || !fflush)
 		return false;
 
 	heap.stream = fopencookie(&heap.scan, "w", (cookie_io_functions_t){ .write = on_write });
@@ -204,15 +204,21 @@ bool heap_read(uint32_t page_bytes, struct wire_stats *stats)
 	if (!heap.stream)
 		return false;
 
+	/* Text that a fork cut off in the middle of a report. */
+	__atomic_store_n(&heap.reader, 0, __ATOMIC_RELEASE);
+	(void)fflush(heap.stream);
+
 	heap.scan = (struct heap_scan){
 		.page_bytes = page_bytes,
 		.stats = stats,
 		.rows = heap.rows,
 	};
+	__atomic_store_n(&heap.spoiled, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&heap.reader, (int)SYS(SYS_gettid), __ATOMIC_RELEASE);
 	r = malloc_info(0, heap.stream);
-	(void)fflush_unlocked(heap.stream);
-	heap.scan.stats = NULL;
-	if (r != 0 || stats->n_arenas == 0)
+	(void)fflush(heap.stream);
+	__atomic_store_n(&heap.reader, 0, __ATOMIC_RELEASE);
+	if (r != 0 || stats->n_arenas == 0 || __atomic_load_n(&heap.spoiled, __ATOMIC_ACQUIRE))
 		return false;
 
 	stats->in_use = stats->system > stats->free ? stats->system - stats->free : 0;

@@ -12,41 +12,57 @@
 #include "libhook/mem.h"
 
 static struct {
-	agent_create_t create;      /* the program's own pthread_create */
+	agent_create_t create;      /* the program's own pthread_create; atomic */
 	struct host host;
 	int agent_pid;              /* process that has, or was refused, an agent; atomic */
-	bool enabled;               /* the constructor ran to its end and wants an agent */
+	bool enabled;               /* the constructor ran to its end and wants an agent; atomic */
 } hook;
 
 /*
  * glibc before 2.34 keeps threads in a library of its own, which may come later by
  * dlopen, and dlsym in another, which the program may not have.
  */
-static agent_create_t find_late(void)
+static agent_create_t find_in_libpthread(void)
 {
+	static const char name[] = "libpthread.so.0", symbol[] = "pthread_create";
+	/* What __libc_dlopen_mode() wants to be told by libc's own callers. */
+	const int internal = (int)0x80000000U;
 	void *library;
 
-	if (!dlopen || !dlsym)
-		return NULL;
+	if (dlopen && dlsym) {
+		library = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
+		return library ? (agent_create_t)dlsym(library, symbol) : NULL;
+	}
+	if (__libc_dlopen_mode && __libc_dlsym) {
+		library = __libc_dlopen_mode(name, internal | RTLD_LAZY | RTLD_NOLOAD);
+		return library ? (agent_create_t)__libc_dlsym(library, symbol) : NULL;
+	}
 
-	library = dlopen("libpthread.so.0", RTLD_LAZY | RTLD_NOLOAD);
-	return library ? (agent_create_t)dlsym(library, "pthread_create") : NULL;
+	return NULL;
 }
 
-static agent_create_t find_next(void)
+/* Also needed before our constructor: a library's may start a thread earlier. */
+static agent_create_t find_create(void)
 {
-	agent_create_t next = NULL;
+	agent_create_t create = __atomic_load_n(&hook.create, __ATOMIC_ACQUIRE);
+
+	if (create)
+		return create;
 
 	if (dlsym)
-		next = (agent_create_t)dlsym(RTLD_NEXT, "pthread_create");
+		create = (agent_create_t)dlsym(RTLD_NEXT, "pthread_create");
+	if (!create)
+		create = find_in_libpthread();
 
-	return next;
+	__atomic_store_n(&hook.create, create, __ATOMIC_RELEASE);
+	return create;
 }
 
 static bool wants_agent(void)
 {
 	/* A forked child starts anew: the agent did not come with it. */
-	return hook.enabled && __atomic_load_n(&hook.agent_pid, __ATOMIC_ACQUIRE) != sys_getpid();
+	return __atomic_load_n(&hook.enabled, __ATOMIC_ACQUIRE) &&
+	       __atomic_load_n(&hook.agent_pid, __ATOMIC_ACQUIRE) != sys_getpid();
 }
 
 /* On a thread of the program, before its own thread is made. True: agent_start() after it. */
@@ -74,12 +90,13 @@ static void apply_knobs(void)
 	struct environment *e = &hook.host.environment;
 	const uint32_t mmap_bit = 1U << WIRE_KNOB_MMAP_THRESHOLD;
 	const uint32_t trim_bit = 1U << WIRE_KNOB_TRIM_THRESHOLD;
+	const uint32_t ours = e->knobs_set & ~e->env_tuned;
 
 	if (hook.host.allocators.owner != WIRE_ALLOCATOR_GLIBC)
 		return;
 
 	/* glibc's own rule: twice the mmap threshold. */
-	if ((e->knobs_set & mmap_bit) && !(e->knobs_set & trim_bit)) {
+	if ((ours & mmap_bit) && !(e->knobs_set & trim_bit)) {
 		e->knobs[WIRE_KNOB_TRIM_THRESHOLD] = wire_clamp(
 			WIRE_KNOB_TRIM_THRESHOLD, 2 * e->knobs[WIRE_KNOB_MMAP_THRESHOLD]);
 		e->knobs_set |= trim_bit;
@@ -104,13 +121,14 @@ static void load(void)
 
 	allocator_find(&hook.host.allocators);
 	apply_knobs();
-	if (e->mode == AGENT_OFF || !hook.create)
+	if (e->mode == AGENT_OFF || !find_create())
 		return;
 
 	hook.host.page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
-	hook.enabled = true;
+	hook.host.stack_bytes = agent_stack_bytes();
+	__atomic_store_n(&hook.enabled, true, __ATOMIC_RELEASE);
 	if ((e->named || e->mode == AGENT_ALWAYS) && prepare())
-		agent_start(&hook.host, hook.create);
+		agent_start(&hook.host, find_create());
 }
 
 __attribute__((constructor)) static void hook_load(void)
@@ -121,7 +139,6 @@ __attribute__((constructor)) static void hook_load(void)
 		return;
 
 	saved_errno = errno;
-	hook.create = find_next();
 	load();
 	errno = saved_errno;
 }
@@ -129,30 +146,26 @@ __attribute__((constructor)) static void hook_load(void)
 __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 							  void *(*start)(void *), void *arg)
 {
+	const agent_create_t create = find_create();
 	bool first = false;
 	int saved_errno, r;
 
-	/* A null test of an address that glibc always has costs nothing, and others need it. */
+	if (!create)
+		return EAGAIN;
 	if (!syscall || !__errno_location)
-		return hook.create ? hook.create(thread, attr, start, arg) : EAGAIN;
+		return create(thread, attr, start, arg);
 
 	saved_errno = errno;
-	if (!hook.create)
-		hook.create = find_late();
 	if (wants_agent())
 		first = prepare();
-	if (!hook.create) {
-		errno = saved_errno;
-		return EAGAIN;
-	}
 
-	r = hook.create(thread, attr, start, arg);
+	r = create(thread, attr, start, arg);
 
 	/* Where the program could not have its thread, ours must not take the room. */
 	if (first && r != 0)
 		__atomic_store_n(&hook.agent_pid, 0, __ATOMIC_RELEASE);
 	else if (first)
-		agent_start(&hook.host, hook.create);
+		agent_start(&hook.host, create);
 
 	errno = saved_errno;
 

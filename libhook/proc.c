@@ -33,41 +33,20 @@ static int read_small(const char *path, char *buf, size_t size)
 	return n > 0 ? 0 : -EIO;
 }
 
-/* The number after "@key:\t"; @fallback when there is no such line. */
-static unsigned int status_number(const char *text, const char *key, unsigned int fallback)
+int proc_leader_ended(void)
 {
-	const char *s = text_find(text, key);
+	const char *s, *state = NULL;
+	char text[512];
 
-	if (!s)
-		return fallback;
-
-	for (s += text_length(key); *s == ' ' || *s == '\t'; s++)
-		;
-
-	return (unsigned int)text_number(&s, 10);
-}
-
-int proc_seccomp(void)
-{
-	char text[4096];
-	int r;
-
-	r = read_small("/proc/thread-self/status", text, sizeof(text));
-	if (r < 0)
-		return r;
-
-	/* A kernel without seccomp has no such line, and no filter either. */
-	return (int)status_number(text, "\nSeccomp:", 0);
-}
-
-int proc_is_alone(void)
-{
-	char text[4096];
-
-	if (read_small("/proc/self/status", text, sizeof(text)) < 0)
+	if (read_small("/proc/self/stat", text, sizeof(text)) < 0)
 		return 0;
 
-	return text_find(text, "\nState:\tZ") && status_number(text, "\nThreads:", 3) <= 2;
+	/* "PID (NAME) STATE ...": the name may hold anything, but nothing after it does. */
+	for (s = text; *s != '\0'; s++)
+		if (s[0] == ')' && s[1] == ' ')
+			state = s + 2;
+
+	return state && *state == 'Z';
 }
 
 uint64_t proc_rss(uint64_t page_bytes)

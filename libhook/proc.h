@@ -5,14 +5,8 @@
 
 #include <stdint.h>
 
-/* Of the calling thread: 0 no filter, 1 strict, 2 filter; or -errno. */
-int proc_seccomp(void);
-
-/*
- * 1: the main thread has ended and the caller is the only one left: the program is over.
- * The kernel still counts the dead main thread then.
- */
-int proc_is_alone(void);
+/* The main thread has called pthread_exit(), and the process lives on without it. */
+int proc_leader_ended(void);
 
 /* Resident set in bytes; 0 when unknown. */
 uint64_t proc_rss(uint64_t page_bytes);

@@ -13,6 +13,7 @@ struct host {
 	struct allocators allocators;
 	uint32_t page_bytes;
 	uint32_t tuned; /* knobs already set from MEMGUARD_MALLOPT */
+	size_t stack_bytes; /* for the agent, with room for the program's static TLS */
 };
 
 /* Puts one frame on the wire; 0 or negative, then the connection is over. */

@@ -13,11 +13,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 /* libc of any kind */
@@ -34,6 +36,17 @@
 #pragma weak dlsym
 #pragma weak dlopen
 #pragma weak dladdr
+#pragma weak dl_iterate_phdr
+#pragma weak getauxval
+
+/*
+ * glibc before 2.34 has dlopen and dlsym in a library of their own, which a program with
+ * threads need not have. Its own entries are then all there is.
+ */
+extern void *__libc_dlopen_mode(const char *, int);
+#pragma weak __libc_dlopen_mode
+extern void *__libc_dlsym(void *, const char *);
+#pragma weak __libc_dlsym
 
 /* glibc: a heap that can be read and trimmed */
 extern const char *gnu_get_libc_version(void);
@@ -43,7 +56,7 @@ extern const char *gnu_get_libc_version(void);
 #pragma weak mallopt
 #pragma weak fopencookie
 #pragma weak setvbuf
-#pragma weak fflush_unlocked
+#pragma weak fflush
 
 /* Only their addresses are used: whose is the malloc in force? */
 #pragma weak malloc

@@ -67,8 +67,9 @@ make_check()
 		PASS:*) tally pass "$line" ;;
 		SKIP:*) tally skip "$name: ${line#SKIP: }" ;;
 		*)
-			tally FAIL "$name: ${line#*: }"
-			tail -n 40 "$build/${line#*: }.log" 2>/dev/null | sed 's/^/    /'
+			line=${line#*: }
+			tally FAIL "$name: $line"
+			tail -n 40 "$build/${line%.sh}.log" | sed 's/^/    /' || true
 			;;
 		esac
 	done < <(grep -E '^(PASS|FAIL|XPASS|SKIP|ERROR): ' "$log")

@@ -8,7 +8,7 @@
 
 [ "$(id -u)" = 0 ] || skip "needs root for a cgroup with a limit"
 make_group 300
-start_daemon '[Trigger]\nRetainedHigh=0\nUsageHigh=60%\nUsageCritical=80%\n[Trim]\nCooldownSec=1s\n'
+start_daemon '[Trigger]\nRetainedHigh=0\nUsageHigh=30%\nUsageCritical=80%\n[Trim]\nCooldownSec=1s\n'
 
 start_retainer 100
 bystander=$retainer

@@ -80,7 +80,7 @@ start_daemon()
 {
 	printf '%b' "${1:-}" >"$scratch/memguard.conf"
 	[ $# -eq 0 ] || shift
-	"$MEMGUARDD" --runtime-directory="$runtime" --config="$scratch/memguard.conf" "$@" \
+	"$MEMGUARDD" --log-level=debug --runtime-directory="$runtime" --config="$scratch/memguard.conf" "$@" \
 		2>>"$scratch/daemon.log" &
 	daemon=$!
 	started+=("$daemon")

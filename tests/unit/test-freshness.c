@@ -9,7 +9,7 @@
 #define NOW SEC(1000)
 
 /* Calm for a minute, statistics 5 s old, and nothing happened since. */
-static struct group group = { .trend = { .steady_since_usec = NOW - SEC(60) } };
+static struct group group = { .trend = { .steady_since_usec = NOW - SEC(950) } };
 static struct member member = {
 	.process = { .rss_bytes = 100 * MIB, .cpu_usec = SEC(3) },
 	.stats = { .rss = 100 * MIB, .heap_usec = 1000 },
@@ -35,6 +35,14 @@ static void test_nothing_happened_is_never_due(void)
 static void test_a_mass_free_shows_in_cpu_time_only(void)
 {
 	CHECK(freshness_is_due(&group, &member, member.process.cpu_usec - 50000, NOW));
+}
+
+static void test_figures_from_a_burst_are_stale_once_it_is_over(void)
+{
+	struct group calm = group;
+
+	calm.trend.steady_since_usec = NOW - SEC(4);
+	CHECK(freshness_is_due(&calm, &member, member.process.cpu_usec, NOW));
 }
 
 static void test_rss_that_moved_is_due_in_both_directions(void)
@@ -107,6 +115,7 @@ int main(void)
 	RUN(test_nothing_known_is_always_due);
 	RUN(test_nothing_happened_is_never_due);
 	RUN(test_a_mass_free_shows_in_cpu_time_only);
+	RUN(test_figures_from_a_burst_are_stale_once_it_is_over);
 	RUN(test_rss_that_moved_is_due_in_both_directions);
 	RUN(test_a_restless_group_is_asked_rarely);
 	RUN(test_a_busy_program_is_asked_less_often);
