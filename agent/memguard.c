@@ -144,6 +144,9 @@ static int prepare_loop(sd_event **ret)
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGHUP);
 	sigaddset(&mask, SIGCHLD);
+	/* Inherited as ignored, there would be no children to wait for. */
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
 		return -errno;
 
@@ -186,7 +189,7 @@ static int serve(sd_event *event, struct manager *manager)
 
 int main(int argc, char **argv)
 {
-	struct manager_options chosen = { .system_bus = true, .hook_fd = -1, .bus_fd = -1 };
+	struct manager_options chosen = { .system_bus = true, .notify = true, .hook_fd = -1, .bus_fd = -1 };
 	_cleanup_(manager_freep) struct manager *manager = NULL;
 	char directory[RUNTIME_DIRECTORY_MAX];
 	sd_event *event = NULL;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/basic/log.h"
 
@@ -96,6 +97,10 @@ void alert_run(struct guard *guard, const struct outcome *outcome)
 			    group->settings.exec, strerror(-r));
 		return;
 	}
+
+	/* As PID 1, `run` reaps every child itself. */
+	if (getpid() == 1)
+		return;
 
 	r = sd_event_add_child(guard->manager->event, &source, pid, WEXITED, on_exit_of_command, NULL);
 	if (r < 0)

@@ -13,19 +13,19 @@
 #include "agent/basic/log.h"
 #include "agent/core/peer.h"
 #include "agent/core/round.h"
+#include "agent/core/watch.h"
 #include "agent/policy/estimate.h"
 #include "agent/policy/trend.h"
-
-/* The kernel's window for triggers without privilege is a multiple of this. */
-#define PRESSURE_WINDOW_USEC (2 * USEC_PER_SEC)
-
-/* A group at its limit reports an event per reclaim pass: look at most this often. */
-#define EVENTS_HOLD_OFF_USEC (50 * USEC_PER_MSEC)
 
 /* Process facts cost some 100 us each: from 1 s apart, doubling while nothing moves. */
 #define SURVEY_FIRST_USEC (1 * USEC_PER_SEC)
 #define SURVEY_LAST_USEC (8 * USEC_PER_SEC)
 #define SURVEY_MOVED_BYTES (1 * MIB)
+
+#define TREE_GAP_USEC (250 * USEC_PER_MSEC)
+
+/* A group that cannot be read now may be readable later, or its members leave. */
+#define UNREADABLE_GAP_USEC (1 * USEC_PER_SEC)
 
 /* How long a group without members is remembered: a restart takes less. */
 #define EMPTY_KEEP_USEC (60 * USEC_PER_SEC)
@@ -38,141 +38,13 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static int on_threshold(sd_event_source *source, int fd, uint32_t revents, void *userdata)
-{
-	uint64_t count;
-
-	(void)source;
-	(void)revents;
-	/* Only to make it unreadable again; how often it was crossed does not matter. */
-	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		log_debug("Cannot read a usage threshold: %m; ignoring");
-
-	guard_look(userdata);
-	return 0;
-}
-
-static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
-{
-	struct guard *guard = userdata;
-
-	(void)fd;
-	(void)revents;
-	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-	guard_look_soon(guard, EVENTS_HOLD_OFF_USEC);
-	return 0;
-}
-
-static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *userdata)
-{
-	struct guard *guard = userdata;
-	int r;
-
-	(void)source;
-	(void)fd;
-
-	r = psi_trigger_check(guard->psi, revents);
-	if (r < 0) {
-		/* The group is gone; its file would report that for ever. */
-		guard->pressure_source = sd_event_source_disable_unref(guard->pressure_source);
-		guard->psi = psi_trigger_close(guard->psi);
-	}
-	if (r > 0)
-		guard->signals.pressure = true;
-	if (r != 0)
-		guard_look(guard);
-	return 0;
-}
-
-static void disarm_threshold(struct guard *guard)
-{
-	guard->threshold_source = sd_event_source_disable_unref(guard->threshold_source);
-	guard->threshold_fd = fd_close(guard->threshold_fd);
-	guard->threshold_bytes = 0;
-}
-
-/* v1 only: be woken when usage crosses UsageHigh=, whose place moves with the limit. */
-static void arm_threshold(struct guard *guard)
-{
-	const struct group *group = &guard->group;
-	const uint64_t bytes = share_of(group->reading.limit_bytes,
-					group->settings.usage_high_permyriad);
-	int r;
-
-	if (group->kind != GROUP_V1 || bytes == BYTES_INFINITY || bytes == guard->threshold_bytes)
-		return;
-
-	disarm_threshold(guard);
-	r = cgroup_arm_threshold(guard->cgroup, bytes);
-	if (r < 0) {
-		log_debug("Cannot arm a usage threshold on \"%s\": %s; sampling instead",
-			  group->path, strerror(-r));
-		return;
-	}
-
-	guard->threshold_fd = r;
-	guard->threshold_bytes = bytes;
-	r = sd_event_add_io(guard->manager->event, &guard->threshold_source, guard->threshold_fd,
-			    EPOLLIN, on_threshold, guard);
-	if (r < 0)
-		disarm_threshold(guard);
-	else
-		(void)sd_event_source_set_description(guard->threshold_source, "usage-threshold");
-}
-
-static void arm_pressure(struct guard *guard)
-{
-	const struct cgroup_root *root = &guard->manager->cgroup_root;
-	const uint64_t stall_usec = share_of(PRESSURE_WINDOW_USEC,
-					     guard->group.settings.pressure_some_permyriad);
-	const int fd = root->kind == GROUP_V2 ? root->fd : root->unified_fd;
-	char path[4096];
-	int r;
-
-	guard->pressure_source = sd_event_source_disable_unref(guard->pressure_source);
-	guard->psi = psi_trigger_close(guard->psi);
-	if (!guard->cgroup || stall_usec == 0 || fd < 0)
-		return;
-
-	if (snprintf(path, sizeof(path), ".%s/memory.pressure", guard->group.path) >= (int)sizeof(path))
-		return;
-
-	r = psi_trigger_open(fd, path, stall_usec, &guard->psi);
-	if (r >= 0)
-		r = sd_event_add_io(guard->manager->event, &guard->pressure_source,
-				    psi_trigger_fd(guard->psi), EPOLLPRI, on_pressure, guard);
-	if (r < 0) {
-		log_debug("No pressure trigger on \"%s\": %s; usage alone decides",
-			  guard->group.path, strerror(-r));
-		guard->psi = psi_trigger_close(guard->psi);
-		return;
-	}
-
-	(void)sd_event_source_set_description(guard->pressure_source, "pressure");
-	guard->manager->has_psi = true;
-}
-
-static void arm_events(struct guard *guard)
-{
-	int fd = guard->cgroup ? cgroup_events_fd(guard->cgroup) : -1;
-
-	if (fd < 0)
-		return;
-
-	if (sd_event_add_io(guard->manager->event, &guard->events_source, fd, EPOLLPRI, on_events,
-			    guard) < 0)
-		log_debug("Cannot watch memory.events of \"%s\"; sampling instead", guard->group.path);
-	else
-		(void)sd_event_source_set_description(guard->events_source, "memory-events");
-}
-
 void guard_configure(struct guard *guard)
 {
 	struct group *group = &guard->group;
 
 	config_resolve(guard->manager->config, group->unit, group->path, &group->settings);
-	arm_pressure(guard);
-	arm_threshold(guard);
+	watch_arm_pressure(guard);
+	watch_arm_threshold(guard);
 	guard_look_soon(guard, 0);
 }
 
@@ -243,7 +115,30 @@ static void open_cgroup(struct guard *guard)
 	}
 
 	guard->group.kind = manager->cgroup_root.kind;
-	arm_events(guard);
+	watch_arm_events(guard);
+}
+
+/*
+ * The unit, if the group is the unit's own: a slice, or the root where the memory controller
+ * stops above the unit, is not. Without one (no systemd) the path names the group.
+ */
+static char *unit_of(pid_t pid, const char *path)
+{
+	const char *at;
+	char *unit;
+
+	if (sd_pid_get_unit(pid, &unit) < 0)
+		return NULL;
+
+	for (at = strstr(path, unit); at; at = strstr(at + 1, unit)) {
+		const char end = at[strlen(unit)];
+
+		if (at > path && at[-1] == '/' && (end == '\0' || end == '/'))
+			return unit;
+	}
+
+	free(unit);
+	return NULL;
 }
 
 int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
@@ -260,7 +155,7 @@ int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
 
 	if (manager->has_cgroup) {
 		r = cgroup_of_pid(&manager->cgroup_root, pid, &path, &id);
-		if (r == -ESRCH || r == -ENOMEM)
+		if (r == -ESRCH || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 			return r;
 	}
 	if (!path)
@@ -279,9 +174,7 @@ int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
 	if (r < 0)
 		return r;
 
-	/* Without a unit (a bare cgroup, no systemd) the path names the group. */
-	if (sd_pid_get_unit(pid, &guard->group.unit) < 0)
-		guard->group.unit = NULL;
+	guard->group.unit = unit_of(pid, path);
 	if (id != 0)
 		open_cgroup(guard);
 
@@ -320,6 +213,8 @@ struct guard *guard_free(struct guard *guard)
 	if (!guard)
 		return NULL;
 
+	/* A round that is under way asks nobody else. */
+	guard->round.decision.n_picks = guard->round.next;
 	while ((peer = LIST_FIRST(&guard->peers)))
 		peer_free(peer);
 
@@ -333,7 +228,7 @@ struct guard *guard_free(struct guard *guard)
 	sd_event_source_disable_unref(guard->pressure_source);
 	sd_event_source_disable_unref(guard->retry_source);
 	psi_trigger_close(guard->psi);
-	disarm_threshold(guard);
+	watch_disarm_threshold(guard);
 	cgroup_close(guard->cgroup);
 	free(guard->group.path);
 	free(guard->group.unit);
@@ -394,7 +289,6 @@ int guard_read(struct guard *guard)
 	uint64_t now_usec;
 	int r;
 
-	/* Not the loop's time: a round reads twice in one turn. */
 	r = sd_event_now(guard->manager->event, CLOCK_MONOTONIC, &now_usec);
 	if (r < 0)
 		return r;
@@ -475,23 +369,30 @@ void guard_sum_heaps(struct guard *guard)
 void guard_look_soon(struct guard *guard, uint64_t in_usec)
 {
 	const uint64_t at_usec = manager_now(guard->manager) + in_usec;
-	uint64_t planned_usec;
+	uint64_t planned_usec, accuracy_usec;
 	int enabled;
 
 	if (!guard->sample_source)
 		return;
 	if (sd_event_source_get_enabled(guard->sample_source, &enabled) > 0 &&
 	    sd_event_source_get_time(guard->sample_source, &planned_usec) >= 0 &&
-	    planned_usec <= at_usec)
+	    sd_event_source_get_time_accuracy(guard->sample_source, &accuracy_usec) >= 0 &&
+	    planned_usec + accuracy_usec <= at_usec + 1)
 		return;
 
 	(void)sd_event_source_set_time(guard->sample_source, at_usec);
+	/* The planned look may have had much room, this one has none. */
+	(void)sd_event_source_set_time_accuracy(guard->sample_source, 1);
 	(void)sd_event_source_set_enabled(guard->sample_source, SD_EVENT_ONESHOT);
 }
 
 static void plan_next_look(struct guard *guard, uint64_t now_usec)
 {
-	const uint64_t in_usec = trend_next_usec(&guard->group, guard->threshold_fd >= 0, now_usec);
+	uint64_t in_usec = trend_next_usec(&guard->group, guard->threshold_fd >= 0, now_usec);
+
+	/* The RSS of a tree takes a walk over all processes of the machine. */
+	if (guard->leader > 0)
+		in_usec = MAX(in_usec, TREE_GAP_USEC);
 
 	(void)sd_event_source_set_time(guard->sample_source, now_usec + in_usec);
 	/* Far looks may be moved together with other wake-ups of the machine. */
@@ -542,18 +443,20 @@ void guard_look(struct guard *guard)
 		return;
 
 	r = guard_read(guard);
-	if (r == -ENODEV && guard->group.n_members == 0) {
+	if (r == -ENODEV && guard->group.n_members == 0 && !guard->round.active) {
 		guard_free(guard);
 		return;
 	}
-	if (r < 0)
-		log_debug("Cannot read \"%s\": %s; keeping the last figures", guard->group.path,
-			  strerror(-r));
-
 	if (guard->empty_since_usec != 0)
 		return;
+	if (r < 0) {
+		/* Nothing is decided on old figures; kernel events stay off until new ones. */
+		log_debug("Cannot read \"%s\": %s; trying again", guard->group.path, strerror(-r));
+		guard_look_soon(guard, UNREADABLE_GAP_USEC);
+		return;
+	}
 
-	arm_threshold(guard);
+	watch_arm_threshold(guard);
 	survey_if_due(guard, now_usec);
 	if (guard->group.n_members > 0)
 		guard_sum_heaps(guard);

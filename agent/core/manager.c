@@ -7,16 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/basic/parse.h"
 #include "agent/core/command.h"
 #include "agent/core/guard.h"
+#include "agent/core/notify.h"
 #include "agent/core/peer.h"
 #include "agent/core/state.h"
 #include "agent/report/journal.h"
+
+/* Nobody reads `systemctl status` more often. */
+#define STATUS_GAP_USEC (1 * USEC_PER_SEC)
 
 uint64_t manager_now(const struct manager *manager)
 {
@@ -34,13 +37,25 @@ uint64_t manager_realtime(const struct manager *manager)
 	return usec;
 }
 
+/* Before that, and for a `run` under somebody else's unit, READY is not ours to say. */
+static bool is_told(const struct manager *manager)
+{
+	return manager->options.notify && manager->ready;
+}
+
 void manager_notify_status(struct manager *manager)
 {
-	char released[FORMAT_MAX];
+	char released[FORMAT_MAX], text[160];
+	const uint64_t now_usec = manager_now(manager);
 
-	(void)sd_notifyf(0, "STATUS=Guarding %zu processes in %zu groups; released %s so far",
-			 manager->n_peers, manager->n_guards,
-			 format_bytes(released, manager->ledger.released_bytes));
+	if (!is_told(manager) || now_usec - manager->notify_usec < STATUS_GAP_USEC)
+		return;
+
+	manager->notify_usec = now_usec;
+	snprintf(text, sizeof(text), "STATUS=Guarding %zu processes in %zu groups; released %s so far",
+		 manager->n_peers, manager->n_guards,
+		 format_bytes(released, manager->ledger.released_bytes));
+	notify_send(text);
 }
 
 static struct peer *peer_of(struct manager *manager, const struct conn *conn)
@@ -143,6 +158,21 @@ static void on_config_message(const char *file, unsigned int line, const char *t
 	log_error("%s: %s", where, text);
 }
 
+static void notify_reloading(const struct manager *manager)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, manager_now(manager));
+	if (is_told(manager))
+		notify_send(text);
+}
+
+static void notify_reloaded(const struct manager *manager)
+{
+	if (is_told(manager))
+		notify_send("READY=1");
+}
+
 int manager_reload(struct manager *manager, char *text, size_t size)
 {
 	struct first_message first = { .text = text, .size = size };
@@ -150,14 +180,14 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 	struct guard *guard;
 	int r;
 
-	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, manager_now(manager));
+	notify_reloading(manager);
 	r = config_load(manager->config_file, "", on_config_message, &first, &config);
 	if (r < 0) {
 		if (!first.told)
 			snprintf(text, size, "Cannot read the configuration: %s", strerror(-r));
 		snprintf(manager->config_state, sizeof(manager->config_state), "%s", text);
 		journal_reload(text, 0);
-		(void)sd_notify(0, "READY=1");
+		notify_reloaded(manager);
 		return r;
 	}
 
@@ -170,7 +200,7 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 
 	if (!manager->options.quiet_journal)
 		journal_reload(NULL, config_n_files(manager->config));
-	(void)sd_notify(0, "READY=1");
+	notify_reloaded(manager);
 	return 0;
 }
 
@@ -293,6 +323,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 	if (r < 0)
 		return r;
 
+	manager->ready = true;
 	*ret = TAKE_PTR(manager);
 	return 0;
 }

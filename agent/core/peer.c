@@ -247,6 +247,9 @@ void peer_tune(struct peer *peer)
 			continue;
 
 		peer->knobs_due &= ~bit;
+		/* A reload may have taken it back. */
+		if (knob_setting(&peer->guard->group.settings, (enum wire_knob)i) == 0)
+			continue;
 		if (peer_check_agent(peer) < 0)
 			return;
 		if (request_tune(peer->conn, (enum wire_knob)i,

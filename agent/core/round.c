@@ -46,11 +46,12 @@ static void round_report(struct guard *guard, bool news)
 
 	if (news && !manager->options.quiet_journal)
 		journal_outcome(&guard->group, &round->outcome);
-	if (!outcome_is_quiet(&round->outcome))
+	if (!outcome_is_quiet(&round->outcome)) {
 		bus_round_finished(manager->bus, &guard->group, &round->outcome);
+		manager_notify_status(manager);
+	}
 	if (round->command)
 		command_take_outcome(round->command, guard, &round->outcome);
-	manager_notify_status(manager);
 }
 
 static void round_record(struct guard *guard)
@@ -274,6 +275,9 @@ void round_begin(struct guard *guard, enum reason trigger, pid_t only, struct co
 	struct round *round = &guard->round;
 	size_t n_members;
 
+	/* A trigger has just read the group; before a command that may be seconds ago. */
+	if (command)
+		(void)guard_read(guard);
 	guard_survey(guard);
 	n_members = list_members(guard, only, members, ARRAY_SIZE(members));
 

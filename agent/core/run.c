@@ -34,6 +34,7 @@ struct run {
 	struct sandbox sandbox;
 	char directory[PATH_MAX];
 	bool own_directory; /* temporary, ours to remove */
+	sigset_t mask;      /* as it was before us, for the command */
 	pid_t pid;
 	int status;         /* as waitpid() gives it */
 	int exec_fd;        /* readable once the command could not be executed */
@@ -86,16 +87,20 @@ static int on_any_child(sd_event_source *source, const struct signalfd_siginfo *
 	return 0;
 }
 
-static int block_signals(void)
+static int block_signals(sigset_t *ret_before)
 {
 	sigset_t mask;
 
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);
+	/* Whoever reads our account may leave before the command does. */
+	sigaddset(&mask, SIGPIPE);
+	/* Inherited as ignored, there would be no child to wait for. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
 		sigaddset(&mask, forwarded[i]);
 
-	return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+	return sigprocmask(SIG_BLOCK, &mask, ret_before) < 0 ? -errno : 0;
 }
 
 static int watch_signals(struct run *run)
@@ -184,14 +189,19 @@ static int set_environment(const struct run *run)
 	if (preload(run->options->hook) < 0 || setenv("MEMGUARD_SOCKET", socket, 1) < 0)
 		return -ENOMEM;
 	/* This very process, also while it has one thread; children decide for themselves. */
-	return setenv("MEMGUARD_AGENT", pid, 0) < 0 ? -ENOMEM : 0;
+	if (setenv("MEMGUARD_AGENT", pid, 1) < 0)
+		return -ENOMEM;
+	/* Sockets that were passed to us are meant for the command. */
+	if (getenv("LISTEN_PID") && setenv("LISTEN_PID", pid, 1) < 0)
+		return -ENOMEM;
+
+	return 0;
 }
 
 /* In the child, up to exec, which closes @failed_fd without a word on it. */
 __attribute__((noreturn)) static void become_command(const struct run *run, char *const command[],
 						     int failed_fd)
 {
-	sigset_t none;
 	int r;
 
 	r = sandbox_enter(&run->sandbox);
@@ -205,8 +215,7 @@ __attribute__((noreturn)) static void become_command(const struct run *run, char
 		_exit(EXIT_FAILURE);
 	}
 
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)sigprocmask(SIG_SETMASK, &run->mask, NULL);
 	(void)execvp(command[0], command);
 
 	r = errno;
@@ -241,21 +250,21 @@ static bool has_limited_cgroup(const struct run *run)
 	struct cgroup_root root;
 	struct cgroup *cgroup = NULL;
 	struct reading reading = { 0 };
+	const uint64_t machine_bytes =
+		(uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	char *path = NULL;
 	uint64_t id;
 	bool limited = false;
 
 	if (run->sandbox.directory)
 		return true;
-	if (run->options->limit_bytes != BYTES_INFINITY)
-		return false;
 	if (cgroup_root_open(run->options->cgroup_root, &root) < 0)
 		return false;
 
 	if (cgroup_of_pid(&root, getpid(), &path, &id) >= 0 &&
 	    cgroup_open(&root, path, &cgroup) >= 0 && cgroup_read(cgroup, 1, &reading) >= 0)
-		limited = reading.limit_bytes <
-			  (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+		limited = reading.limit_bytes < machine_bytes &&
+			  reading.limit_bytes <= run->options->limit_bytes;
 
 	cgroup_close(cgroup);
 	cgroup_root_close(&root);
@@ -382,12 +391,24 @@ static void cleanup(struct run *run)
 	sd_event_unref(run->event);
 }
 
+/* The command runs: whatever happened to us, it is not to be left alone. */
+static int wait_unguarded(struct run *run, int error)
+{
+	log_error("Cannot watch the command any more: %s; waiting for its end", strerror(-error));
+	(void)sigprocmask(SIG_SETMASK, &run->mask, NULL);
+	while (waitpid(run->pid, &run->status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+
+	return 0;
+}
+
 int run_command(const struct run_options *options, char *const command[])
 {
 	struct run run = { .options = options, .exec_fd = -1 };
 	int r;
 
-	r = block_signals();
+	r = block_signals(&run.mask);
 	if (r >= 0)
 		r = sd_event_default(&run.event);
 	if (r < 0) {
@@ -400,6 +421,8 @@ int run_command(const struct run_options *options, char *const command[])
 		r = start(&run, command);
 	if (r >= 0)
 		r = sd_event_loop(run.event);
+	if (r < 0 && run.pid > 0)
+		r = wait_unguarded(&run, r);
 	if (r >= 0)
 		tell_account(&run);
 

@@ -60,6 +60,7 @@ struct guard {
 	pid_t leader;          /* GROUP_RSS: head of the process tree; 0: sum of the peers */
 	uint64_t rss_limit_bytes;
 	struct psi_trigger *psi;
+	uint64_t psi_stall_usec; /* its threshold */
 	int threshold_fd; /* v1, at UsageHigh */
 	uint64_t threshold_bytes;
 
@@ -100,6 +101,8 @@ struct manager {
 
 	struct ledger ledger;
 	uint64_t n_rounds;
+	bool ready;             /* past manager_new(): from now on the service manager is told */
+	uint64_t notify_usec;   /* when it was last told the status */
 	uint64_t start_realtime_usec;
 	uint64_t reload_realtime_usec;
 };

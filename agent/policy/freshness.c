@@ -24,9 +24,14 @@
 /* 5 % of a CPU. */
 #define BUSY_PERMYRIAD 500
 
-static bool has_moved(const struct member *member, uint64_t cpu_usec_then)
+static bool has_moved(const struct group *group, const struct member *member,
+		      uint64_t cpu_usec_then)
 {
 	const uint64_t now = member->process.rss_bytes, then = member->stats.rss;
+
+	/* Taken in the middle of a burst, whose end may take less than a tick of CPU time. */
+	if (member->stats_usec < add_sat(group->trend.steady_since_usec, CALM_USEC))
+		return true;
 
 	/* A mass free leaves RSS as it was; only the CPU time tells that there was work. */
 	return MAX(now, then) - MIN(now, then) >= MOVED_BYTES ||
@@ -44,7 +49,7 @@ bool freshness_is_due(const struct group *group, const struct member *member,
 		return false;
 	if (member->stats_usec == 0 || member->residue_due)
 		return true;
-	if (!has_moved(member, cpu_usec_then))
+	if (!has_moved(group, member, cpu_usec_then))
 		return false;
 
 	if (!calm)

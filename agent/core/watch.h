@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The kernel's own words about a group: a v1 usage threshold, memory.events, PSI. Each leads
+ * to a look; where one cannot be had, sampling has to do.
+ */
+
+#include "agent/core/state.h"
+
+/* v1: at UsageHigh=, whose place moves with the limit. Does nothing while it is there. */
+void watch_arm_threshold(struct guard *guard);
+void watch_disarm_threshold(struct guard *guard);
+
+/* By PressureSome=. Does nothing while the trigger is as it should be. */
+void watch_arm_pressure(struct guard *guard);
+
+/* v2, once. */
+void watch_arm_events(struct guard *guard);
