@@ -104,7 +104,7 @@ static int agent_send(const struct wire_frame *frame, void *arg)
 
 /*
  * Waits for something to read, at most @msec (< 0: for ever). 1 readable, 0 time is up,
- * negative: the agent is the last thread and has to go.
+ * negative: the main thread has ended or a filter has come, and the agent has to go.
  */
 static int agent_wait(struct agent *agent, long msec)
 {
@@ -125,7 +125,8 @@ static int agent_wait(struct agent *agent, long msec)
 		 * A program whose main thread has ended is to end with its last thread, and
 		 * libc counts us: leave while that one can still be the program's own.
 		 */
-		if ((r > 0 && fds[1].revents) || (r == 0 && proc_leader_ended()))
+		if ((r > 0 && fds[1].revents) ||
+		    (r == 0 && (!agent_allowed() || proc_leader_ended())))
 			return -ESRCH;
 		if (r > 0 && fds[0].revents)
 			return 1;
