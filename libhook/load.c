@@ -135,10 +135,17 @@ __attribute__((constructor)) static void hook_load(void)
 {
 	int saved_errno;
 
-	if (!syscall || !__errno_location || !sysconf)
+	if (!syscall || !__errno_location || !sysconf) {
+		(void)find_create();
 		return;
+	}
 
+	/*
+	 * Also when we are switched off: we still stand in front of pthread_create(), and
+	 * there the loader must not be asked, whose lock another thread may hold.
+	 */
 	saved_errno = errno;
+	(void)find_create();
 	load();
 	errno = saved_errno;
 }
