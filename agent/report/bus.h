@@ -36,7 +36,7 @@ struct daemon_facts {
 	const char *version;
 	const char
 		*config_state; /* "ok", or the first message of the last failed reload */
-	const char *config_file; /* main file in force, or NULL */
+	const char *config_file; /* given with --config=, or NULL: the system's files */
 	size_t n_config_files;
 	const char *cgroup; /* "v2", "v1", "none": where memory is sensed */
 	bool psi; /* PSI triggers can be armed */
