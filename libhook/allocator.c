@@ -72,6 +72,8 @@ enum wire_status allocator_tune(enum wire_knob knob, uint64_t value)
 
 	if (!mallopt)
 		return WIRE_UNSUPPORTED;
+	if (knob == WIRE_KNOB_DECAY)
+		return WIRE_UNSUPPORTED;
 	if (knob <= 0 || knob >= WIRE_KNOB_MAX_ || value > INT_MAX)
 		return WIRE_FAILED;
 

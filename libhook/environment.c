@@ -18,6 +18,7 @@ static const struct knob_name {
 	[WIRE_KNOB_TRIM_THRESHOLD] = { "trim_threshold", "MALLOC_TRIM_THRESHOLD_",
 				       "glibc.malloc.trim_threshold=" },
 	[WIRE_KNOB_TOP_PAD] = { "top_pad", "MALLOC_TOP_PAD_", "glibc.malloc.top_pad=" },
+	[WIRE_KNOB_DECAY] = { "decay", "MALLOC_CONF", "dirty_decay_ms:" },
 };
 
 /* "2", "64K", "1M", "1G" up to a comma or the end. */

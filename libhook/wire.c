@@ -10,10 +10,12 @@
 
 _Static_assert(sizeof(struct wire_header) == 24, "header");
 _Static_assert(sizeof(struct wire_hello) == 64, "hello");
-_Static_assert(sizeof(struct wire_stats) == 128, "stats");
+_Static_assert(sizeof(struct wire_stats) == 248, "stats");
 _Static_assert(sizeof(struct wire_arena) == 136, "arena");
 _Static_assert(sizeof(struct wire_arenas) == 416, "arenas");
-_Static_assert(sizeof(struct wire_reclaim_reply) == 32, "reclaim reply");
+_Static_assert(sizeof(struct wire_foreign) == 24, "foreign");
+_Static_assert(sizeof(struct wire_reclaim_request) == 24, "reclaim request");
+_Static_assert(sizeof(struct wire_reclaim_reply) == 80, "reclaim reply");
 _Static_assert(sizeof(struct wire_frame) == WIRE_FRAME_BYTES, "frame");
 
 #define ARENA_FRAMES_MAX 4096
@@ -21,7 +23,7 @@ _Static_assert(sizeof(struct wire_frame) == WIRE_FRAME_BYTES, "frame");
 #define HELLO_FLAGS (WIRE_HELLO_NAMED | WIRE_HELLO_ALWAYS | WIRE_HELLO_BAD_ENV)
 #define ALLOCATORS                                                                  \
 	(WIRE_ALLOCATOR_GLIBC | WIRE_ALLOCATOR_JEMALLOC | WIRE_ALLOCATOR_MIMALLOC | \
-	 WIRE_ALLOCATOR_TCMALLOC | WIRE_ALLOCATOR_OTHER)
+	 WIRE_ALLOCATOR_TCMALLOC | WIRE_ALLOCATOR_OTHER | WIRE_ALLOCATOR_GTCMALLOC)
 #define KNOBS ((1U << WIRE_KNOB_MAX_) - 2)
 
 /* Payload bytes by direction and verb; -1: not in this direction. */
@@ -69,6 +71,7 @@ uint64_t wire_clamp(enum wire_knob knob, uint64_t value)
 		[WIRE_KNOB_MMAP_THRESHOLD] = { UINT64_C(64) << 10, UINT64_C(1) << 30 },
 		[WIRE_KNOB_TRIM_THRESHOLD] = { UINT64_C(64) << 10, UINT64_C(1) << 30 },
 		[WIRE_KNOB_TOP_PAD] = { 0, UINT64_C(64) << 20 },
+		[WIRE_KNOB_DECAY] = { 0, 3600 * 1000 },
 	};
 
 	if (knob < WIRE_KNOB_ARENA_MAX || knob >= WIRE_KNOB_MAX_)
@@ -106,6 +109,11 @@ static bool is_knob(uint32_t knob)
 	return knob >= WIRE_KNOB_ARENA_MAX && knob < WIRE_KNOB_MAX_;
 }
 
+static bool is_allocators(uint32_t allocators)
+{
+	return (allocators & ~(uint32_t)ALLOCATORS) == 0;
+}
+
 static bool is_zero(const void *bytes, size_t size)
 {
 	const unsigned char *p = bytes;
@@ -127,8 +135,7 @@ static bool arenas_are_valid(const struct wire_arenas *arenas)
 
 static bool hello_is_valid(const struct wire_hello *hello)
 {
-	return (hello->flags & ~(uint32_t)HELLO_FLAGS) == 0 &&
-	       (hello->allocators & ~(uint32_t)ALLOCATORS) == 0 &&
+	return (hello->flags & ~(uint32_t)HELLO_FLAGS) == 0 && is_allocators(hello->allocators) &&
 	       (hello->malloc_owner & ~hello->allocators) == 0 &&
 	       (hello->malloc_owner & (hello->malloc_owner - 1)) == 0 &&
 	       is_page(hello->page_bytes) && (hello->tuned & ~KNOBS) == 0 &&
@@ -137,21 +144,50 @@ static bool hello_is_valid(const struct wire_hello *hello)
 	       is_text(hello->libc_version, sizeof(hello->libc_version));
 }
 
+static bool is_method(uint32_t method)
+{
+	return method == WIRE_METHOD_FULL || method == WIRE_METHOD_BORROW;
+}
+
+/* One bit each, no entry after the last. */
+static bool foreign_are_valid(const struct wire_foreign foreign[static WIRE_FOREIGN])
+{
+	size_t n = 0;
+
+	for (; n < WIRE_FOREIGN && foreign[n].allocator != 0; n++)
+		if (!is_allocators(foreign[n].allocator) || foreign[n].reserved != 0 ||
+		    (foreign[n].allocator & (foreign[n].allocator - 1)) != 0)
+			return false;
+
+	return is_zero(foreign + n, (WIRE_FOREIGN - n) * sizeof(foreign[0]));
+}
+
+static bool stats_are_valid(const struct wire_stats *stats)
+{
+	return (stats->flags & ~(uint32_t)STATS_FLAGS) == 0 &&
+	       stats->n_arena_frames <= ARENA_FRAMES_MAX && foreign_are_valid(stats->foreign);
+}
+
+static bool reclaim_is_valid(const struct wire_reclaim_reply *reply)
+{
+	return is_method(reply->method) && is_allocators(reply->allocators) &&
+	       reply->end <= WIRE_END_LEFT && reply->n_reached <= reply->n_arenas;
+}
+
 static bool to_daemon_is_valid(const struct wire_frame *frame)
 {
 	switch ((enum wire_verb)frame->header.verb) {
 	case WIRE_HELLO:
 		return hello_is_valid(&frame->hello);
 	case WIRE_STATS:
-		return (frame->stats.flags & ~(uint32_t)STATS_FLAGS) == 0 &&
-		       frame->stats.n_arena_frames <= ARENA_FRAMES_MAX;
+		return stats_are_valid(&frame->stats);
 	case WIRE_ARENA:
 		return arenas_are_valid(&frame->arenas);
 	case WIRE_RECLAIM:
-		return frame->reclaim_reply.method == WIRE_METHOD_FULL &&
-		       (frame->reclaim_reply.allocators & ~(uint32_t)ALLOCATORS) == 0;
+		return reclaim_is_valid(&frame->reclaim_reply);
 	case WIRE_TUNE:
-		return is_knob(frame->tune_reply.knob) && frame->tune_reply.reserved == 0;
+		return is_knob(frame->tune_reply.knob) &&
+		       frame->tune_reply.effect <= WIRE_EFFECT_PAIRED;
 	case WIRE_BYE:
 		return true;
 	}
@@ -166,7 +202,8 @@ static bool to_hook_is_valid(const struct wire_frame *frame)
 		return (frame->stats_request.flags & ~(uint32_t)STATS_FLAGS) == 0 &&
 		       frame->stats_request.reserved == 0;
 	case WIRE_RECLAIM:
-		return frame->reclaim_request.method == WIRE_METHOD_FULL &&
+		return is_method(frame->reclaim_request.method) &&
+		       is_allocators(frame->reclaim_request.allocators) &&
 		       frame->reclaim_request.reserved == 0;
 	case WIRE_TUNE:
 		return is_knob(frame->tune_request.knob) &&

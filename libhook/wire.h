@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC UINT32_C(0x4d474431)
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_FRAME_BYTES 512
 #define WIRE_PAYLOAD_BYTES (WIRE_FRAME_BYTES - sizeof(struct wire_header))
 
@@ -59,10 +59,11 @@ struct wire_header {
 /* Allocators a process can hold; bits of wire_hello.allocators and of reclaim answers. */
 enum wire_allocator {
 	WIRE_ALLOCATOR_GLIBC = 1 << 0,
-	WIRE_ALLOCATOR_JEMALLOC = 1 << 1,
+	WIRE_ALLOCATOR_JEMALLOC = 1 << 1,  /* also je_ and _rjem_ */
 	WIRE_ALLOCATOR_MIMALLOC = 1 << 2,
-	WIRE_ALLOCATOR_TCMALLOC = 1 << 3,
-	WIRE_ALLOCATOR_OTHER = 1 << 4, /* malloc belongs to somebody we do not know */
+	WIRE_ALLOCATOR_TCMALLOC = 1 << 3,  /* gperftools */
+	WIRE_ALLOCATOR_OTHER = 1 << 4,     /* malloc belongs to somebody we do not know */
+	WIRE_ALLOCATOR_GTCMALLOC = 1 << 5, /* google/tcmalloc */
 };
 
 enum wire_hello_flags {
@@ -77,7 +78,8 @@ enum wire_knob {
 	WIRE_KNOB_MMAP_THRESHOLD = 2, /* bytes, 64 KiB .. 1 GiB */
 	WIRE_KNOB_TRIM_THRESHOLD = 3, /* bytes, 64 KiB .. 1 GiB */
 	WIRE_KNOB_TOP_PAD = 4,        /* bytes, 0 .. 64 MiB */
-	WIRE_KNOB_MAX_ = 5,
+	WIRE_KNOB_DECAY = 5,          /* msec, 0 .. 1 h: how long other allocators keep what is free */
+	WIRE_KNOB_MAX_ = 6,
 };
 
 struct wire_hello {
@@ -104,12 +106,22 @@ struct wire_stats_request {
 	uint32_t reserved;
 };
 
+/* What an allocator other than glibc's tells of itself. Bytes; 0: it does not say. */
+#define WIRE_FOREIGN 4
+struct wire_foreign {
+	uint32_t allocator; /* one bit of enum wire_allocator; 0: no entry, nor any after it */
+	uint32_t reserved;
+	uint64_t in_use;    /* handed out */
+	uint64_t retained;  /* free and resident: what a purge could give back at most */
+};
+
 /* Sizes in bytes. Heap figures are 0 when WIRE_STATS_HEAP was not asked or is unsupported. */
 struct wire_stats {
 	uint32_t flags;          /* what is filled in */
 	uint32_t n_arena_frames; /* that follow */
 	uint64_t rss;            /* of the process */
 	uint64_t heap_rss;       /* of the mappings that hold arenas */
+	uint64_t heap_huge;      /* of that, in transparent huge pages */
 	uint64_t system;         /* arenas' address space in use (sum of "system current") */
 	uint64_t in_use;         /* handed out from arenas, thread caches included */
 	uint64_t free;           /* in bins, fastbins and tops */
@@ -119,14 +131,18 @@ struct wire_stats {
 	uint64_t other_tops;     /* tops of thread arenas: trim leaves them */
 	uint64_t unsorted;       /* free bytes not yet sorted into bins: whole_pages is blind there */
 	uint64_t largest_pages;  /* whole_pages of the arena that has most: bounds the stall */
+	uint64_t largest_unsorted;    /* unsorted of the arena that has most */
 	uint32_t n_arenas;
 	uint32_t n_heaps;
 	uint32_t n_free;         /* free chunks */
 	uint32_t n_page_free;    /* free chunks of a page or more */
 	uint32_t largest_n_page_free; /* of the arena that has most */
+	uint32_t largest_n_free; /* of the arena that has most */
 	uint32_t n_mmapped;
+	uint32_t n_anchored;     /* arenas that METHOD_BORROW can reach */
 	uint32_t heap_usec;      /* what the walk took: bounds the stall it caused */
 	uint32_t rss_usec;
+	struct wire_foreign foreign[WIRE_FOREIGN];
 };
 
 /* Free chunks by size: below 1 page, then up to 2, 4, 16, 64, 256 pages, and above. */
@@ -153,20 +169,45 @@ struct wire_arenas {
 };
 
 enum wire_method {
-	WIRE_METHOD_FULL = 1, /* malloc_trim(0) */
+	WIRE_METHOD_FULL = 1,   /* malloc_trim(0): holds each arena's lock for all of its walk */
+	WIRE_METHOD_BORROW = 2, /* by ordinary allocation, a chunk at a time; see borrow.h */
 };
 
+/* 0 where a limit is meant: there is none. */
 struct wire_reclaim_request {
-	uint32_t method;
+	uint32_t method;      /* for glibc's heap; others have a way of their own */
+	uint32_t allocators;  /* which may be asked; 0: all that are there */
+	uint64_t limit_bytes; /* enough, with METHOD_BORROW and where an allocator can stop */
+	uint32_t limit_usec;  /* no longer than this, likewise */
 	uint32_t reserved;
+};
+
+/* Why a release ended. */
+enum wire_end {
+	WIRE_END_DONE = 0,  /* nothing was left to give */
+	WIRE_END_BYTES = 1, /* limit_bytes */
+	WIRE_END_TIME = 2,  /* limit_usec */
+	WIRE_END_LEFT = 3,  /* the daemon went away, or the agent had to go */
 };
 
 struct wire_reclaim_reply {
 	uint32_t method;        /* used */
 	uint32_t allocators;    /* that were asked to give back */
+	uint32_t end;           /* enum wire_end */
+	uint32_t n_arenas;      /* of glibc's heap that are known; METHOD_BORROW only */
+	uint32_t n_reached;     /* of these, that could be released from */
+	uint32_t n_borrowed;    /* chunks */
 	uint64_t rss_before;
 	uint64_t rss_after;
-	uint64_t duration_usec; /* of the release itself: no stall was longer */
+	uint64_t duration_usec; /* of the release */
+	uint64_t cpu_usec;      /* of the agent's thread in it */
+	/*
+	 * Longest single call into an allocator, as measured around it: no thread of the
+	 * program waited longer for a lock that we held.
+	 */
+	uint64_t stall_usec;
+	uint64_t dropped;       /* resident bytes given back through METHOD_BORROW */
+	uint64_t grown;         /* address space it added to heaps at most, before giving it back */
 };
 
 struct wire_tune_request {
@@ -175,10 +216,19 @@ struct wire_tune_request {
 	uint64_t value;
 };
 
+/* What became of a knob: of WIRE_OK and WIRE_REFUSED answers. */
+enum wire_effect {
+	WIRE_EFFECT_SET = 0,      /* in force */
+	WIRE_EFFECT_LATE = 1,     /* accepted, and of no effect any more: set it at the next start */
+	WIRE_EFFECT_MAYBE = 2,    /* in force unless the program was already past the point */
+	WIRE_EFFECT_OPERATOR = 3, /* his own setting stays: refused */
+	WIRE_EFFECT_PAIRED = 4,   /* in force, and the other threshold was set along with it */
+};
+
 struct wire_tune_reply {
 	uint32_t knob;
-	uint32_t reserved;
-	uint64_t value; /* as applied, after clamping */
+	uint32_t effect; /* enum wire_effect */
+	uint64_t value;  /* as applied, after clamping */
 };
 
 struct wire_frame {

@@ -33,6 +33,7 @@ static uint64_t knob_setting(const struct group_settings *settings, enum wire_kn
 		return settings->trim_threshold_bytes;
 	case WIRE_KNOB_TOP_PAD:
 		return settings->top_pad_bytes;
+	case WIRE_KNOB_DECAY:
 	case WIRE_KNOB_MAX_:
 		break;
 	}

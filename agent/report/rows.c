@@ -19,6 +19,7 @@ static const char *const knobs[] = {
 	[WIRE_KNOB_MMAP_THRESHOLD] = "mmap_threshold",
 	[WIRE_KNOB_TRIM_THRESHOLD] = "trim_threshold",
 	[WIRE_KNOB_TOP_PAD] = "top_pad",
+	[WIRE_KNOB_DECAY] = "decay",
 };
 
 /*

@@ -19,10 +19,11 @@ import sys
 HOOK, SUBJECT, DIRECTORY = sys.argv[1:]
 PATH = os.path.join(DIRECTORY, "hook.sock")
 
-MAGIC, VERSION, SIZE = 0x4D474431, 1, 512
+MAGIC, VERSION, SIZE = 0x4D474431, 2, 512
 HELLO, STATS, ARENA, RECLAIM, TUNE, BYE = range(1, 7)
 OK, UNSUPPORTED, REFUSED, FAILED = range(4)
 HEADER = struct.Struct("=IHHQII")
+RECLAIM_FULL = struct.pack("=IIQII", 1, 0, 0, 0, 0)
 
 # Only a hang takes this long; every wait is for an event.
 LIMIT_SEC = 30
@@ -142,7 +143,7 @@ def check_hello(subject):
 def check_stats(subject):
     header, payload = subject.ask(STATS, struct.pack("=II", 7, 0), id=1234)
     flags, n_frames = struct.unpack("=II", payload[:8])
-    rss, heap_rss, system, in_use, free = struct.unpack("=5Q", payload[8:48])
+    rss, heap_rss, _, system, in_use, free = struct.unpack("=6Q", payload[8:56])
     claim("STATS is answered under its id", header[2:5] == (STATS, 1234, OK), header)
     claim("with all that was asked for", flags == 7 and n_frames > 0, (flags, n_frames))
     rows = [subject.receive() for _ in range(n_frames)]
@@ -155,10 +156,10 @@ def check_stats(subject):
 
 
 def check_reclaim(subject):
-    header, payload = subject.ask(RECLAIM, struct.pack("=II", 1, 0), id=99)
-    method, allocators, before, after, usec = struct.unpack("=IIQQQ", payload[:32])
+    header, payload = subject.ask(RECLAIM, RECLAIM_FULL, id=99)
+    method, allocators, end, _, _, _, before, after, usec = struct.unpack("=6I3Q", payload[:48])
     claim("RECLAIM is answered under its id", header[2:5] == (RECLAIM, 99, OK), header)
-    claim("it used malloc_trim() of glibc", (method, allocators) == (1, 1), (method, allocators))
+    claim("it used malloc_trim() of glibc", (method, allocators, end) == (1, 1, 0), (method, allocators, end))
     with open(f"/proc/{subject.process.pid}/statm") as file:
         rss = int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
     claim(
@@ -200,7 +201,7 @@ def check_refusals(listener):
     good = struct.pack("=II", 1, 0)
     cases = {
         "a wrong magic": frame(STATS, good, magic=MAGIC + 1),
-        "a wrong version": frame(STATS, good, version=2),
+        "a wrong version": frame(STATS, good, version=1),
         "verb 0": frame(0),
         "an unknown verb": frame(7),
         "HELLO": frame(HELLO, bytes(64)),
@@ -210,8 +211,9 @@ def check_refusals(listener):
         "too long a payload": frame(STATS, good, length=SIZE),
         "bytes behind the payload": frame(STATS, good)[:-1] + b"\1",
         "a flag that does not exist": frame(STATS, struct.pack("=II", 8, 0)),
-        "a method that does not exist": frame(RECLAIM, struct.pack("=II", 77, 0)),
-        "a knob that does not exist": frame(TUNE, struct.pack("=IIQ", 5, 0, 1)),
+        "a method that does not exist": frame(RECLAIM, struct.pack("=IIQII", 77, 0, 0, 0, 0)),
+        "an allocator that does not exist": frame(RECLAIM, struct.pack("=IIQII", 1, 64, 0, 0, 0)),
+        "a knob that does not exist": frame(TUNE, struct.pack("=IIQ", 6, 0, 1)),
         "half a frame": frame(STATS, good)[: SIZE // 2],
         "a frame with a tail": frame(STATS, good, size=SIZE + 1),
         "one byte": b"x",
@@ -278,7 +280,7 @@ def check_allocators(listener):
         subject = Subject(listener, LD_PRELOAD=f"{HOOK}:{library}")
         allocators, owner = struct.unpack("=II", subject.hello[1][8:16])
         statuses = [
-            subject.ask(RECLAIM, struct.pack("=II", 1, 0))[0][4],
+            subject.ask(RECLAIM, RECLAIM_FULL)[0][4],
             subject.ask(TUNE, struct.pack("=IIQ", 1, 0, 2))[0][4],
         ]
         claim(
@@ -294,7 +296,7 @@ def check_exit_race(listener):
     statuses = []
     for _ in range(20):
         subject = Subject(listener)
-        subject.conn.send(frame(RECLAIM, struct.pack("=II", 1, 0)))
+        subject.conn.send(frame(RECLAIM, RECLAIM_FULL))
         statuses.append(subject.end())
     claim("a program that ends during a release ends well", not any(statuses), statuses)
 

@@ -352,7 +352,7 @@ static int answer_lying(struct fake *fake, const struct wire_frame *question)
 		break;
 	case WIRE_TUNE:
 		frame.tune_reply.knob = question->tune_request.knob;
-		frame.tune_reply.reserved = 0;
+		frame.tune_reply.effect = WIRE_EFFECT_SET;
 		break;
 	case WIRE_HELLO:
 	case WIRE_ARENA:

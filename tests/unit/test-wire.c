@@ -252,7 +252,7 @@ static void test_reserved_fields_must_be_zero(void)
 	CHECK_EQ(to_daemon(&frame), -EPROTO);
 
 	frame = good_to_daemon(WIRE_TUNE);
-	frame.tune_reply.reserved = 1;
+	frame.tune_reply.effect = WIRE_EFFECT_PAIRED + 1;
 	CHECK_EQ(to_daemon(&frame), -EPROTO);
 
 	frame = good_to_hook(WIRE_STATS);
@@ -288,14 +288,19 @@ static void test_unknown_bits_are_refused(void)
 	const struct kind question = { .direction = WIRE_TO_HOOK, .verb = WIRE_STATS };
 
 	check_mask(&hello, offsetof(struct wire_hello, flags), 7);
-	check_mask(&hello, offsetof(struct wire_hello, tuned), 0x1e);
-	check_mask(&hello, offsetof(struct wire_hello, env_tuned), 0x1e);
+	check_mask(&hello, offsetof(struct wire_hello, tuned), 0x3e);
+	check_mask(&hello, offsetof(struct wire_hello, env_tuned), 0x3e);
 	/* Of the two allocators that are there. */
 	check_mask(&hello, offsetof(struct wire_hello, malloc_owner), 0x11);
 	/* With glibc as the owner glibc has to be there. */
 	check_mask(&hello, offsetof(struct wire_hello, allocators), 0x01);
 	check_mask(&stats, offsetof(struct wire_stats, flags), 7);
-	check_mask(&reply, offsetof(struct wire_reclaim_reply, allocators), 0x1f);
+	check_mask(&reply, offsetof(struct wire_reclaim_reply, allocators), 0x3f);
+	check_mask(&reply, offsetof(struct wire_reclaim_reply, end), 3);
+	check_mask(&reply, offsetof(struct wire_reclaim_reply, n_reached), 0);
+	check_mask(&stats, offsetof(struct wire_stats, foreign[0].allocator), 0x3f);
+	check_mask(&stats, offsetof(struct wire_stats, foreign[0].reserved), 0);
+	check_mask(&stats, offsetof(struct wire_stats, foreign[1].in_use), 0);
 	check_mask(&question, offsetof(struct wire_stats_request, flags), 7);
 }
 
@@ -382,7 +387,8 @@ static void test_announced_frames_are_bounded(void)
 static void test_methods_and_knobs_are_known_ones(void)
 {
 	for (uint32_t i = 0; i < 70; i++) {
-		const bool method = i == WIRE_METHOD_FULL, knob = i >= 1 && i <= 4;
+		const bool method = i == WIRE_METHOD_FULL || i == WIRE_METHOD_BORROW;
+		const bool knob = i >= 1 && i < WIRE_KNOB_MAX_;
 		struct wire_frame frame = good_to_daemon(WIRE_RECLAIM);
 
 		frame.reclaim_reply.method = i;
