@@ -102,6 +102,15 @@ static int agent_send(const struct wire_frame *frame, void *arg)
 	}
 }
 
+/* In the middle of a long answer. */
+static bool agent_may_go_on(void *arg)
+{
+	const struct agent *agent = arg;
+	struct pollfd hangup = { .fd = agent->fd };
+
+	return sys_poll(&hangup, 1, 0) == 0 && agent_allowed() && !proc_leader_ended();
+}
+
 /*
  * Waits for something to read, at most @msec (< 0: for ever). 1 readable, 0 time is up,
  * negative: the main thread has ended or a filter has come, and the agent has to go.
@@ -141,6 +150,7 @@ static int agent_wait(struct agent *agent, long msec)
 /* Answers questions until the connection ends. Negative: the agent has to go. */
 static int agent_serve(struct agent *agent)
 {
+	const struct serve_peer peer = { .send = agent_send, .go_on = agent_may_go_on, .arg = agent };
 	struct wire_frame frame;
 
 	serve_hello(agent->host, &frame);
@@ -161,7 +171,7 @@ static int agent_serve(struct agent *agent)
 			continue;
 		if (n <= 0 || wire_check(&frame, (size_t)n, WIRE_TO_HOOK) < 0)
 			return 0;
-		if (serve_question(agent->host, &frame, agent_send, agent) != 0)
+		if (serve_question(agent->host, &frame, &peer) != 0)
 			return 0;
 	}
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "libhook/weak.h"
+#include "libhook/sys.h"
 
 #include <limits.h>
 
 #include "libhook/allocator.h"
 #include "libhook/mem.h"
+
+sys_clock_t sys_clock;
 
 /* The object that holds @address; NULL when unknown. */
 static const void *owner_of(const void *address)
@@ -43,6 +45,8 @@ void allocator_find(struct allocators *ret)
 	};
 
 	*ret = (struct allocators){ 0 };
+	if (libc && owner_of((const void *)&clock_gettime) == libc)
+		sys_clock = clock_gettime;
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		if (!others[i].address)

@@ -109,6 +109,26 @@ static uint32_t operator_knobs(void)
 	return set;
 }
 
+/*
+ * malloc() that fills memory touches what we want to drop, and so does memory tagging;
+ * huge pages cannot be dropped in parts; a thread cache for large chunks would keep ours.
+ */
+static bool is_borrow_unsafe(void)
+{
+	static const char *const names[] = { "glibc.malloc.perturb=", "glibc.malloc.hugetlb=2",
+					     "glibc.malloc.tcache_max=", "glibc.mem.tagging=" };
+	const char *tunables = getenv("GLIBC_TUNABLES");
+
+	if (getenv("MALLOC_PERTURB_"))
+		return true;
+
+	for (size_t i = 0; tunables && i < sizeof(names) / sizeof(names[0]); i++)
+		if (text_find(tunables, names[i]))
+			return true;
+
+	return false;
+}
+
 static bool is_pid(const char *s, int pid)
 {
 	const char *end = s;
@@ -168,6 +188,7 @@ bool environment_read(struct environment *ret, int pid)
 	read_socket(ret);
 
 	ret->env_tuned = operator_knobs();
+	ret->borrow_unsafe = is_borrow_unsafe();
 	s = getenv("MEMGUARD_MALLOPT");
 	if (s && !environment_parse_knobs(s, ret->knobs, &ret->knobs_set))
 		ret->bad = true;

@@ -22,6 +22,7 @@ struct environment {
 	bool bad;             /* something did not parse */
 	bool named;           /* this very process was named */
 	char socket[108];     /* path; a copy, since programs write their titles over the original */
+	bool borrow_unsafe;             /* malloc fills, tags or keeps what we would borrow */
 	uint64_t knobs[WIRE_KNOB_MAX_]; /* MEMGUARD_MALLOPT */
 	uint32_t knobs_set;   /* bits 1 << enum wire_knob */
 	uint32_t env_tuned;   /* knobs the operator's own variables set */

@@ -14,6 +14,7 @@ static struct {
 	bool spoiled; /* somebody else flushed the stream meanwhile: the report has a hole */
 	char buffer[4096];
 	struct wire_arena rows[HEAP_ROWS_MAX];
+	uint32_t n_arenas; /* of the last report */
 	struct heap_scan scan;
 } heap;
 
@@ -221,6 +222,7 @@ bool heap_read(uint32_t page_bytes, struct wire_stats *stats)
 	if (r != 0 || stats->n_arenas == 0 || __atomic_load_n(&heap.spoiled, __ATOMIC_ACQUIRE))
 		return false;
 
+	heap.n_arenas = stats->n_arenas;
 	stats->in_use = stats->system > stats->free ? stats->system - stats->free : 0;
 	return true;
 }
@@ -233,4 +235,9 @@ const struct wire_arena *heap_rows(void)
 uint32_t heap_n_rows(void)
 {
 	return heap.scan.n_rows;
+}
+
+uint32_t heap_n_arenas(void)
+{
+	return heap.n_arenas;
 }

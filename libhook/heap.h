@@ -26,6 +26,8 @@ bool heap_read(uint32_t page_bytes, struct wire_stats *stats);
 /* The rows of the last heap_read(). */
 const struct wire_arena *heap_rows(void);
 uint32_t heap_n_rows(void);
+/* Arenas there were then. */
+uint32_t heap_n_arenas(void);
 
 /* The parser by itself; pure. */
 struct heap_scan {

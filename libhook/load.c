@@ -10,12 +10,14 @@
 #include "libhook/agent.h"
 #include "libhook/heap.h"
 #include "libhook/mem.h"
+#include "libhook/start.h"
 
 static struct {
 	agent_create_t create;      /* the program's own pthread_create; atomic */
 	struct host host;
 	int agent_pid;              /* process that has, or was refused, an agent; atomic */
 	bool enabled;               /* the constructor ran to its end and wants an agent; atomic */
+	bool anchoring;             /* threads leave anchors in the heap they use; atomic */
 } hook;
 
 /*
@@ -65,6 +67,13 @@ static bool wants_agent(void)
 	       __atomic_load_n(&hook.agent_pid, __ATOMIC_ACQUIRE) != sys_getpid();
 }
 
+/* Whether anything in the environment makes a block of ours dear, or borrowing pointless. */
+static bool anchors_are_safe(void)
+{
+	return malloc && realloc && free && sigfillset && pthread_sigmask &&
+	       !hook.host.environment.borrow_unsafe;
+}
+
 /* On a thread of the program, before its own thread is made. True: agent_start() after it. */
 static bool prepare(void)
 {
@@ -78,8 +87,14 @@ static bool prepare(void)
 	if (!agent_allowed())
 		return false;
 
-	if (hook.host.allocators.owner == WIRE_ALLOCATOR_GLIBC)
-		(void)heap_prepare();
+	if (hook.host.allocators.owner != WIRE_ALLOCATOR_GLIBC)
+		return true;
+
+	(void)heap_prepare();
+	if (anchors_are_safe()) {
+		start_anchor();
+		__atomic_store_n(&hook.anchoring, true, __ATOMIC_RELEASE);
+	}
 
 	return true;
 }
@@ -154,6 +169,7 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
 							  void *(*start)(void *), void *arg)
 {
 	const agent_create_t create = find_create();
+	struct start *wrapped = NULL;
 	bool first = false;
 	int saved_errno, r;
 
@@ -166,7 +182,12 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
 	if (wants_agent())
 		first = prepare();
 
+	if (__atomic_load_n(&hook.anchoring, __ATOMIC_ACQUIRE))
+		wrapped = start_wrap(&start, &arg);
+
 	r = create(thread, attr, start, arg);
+	if (r != 0)
+		start_cancel(wrapped);
 
 	/* Where the program could not have its thread, ours must not take the room. */
 	if (first && r != 0)

@@ -2,6 +2,8 @@
 
 #include "libhook/sys.h"
 
+#include "libhook/anchor.h"
+#include "libhook/borrow.h"
 #include "libhook/heap.h"
 #include "libhook/mem.h"
 #include "libhook/proc.h"
@@ -51,6 +53,7 @@ static void read_heap(const struct host *host, struct wire_stats *stats)
 		return;
 
 	stats->flags |= WIRE_STATS_HEAP;
+	stats->n_anchored = anchor_count();
 	stats->heap_usec = (uint32_t)(sys_now_usec() - begin_usec);
 }
 
@@ -63,7 +66,7 @@ static void read_rss(struct wire_stats *stats)
 	stats->rss_usec = (uint32_t)(sys_now_usec() - begin_usec);
 }
 
-static int send_rows(uint64_t id, uint32_t n_frames, serve_send_t send, void *arg)
+static int send_rows(uint64_t id, uint32_t n_frames, const struct serve_peer *peer)
 {
 	const struct wire_arena *rows = heap_rows();
 	struct wire_frame frame;
@@ -78,7 +81,7 @@ static int send_rows(uint64_t id, uint32_t n_frames, serve_send_t send, void *ar
 		for (uint32_t j = 0; j < frame.arenas.n_rows; j++)
 			frame.arenas.rows[j] = rows[first + j];
 
-		r = send(&frame, arg);
+		r = peer->send(&frame, peer->arg);
 		if (r < 0)
 			return r;
 	}
@@ -87,7 +90,7 @@ static int send_rows(uint64_t id, uint32_t n_frames, serve_send_t send, void *ar
 }
 
 static int serve_stats(const struct host *host, const struct wire_frame *question,
-		       serve_send_t send, void *arg)
+		       const struct serve_peer *peer)
 {
 	const uint32_t flags = question->stats_request.flags;
 	const uint64_t id = question->header.id;
@@ -106,39 +109,84 @@ static int serve_stats(const struct host *host, const struct wire_frame *questio
 		stats->n_arena_frames = (heap_n_rows() + WIRE_ROWS - 1) / WIRE_ROWS;
 	}
 
-	r = send(&frame, arg);
+	r = peer->send(&frame, peer->arg);
 	if (r < 0)
 		return r;
 
-	return send_rows(id, stats->n_arena_frames, send, arg);
+	return send_rows(id, stats->n_arena_frames, peer);
+}
+
+static uint64_t thread_cpu_usec(void)
+{
+	struct timespec spent = { 0, 0 };
+
+	(void)SYS(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &spent);
+	return (uint64_t)spent.tv_sec * 1000000 + (uint64_t)spent.tv_nsec / 1000;
+}
+
+static bool trim_all(struct wire_reclaim_reply *reply)
+{
+	const uint64_t begin_usec = sys_now_usec();
+
+	if (!malloc_trim)
+		return false;
+
+	/* Its return value says nothing about what was released: measure instead. */
+	(void)malloc_trim(0);
+	reply->stall_usec = sys_now_usec() - begin_usec;
+	return true;
+}
+
+static bool reclaim_glibc(const struct host *host, const struct wire_reclaim_request *request,
+			  const struct serve_peer *peer, struct wire_reclaim_reply *reply)
+{
+	const struct borrow_order order = {
+		.limit_bytes = request->limit_bytes,
+		.limit_usec = request->limit_usec,
+		.page_bytes = host->page_bytes,
+		.go_on = peer->go_on,
+		.arg = peer->arg,
+	};
+
+	if (!is_glibc(host))
+		return false;
+	if (request->method == WIRE_METHOD_BORROW)
+		return borrow_release(&order, reply);
+
+	return trim_all(reply);
 }
 
 static int serve_reclaim(const struct host *host, const struct wire_frame *question,
-			 serve_send_t send, void *arg)
+			 const struct serve_peer *peer)
 {
+	const struct wire_reclaim_request *request = &question->reclaim_request;
 	struct wire_frame frame;
 	struct wire_reclaim_reply *reply = &frame.reclaim_reply;
-	const bool can = is_glibc(host) && malloc_trim;
-	uint64_t begin_usec;
+	uint64_t begin_usec, cpu_usec;
+	bool done;
 
-	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, question->header.id,
-		  can ? WIRE_OK : WIRE_UNSUPPORTED);
-	reply->method = WIRE_METHOD_FULL;
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, question->header.id, WIRE_OK);
+	reply->method = request->method;
 	reply->rss_before = proc_rss(host->page_bytes);
-	if (can) {
-		begin_usec = sys_now_usec();
-		/* Its return value says nothing about what was released: measure instead. */
-		(void)malloc_trim(0);
-		reply->duration_usec = sys_now_usec() - begin_usec;
+	begin_usec = sys_now_usec();
+	cpu_usec = thread_cpu_usec();
+	done = reclaim_glibc(host, request, peer, reply);
+	if (done)
 		reply->allocators = WIRE_ALLOCATOR_GLIBC;
-	}
+	reply->duration_usec = sys_now_usec() - begin_usec;
+	reply->cpu_usec = thread_cpu_usec() - cpu_usec;
+	reply->n_arenas = heap_n_arenas();
+	if (reply->n_arenas < reply->n_reached)
+		reply->n_arenas = reply->n_reached;
 	reply->rss_after = proc_rss(host->page_bytes);
+	if (!done)
+		frame.header.status = WIRE_UNSUPPORTED;
 
-	return send(&frame, arg);
+	return peer->send(&frame, peer->arg);
 }
 
-static int serve_tune(const struct host *host, const struct wire_frame *question, serve_send_t send,
-		      void *arg)
+static int serve_tune(const struct host *host, const struct wire_frame *question,
+		      const struct serve_peer *peer)
 {
 	const enum wire_knob knob = (enum wire_knob)question->tune_request.knob;
 	const uint64_t value = wire_clamp(knob, question->tune_request.value);
@@ -156,19 +204,19 @@ static int serve_tune(const struct host *host, const struct wire_frame *question
 	frame.tune_reply.knob = knob;
 	frame.tune_reply.value = value;
 
-	return send(&frame, arg);
+	return peer->send(&frame, peer->arg);
 }
 
-int serve_question(const struct host *host, const struct wire_frame *question, serve_send_t send,
-		   void *arg)
+int serve_question(const struct host *host, const struct wire_frame *question,
+		   const struct serve_peer *peer)
 {
 	switch ((enum wire_verb)question->header.verb) {
 	case WIRE_STATS:
-		return serve_stats(host, question, send, arg);
+		return serve_stats(host, question, peer);
 	case WIRE_RECLAIM:
-		return serve_reclaim(host, question, send, arg);
+		return serve_reclaim(host, question, peer);
 	case WIRE_TUNE:
-		return serve_tune(host, question, send, arg);
+		return serve_tune(host, question, peer);
 	case WIRE_BYE:
 		return 1;
 	case WIRE_HELLO:

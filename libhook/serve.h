@@ -19,8 +19,17 @@ struct host {
 /* Puts one frame on the wire; 0 or negative, then the connection is over. */
 typedef int (*serve_send_t)(const struct wire_frame *frame, void *arg);
 
+/* Is whoever asked still there, and may the agent stay? */
+typedef bool (*serve_go_on_t)(void *arg);
+
+struct serve_peer {
+	serve_send_t send;
+	serve_go_on_t go_on;
+	void *arg; /* for both */
+};
+
 void serve_hello(const struct host *host, struct wire_frame *ret);
 
 /* @question passed wire_check(). 0; 1 on BYE; negative when sending failed. */
-int serve_question(const struct host *host, const struct wire_frame *question, serve_send_t send,
-		   void *arg);
+int serve_question(const struct host *host, const struct wire_frame *question,
+		   const struct serve_peer *peer);

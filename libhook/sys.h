@@ -49,11 +49,20 @@ static inline void sys_close(int fd)
 		(void)SYS(SYS_close, fd);
 }
 
+/*
+ * libc's clock_gettime() where nobody stands in front of it: it needs no system call, and
+ * a release looks at the clock around every call it makes. NULL: the system call.
+ * Set in the constructor, by allocator_find().
+ */
+typedef int (*sys_clock_t)(clockid_t, struct timespec *);
+extern sys_clock_t sys_clock;
+
 static inline uint64_t sys_now_usec(void)
 {
 	struct timespec now = { 0, 0 };
 
-	(void)SYS(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+	if (!sys_clock || sys_clock(CLOCK_MONOTONIC, &now) != 0)
+		(void)SYS(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 

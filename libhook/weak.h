@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
+#include <time.h>
 #include <unistd.h>
 
 /* libc of any kind */
@@ -48,6 +49,9 @@ extern void *__libc_dlopen_mode(const char *, int);
 extern void *__libc_dlsym(void *, const char *);
 #pragma weak __libc_dlsym
 
+/* Only where it is libc's own, see sys.h. */
+#pragma weak clock_gettime
+
 /* glibc: a heap that can be read and trimmed */
 extern const char *gnu_get_libc_version(void);
 #pragma weak gnu_get_libc_version
@@ -58,7 +62,7 @@ extern const char *gnu_get_libc_version(void);
 #pragma weak setvbuf
 #pragma weak fflush
 
-/* Only their addresses are used: whose is the malloc in force? */
+/* Their addresses tell whose malloc is in force; borrow.c calls them, if it is glibc's. */
 #pragma weak malloc
 #pragma weak calloc
 #pragma weak realloc

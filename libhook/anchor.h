@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One small block of our own in every arena of glibc's heap that a thread of the program
+ * has used: whoever calls realloc() on it gets memory of that arena (borrow.h).
+ *
+ * An arena is told by where its blocks lie: blocks of the main arena say so in their size
+ * word, all others lie in heaps that begin on a 64-MiB boundary. An arena with several
+ * heaps may have an anchor in each; anchor_arena() tells which belong together. Nothing
+ * but our own blocks and, through the kernel, the first word of a heap is ever read.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What an anchor's blocks ask for: the smallest there is. */
+#define ANCHOR_BYTES 24
+
+/* Arenas are at most 8 for each CPU. Beyond these none gets an anchor. */
+#define ANCHORS_MAX 1024
+
+/* An anchor's blocks, in a list that runs through them. */
+struct anchor_block {
+	struct anchor_block *next;
+};
+
+/* Leaves an anchor of @n_blocks in the arena of the calling thread, unless one is there. */
+void anchor_drop(unsigned int n_blocks);
+
+/* Anchors are numbered from 0. */
+unsigned int anchor_count(void);
+
+/*
+ * Takes all blocks out of the table: nobody else has them until anchor_put(). NULL: none
+ * is left (a fork in the middle of a release loses them, until a thread starts there).
+ */
+struct anchor_block *anchor_take(unsigned int i);
+void anchor_put(unsigned int i, struct anchor_block *blocks);
+
+/* The same number for all anchors of one arena; 0 when it cannot be told. */
+uintptr_t anchor_arena(unsigned int i);
+
+/* Of any block: where its arena keeps it. 1: the main arena; else the heap's beginning. */
+uintptr_t anchor_place(const void *block);
+
+/* Has a mapping of its own: belongs to no arena. */
+bool anchor_is_mapping(const void *block);

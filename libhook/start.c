@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "libhook/weak.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "libhook/anchor.h"
+#include "libhook/mem.h"
+#include "libhook/start.h"
+
+/* Threads under way at the same time; more start without an anchor. */
+#define STARTS_MAX 64
+
+/*
+ * One block would do, and a second where the first can grow in place. From glibc 2.42 on
+ * each is good for one chunk at a time: see take() in borrow.c.
+ */
+#define BLOCKS 2
+#define BLOCKS_SINCE_2_42 32
+
+static struct start {
+	start_routine_t routine;
+	void *arg;
+	bool taken; /* atomic */
+} starts[STARTS_MAX];
+
+/* Only of how many spare blocks to have; what works is found out by doing it. */
+static unsigned int n_blocks(void)
+{
+	const char *s = gnu_get_libc_version ? gnu_get_libc_version() : "";
+	const char *minor = text_after(s, "2.");
+
+	return minor && text_number(&minor, 10) < 42 ? BLOCKS : BLOCKS_SINCE_2_42;
+}
+
+void start_anchor(void)
+{
+	const int saved_errno = errno;
+	sigset_t all, theirs;
+
+	/* A handler that allocates, or jumps away, must not do so in the middle of malloc(). */
+	(void)sigfillset(&all);
+	if (pthread_sigmask(SIG_SETMASK, &all, &theirs) != 0)
+		return;
+
+	anchor_drop(n_blocks());
+	(void)pthread_sigmask(SIG_SETMASK, &theirs, NULL);
+	errno = saved_errno;
+}
+
+/* The call in the last line becomes a jump: nothing of ours stays on the thread's stack. */
+__attribute__((optimize("O2"))) static void *start_thread(void *arg)
+{
+	const struct start mine = *(struct start *)arg;
+
+	start_cancel(arg);
+	start_anchor();
+	return mine.routine(mine.arg);
+}
+
+struct start *start_wrap(start_routine_t *routine, void **arg)
+{
+	for (size_t i = 0; i < STARTS_MAX; i++) {
+		if (__atomic_exchange_n(&starts[i].taken, true, __ATOMIC_ACQ_REL))
+			continue;
+
+		starts[i].routine = *routine;
+		starts[i].arg = *arg;
+		*routine = start_thread;
+		*arg = &starts[i];
+		return &starts[i];
+	}
+
+	return NULL;
+}
+
+void start_cancel(struct start *start)
+{
+	if (start)
+		__atomic_store_n(&start->taken, false, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a new thread of the program does for us before it does what it was made for. */
+
+typedef void *(*start_routine_t)(void *);
+
+/*
+ * Has a thread to be made with (@routine, @arg) leave an anchor first: replaces both, and
+ * returns what start_cancel() takes if the thread was not made. NULL: no room, and
+ * both are as they were. Takes no memory and no lock.
+ */
+struct start;
+struct start *start_wrap(start_routine_t *routine, void **arg);
+void start_cancel(struct start *start);
+
+/* Leaves an anchor in the arena of this thread. No signal handler runs meanwhile. */
+void start_anchor(void);
