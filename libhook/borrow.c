@@ -51,7 +51,8 @@
 struct loan {
 	struct loan *next;
 	size_t bytes;
-	uintptr_t was_anchor; /* becomes one again */
+	bool was_anchor; /* becomes one again */
+	bool moved;      /* from where the anchor was */
 };
 
 struct borrow {
@@ -73,6 +74,7 @@ struct lender {
 	struct loan *held;
 	size_t reservoir_bytes;  /* see fence_reservoir() */
 	unsigned int misses_max; /* for the next size */
+	bool mints;              /* an anchor that moved comes back, see take() */
 };
 
 enum found {
@@ -157,8 +159,9 @@ static struct loan *take(struct lender *lender, size_t bytes)
 	struct anchor_block *anchor = lender->anchors;
 	const uintptr_t old = (uintptr_t)anchor;
 	struct anchor_block *again = NULL;
+	const uint64_t begin_usec = lender->borrow->now_usec;
 	struct loan *loan;
-	uint64_t begin_usec = lender->borrow->now_usec;
+	bool back, moved;
 
 	if (!anchor)
 		return NULL;
@@ -173,7 +176,11 @@ static struct loan *take(struct lender *lender, size_t bytes)
 		again = malloc(ANCHOR_BYTES);
 	note_stall(lender->borrow, begin_usec);
 
-	if ((uintptr_t)again == old)
+	back = (uintptr_t)again == old;
+	moved = (uintptr_t)loan != old;
+	if (moved)
+		lender->mints = back;
+	if (back)
 		push(lender, again);
 	else
 		free(again);
@@ -184,7 +191,8 @@ static struct loan *take(struct lender *lender, size_t bytes)
 	}
 
 	loan->bytes = bytes;
-	loan->was_anchor = (uintptr_t)again != old;
+	loan->was_anchor = !back;
+	loan->moved = moved;
 	loan->next = lender->held;
 	lender->held = loan;
 	lender->borrow->reply->n_borrowed++;
@@ -355,15 +363,38 @@ static size_t next_size(size_t bytes)
 }
 
 /*
+ * The largest size that does not get a mapping of its own for want of a hole. Tried in our
+ * own arena, where there are none.
+ */
+static size_t largest_unmapped(void)
+{
+	size_t bytes = LARGEST_BYTES;
+
+	for (; bytes > FINE_BYTES; bytes /= 2) {
+		void *block = malloc(bytes);
+
+		if (!block)
+			continue;
+		if (!anchor_is_mapping(block)) {
+			free(block);
+			break;
+		}
+		drop_mapping(block);
+	}
+
+	return bytes;
+}
+
+/*
  * From the largest size down. First a look at the low end of a span of sizes: what comes
  * is the smallest that fits, and where that has nothing to give, neither has the span.
  */
-static void empty_arena(struct lender *lender)
+static void descend(struct lender *lender, size_t largest)
 {
 	const size_t smallest = lender->borrow->order->page_bytes + 512;
 	size_t low;
 
-	for (size_t high = LARGEST_BYTES; high >= smallest; high = low) {
+	for (size_t high = largest; high >= smallest; high = low) {
 		low = high > COARSE_BYTES ? high / 2 : high - high / 4;
 		low = (low > smallest ? low : smallest) & ~(size_t)15;
 
@@ -379,6 +410,22 @@ static void empty_arena(struct lender *lender)
 		(void)drop_pages(lender->borrow, lender->held, false);
 
 	give_all_back(lender);
+}
+
+/* Finds out by trying which way works here. */
+static void empty_arena(struct lender *lender)
+{
+	/* The first may grow where it is, which tells nothing. */
+	while (lender->anchors && take(lender, SORT_BYTES) && !lender->held->moved)
+		;
+	while (lender->held)
+		give_back(lender);
+
+	/*
+	 * Where anchors do not come back, each is good for one chunk, and lost to a mapping:
+	 * the largest chunks are taken, and none that might become one.
+	 */
+	descend(lender, lender->mints ? LARGEST_BYTES : largest_unmapped());
 }
 
 bool borrow_release(const struct borrow_order *order, struct wire_reclaim_reply *reply)
@@ -400,8 +447,8 @@ bool borrow_release(const struct borrow_order *order, struct wire_reclaim_reply 
 
 		if (!lender.anchors)
 			continue;
-		reply->n_reached++;
 		empty_arena(&lender);
+		reply->n_reached += lender.mints;
 		anchor_put(i, lender.anchors);
 	}
 

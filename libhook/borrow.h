@@ -10,6 +10,10 @@
  * Chunks are taken from large to small; those of an arena are held until the arena is
  * done, or the allocator would hand out the same ones again. Also reaches the tops of
  * thread arenas, which malloc_trim() leaves alone.
+ *
+ * From glibc 2.42 on an anchor does not come back (its freed block passes by the thread's
+ * cache), so each is good for one chunk: then tops and the largest holes go, and the arena
+ * does not count as reached.
  */
 
 #include <stdbool.h>

@@ -195,7 +195,7 @@ struct wire_reclaim_reply {
 	uint32_t allocators;    /* that were asked to give back */
 	uint32_t end;           /* enum wire_end */
 	uint32_t n_arenas;      /* of glibc's heap that are known; METHOD_BORROW only */
-	uint32_t n_reached;     /* of these, that could be released from */
+	uint32_t n_reached;     /* of these, released from as far as borrowing can; see borrow.h */
 	uint32_t n_borrowed;    /* chunks */
 	uint64_t rss_before;
 	uint64_t rss_after;
