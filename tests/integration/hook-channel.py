@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
 A daemon that is not memguardd, for hook-channel.sh: asks the hook in a program what it
-may be asked, and what it must refuse. Frames are made by hand here, so that a change of
-libhook/wire.h that its other users follow silently is seen.
+may be asked, and what it must refuse.
 
 Usage: hook-channel.py HOOK SUBJECT DIRECTORY
 """
@@ -16,17 +15,11 @@ import struct
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "shim"))
+from hook_peer import *  # noqa: E402
+
 HOOK, SUBJECT, DIRECTORY = sys.argv[1:]
 PATH = os.path.join(DIRECTORY, "hook.sock")
-
-MAGIC, VERSION, SIZE = 0x4D474431, 2, 512
-HELLO, STATS, ARENA, RECLAIM, TUNE, BYE = range(1, 7)
-OK, UNSUPPORTED, REFUSED, FAILED = range(4)
-HEADER = struct.Struct("=IHHQII")
-RECLAIM_FULL = struct.pack("=IIQII", 1, 0, 0, 0, 0)
-
-# Only a hang takes this long; every wait is for an event.
-LIMIT_SEC = 30
 
 bad = False
 
@@ -39,24 +32,7 @@ def claim(text, good, shown=""):
         bad = True
 
 
-def frame(verb, payload=b"", *, id=7, magic=MAGIC, version=VERSION, status=0, length=None, size=SIZE):
-    length = len(payload) if length is None else length
-    data = HEADER.pack(magic, version, verb, id, status, length) + payload
-    return data.ljust(size, b"\0")[:size]
-
-
-def listen(path=PATH):
-    if os.path.exists(path):
-        os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(path)
-    os.chmod(path, 0o666)
-    listener.listen(16)
-    listener.settimeout(LIMIT_SEC)
-    return listener
-
-
-class Subject:
+class Subject(Agent):
     """The program with the hook in it, and the connection of its agent."""
 
     def __init__(self, listener, **environment):
@@ -65,8 +41,7 @@ class Subject:
         self.process = subprocess.Popen(
             [SUBJECT, "serve"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.conn = self.accept(listener)
-        self.hello = self.receive()
+        super().__init__(self.accept(listener))
         self.ready = self.process.stdout.readline().strip()
 
     @staticmethod
@@ -74,21 +49,6 @@ class Subject:
         conn, _ = listener.accept()
         conn.settimeout(LIMIT_SEC)
         return conn
-
-    def receive(self):
-        """Header and payload; None when the hook has hung up."""
-        try:
-            data = self.conn.recv(4 * SIZE)
-        except ConnectionResetError:
-            return None
-        if not data:
-            return None
-        assert len(data) == SIZE, len(data)
-        return HEADER.unpack(data[: HEADER.size]), data[HEADER.size :]
-
-    def ask(self, verb, payload=b"", **other):
-        self.conn.send(frame(verb, payload, **other))
-        return self.receive()
 
     def command(self, text):
         self.process.stdin.write(text + "\n")
@@ -156,16 +116,16 @@ def check_stats(subject):
 
 
 def check_reclaim(subject):
-    header, payload = subject.ask(RECLAIM, RECLAIM_FULL, id=99)
-    method, allocators, end, _, _, _, before, after, usec = struct.unpack("=6I3Q", payload[:48])
+    header, payload = subject.ask(RECLAIM, order(FULL), id=99)
+    reply = Reclaimed(payload)
     claim("RECLAIM is answered under its id", header[2:5] == (RECLAIM, 99, OK), header)
-    claim("it used malloc_trim() of glibc", (method, allocators, end) == (1, 1, 0), (method, allocators, end))
+    claim("it used malloc_trim() of glibc", (reply.method, reply.allocators, reply.end) == (1, 1, 0), reply)
     with open(f"/proc/{subject.process.pid}/statm") as file:
         rss = int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
     claim(
         "most of what was freed is given back, as the kernel sees it",
-        before > 48 << 20 and after < 24 << 20 and rss < 24 << 20,
-        (before, after, rss, usec),
+        reply.rss_before > 48 << 20 and reply.rss_after < 24 << 20 and rss < 24 << 20,
+        (reply, rss),
     )
     claim("and the program goes on", subject.lives())
 
@@ -280,7 +240,7 @@ def check_allocators(listener):
         subject = Subject(listener, LD_PRELOAD=f"{HOOK}:{library}")
         allocators, owner = struct.unpack("=II", subject.hello[1][8:16])
         statuses = [
-            subject.ask(RECLAIM, RECLAIM_FULL)[0][4],
+            subject.ask(RECLAIM, order(FULL))[0][4],
             subject.ask(TUNE, struct.pack("=IIQ", 1, 0, 2))[0][4],
         ]
         claim(
@@ -296,7 +256,7 @@ def check_exit_race(listener):
     statuses = []
     for _ in range(20):
         subject = Subject(listener)
-        subject.conn.send(frame(RECLAIM, RECLAIM_FULL))
+        subject.conn.send(frame(RECLAIM, order(FULL)))
         statuses.append(subject.end())
     claim("a program that ends during a release ends well", not any(statuses), statuses)
 
@@ -357,7 +317,7 @@ def check_stranger():
 
 def main():
     signal.alarm(300)
-    listener = listen()
+    listener = listen(PATH)
     subject = Subject(listener)
     tid = check_hello(subject)
     check_descriptors(subject, tid)

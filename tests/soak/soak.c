@@ -242,7 +242,7 @@ static void *fork_often(void *arg)
 			abort();
 		}
 		n_forks++;
-		usleep(5000);
+		usleep(20000);
 	}
 
 	return arg;
