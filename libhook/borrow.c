@@ -30,6 +30,7 @@
 /* After so many chunks with pages in a row only every so many are looked at before. */
 #define STREAK 8
 #define STREAK_LOOK 4
+#define SHARE_ONE 1024
 
 /*
  * A freed chunk waits in one list until some allocation sorts all that wait, in one go:
@@ -63,6 +64,7 @@ struct borrow {
 	uint64_t rested_usec;
 	uint64_t asked_usec;
 	long rest_usec;
+	size_t share; /* of the last chunk looked at, what was resident */
 	bool over;
 	unsigned char resident[2 * LARGEST_BYTES / 4096 + 1];
 };
@@ -242,18 +244,24 @@ static size_t count_resident(struct borrow *borrow, uintptr_t begin, size_t byte
 	return n;
 }
 
-/* @look: see first whether there is anything to drop; else take it for granted. */
+/* @look: see first whether there is anything to drop; else take it to be as the last one. */
 static enum found drop_pages(struct borrow *borrow, const struct loan *loan, bool look)
 {
 	const uintptr_t page_bytes = borrow->order->page_bytes;
 	const uintptr_t begin = ((uintptr_t)(loan + 1) + page_bytes - 1) & ~(page_bytes - 1);
 	const uintptr_t limit = ((uintptr_t)loan + loan->bytes) & ~(page_bytes - 1);
-	size_t n_resident = (limit - begin) / page_bytes;
+	size_t n_pages, n_resident;
 
 	if (begin >= limit)
 		return FOUND_PAGELESS;
-	if (look)
+
+	n_pages = (limit - begin) / page_bytes;
+	if (look) {
 		n_resident = count_resident(borrow, begin, limit - begin);
+		borrow->share = n_resident * SHARE_ONE / n_pages;
+	} else {
+		n_resident = (n_pages * borrow->share + SHARE_ONE - 1) / SHARE_ONE;
+	}
 	if (n_resident == 0)
 		return FOUND_NOTHING;
 	/* Locked memory cannot be dropped, and there is no use in trying on. */
@@ -407,7 +415,7 @@ static void descend(struct lender *lender, size_t largest)
 
 	/* Each try at the reservoir has left a page of it resident. */
 	if (lender->reservoir_bytes > 0 && take(lender, lender->reservoir_bytes))
-		(void)drop_pages(lender->borrow, lender->held, false);
+		(void)drop_pages(lender->borrow, lender->held, true);
 
 	give_all_back(lender);
 }

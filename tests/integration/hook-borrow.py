@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Borrowing, seen from the daemon's end, for hook-borrow.sh. The program is
+tests/bench/stall.c: a heap of holes in several arenas.
+
+Usage: hook-borrow.py HOOK STALL DIRECTORY
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "shim"))
+from hook_peer import *  # noqa: E402
+
+HOOK, STALL, DIRECTORY = sys.argv[1:]
+PATH = os.path.join(DIRECTORY, "borrow.sock")
+MIB = 1 << 20
+
+bad = False
+
+
+def claim(text, good, shown=""):
+    global bad
+    print(("ok - " if good else "not ok - ") + text, flush=True)
+    if not good:
+        print("# " + str(shown), flush=True)
+        bad = True
+
+
+class Program(Agent):
+    """stall.c with the hook in it."""
+
+    def __init__(self, listener, *options, **environment):
+        env = dict(os.environ, LD_PRELOAD=HOOK, MEMGUARD_SOCKET=PATH)
+        env.update(environment)
+        self.process = subprocess.Popen(
+            [STALL, *options], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.listener = listener
+        agent = Agent.of(listener, self.process.pid)
+        self.conn, self.hello = agent.conn, agent.hello
+        self.ready = self.process.stdout.readline().split()
+
+    def command(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def n_operations(self):
+        return int(self.command("worst").split("operations ")[1].split(",")[0])
+
+    def works(self):
+        """Its threads still allocate and free."""
+        before = self.n_operations()
+        return any(self.n_operations() > before for _ in range(100000))
+
+    def rss(self):
+        with open(f"/proc/{self.process.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def in_use(self):
+        """Bytes handed out from the heap, ours that are held included."""
+        _, payload = self.ask(STATS, struct.pack("=II", 1, 0))
+        return struct.unpack("=Q", payload[40:48])[0]
+
+    def again(self):
+        """After this end has hung up: the hook comes back by itself."""
+        self.conn = Agent.of(self.listener, self.process.pid).conn
+
+    def end(self):
+        self.process.stdin.close()
+        status = self.process.wait(LIMIT_SEC)
+        self.conn.close()
+        return status
+
+
+def check_release(listener):
+    for arenas in 1, 8:
+        program = Program(listener, "--total=128", f"--arenas={arenas}", "--holes=8192:262144")
+        before = program.rss()
+        status, reply = program.reclaim(BORROW)
+        after = program.rss()
+        what = f"{arenas} arena{'s' if arenas > 1 else ''}"
+        claim(f"{what}: borrowing is answered", (status, reply.method, reply.end) == (OK, BORROW, DONE), reply)
+        claim(
+            f"{what}: nine tenths of the holes but what its threads use are given back, as the kernel sees it",
+            before > 120 * MIB and before - after > 0.9 * 108 * MIB,
+            (before // MIB, after // MIB, reply),
+        )
+        claim(f"{what}: all of them were reached", reply.n_reached >= arenas, reply)
+        claim(f"{what}: it says what it cost", 0 < reply.stall_usec <= reply.duration_usec > 0, reply)
+        claim(f"{what}: heaps grew by little", reply.grown <= 8 * MIB, reply)
+        _, again = program.reclaim(BORROW)
+        claim(f"{what}: a second one finds next to nothing", again.rss_before - again.rss_after < 4 * MIB, again)
+        claim(f"{what}: the program works on", program.works())
+        claim(f"{what}: and ends well", program.end() == 0)
+
+
+def check_tops(listener):
+    """malloc_trim() leaves the tops of thread arenas; borrowing does not."""
+    options = ["--total=8", "--arenas=4", "--holes=65536:65536", "--tops=16", "--busy=0"]
+    program = Program(listener, *options)
+    program.reclaim(FULL)
+    full = program.rss()
+    program.reclaim(BORROW)
+    borrow = program.rss()
+    claim("tops that a full trim leaves are given back", full - borrow > 40 * MIB, (full // MIB, borrow // MIB))
+    program.end()
+
+
+def check_limits(listener):
+    program = Program(listener, "--total=128", "--arenas=4", "--holes=65536:65536", "--busy=0")
+    _, reply = program.reclaim(BORROW, limit_bytes=16 * MIB)
+    claim(
+        "it stops when it has what was asked for",
+        reply.end == BYTES and 16 * MIB <= reply.dropped < 32 * MIB,
+        reply,
+    )
+    claim("and holds nothing", program.in_use() < 24 * MIB, program.in_use())
+    _, reply = program.reclaim(BORROW, limit_usec=1)
+    claim("it stops when its time is up", reply.end == TIME and reply.dropped < 32 * MIB, reply)
+    claim("and holds nothing then either", program.in_use() < 24 * MIB, program.in_use())
+    _, reply = program.reclaim(BORROW)
+    claim("the next one gives the rest", reply.end == DONE and program.rss() < 24 * MIB, (reply, program.rss()))
+    program.end()
+
+
+def check_leaving(listener):
+    """The daemon goes away in the middle of it."""
+    program = Program(listener, "--total=128", "--arenas=4", "--holes=8192:16384")
+    for _ in range(3):
+        program.send(RECLAIM, order(BORROW))
+        program.conn.close()
+        program.again()
+    claim("after a daemon that left in the middle nothing is held", program.in_use() < 24 * MIB, program.in_use())
+    status, reply = program.reclaim(BORROW)
+    claim("and the next release works", (status, reply.end) == (OK, DONE), reply)
+    claim("as does the program", program.works())
+    claim("which ends well", program.end() == 0)
+
+
+def check_refused(listener):
+    """Where malloc() fills, tags or keeps what would be borrowed, it is not borrowed."""
+    cases = [
+        {"MALLOC_PERTURB_": "7"},
+        {"GLIBC_TUNABLES": "glibc.malloc.perturb=7"},
+        {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=2"},
+        {"GLIBC_TUNABLES": "glibc.malloc.arena_max=4:glibc.malloc.tcache_max=1048576"},
+    ]
+    for environment in cases:
+        program = Program(listener, "--total=8", "--arenas=2", "--holes=65536:65536", **environment)
+        status, _ = program.reclaim(BORROW)
+        claim(f"with {environment} nothing is borrowed", status == UNSUPPORTED, status)
+        status, _ = program.reclaim(FULL)
+        claim("but a full trim is done", status == OK, status)
+        program.end()
+
+
+def check_end(listener):
+    """Nobody waits for the answer; the program's main thread goes at the same time."""
+    statuses = []
+    for _ in range(10):
+        program = Program(listener, "--total=32", "--arenas=4", "--holes=8192:16384")
+        program.send(RECLAIM, order(BORROW))
+        statuses.append(program.end())
+    claim("a program that ends while it lends ends well", not any(statuses), statuses)
+
+
+def check_forks(listener):
+    program = Program(listener, "--total=64", "--arenas=4", "--holes=8192:65536", "--fork")
+    replies = [program.reclaim(BORROW)[1] for _ in range(5)]
+    claim("forks in the middle of it harm neither side", all(r.end == DONE for r in replies), replies)
+    claim("children have not kept the program from working", program.works())
+    claim("nor from giving back", program.rss() < 24 * MIB, program.rss() // MIB)
+    claim("nor from ending", program.end() == 0)
+
+
+def main():
+    signal.alarm(600)
+    listener = listen(PATH)
+    check_release(listener)
+    check_tops(listener)
+    check_limits(listener)
+    check_leaving(listener)
+    check_refused(listener)
+    check_end(listener)
+    check_forks(listener)
+    return 1 if bad else 0
+
+
+sys.exit(main())
