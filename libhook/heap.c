@@ -46,12 +46,43 @@ static unsigned int class_of(uint64_t bytes, uint64_t page_bytes)
 	return i;
 }
 
+/*
+ * Whole pages inside @count chunks of together @total bytes, none smaller than @from nor
+ * larger than @to. A chunk loses 48 bytes of header and, at both ends, parts of pages. Above
+ * that size the loss is the same for each, so the sum is exact; below it there are none.
+ * Where sizes lie on both sides only the mean is known: between the least that this can mean
+ * (all alike) and the most (some of the largest, all others of the smallest) chunks that came
+ * about by the random end of their neighbours are assumed, exp(-lost / mean) of it.
+ */
+static uint64_t whole_pages(uint64_t page_bytes, uint64_t total, uint64_t count, uint64_t from,
+			    uint64_t to)
+{
+	const uint64_t lost = page_bytes + 31, mean = total / count;
+	const uint64_t least = mean > lost ? total - count * lost : 0;
+	uint64_t most, guess;
+
+	/* Of very large ones so few lie below that it does not matter. */
+	if (from >= lost || to <= lost || to <= from || mean < from || mean > to ||
+	    mean > 1024 * lost)
+		return least;
+
+	/* (1 + x / 16)^-16, near enough to exp(-x). */
+	guess = total;
+	for (int i = 0; i < 16; i++)
+		guess = guess / (16 * mean + lost) * (16 * mean) +
+			guess % (16 * mean + lost) * (16 * mean) / (16 * mean + lost);
+
+	most = (mean - from) * count / (to - from) * (to - lost);
+	if (guess > most)
+		guess = most;
+
+	return guess < least ? least : guess;
+}
+
 /* One bin: <size from= to= total= count=> or <unsorted ...>. */
 static void scan_bin(struct heap_scan *scan, const char *line, bool unsorted)
 {
 	const uint64_t total = attribute(line, " total"), count = attribute(line, " count");
-	/* 48 bytes of header and two roundings: what a free chunk loses of its pages. */
-	const uint64_t lost = count * (scan->page_bytes + 31);
 	unsigned int class;
 
 	if (count == 0 || total / count == 0)
@@ -64,8 +95,10 @@ static void scan_bin(struct heap_scan *scan, const char *line, bool unsorted)
 	scan->stats->n_free += (uint32_t)count;
 	if (class > 0)
 		scan->arena_page_free += (uint32_t)count;
-	if (total > lost)
-		scan->arena.whole_pages += (total - lost) / scan->page_bytes * scan->page_bytes;
+	scan->arena_free += (uint32_t)count;
+	scan->arena.whole_pages += whole_pages(scan->page_bytes, total, count,
+					       attribute(line, " from"), attribute(line, " to")) /
+				   scan->page_bytes * scan->page_bytes;
 	if (unsorted) {
 		scan->arena.unsorted += total;
 		scan->arena.n_unsorted += (uint32_t)count;
@@ -86,7 +119,7 @@ static void arena_begin(struct heap_scan *scan, const char *line)
 	scan->in_arena = true;
 	scan->arena = (struct wire_arena){ .nr = (uint32_t)attribute(line, " nr"), .n_heaps = 1 };
 	scan->arena_bins = scan->arena_fast = scan->arena_rest = 0;
-	scan->arena_page_free = 0;
+	scan->arena_page_free = scan->arena_free = 0;
 }
 
 static void arena_end(struct heap_scan *scan)
@@ -115,6 +148,10 @@ static void arena_end(struct heap_scan *scan)
 		stats->largest_pages = arena->whole_pages;
 	if (scan->arena_page_free > stats->largest_n_page_free)
 		stats->largest_n_page_free = scan->arena_page_free;
+	if (scan->arena_free > stats->largest_n_free)
+		stats->largest_n_free = scan->arena_free;
+	if (arena->unsorted > stats->largest_unsorted)
+		stats->largest_unsorted = arena->unsorted;
 
 	if (scan->n_rows < HEAP_ROWS_MAX)
 		scan->rows[scan->n_rows++] = *arena;

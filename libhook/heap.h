@@ -43,5 +43,6 @@ struct heap_scan {
 	uint64_t arena_fast;
 	uint64_t arena_rest;      /* bins and top */
 	uint32_t arena_page_free;
+	uint32_t arena_free;
 };
 void heap_scan_feed(struct heap_scan *scan, const char *text, uint32_t size);

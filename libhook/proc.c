@@ -88,6 +88,15 @@ static int is_heap(struct proc_smaps *scan, const char *line)
 	return arena;
 }
 
+static uint64_t kib_after(const char *s, const char *name)
+{
+	s = text_after(s, name);
+	while (*s == ' ')
+		s++;
+
+	return text_number(&s, 10) * 1024;
+}
+
 static void smaps_line(struct proc_smaps *scan)
 {
 	const char *s = scan->line;
@@ -98,13 +107,13 @@ static void smaps_line(struct proc_smaps *scan)
 		return;
 	}
 
-	s = text_after(s, "Rss:");
-	if (!s || !scan->in_heap)
+	if (!scan->in_heap)
 		return;
 
-	while (*s == ' ')
-		s++;
-	scan->heap_rss += text_number(&s, 10) * 1024;
+	if (text_after(s, "Rss:"))
+		scan->heap_rss += kib_after(s, "Rss:");
+	else if (text_after(s, "AnonHugePages:"))
+		scan->heap_huge += kib_after(s, "AnonHugePages:");
 }
 
 void proc_smaps_feed(struct proc_smaps *scan, const char *text, uint32_t size)
@@ -122,7 +131,7 @@ void proc_smaps_feed(struct proc_smaps *scan, const char *text, uint32_t size)
 	}
 }
 
-uint64_t proc_heap_rss(void)
+uint64_t proc_heap_rss(uint64_t *ret_huge)
 {
 	struct proc_smaps scan = { .length = 0 };
 	char text[4096];
@@ -143,5 +152,6 @@ uint64_t proc_heap_rss(void)
 	}
 
 	sys_close(fd);
+	*ret_huge = scan.heap_huge;
 	return scan.heap_rss;
 }

@@ -13,9 +13,9 @@ uint64_t proc_rss(uint64_t page_bytes);
 
 /*
  * RSS of the mappings that hold glibc arenas: the break's "[heap]" and what begins on a
- * 64-MiB boundary, where thread arenas begin. Walks the page tables: not for every second.
+ * 64-MiB boundary, where thread arenas begin. @ret_huge: of it in huge pages. Walks the page tables: not for every second.
  */
-uint64_t proc_heap_rss(void);
+uint64_t proc_heap_rss(uint64_t *ret_huge);
 
 /* Feeds @size bytes of smaps text to a scan; used by proc_heap_rss() and its test. Pure. */
 struct proc_smaps {
@@ -24,5 +24,6 @@ struct proc_smaps {
 	uint64_t expected;   /* end of the last arena part: the next part continues there */
 	int in_heap;         /* the mapping being described is a heap */
 	uint64_t heap_rss;
+	uint64_t heap_huge;
 };
 void proc_smaps_feed(struct proc_smaps *scan, const char *text, uint32_t size);

@@ -9,6 +9,7 @@
 static const char smaps[] =
 	"55d000000000-55d000021000 rw-p 00000000 00:00 0                          [heap]\n"
 	"Size:                132 kB\nRss:                 100 kB\nPss:                 100 kB\n"
+	"AnonHugePages:        64 kB\n"
 	"VmFlags: rd wr mr mw me ac sd\n"
 	"7f0000000000-7f0000800000 rw-p 00000000 00:00 0 \n"
 	"Rss:                2000 kB\n"
@@ -19,14 +20,14 @@ static const char smaps[] =
 	"Rss:                   0 kB\n"
 	/* Anonymous, but where no arena begins. */
 	"7f0010100000-7f0010200000 rw-p 00000000 00:00 0 \n"
-	"Rss:                9999 kB\n"
+	"Rss:                9999 kB\nAnonHugePages:      2048 kB\n"
 	/* On the boundary, but a file. */
 	"7f0014000000-7f0014200000 rw-p 00000000 fd:01 17                 /usr/lib/libc.so.6\n"
 	"Rss:                8888 kB\n"
 	"7f0018000000-7f0018200000 rw-p 00000000 00:00 0                  [anon: glibc: malloc arena]\n"
 	"Rss:                 300 kB\n";
 
-static uint64_t scan(size_t step)
+static uint64_t scan(size_t step, uint64_t *ret_huge)
 {
 	struct proc_smaps state = { .length = 0 };
 	const size_t size = sizeof(smaps) - 1;
@@ -34,18 +35,26 @@ static uint64_t scan(size_t step)
 	for (size_t i = 0; i < size; i += step)
 		proc_smaps_feed(&state, smaps + i, (uint32_t)(size - i < step ? size - i : step));
 
+	*ret_huge = state.heap_huge;
 	return state.heap_rss;
 }
 
 static void test_break_and_arenas_count_and_nothing_else(void)
 {
-	CHECK_EQ(scan(4096), (100 + 2000 + 50 + 300) * 1024);
+	uint64_t huge;
+
+	CHECK_EQ(scan(4096, &huge), (100 + 2000 + 50 + 300) * 1024);
+	CHECK_EQ(huge, 64 * 1024);
 }
 
 static void test_pieces_of_any_size_give_the_same(void)
 {
-	for (size_t step = 1; step < 100; step++)
-		CHECK_EQ(scan(step), scan(4096));
+	uint64_t huge;
+
+	for (size_t step = 1; step < 100; step++) {
+		CHECK_EQ(scan(step, &huge), (100 + 2000 + 50 + 300) * 1024);
+		CHECK_EQ(huge, 64 * 1024);
+	}
 }
 
 static void test_the_kernel_tells_about_us(void)
