@@ -82,6 +82,7 @@ static void format_mode(const void *field, char *buf, size_t size)
 static const char *const method_names[] = {
 	[METHOD_AUTO] = "auto",
 	[METHOD_FULL] = "full",
+	[METHOD_BORROW] = "borrow",
 	NULL,
 };
 
@@ -321,11 +322,11 @@ const struct option_row option_rows[] = {
 	  "a size from 1M to 1T, such as 64M, or 0 to switch it off", parse_retained,
 	  format_size, FIELD(retained_high_bytes) },
 
-	{ "Trim", "Method", "auto", "\"auto\" or \"full\"", parse_method, format_method,
+	{ "Trim", "Method", "auto", "\"auto\", \"full\" or \"borrow\"", parse_method, format_method,
 	  FIELD(method) },
 	{ "Trim", "MinRelease", "16M", "a size from 0 to 1T, such as 16M",
 	  parse_min_release, format_size, FIELD(min_release_bytes) },
-	{ "Trim", "StallBudgetMSec", "20ms", "a time from 0 to 10s, such as 20ms",
+	{ "Trim", "StallBudgetMSec", "5ms", "a time from 0 to 10s, such as 5ms",
 	  parse_stall_budget, format_time, FIELD(stall_budget_usec) },
 	{ "Trim", "CooldownSec", "5s", "a time from 1s to 1h, such as 5s",
 	  parse_cooldown, format_time, FIELD(cooldown_usec) },

@@ -135,6 +135,9 @@ void peer_survey(struct peer *peer, uint64_t now_usec)
 	member->process = process;
 	member->time_usec = now_usec;
 	measure_busy(peer, now_usec);
+	/* A program that has begun to work is stalled for longer. */
+	if (member->stats_usec > member->last_release_usec)
+		estimate_member(member);
 }
 
 int peer_check_agent(struct peer *peer)
@@ -166,10 +169,10 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *stats)
 	peer->stats_cpu_usec = member->process.cpu_usec;
 	if (member->residue_due) {
 		member->residue_bytes = estimate_unused(stats);
+		member->bias_bytes = estimate_bias(stats);
 		member->residue_due = false;
 	}
-	member->retained_bytes = estimate_retained(stats, member->residue_bytes);
-	member->stall_usec = estimate_stall_usec(stats);
+	estimate_member(member);
 	log_debug("Process %d (%s): RSS %" PRIu64 "M, heap %" PRIu64 "M, in use %" PRIu64
 		  "M, retained %" PRIu64 "M, stall %" PRIu64 " us",
 		  (int)member->process.pid, member->process.command, stats->rss / MIB,

@@ -10,6 +10,8 @@
 #include "agent/core/guard.h"
 #include "agent/core/peer.h"
 #include "agent/policy/benefit.h"
+#include "agent/policy/calibrate.h"
+#include "agent/policy/estimate.h"
 #include "agent/policy/pick.h"
 #include "agent/report/journal.h"
 
@@ -113,6 +115,42 @@ static struct peer *find_peer(struct guard *guard, const struct pick *pick)
 	return NULL;
 }
 
+/* A hook that does not measure it: no longer than all of the release. */
+static uint64_t stall_of(const struct wire_reclaim_reply *reply)
+{
+	return reply->stall_usec > 0 ? MIN(reply->stall_usec, reply->duration_usec)
+				     : reply->duration_usec;
+}
+
+/* Compares what was predicted with what happened. */
+static void learn(struct member *member, const struct wire_reclaim_reply *reply)
+{
+	const uint64_t released = sub_sat(reply->rss_before, reply->rss_after);
+	const bool busy = estimate_is_busy(member);
+
+	member->last_forecast = (struct forecast){ 0 };
+	if (member->stats_usec == 0 || member->stats_usec < member->last_release_usec ||
+	    !estimate_has_methods(member))
+		return;
+
+	if (reply->method == WIRE_METHOD_BORROW) {
+		member->last_forecast = member->borrow;
+		member->calibration = calibrate_add_borrow(
+			&member->calibration, reply,
+			estimate_borrow_bytes(&member->stats, member->retained_bytes));
+		return;
+	}
+
+	member->last_forecast = (struct forecast){
+		.bytes = member->retained_bytes,
+		.stall_usec = member->stall_usec,
+		.usec = member->release_usec,
+	};
+	member->calibration = calibrate_add_full(
+		&member->calibration, reply,
+		estimate_release_usec(&member->stats, released, busy), busy);
+}
+
 static void take_answer(struct guard *guard, struct peer *peer, const struct wire_reclaim_reply *reply)
 {
 	struct outcome *outcome = &guard->round.outcome;
@@ -124,14 +162,46 @@ static void take_answer(struct guard *guard, struct peer *peer, const struct wir
 	outcome->rss_after_bytes = add_sat(outcome->rss_after_bytes, reply->rss_after);
 	outcome->total_usec = add_sat(outcome->total_usec, reply->duration_usec);
 	outcome->longest_usec = MAX(outcome->longest_usec, reply->duration_usec);
+	outcome->stall_usec = MAX(outcome->stall_usec, stall_of(reply));
 
+	learn(member, reply);
 	member->last_release = *reply;
 	member->last_release_usec = manager_now(guard->manager);
 	member->n_failed = 0;
 	member->residue_due = true;
 	/* What it held it has given; until the next statistics nothing more is expected. */
 	member->retained_bytes = 0;
+	member->borrow.bytes = 0;
 	member->process.rss_bytes = reply->rss_after;
+}
+
+/*
+ * A hook that cannot borrow is remembered, and where that was our choice and there is no
+ * time to wait it is asked for a full trim instead.
+ */
+static void take_refusal(struct guard *guard, struct peer *peer, uint32_t status)
+{
+	struct round *round = &guard->round;
+	struct pick *pick = &round->decision.picks[round->next - 1];
+
+	if (pick->method != METHOD_BORROW || status != WIRE_UNSUPPORTED) {
+		round->outcome.n_refused++;
+		peer->member.n_failed++;
+		return;
+	}
+
+	peer->member.borrow_refused = true;
+	if (pick->why == WHY_SETTING || round->outcome.trigger == REASON_RETAINED) {
+		round->outcome.n_refused++;
+		return;
+	}
+
+	pick->method = METHOD_FULL;
+	pick->why = WHY_UNABLE;
+	pick->stall_usec = pick->full_stall_usec;
+	round->outcome.n_asked--;
+	round->outcome.n_borrow--;
+	round->next--;
 }
 
 static void on_reclaimed(struct conn *conn, enum request_end end, const struct request_answer *answer,
@@ -148,8 +218,7 @@ static void on_reclaimed(struct conn *conn, enum request_end end, const struct r
 		if (answer->frame->header.status == WIRE_OK) {
 			take_answer(guard, peer, &answer->frame->reclaim_reply);
 		} else {
-			outcome->n_refused++;
-			peer->member.n_failed++;
+			take_refusal(guard, peer, answer->frame->header.status);
 		}
 		break;
 	case REQUEST_TIMED_OUT:
@@ -184,12 +253,30 @@ static bool is_worth_waiting(struct guard *guard, struct peer *peer)
 	return now_usec - round->busy_since_usec < BUSY_TIMEOUT_USEC;
 }
 
+static void count_method(struct outcome *outcome, const struct pick *pick)
+{
+	if (outcome->n_full + outcome->n_borrow == 0)
+		outcome->why = pick->why;
+	if (pick->method == METHOD_BORROW)
+		outcome->n_borrow++;
+	else
+		outcome->n_full++;
+
+	outcome->expected_stall_usec = MAX(outcome->expected_stall_usec, pick->stall_usec);
+	outcome->full_stall_usec = MAX(outcome->full_stall_usec, pick->full_stall_usec);
+}
+
 static enum ask round_ask(struct guard *guard, const struct pick *pick)
 {
 	struct outcome *outcome = &guard->round.outcome;
 	struct peer *peer = find_peer(guard, pick);
 	const uint64_t timeout_usec = outcome->trigger == REASON_USAGE_CRITICAL ?
 					      RECLAIM_TIMEOUT_CRITICAL_USEC : RECLAIM_TIMEOUT_USEC;
+	const struct reclaim reclaim = {
+		.method = pick->method == METHOD_BORROW ? WIRE_METHOD_BORROW : WIRE_METHOD_FULL,
+		/* It can stop in between, and so answers in time. */
+		.limit_usec = timeout_usec / 10 * 9,
+	};
 
 	if (peer && is_worth_waiting(guard, peer))
 		return ASK_BUSY;
@@ -201,11 +288,12 @@ static enum ask round_ask(struct guard *guard, const struct pick *pick)
 		return ASK_OVER;
 	}
 	if (peer_check_agent(peer) < 0 ||
-	    request_reclaim(peer->conn, WIRE_METHOD_FULL, timeout_usec, on_reclaimed, peer) < 0) {
+	    request_reclaim(peer->conn, &reclaim, timeout_usec, on_reclaimed, peer) < 0) {
 		outcome->n_refused++;
 		return ASK_OVER;
 	}
 
+	count_method(outcome, pick);
 	return ASK_SENT;
 }
 
@@ -282,7 +370,9 @@ void round_begin(struct guard *guard, enum reason trigger, pid_t only, struct co
 	n_members = list_members(guard, only, members, ARRAY_SIZE(members));
 
 	*round = (struct round){ .active = true, .command = command };
-	pick_members(&guard->group, members, n_members, trigger, manager_now(manager),
+	pick_members(&guard->group, members, n_members, trigger,
+		     command && command->method != METHOD_AUTO ? command->method
+							       : guard->group.settings.method,
 		     &round->decision);
 	round->outcome = (struct outcome){
 		.round = ++manager->n_rounds,

@@ -25,6 +25,7 @@
 struct command {
 	struct bus_reply *reply;
 	unsigned int n_open;
+	enum method method;  /* trim: METHOD_AUTO unless the caller named one */
 	enum wire_knob knob; /* tune */
 };
 

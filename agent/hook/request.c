@@ -215,7 +215,7 @@ int request_stats(struct conn *conn, uint32_t wire_stats_flags, uint64_t timeout
 	return request_send(conn, &frame, question, timeout_usec);
 }
 
-int request_reclaim(struct conn *conn, enum wire_method method, uint64_t timeout_usec,
+int request_reclaim(struct conn *conn, const struct reclaim *reclaim, uint64_t timeout_usec,
 		    request_done_t done, void *userdata)
 {
 	struct wire_frame frame;
@@ -226,7 +226,12 @@ int request_reclaim(struct conn *conn, enum wire_method method, uint64_t timeout
 		return r;
 
 	request_init(conn, &frame, WIRE_RECLAIM);
-	frame.reclaim_request.method = method;
+	frame.reclaim_request = (struct wire_reclaim_request){
+		.method = reclaim->method,
+		.allocators = reclaim->allocators,
+		.limit_bytes = reclaim->limit_bytes,
+		.limit_usec = (uint32_t)MIN(reclaim->limit_usec, (uint64_t)UINT32_MAX),
+	};
 	return request_send(conn, &frame,
 			    (struct question){ .done = done, .userdata = userdata },
 			    timeout_usec);

@@ -21,6 +21,14 @@ enum request_end {
 	REQUEST_GONE, /* the connection ended first */
 };
 
+/* What to release, and how. 0 where a limit or a choice is meant: there is none. */
+struct reclaim {
+	enum wire_method method;
+	uint32_t allocators; /* bits of enum wire_allocator */
+	uint64_t limit_bytes;
+	uint64_t limit_usec; /* cut to what the wire can say */
+};
+
 /* The answer; ARENA rows only after a STATS request with WIRE_STATS_ARENAS. */
 struct request_answer {
 	const struct wire_frame *frame;
@@ -39,7 +47,7 @@ typedef void (*request_done_t)(struct conn *conn, enum request_end end,
  */
 int request_stats(struct conn *conn, uint32_t wire_stats_flags, uint64_t timeout_usec,
 		  request_done_t done, void *userdata);
-int request_reclaim(struct conn *conn, enum wire_method method, uint64_t timeout_usec,
+int request_reclaim(struct conn *conn, const struct reclaim *reclaim, uint64_t timeout_usec,
 		    request_done_t done, void *userdata);
 int request_tune(struct conn *conn, enum wire_knob knob, uint64_t value,
 		 uint64_t timeout_usec, request_done_t done, void *userdata);

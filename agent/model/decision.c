@@ -35,6 +35,56 @@ static const struct {
 	[REASON_BUSY] = { "busy", "another round of the group is still running" },
 };
 
+static const struct {
+	const char *name;
+	const char *text;
+} whys[] = {
+	[WHY_NONE] = { "none", "its allocator has one way only" },
+	[WHY_SETTING] = { "setting", "it was asked for by name" },
+	[WHY_FITS] = { "fits", "the stall of a full trim fits StallBudgetMSec=" },
+	[WHY_IDLE] = { "idle", "the program is idle, so a stall delays nobody" },
+	[WHY_URGENT] = { "urgent", "a kill is near and a full trim is fastest" },
+	[WHY_STALL] = { "stall", "a full trim would stall for longer than "
+				 "StallBudgetMSec=" },
+	[WHY_UNABLE] = { "unable", "its heap cannot be borrowed from, and there is no "
+				   "time to wait" },
+	[WHY_UNKNOWN] = { "unknown", "its heap has not been measured since" },
+};
+
+static const char *const methods[] = {
+	[METHOD_AUTO] = "auto",
+	[METHOD_FULL] = "full",
+	[METHOD_BORROW] = "borrow",
+};
+
+const char *why_to_string(enum why why)
+{
+	return (unsigned int)why < ARRAY_SIZE(whys) ? whys[why].name : "unknown";
+}
+
+const char *why_to_text(enum why why)
+{
+	return (unsigned int)why < ARRAY_SIZE(whys)
+		       ? whys[why].text
+		       : "the reason is unknown to this version";
+}
+
+const char *method_to_string(enum method method)
+{
+	return (unsigned int)method < ARRAY_SIZE(methods) ? methods[method] : "unknown";
+}
+
+int method_from_string(const char *s, enum method *ret)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(methods); i++)
+		if (streq(s, methods[i])) {
+			*ret = (enum method)i;
+			return 0;
+		}
+
+	return -EINVAL;
+}
+
 const char *reason_to_string(enum reason reason)
 {
 	if ((unsigned int)reason >= ARRAY_SIZE(reasons))

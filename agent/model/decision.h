@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/model/settings.h"
+
 /* Why a gate opened or stayed closed, and why a round asked nobody. Never renumber. */
 enum reason {
 	REASON_NONE,
@@ -36,13 +38,38 @@ const char *reason_to_text(enum reason reason);
 /* -EINVAL when unknown. */
 int reason_from_string(const char *s, enum reason *ret);
 
+/* Why a pick is to be released by its method. Never renumber. */
+enum why {
+	WHY_NONE,    /* there is nothing to choose: not glibc */
+	WHY_SETTING, /* Method=, or the command, names it */
+	WHY_FITS,    /* full: its stall fits StallBudgetMSec= */
+	WHY_IDLE,    /* full: the program waits for work, so nobody is delayed */
+	WHY_URGENT,  /* full: a kill is near, and it is the fastest */
+	WHY_STALL,   /* borrow: full would stall for too long */
+	WHY_UNABLE,  /* full: borrow cannot help there, and there is no time to wait */
+	WHY_UNKNOWN, /* full: nothing has been measured to choose by */
+	WHY_MAX_,
+};
+
+/* "stall": stable, in JSON and journal. */
+const char *why_to_string(enum why why);
+/* "a full trim would stall for too long": a clause for people. */
+const char *why_to_text(enum why why);
+/* "full": as in memguard.conf. */
+const char *method_to_string(enum method method);
+/* -EINVAL when unknown. */
+int method_from_string(const char *s, enum method *ret);
+
 #define DECISION_PICKS_MAX 64
 
 struct pick {
 	pid_t pid;
 	uint64_t start_time;     /* clock ticks since boot, as in /proc/PID/stat */
+	enum method method;       /* METHOD_FULL or METHOD_BORROW */
+	enum why why;
 	uint64_t expected_bytes;
-	uint64_t stall_usec;     /* predicted, longest */
+	uint64_t stall_usec;      /* predicted, longest, of that method */
+	uint64_t full_stall_usec; /* and of a full trim */
 };
 
 struct decision {

@@ -26,6 +26,23 @@ struct process {
 	char command[64];    /* comm */
 };
 
+/* What releases of a process taught about it. Kept by policy/calibrate. */
+struct calibration {
+	uint32_t n_full[2];         /* full trims learnt from: idle, busy */
+	uint32_t full_permille[2];  /* their time: measured of modelled */
+	uint32_t n_borrow;
+	uint32_t borrow_permille;   /* released of predicted by the model */
+	uint64_t borrow_stall_usec;
+	uint64_t borrow_usec_per_mib;
+};
+
+/* What a release is predicted to give and to cost. */
+struct forecast {
+	uint64_t bytes;
+	uint64_t stall_usec; /* longest */
+	uint64_t usec;       /* from begin to end */
+};
+
 struct member {
 	struct process process;
 	struct wire_hello hello;
@@ -35,12 +52,18 @@ struct member {
 	struct wire_stats stats;   /* last answer */
 	uint64_t stats_usec;       /* when; 0: never */
 	uint64_t residue_bytes;    /* heap RSS not in use right after the last release */
+	int64_t bias_bytes;        /* policy/estimate: what that release showed to be wrong */
 	bool residue_due;          /* the next stats give the residue */
 
 	uint64_t retained_bytes;   /* policy/estimate, from stats */
 	uint64_t stall_usec;       /* policy/estimate: of a full trim */
+	uint64_t release_usec;     /* policy/estimate: how long a full trim takes */
+	struct forecast borrow;    /* policy/estimate: by METHOD_BORROW */
+	struct calibration calibration;
+	bool borrow_refused;       /* its hook cannot do it */
 
 	struct wire_reclaim_reply last_release;
+	struct forecast last_forecast; /* of it, by the method that was used */
 	uint64_t last_release_usec; /* 0: never */
 	uint32_t n_failed;          /* timeouts and refusals in a row */
 	bool seccomp_changed;       /* its agent must not be woken again */

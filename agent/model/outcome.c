@@ -19,6 +19,14 @@ bool outcome_is_quiet(const struct outcome *outcome)
 	return outcome->kind == OUTCOME_NOTHING && outcome->trigger != REASON_COMMAND;
 }
 
+const char *outcome_method(const struct outcome *outcome)
+{
+	if (outcome->n_full > 0 && outcome->n_borrow > 0)
+		return "mixed";
+
+	return outcome->n_borrow > 0 ? "borrow" : outcome->n_full > 0 ? "full" : "none";
+}
+
 const char *outcome_kind_to_string(enum outcome_kind kind)
 {
 	switch (kind) {

@@ -36,8 +36,15 @@ struct outcome {
 	uint64_t rss_before_bytes;   /* sum over the members that answered */
 	uint64_t rss_after_bytes;
 	uint64_t expected_bytes;
-	uint64_t longest_usec;       /* longest single release: bound of any stall */
+	uint64_t longest_usec;       /* longest single release */
 	uint64_t total_usec;         /* sum of the members' release times */
+
+	uint32_t n_full;             /* of those asked, by method */
+	uint32_t n_borrow;
+	enum why why;                /* of the first one asked */
+	uint64_t expected_stall_usec; /* longest predicted, of the methods used */
+	uint64_t full_stall_usec;     /* longest predicted of full trims */
+	uint64_t stall_usec;          /* longest that was measured: bound of any stall */
 };
 
 /* By the cgroup's charge: may be less than RSS says (THP, growth meanwhile). Never < 0. */
@@ -45,5 +52,8 @@ uint64_t outcome_released_bytes(const struct outcome *outcome);
 
 /* Quiet: nothing was asked and nobody is waiting for an answer; counted, logged at debug. */
 bool outcome_is_quiet(const struct outcome *outcome);
+
+/* "full", "borrow", "mixed"; "none" where nobody was asked. */
+const char *outcome_method(const struct outcome *outcome);
 
 const char *outcome_kind_to_string(enum outcome_kind kind);

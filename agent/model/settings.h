@@ -14,8 +14,9 @@ enum mode {
 };
 
 enum method {
-	METHOD_AUTO, /* full when the predicted stall fits, or when a kill is near; else wait */
+	METHOD_AUTO, /* full or borrow or wait, by prediction and StallBudgetMSec= */
 	METHOD_FULL, /* malloc_trim(0), whatever it costs */
+	METHOD_BORROW, /* by ordinary allocation, a chunk at a time */
 };
 
 #define EXEC_MAX 256

@@ -8,17 +8,34 @@
 #include "agent/policy/estimate.h"
 
 #include "agent/basic/macro.h"
+#include "agent/policy/calibrate.h"
 
 /*
- * Cost of malloc_trim(0) in one arena, measured with holes of 4 KiB to 8 MiB, 1 to 4 GiB,
- * busy threads on the same two virtual CPUs. Rounded to the costly side.
+ * Cost of malloc_trim(0), measured with holes of 4 KiB to 8 MiB, 1 to 4 GiB, on two virtual
+ * CPUs. Where the program is at work every release interrupts its CPUs, and waits for its
+ * locks. Rounded to the costly side; policy/calibrate corrects it for each process.
  */
-#define STALL_NSEC_PER_FREE UINT64_C(25)        /* every free chunk is walked */
-#define STALL_NSEC_PER_PAGE_FREE UINT64_C(1000) /* one madvise() each, resident or not */
-#define STALL_USEC_PER_MIB UINT64_C(400)        /* pages freed, other CPUs' TLBs flushed */
+#define NSEC_PER_FREE UINT64_C(25)       /* every free chunk is walked */
+#define NSEC_PER_PAGE_FREE UINT64_C(700) /* one madvise() each, resident or not */
+#define BUSY_NSEC_PER_PAGE_FREE UINT64_C(1000)
+#define USEC_PER_MIB UINT64_C(150)       /* pages freed */
+#define BUSY_USEC_PER_MIB UINT64_C(400)  /* and other CPUs' TLBs flushed */
 
-/* More than this part of the free bytes unsorted, and the histogram is blind. */
-#define UNSORTED_PART 8
+/* Of huge pages one is freed where there would be 512. */
+#define HUGE_PERMYRIAD 4000
+
+/*
+ * Borrowing before its first time in a process: its longest single hold of a lock, and how
+ * much longer than a full trim it takes.
+ */
+#define BORROW_STALL_USEC UINT64_C(1500)
+#define BORROW_TIMES 2
+
+/* Of one CPU: below it a program waits for work, and a stall delays nobody. */
+#define BUSY_PERMYRIAD 500
+
+/* What remains right after a release is wrongly predicted: up to this part is believed. */
+#define BIAS_PART 16
 
 /* Less than this is not worth a diagnosis, in a group of whatever size. */
 #define VERDICT_BYTES (64 * MIB)
@@ -26,82 +43,152 @@
 /* In use by this much of the memory, and a release cannot make the difference. */
 #define GROWING_PERMYRIAD 7000
 
-static bool is_blind(const struct wire_stats *stats)
+/* Trim drops the whole pages inside free chunks and the main arena's top, nothing else. */
+static uint64_t going_bytes(const struct wire_stats *stats)
 {
-	return stats->unsorted > stats->free / UNSORTED_PART;
+	return add_sat(stats->whole_pages, stats->main_top);
 }
 
-/*
- * Trim can drop the whole pages inside free chunks and the main arena's top, nothing
- * else. So at most the rest of the address space can stay resident, and what is resident
- * beyond it must go: a lower bound. Tops of thread arenas are in that rest, trim leaves
- * them.
- */
-static uint64_t lower_bound(const struct wire_stats *stats)
+/* The rest of the address space; tops of thread arenas are in it, trim leaves them. */
+static uint64_t staying_bytes(const struct wire_stats *stats)
 {
-	const uint64_t going = add_sat(stats->whole_pages, stats->main_top);
-	const uint64_t staying = sub_sat(stats->system, going);
-
-	/* Mappings may hold more than arenas, such as a program's own sbrk(). */
-	return MIN(sub_sat(stats->heap_rss, staying), going);
+	return sub_sat(stats->system, going_bytes(stats));
 }
 
-/*
- * Right after a mass free most holes lie in one unsorted list. whole_pages sees only
- * their number and sum there, and by convexity too few whole pages: the lower bound then
- * says almost nothing. Two other bounds are left, and the smaller is taken:
- *
- * (1) Resident and not in use, less what is known to stay. The residue is just that
- *     figure right after the last release, when everything that could go had gone: holes
- *     below a page and the resident part of thread arenas' tops. Before the first release
- *     it is 0 and the tops are all that is known. They may have grown since the last one,
- *     so at least they stay; adding both would count tops twice.
- *
- * (2) The lower bound, as if all that is unsorted could go. This keeps (1) honest in a
- *     heap whose other free bytes are holes below a page and was never released.
- */
-static uint64_t blind_estimate(const struct wire_stats *stats, uint64_t residue_bytes)
+int64_t estimate_bias(const struct wire_stats *stats)
 {
-	const uint64_t stays = MAX(residue_bytes, stats->other_tops);
-	struct wire_stats sorted = *stats;
-
-	sorted.whole_pages = add_sat(stats->whole_pages, stats->unsorted);
-	return MIN(sub_sat(estimate_unused(stats), stays), lower_bound(&sorted));
-}
-
-uint64_t estimate_retained(const struct wire_stats *stats, uint64_t residue_bytes)
-{
-	uint64_t retained;
+	const uint64_t staying = staying_bytes(stats);
 
 	if ((stats->flags & WIRE_STATS_HEAP) == 0)
 		return 0;
 
-	retained = lower_bound(stats);
-	if (is_blind(stats))
-		retained = MAX(retained, blind_estimate(stats, residue_bytes));
+	/* Little of what was left: the program may have freed something since. */
+	if (stats->heap_rss > staying)
+		return (int64_t)MIN(stats->heap_rss - staying, stats->heap_rss / BIAS_PART);
 
+	return -(int64_t)MIN(staying - stats->heap_rss, staying / 2 & INT64_MAX);
+}
+
+uint64_t estimate_retained(const struct wire_stats *stats, int64_t bias_bytes)
+{
+	uint64_t staying, retained;
+
+	if ((stats->flags & WIRE_STATS_HEAP) == 0)
+		return 0;
+
+	staying = staying_bytes(stats);
+	if (bias_bytes >= 0)
+		staying = add_sat(staying, (uint64_t)bias_bytes);
+	else
+		staying = sub_sat(staying, (uint64_t)-(bias_bytes + 1) + 1);
+
+	/* Mappings may hold more than arenas, such as a program's own sbrk(). */
+	retained = MIN(sub_sat(stats->heap_rss, staying), going_bytes(stats));
 	return MIN(retained, stats->heap_rss);
 }
 
-uint64_t estimate_stall_usec(const struct wire_stats *stats)
+/* Claims may be anything: no product here may wrap. */
+static uint64_t mul_sat(uint64_t a, uint64_t b)
 {
-	uint64_t walk_nsec, released, largest = stats->largest_pages;
+	return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
 
+uint64_t estimate_walk_usec(uint32_t n_free, uint32_t n_page_free, bool busy)
+{
+	return (n_free * NSEC_PER_FREE +
+		n_page_free * (busy ? BUSY_NSEC_PER_PAGE_FREE : NSEC_PER_PAGE_FREE)) /
+	       1000;
+}
+
+uint64_t estimate_drop_usec(const struct wire_stats *stats, uint64_t bytes, bool busy)
+{
+	const uint64_t kib_usec = busy ? BUSY_USEC_PER_MIB : USEC_PER_MIB;
+	const uint64_t huge = MIN(stats->heap_huge, stats->heap_rss);
+	const uint64_t cheap = stats->heap_rss > 0 ? huge / (stats->heap_rss / 100 + 1) : 0;
+	const uint64_t usec = mul_sat(bytes / KIB, kib_usec) / (MIB / KIB);
+
+	/* @cheap is a percentage. */
+	return usec - usec / PERMYRIAD * (MIN(cheap, 100) * (PERMYRIAD - HUGE_PERMYRIAD) / 100);
+}
+
+uint64_t estimate_stall_usec(const struct wire_stats *stats, bool busy)
+{
 	if ((stats->flags & WIRE_STATS_HEAP) == 0)
 		return 0;
 
-	/*
-	 * Unsorted chunks may all be in one arena, and so may small ones: only sums are
-	 * known.
-	 */
-	if (is_blind(stats))
-		largest = add_sat(largest, stats->unsorted);
+	/* Each the largest of any arena: no arena can cost more. */
+	return add_sat(estimate_walk_usec(stats->largest_n_free, stats->largest_n_page_free,
+					  busy),
+		       estimate_drop_usec(stats,
+					  MIN(add_sat(stats->largest_pages,
+						      stats->main_top),
+					      estimate_retained(stats, 0)),
+					  busy));
+}
 
-	walk_nsec = stats->n_free * STALL_NSEC_PER_FREE +
-		    stats->largest_n_page_free * STALL_NSEC_PER_PAGE_FREE;
-	released = MIN(largest, estimate_retained(stats, 0));
+uint64_t estimate_release_usec(const struct wire_stats *stats, uint64_t bytes, bool busy)
+{
+	if ((stats->flags & WIRE_STATS_HEAP) == 0)
+		return 0;
 
-	return walk_nsec / 1000 + released / KIB * STALL_USEC_PER_MIB / (MIB / KIB);
+	return add_sat(estimate_walk_usec(stats->n_free, stats->n_page_free, busy),
+		       estimate_drop_usec(stats, bytes, busy));
+}
+
+/* Whose free memory the figures and the methods are about. */
+static bool is_glibc(const struct wire_hello *hello)
+{
+	return (hello->allocators & WIRE_ALLOCATOR_GLIBC) != 0 &&
+	       (hello->malloc_owner == 0 || hello->malloc_owner == WIRE_ALLOCATOR_GLIBC);
+}
+
+bool estimate_has_methods(const struct member *member)
+{
+	return is_glibc(&member->hello);
+}
+
+bool estimate_can_borrow(const struct member *member)
+{
+	return is_glibc(&member->hello) && member->stats.n_anchored > 0 &&
+	       !member->borrow_refused;
+}
+
+bool estimate_is_busy(const struct member *member)
+{
+	return member->busy_permyriad >= BUSY_PERMYRIAD;
+}
+
+uint64_t estimate_borrow_bytes(const struct wire_stats *stats, uint64_t retained_bytes)
+{
+	/* It also gives back tops that a full trim leaves, where they are resident. */
+	const uint64_t tops = MIN(stats->other_tops, stats->heap_rss);
+	const uint64_t all = add_sat(retained_bytes, tops);
+	const uint32_t reached = MIN(stats->n_anchored, stats->n_arenas);
+
+	if (stats->n_arenas == 0)
+		return 0;
+
+	return MIN(mul_sat(all / stats->n_arenas, reached), stats->heap_rss);
+}
+
+void estimate_member(struct member *member)
+{
+	const struct wire_stats *stats = &member->stats;
+	const bool busy = estimate_is_busy(member);
+	uint64_t usec;
+
+	member->retained_bytes = estimate_retained(stats, member->bias_bytes);
+	usec = estimate_release_usec(stats, member->retained_bytes, busy);
+	member->stall_usec = calibrate_full(&member->calibration,
+					    estimate_stall_usec(stats, busy), busy);
+	member->release_usec = calibrate_full(&member->calibration, usec, busy);
+	member->borrow = (struct forecast){
+		.bytes = estimate_borrow_bytes(stats, member->retained_bytes),
+		.stall_usec = BORROW_STALL_USEC,
+		.usec = mul_sat(usec, BORROW_TIMES),
+	};
+	calibrate_borrow(&member->calibration, &member->borrow);
+	member->borrow.bytes = MIN(member->borrow.bytes, stats->heap_rss);
 }
 
 uint64_t estimate_unused(const struct wire_stats *stats)

@@ -3,6 +3,7 @@
 
 /* What a release would give, what it would cost, and which disease this is. Pure. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,14 +11,39 @@
 #include "agent/model/member.h"
 
 /*
- * Expected release in bytes. Lower bound: heap RSS less what cannot be dropped; after a
- * mass free the unsorted bin hides the holes, so the estimate rises to heap RSS less in-use
- * less the residue that the last release left.
+ * Expected release of a full trim in bytes: heap RSS less what cannot be dropped, as if all
+ * of that were resident. @bias_bytes corrects it by what the last release showed; see
+ * estimate_bias().
  */
-uint64_t estimate_retained(const struct wire_stats *stats, uint64_t residue_bytes);
+uint64_t estimate_retained(const struct wire_stats *stats, int64_t bias_bytes);
 
-/* Longest stall of a full trim: its costliest arena, by the measured cost model. */
-uint64_t estimate_stall_usec(const struct wire_stats *stats);
+/*
+ * From figures taken right after a release, when the prediction should be 0: what remains
+ * though it was expected to go (above 0), or what never was resident (below).
+ */
+int64_t estimate_bias(const struct wire_stats *stats);
+
+/*
+ * The cost model of a full trim before calibration, for a program that is @busy or not.
+ * Longest stall: of its costliest arena; and how long it takes when @bytes are released.
+ */
+uint64_t estimate_stall_usec(const struct wire_stats *stats, bool busy);
+uint64_t estimate_release_usec(const struct wire_stats *stats, uint64_t bytes, bool busy);
+
+/* Its parts: visiting free chunks, and dropping pages. */
+uint64_t estimate_walk_usec(uint32_t n_free, uint32_t n_page_free, bool busy);
+uint64_t estimate_drop_usec(const struct wire_stats *stats, uint64_t bytes, bool busy);
+
+/* What METHOD_BORROW can reach of it, before calibration. */
+uint64_t estimate_borrow_bytes(const struct wire_stats *stats, uint64_t retained_bytes);
+
+/* Fills in all that is predicted of @member, from its figures and its history. */
+void estimate_member(struct member *member);
+
+/* There is a choice of methods at all; borrow is one of them; a stall would be felt. */
+bool estimate_has_methods(const struct member *member);
+bool estimate_can_borrow(const struct member *member);
+bool estimate_is_busy(const struct member *member);
 
 /* Heap RSS that is not in use: what remains right after a release is the residue. */
 uint64_t estimate_unused(const struct wire_stats *stats);

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Chooses and orders. What a member is expected to give was computed by policy/estimate.
+ * Chooses and orders, and by which method. What a member is expected to give, and what that
+ * would cost, was computed by policy/estimate.
  */
 
 #include "agent/policy/pick.h"
 
 #include "agent/basic/macro.h"
+#include "agent/policy/estimate.h"
 
 /* In a row; then only a command asks again, and its success clears the count. */
 #define FAILED_MAX 3
-
-/* Of one CPU: below it a program waits for work, and a stall delays nobody. */
-#define BUSY_PERMYRIAD 500
 
 /* Why a member is left out; CHOSEN when it is not. */
 enum choice {
@@ -72,20 +71,64 @@ static bool can_be_asked(const struct member *m, enum reason trigger)
 	return trigger == REASON_COMMAND || m->n_failed < FAILED_MAX;
 }
 
-static bool is_over_budget(const struct member *m, const struct group_settings *settings)
+/* How one member would be asked. */
+struct plan {
+	enum method method;
+	enum why why;
+};
+
+/* A kill is near, or the limit will be reached before borrowing is half done. */
+static bool is_urgent(const struct group *group, const struct member *m, enum reason trigger)
 {
-	return settings->method == METHOD_AUTO &&
-	       m->stall_usec > settings->stall_budget_usec &&
-	       m->busy_permyriad >= BUSY_PERMYRIAD;
+	return trigger == REASON_USAGE_CRITICAL ||
+	       (trigger != REASON_RETAINED && trigger != REASON_COMMAND &&
+		group->trend.time_usec > 0 && m->borrow.usec > group->trend.eta_usec / 2);
 }
 
-static enum choice choose(const struct member *m, const struct group_settings *settings,
-			  enum reason trigger)
+/* Borrowing has to be better than what it replaces, and worth while. */
+static bool should_borrow(const struct group *group, const struct member *m)
 {
+	return estimate_can_borrow(m) && m->borrow.stall_usec < m->stall_usec &&
+	       m->borrow.bytes >= MAX(group->settings.min_release_bytes, 1);
+}
+
+static struct plan plan_for(const struct group *group, const struct member *m,
+			    enum reason trigger, enum method method)
+{
+	if (!estimate_has_methods(m))
+		return (struct plan){ METHOD_FULL, WHY_NONE };
+	if (method != METHOD_AUTO)
+		return (struct plan){ method, WHY_SETTING };
+	if (m->stats_usec == 0 || m->stats_usec < m->last_release_usec)
+		return (struct plan){ METHOD_FULL, WHY_UNKNOWN };
+	if (m->stall_usec <= group->settings.stall_budget_usec)
+		return (struct plan){ METHOD_FULL, WHY_FITS };
+	if (!estimate_is_busy(m))
+		return (struct plan){ METHOD_FULL, WHY_IDLE };
+	if (is_urgent(group, m, trigger))
+		return (struct plan){ METHOD_FULL, WHY_URGENT };
+	if (should_borrow(group, m))
+		return (struct plan){ METHOD_BORROW, WHY_STALL };
+
+	return (struct plan){ METHOD_FULL, WHY_UNABLE };
+}
+
+static enum choice choose(const struct group *group, const struct member *m,
+			  enum reason trigger, struct plan plan)
+{
+	const struct group_settings *settings = &group->settings;
+
 	if (!can_be_asked(m, trigger))
 		return CHOICE_UNABLE;
 
-	if (trigger == REASON_COMMAND || trigger == REASON_USAGE_CRITICAL)
+	if (trigger == REASON_COMMAND)
+		return CHOICE_CHOSEN;
+
+	/* Method=borrow, and the process cannot. */
+	if (plan.method == METHOD_BORROW && m->borrow_refused)
+		return CHOICE_UNABLE;
+
+	if (trigger == REASON_USAGE_CRITICAL)
 		return CHOICE_CHOSEN;
 
 	/*
@@ -97,7 +140,7 @@ static enum choice choose(const struct member *m, const struct group_settings *s
 		return CHOICE_NOT_WORTH;
 
 	if (trigger == REASON_RETAINED)
-		return is_over_budget(m, settings) ? CHOICE_STALL : CHOICE_CHOSEN;
+		return plan.why == WHY_UNABLE ? CHOICE_STALL : CHOICE_CHOSEN;
 
 	return at_most_bytes(m) < MAX(settings->min_release_bytes, 1) ? CHOICE_NOT_WORTH
 								      : CHOICE_CHOSEN;
@@ -131,15 +174,23 @@ static void rank(struct ranking *ranking, const struct member *m)
 	ranking->best[i] = m;
 }
 
-static void add_pick(struct decision *decision, const struct member *m)
+static void add_pick(struct decision *decision, const struct member *m, struct plan plan)
 {
-	const uint64_t expected = expected_bytes(m);
+	const bool borrow = plan.method == METHOD_BORROW;
+	uint64_t expected = expected_bytes(m);
+
+	/* Borrowing may reach less, and tops besides. */
+	if (borrow && expected > 0)
+		expected = m->borrow.bytes;
 
 	decision->picks[decision->n_picks++] = (struct pick){
 		.pid = m->process.pid,
 		.start_time = m->process.start_time,
+		.method = plan.method,
+		.why = plan.why,
 		.expected_bytes = expected,
-		.stall_usec = m->stall_usec,
+		.stall_usec = borrow ? m->borrow.stall_usec : m->stall_usec,
+		.full_stall_usec = m->stall_usec,
 	};
 
 	decision->expected_bytes += MIN(expected, UINT64_MAX - decision->expected_bytes);
@@ -157,14 +208,16 @@ static enum reason nobody(const size_t n_choices[static CHOICE_STALL + 1])
 }
 
 void pick_members(const struct group *group, const struct member *const *members,
-		  size_t n_members, enum reason trigger, uint64_t now_usec _unused_,
+		  size_t n_members, enum reason trigger, enum method method,
 		  struct decision *ret)
 {
 	size_t n_choices[CHOICE_STALL + 1] = { 0 };
 	struct ranking ranking = { 0 };
 
 	for (size_t i = 0; i < n_members; i++) {
-		const enum choice choice = choose(members[i], &group->settings, trigger);
+		const enum choice choice =
+			choose(group, members[i], trigger,
+			       plan_for(group, members[i], trigger, method));
 
 		n_choices[choice]++;
 		if (choice == CHOICE_CHOSEN)
@@ -173,7 +226,8 @@ void pick_members(const struct group *group, const struct member *const *members
 
 	*ret = (struct decision){ .act = ranking.n > 0, .reason = trigger };
 	for (size_t i = 0; i < ranking.n; i++)
-		add_pick(ret, ranking.best[i]);
+		add_pick(ret, ranking.best[i],
+			 plan_for(group, ranking.best[i], trigger, method));
 
 	if (ranking.n == 0) {
 		ret->reason = nobody(n_choices);

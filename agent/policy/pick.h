@@ -10,6 +10,10 @@
  * the group is calm and the program is busy. Of a member without figures nothing is
  * expected: it comes last, by RSS, and is asked from UsageHigh= on only. A command
  * asks everybody who can be asked, also those that failed.
+ *
+ * METHOD_AUTO: a full trim where its stall fits the budget, nobody would feel it, or a kill
+ * is so near that only speed counts; else borrow where the process can; else, while calm,
+ * wait, and under pressure a full trim after all.
  */
 
 #include <stddef.h>
@@ -18,7 +22,10 @@
 #include "agent/model/group.h"
 #include "agent/model/member.h"
 
-/* @trigger is the gate's reason, or REASON_COMMAND. @ret is always filled in. */
+/*
+ * @trigger is the gate's reason, or REASON_COMMAND; @method the group's, or the command's.
+ * @ret is always filled in.
+ */
 void pick_members(const struct group *group, const struct member *const *members,
-		  size_t n_members, enum reason trigger, uint64_t now_usec,
+		  size_t n_members, enum reason trigger, enum method method,
 		  struct decision *ret);

@@ -40,18 +40,6 @@ const char *rows_mode(enum mode mode)
 	return "unknown";
 }
 
-static const char *method_name(enum method method)
-{
-	switch (method) {
-	case METHOD_AUTO:
-		return "auto";
-	case METHOD_FULL:
-		return "full";
-	}
-
-	return "unknown";
-}
-
 /* Infinity is "there is none": the key is left out. */
 static void put_finite(struct dict *dict, const char *key, uint64_t value)
 {
@@ -244,7 +232,7 @@ void rows_explain(struct dict *dict, const struct group *group,
 	dict_u32(dict, "pressure_some_permyriad", s->pressure_some_permyriad);
 	dict_u64(dict, "oom_eta_usec", s->oom_eta_usec);
 	dict_u64(dict, "retained_high_bytes", s->retained_high_bytes);
-	dict_string(dict, "method", method_name(s->method));
+	dict_string(dict, "method", method_to_string(s->method));
 	dict_u64(dict, "min_release_bytes", s->min_release_bytes);
 	dict_u64(dict, "stall_budget_usec", s->stall_budget_usec);
 	dict_u64(dict, "cooldown_usec", s->cooldown_usec);

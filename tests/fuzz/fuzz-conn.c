@@ -104,7 +104,7 @@ static void ask(struct stage *stage, char what)
 		r = request_stats(stage->conn, WIRE_STATS_ARENAS, NEVER_USEC, on_done,
 				  stage);
 	if (what == 'R')
-		r = request_reclaim(stage->conn, WIRE_METHOD_FULL, NEVER_USEC, on_done,
+		r = request_reclaim(stage->conn, &(struct reclaim){ .method = WIRE_METHOD_FULL }, NEVER_USEC, on_done,
 				    stage);
 	if (what == 'T')
 		r = request_tune(stage->conn, WIRE_KNOB_TOP_PAD, 0, NEVER_USEC, on_done,

@@ -28,6 +28,7 @@ enum expectation {
 	EXPECT_REASON,
 	EXPECT_ACT,
 	EXPECT_PICKS,
+	EXPECT_METHODS,
 	EXPECT_MAX_,
 };
 
@@ -139,11 +140,7 @@ static int take_mode(const char *value, void *field)
 
 static int take_method(const char *value, void *field)
 {
-	if (!streq(value, "auto") && !streq(value, "full"))
-		return -EINVAL;
-
-	*(enum method *)field = streq(value, "auto") ? METHOD_AUTO : METHOD_FULL;
-	return 0;
+	return method_from_string(value, field);
 }
 
 static int take_reason(const char *value, void *field)
@@ -250,6 +247,11 @@ static const struct row member_rows[] = {
 	{ MEMBER(stats_usec), take_usec },
 	{ MEMBER(retained_bytes), take_bytes },
 	{ MEMBER(stall_usec), take_usec },
+	{ MEMBER(stats.n_anchored), take_u32 },
+	{ MEMBER(borrow.bytes), take_bytes },
+	{ MEMBER(borrow.stall_usec), take_usec },
+	{ MEMBER(borrow.usec), take_usec },
+	{ MEMBER(borrow_refused), take_bool },
 	{ MEMBER(last_release_usec), take_usec },
 	{ MEMBER(n_failed), take_u32 },
 	{ MEMBER(seccomp_changed), take_bool },
@@ -260,6 +262,7 @@ static const char *const expect_keys[EXPECT_MAX_] = {
 	[EXPECT_REASON] = "expect.reason",
 	[EXPECT_ACT] = "expect.act",
 	[EXPECT_PICKS] = "expect.picks",
+	[EXPECT_METHODS] = "expect.methods",
 };
 
 static int complain(const struct scene *scene, const char *what, const char *object)
@@ -384,8 +387,8 @@ static void decide(struct scene *scene, struct decision *ret)
 	trigger = scene->command ? REASON_COMMAND : group->gate.reason;
 	*ret = (struct decision){ .reason = trigger };
 	if (scene->command || gate_is_open(&group->gate))
-		pick_members(group, list, scene->n_members, trigger, scene->now_usec,
-			     ret);
+		pick_members(group, list, scene->n_members, trigger,
+			     group->settings.method, ret);
 }
 
 static void list_picks(const struct decision *decision, char *buf, size_t size)
@@ -396,6 +399,18 @@ static void list_picks(const struct decision *decision, char *buf, size_t size)
 	for (size_t i = 0; i < decision->n_picks && n < size; i++)
 		n += (size_t)snprintf(buf + n, size - n, "%s%d", i > 0 ? " " : "",
 				      (int)decision->picks[i].pid);
+}
+
+/* "borrow/stall full/idle": method and why, in the order of the picks. */
+static void list_methods(const struct decision *decision, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < decision->n_picks && n < size; i++)
+		n += (size_t)snprintf(buf + n, size - n, "%s%s/%s", i > 0 ? " " : "",
+				      method_to_string(decision->picks[i].method),
+				      why_to_string(decision->picks[i].why));
 }
 
 static void compare(struct scene *scene, enum expectation what, const char *found)
@@ -439,6 +454,8 @@ static int run_step(struct scene *scene)
 	compare(scene, EXPECT_REASON, reason_to_string(decision.reason));
 	compare(scene, EXPECT_ACT, decision.act ? "yes" : "no");
 	compare(scene, EXPECT_PICKS, picks);
+	list_methods(&decision, picks, sizeof(picks));
+	compare(scene, EXPECT_METHODS, picks);
 	forget_step(scene);
 	return 0;
 }

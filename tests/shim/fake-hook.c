@@ -234,6 +234,7 @@ static void fill_stats(const struct fake *fake, struct wire_stats *stats)
 	stats->free = stats->whole_pages = stats->largest_pages = retained;
 	stats->n_arenas = 1;
 	stats->n_free = stats->n_page_free = stats->largest_n_page_free =
+		stats->largest_n_free =
 		(uint32_t)(retained / MIB);
 }
 

@@ -53,7 +53,7 @@ static inline void fixture_on_done(struct conn *conn, enum request_end end,
 	}
 
 	if (f->ask_in_done)
-		f->ask_result = request_reclaim(conn, WIRE_METHOD_FULL, 60000000,
+		f->ask_result = request_reclaim(conn, &(struct reclaim){ .method = WIRE_METHOD_FULL }, 60000000,
 						fixture_on_done, f);
 	if (f->free_in_done)
 		f->conn = conn_free(conn);

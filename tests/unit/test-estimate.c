@@ -25,6 +25,17 @@ static struct wire_stats example(void)
 		.n_free = 100000,
 		.n_page_free = 8000,
 		.largest_n_page_free = 8000,
+		.largest_n_free = 100000,
+	};
+}
+
+static struct member member_of(const struct wire_stats *stats)
+{
+	return (struct member){
+		.hello = { .allocators = WIRE_ALLOCATOR_GLIBC },
+		.busy_permyriad = 9000,
+		.stats = *stats,
+		.stats_usec = 10,
 	};
 }
 
@@ -91,50 +102,26 @@ static void test_holes_below_a_page_are_not_retained(void)
 	CHECK_EQ(estimate_unused(&s), 768 * MIB);
 }
 
-static void test_after_a_mass_free_the_unsorted_bin_does_not_hide_it(void)
+static void test_what_stayed_after_a_release_corrects_the_next(void)
 {
 	struct wire_stats s = example();
 
-	/* 640 MiB freed, no malloc since: the histogram finds 2. */
-	s.in_use = 256 * MIB;
-	s.unsorted = 640 * MIB;
-	s.whole_pages = 2 * MIB;
-	CHECK_EQ(estimate_retained(&s, 0), 642 * MIB);
+	/* Right after one: 100 MiB of what should stay was never resident. */
+	s.heap_rss = 412 * MIB;
+	CHECK_EQ(estimate_bias(&s), -(int64_t)(100 * MIB));
+	CHECK_EQ(estimate_retained(&s, estimate_bias(&s)), 0);
+	s.heap_rss = 712 * MIB;
+	CHECK_EQ(estimate_retained(&s, -(int64_t)(100 * MIB)), 300 * MIB);
 
-	/* What the last release left is known to stay. */
-	CHECK_EQ(estimate_retained(&s, 300 * MIB), 468 * MIB);
-	CHECK_EQ(estimate_retained(&s, UINT64_MAX), 2 * MIB);
-}
+	/* What should have gone and did not is believed a little only. */
+	s.heap_rss = 528 * MIB;
+	CHECK_EQ(estimate_bias(&s), 16 * MIB);
+	CHECK_EQ(estimate_retained(&s, estimate_bias(&s)), 0);
+	s.heap_rss = 1024 * MIB;
+	CHECK_EQ(estimate_bias(&s), 64 * MIB);
 
-static void test_residue_and_tops_are_not_counted_twice(void)
-{
-	struct wire_stats s = example();
-
-	s.unsorted = 640 * MIB;
-	s.whole_pages = 2 * MIB;
-	s.other_tops = 200 * MIB;
-	CHECK_EQ(estimate_retained(&s, 0), 568 * MIB);
-	CHECK_EQ(estimate_retained(&s, 300 * MIB), 468 * MIB);
-	/* Tops that grew since the last release stay too. */
-	CHECK_EQ(estimate_retained(&s, 100 * MIB), 568 * MIB);
-}
-
-static void test_a_crowded_unsorted_bin_does_not_vouch_for_small_holes(void)
-{
-	struct wire_stats s = example();
-
-	/* A seventh of what is free is unsorted, the rest lies in holes below a page. */
-	s.unsorted = 110 * MIB;
-	s.whole_pages = 0;
-	CHECK_EQ(estimate_retained(&s, 0), 110 * MIB);
-}
-
-static void test_a_few_unsorted_chunks_change_nothing(void)
-{
-	struct wire_stats s = example();
-
-	s.unsorted = s.free / 8;
-	CHECK_EQ(estimate_retained(&s, 0), 512 * MIB);
+	s.flags = 0;
+	CHECK_EQ(estimate_bias(&s), 0);
 }
 
 static void test_without_a_walk_of_the_heap_nothing_is_known(void)
@@ -143,7 +130,7 @@ static void test_without_a_walk_of_the_heap_nothing_is_known(void)
 
 	s.flags = WIRE_STATS_RSS;
 	CHECK_EQ(estimate_retained(&s, 0), 0);
-	CHECK_EQ(estimate_stall_usec(&s), 0);
+	CHECK_EQ(estimate_stall_usec(&s, true), 0);
 	CHECK_EQ(estimate_unused(&s), 0);
 
 	/* Nor without RSS, which the hook sends as 0. */
@@ -157,6 +144,7 @@ static void test_figures_of_liars_are_survived(void)
 {
 	static const uint64_t values[] = { 0, 1, 512 * MIB, UINT64_MAX - 1, UINT64_MAX };
 	const size_t n = ARRAY_SIZE(values);
+	struct member m;
 
 	for (size_t i = 0; i < n * n * n * n * n * n; i++) {
 		const struct wire_stats s = {
@@ -172,11 +160,17 @@ static void test_figures_of_liars_are_survived(void)
 			.largest_pages = values[(i + 3) % n],
 			.n_free = UINT32_MAX,
 			.largest_n_page_free = UINT32_MAX,
+			.largest_n_free = UINT32_MAX,
 		};
 
-		CHECK(estimate_retained(&s, values[i % 3]) <= s.heap_rss);
+		CHECK(estimate_retained(&s, (int64_t)values[i % n]) <= s.heap_rss);
+		CHECK(estimate_retained(&s, INT64_MIN) <= s.heap_rss);
+		CHECK(estimate_retained(&s, estimate_bias(&s)) <= s.heap_rss);
 		CHECK(estimate_unused(&s) <= s.heap_rss);
-		CHECK(estimate_stall_usec(&s) >= UINT32_MAX);
+		CHECK(estimate_stall_usec(&s, true) >= UINT32_MAX);
+		m = member_of(&s);
+		estimate_member(&m);
+		CHECK(m.borrow.bytes <= s.heap_rss);
 	}
 }
 
@@ -185,11 +179,12 @@ static void test_the_stall_is_that_of_the_costliest_arena(void)
 	struct wire_stats s = example();
 
 	/* 100,000 x 25 ns + 8,000 x 1 us + 512 MiB x 0.4 ms. */
-	CHECK_EQ(estimate_stall_usec(&s), 2500 + 8000 + 204800);
+	CHECK_EQ(estimate_stall_usec(&s, true), 2500 + 8000 + 204800);
 
 	s.largest_pages = 64 * MIB;
 	s.largest_n_page_free = 1000;
-	CHECK_EQ(estimate_stall_usec(&s), 2500 + 1000 + 25600);
+	s.largest_n_free = 40000;
+	CHECK_EQ(estimate_stall_usec(&s, true), 1000 + 1000 + 25600);
 }
 
 static void test_chunks_already_empty_still_cost_their_visit(void)
@@ -197,16 +192,61 @@ static void test_chunks_already_empty_still_cost_their_visit(void)
 	struct wire_stats s = example();
 
 	s.heap_rss = 512 * MIB;
-	CHECK_EQ(estimate_stall_usec(&s), 2500 + 8000);
+	CHECK_EQ(estimate_stall_usec(&s, true), 2500 + 8000);
 }
 
-static void test_unsorted_memory_counts_into_the_stall(void)
+static void test_who_does_not_work_is_trimmed_faster(void)
+{
+	const struct wire_stats s = example();
+
+	CHECK_EQ(estimate_stall_usec(&s, false), 2500 + 5600 + 512 * 150);
+}
+
+static void test_huge_pages_are_dropped_faster(void)
 {
 	struct wire_stats s = example();
 
-	s.unsorted = 640 * MIB;
-	s.whole_pages = s.largest_pages = 0;
-	CHECK_EQ(estimate_stall_usec(&s), 2500 + 8000 + 640 * 400);
+	s.heap_huge = s.heap_rss;
+	CHECK(estimate_stall_usec(&s, true) < 2500 + 8000 + 204800 / 2);
+	s.heap_huge = UINT64_MAX;
+	CHECK(estimate_stall_usec(&s, true) > 2500 + 8000);
+}
+
+static void test_a_release_takes_as_long_as_all_arenas(void)
+{
+	struct wire_stats s = example();
+
+	s.largest_pages = s.largest_n_free = s.largest_n_page_free = 0;
+	CHECK_EQ(estimate_stall_usec(&s, true), 0);
+	CHECK_EQ(estimate_release_usec(&s, 100 * MIB, true), 2500 + 8000 + 40000);
+}
+
+static void test_borrowing_reaches_anchored_arenas_and_their_tops(void)
+{
+	struct wire_stats s = example();
+	struct member m;
+
+	s.n_arenas = 4;
+	s.n_anchored = 3;
+	s.other_tops = 100 * MIB;
+	s.heap_rss = s.system;
+	m = member_of(&s);
+	estimate_member(&m);
+	CHECK_EQ(m.retained_bytes, 512 * MIB);
+	CHECK_EQ(m.borrow.bytes, 612 * MIB / 4 * 3);
+	CHECK(m.borrow.stall_usec < m.stall_usec);
+	CHECK(m.borrow.usec > m.release_usec);
+	CHECK(estimate_can_borrow(&m));
+
+	m.borrow_refused = true;
+	CHECK(!estimate_can_borrow(&m));
+	m.borrow_refused = false;
+	m.stats.n_anchored = 0;
+	CHECK(!estimate_can_borrow(&m));
+	m.stats.n_anchored = 1;
+	m.hello.allocators |= m.hello.malloc_owner = WIRE_ALLOCATOR_JEMALLOC;
+	CHECK(!estimate_can_borrow(&m));
+	CHECK(!estimate_has_methods(&m));
 }
 
 /* 1000 MiB of 2000; memory in use, nothing special. */
@@ -387,15 +427,15 @@ int main(void)
 	RUN(test_the_main_top_goes_and_other_tops_stay);
 	RUN(test_no_more_goes_than_there_are_pages);
 	RUN(test_holes_below_a_page_are_not_retained);
-	RUN(test_after_a_mass_free_the_unsorted_bin_does_not_hide_it);
-	RUN(test_residue_and_tops_are_not_counted_twice);
-	RUN(test_a_crowded_unsorted_bin_does_not_vouch_for_small_holes);
-	RUN(test_a_few_unsorted_chunks_change_nothing);
+	RUN(test_what_stayed_after_a_release_corrects_the_next);
 	RUN(test_without_a_walk_of_the_heap_nothing_is_known);
 	RUN(test_figures_of_liars_are_survived);
 	RUN(test_the_stall_is_that_of_the_costliest_arena);
 	RUN(test_chunks_already_empty_still_cost_their_visit);
-	RUN(test_unsorted_memory_counts_into_the_stall);
+	RUN(test_who_does_not_work_is_trimmed_faster);
+	RUN(test_huge_pages_are_dropped_faster);
+	RUN(test_a_release_takes_as_long_as_all_arenas);
+	RUN(test_borrowing_reaches_anchored_arenas_and_their_tops);
 	RUN(test_unmeasured_is_unknown);
 	RUN(test_in_use_below_the_limit_is_healthy);
 	RUN(test_a_quarter_held_is_retained);

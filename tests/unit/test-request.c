@@ -27,7 +27,7 @@ static int ask_stats(struct fixture *f, uint32_t flags, uint64_t timeout_usec)
 
 static int ask_reclaim(struct fixture *f, uint64_t timeout_usec)
 {
-	return request_reclaim(f->conn, WIRE_METHOD_FULL, timeout_usec, fixture_on_done,
+	return request_reclaim(f->conn, &(struct reclaim){ .method = WIRE_METHOD_FULL }, timeout_usec, fixture_on_done,
 			       f);
 }
 
