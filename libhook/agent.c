@@ -33,7 +33,7 @@
 #define SEND_TIMEOUT_MSEC 1000L
 
 struct agent {
-	const struct host *host;
+	struct host *host;
 	int fd;      /* to the daemon; -1 */
 	int leader;  /* pidfd of the main thread; -1 where there is no such thing */
 };
@@ -250,7 +250,7 @@ size_t agent_stack_bytes(void)
 }
 
 /* Where the smallest stack allowed is larger than ours, try larger ones. */
-static void create_thread(const struct host *host, agent_create_t create)
+static void create_thread(struct host *host, agent_create_t create)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -263,14 +263,14 @@ static void create_thread(const struct host *host, agent_create_t create)
 		(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 		r = pthread_attr_setstacksize(&attr, stack_bytes);
 		if (r == 0)
-			r = create(&thread, &attr, agent_main, (void *)host);
+			r = create(&thread, &attr, agent_main, host);
 		(void)pthread_attr_destroy(&attr);
 		if (r != EINVAL)
 			return;
 	}
 }
 
-void agent_start(const struct host *host, agent_create_t create)
+void agent_start(struct host *host, agent_create_t create)
 {
 	sigset_t all, theirs;
 

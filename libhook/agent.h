@@ -24,4 +24,4 @@ size_t agent_stack_bytes(void);
  * Starts the thread with the program's own pthread_create. @host lives for ever.
  * On failure nothing happened, and nobody is told.
  */
-void agent_start(const struct host *host, agent_create_t create);
+void agent_start(struct host *host, agent_create_t create);

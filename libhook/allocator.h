@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "libhook/foreign.h"
 #include "libhook/wire.h"
 
 struct allocators {
@@ -13,7 +14,5 @@ struct allocators {
 };
 
 /* Constructor only: asks the loader. */
-void allocator_find(struct allocators *ret);
-
-/* Sets a glibc knob; the caller made sure that glibc's malloc is in force. */
-enum wire_status allocator_tune(enum wire_knob knob, uint64_t value);
+void allocator_find(const struct environment_symbols *symbols, struct allocators *ret,
+		    struct foreigners *ret_foreigners);

@@ -18,8 +18,29 @@ static const struct knob_name {
 	[WIRE_KNOB_TRIM_THRESHOLD] = { "trim_threshold", "MALLOC_TRIM_THRESHOLD_",
 				       "glibc.malloc.trim_threshold=" },
 	[WIRE_KNOB_TOP_PAD] = { "top_pad", "MALLOC_TOP_PAD_", "glibc.malloc.top_pad=" },
-	[WIRE_KNOB_DECAY] = { "decay", "MALLOC_CONF", "dirty_decay_ms:" },
+	/* The others' own variables: see decay_variables. */
+	[WIRE_KNOB_DECAY] = { "decay", NULL, NULL },
 };
+
+static const char *const symbol_names[ENVIRONMENT_SYMBOLS] = { "mallctl", "je_mallctl",
+								"_rjem_mallctl" };
+
+/* @word: what must be in it; NULL: the variable alone says it. */
+static const struct {
+	const char *variable, *word;
+	uint32_t allocator;
+} decay_variables[] = {
+	{ "MALLOC_CONF", "decay_ms:", WIRE_ALLOCATOR_JEMALLOC },
+	{ "JE_MALLOC_CONF", "decay_ms:", WIRE_ALLOCATOR_JEMALLOC },
+	{ "_RJEM_MALLOC_CONF", "decay_ms:", WIRE_ALLOCATOR_JEMALLOC },
+	{ "MIMALLOC_PURGE_DELAY", NULL, WIRE_ALLOCATOR_MIMALLOC },
+	{ "MIMALLOC_DECOMMIT_DELAY", NULL, WIRE_ALLOCATOR_MIMALLOC },
+	{ "MIMALLOC_RESET_DELAY", NULL, WIRE_ALLOCATOR_MIMALLOC },
+	{ "TCMALLOC_RELEASE_RATE", NULL, WIRE_ALLOCATOR_TCMALLOC },
+};
+
+/* glibc's own, for 64 and for 32 bits. */
+#define ARENA_TEST (sizeof(long) == 8 ? 8 : 2)
 
 /* "2", "64K", "1M", "1G" up to a comma or the end. */
 static bool parse_size(const char **s, uint64_t *ret)
@@ -102,8 +123,9 @@ static uint32_t operator_knobs(void)
 	uint32_t set = 0;
 
 	for (int i = 1; i < WIRE_KNOB_MAX_; i++)
-		if (getenv(knob_names[i].variable) ||
-		    (tunables && text_find(tunables, knob_names[i].tunable)))
+		if (knob_names[i].variable &&
+		    (getenv(knob_names[i].variable) ||
+		     (tunables && text_find(tunables, knob_names[i].tunable))))
 			set |= 1U << i;
 
 	return set;
@@ -127,6 +149,94 @@ static bool is_borrow_unsafe(void)
 			return true;
 
 	return false;
+}
+
+static uint32_t operator_decay(void)
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < sizeof(decay_variables) / sizeof(decay_variables[0]); i++) {
+		const char *value = getenv(decay_variables[i].variable);
+
+		if (value && (!decay_variables[i].word || text_find(value, decay_variables[i].word)))
+			bits |= decay_variables[i].allocator;
+	}
+
+	return bits;
+}
+
+/* How many arenas there may be before glibc fixes their limit. */
+static uint32_t read_arena_test(void)
+{
+	static const char tunable[] = "glibc.malloc.arena_test=";
+	const char *tunables = getenv("GLIBC_TUNABLES"), *s = getenv("MALLOC_ARENA_TEST");
+	const char *found = tunables ? text_find(tunables, tunable) : NULL;
+	uint64_t n;
+
+	if (found)
+		s = found + sizeof(tunable) - 1;
+	if (!s)
+		return ARENA_TEST;
+
+	n = text_number(&s, 10);
+	return n > 0 && n <= 4096 ? (uint32_t)n : ARENA_TEST;
+}
+
+static bool parse_build_id(const char **s, struct environment_symbols *ret)
+{
+	const char *c = *s;
+	unsigned int n = 0;
+
+	for (; *c != '\0' && *c != ':'; c++, n++) {
+		unsigned int digit;
+
+		if (n == 2 * ENVIRONMENT_BUILD_ID_MAX)
+			return false;
+		if (*c >= '0' && *c <= '9')
+			digit = (unsigned int)(*c - '0');
+		else if (*c >= 'a' && *c <= 'f')
+			digit = (unsigned int)(*c - 'a') + 10;
+		else
+			return false;
+		ret->build_id[n / 2] = (unsigned char)(ret->build_id[n / 2] << 4 | digit);
+	}
+
+	*s = c + 1;
+	ret->n_build_id = n / 2;
+	return *c == ':' && n >= 8 && n % 2 == 0;
+}
+
+static bool parse_symbol(const char **s, struct environment_symbols *ret)
+{
+	for (size_t i = 0; i < ENVIRONMENT_SYMBOLS; i++) {
+		const char *c = text_after(*s, symbol_names[i]), *digits;
+		uint64_t offset;
+
+		if (!c || *c != '=')
+			continue;
+
+		digits = ++c;
+		offset = text_number(&c, 16);
+		if (c == digits || offset == 0 || ret->offsets[i] != 0 || (*c != '\0' && *c != ','))
+			return false;
+		ret->offsets[i] = offset;
+		*s = *c == ',' ? c + 1 : c;
+		return *c == '\0' || **s != '\0';
+	}
+
+	return false;
+}
+
+bool environment_parse_symbols(const char *s, struct environment_symbols *ret)
+{
+	struct environment_symbols symbols = { .n_build_id = 0 };
+	bool good = parse_build_id(&s, &symbols) && *s != '\0';
+
+	while (good && *s != '\0')
+		good = parse_symbol(&s, &symbols);
+
+	*ret = good ? symbols : (struct environment_symbols){ .n_build_id = 0 };
+	return good;
 }
 
 static bool is_pid(const char *s, int pid)
@@ -189,6 +299,11 @@ bool environment_read(struct environment *ret, int pid)
 
 	ret->env_tuned = operator_knobs();
 	ret->borrow_unsafe = is_borrow_unsafe();
+	ret->env_decay = operator_decay();
+	ret->arena_test = read_arena_test();
+	s = getenv("MEMGUARD_SYMBOLS");
+	if (s && *s != '\0' && !environment_parse_symbols(s, &ret->symbols))
+		ret->bad = true;
 	s = getenv("MEMGUARD_MALLOPT");
 	if (s && !environment_parse_knobs(s, ret->knobs, &ret->knobs_set))
 		ret->bad = true;

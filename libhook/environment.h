@@ -17,6 +17,15 @@ enum agent_mode {
 	AGENT_OFF,
 };
 
+/* Functions of the executable by their offset in it; names as jemalloc's three prefixes. */
+#define ENVIRONMENT_SYMBOLS 3
+#define ENVIRONMENT_BUILD_ID_MAX 32
+struct environment_symbols {
+	unsigned char build_id[ENVIRONMENT_BUILD_ID_MAX];
+	uint32_t n_build_id; /* 0: nothing was said */
+	uint64_t offsets[ENVIRONMENT_SYMBOLS]; /* mallctl, je_mallctl, _rjem_mallctl; 0: none */
+};
+
 struct environment {
 	enum agent_mode mode;
 	bool bad;             /* something did not parse */
@@ -26,6 +35,9 @@ struct environment {
 	uint64_t knobs[WIRE_KNOB_MAX_]; /* MEMGUARD_MALLOPT */
 	uint32_t knobs_set;   /* bits 1 << enum wire_knob */
 	uint32_t env_tuned;   /* knobs the operator's own variables set */
+	uint32_t env_decay;   /* bits of allocators whose decay they set */
+	uint32_t arena_test;  /* up to so many arenas glibc has not fixed their limit */
+	struct environment_symbols symbols; /* MEMGUARD_SYMBOLS */
 };
 
 /* False: MEMGUARD=off, or there is no environment to be read; then do nothing at all. */
@@ -33,3 +45,6 @@ bool environment_read(struct environment *ret, int pid);
 
 /* "arena_max=2,mmap_threshold=1M": pure. False when any part did not parse. */
 bool environment_parse_knobs(const char *s, uint64_t knobs[static WIRE_KNOB_MAX_], uint32_t *ret_set);
+
+/* "BUILDID:mallctl=HEXOFFSET,...": pure. False, and @ret empty, when any part did not parse. */
+bool environment_parse_symbols(const char *s, struct environment_symbols *ret);

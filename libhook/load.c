@@ -11,6 +11,7 @@
 #include "libhook/heap.h"
 #include "libhook/mem.h"
 #include "libhook/start.h"
+#include "libhook/tune.h"
 
 static struct {
 	agent_create_t create;      /* the program's own pthread_create; atomic */
@@ -99,33 +100,6 @@ static bool prepare(void)
 	return true;
 }
 
-/* MEMGUARD_MALLOPT; mmap and trim thresholds as a pair, since setting one freezes the other. */
-static void apply_knobs(void)
-{
-	struct environment *e = &hook.host.environment;
-	const uint32_t mmap_bit = 1U << WIRE_KNOB_MMAP_THRESHOLD;
-	const uint32_t trim_bit = 1U << WIRE_KNOB_TRIM_THRESHOLD;
-	const uint32_t ours = e->knobs_set & ~e->env_tuned;
-
-	if (hook.host.allocators.owner != WIRE_ALLOCATOR_GLIBC)
-		return;
-
-	/* glibc's own rule: twice the mmap threshold. */
-	if ((ours & mmap_bit) && !(e->knobs_set & trim_bit)) {
-		e->knobs[WIRE_KNOB_TRIM_THRESHOLD] = wire_clamp(
-			WIRE_KNOB_TRIM_THRESHOLD, 2 * e->knobs[WIRE_KNOB_MMAP_THRESHOLD]);
-		e->knobs_set |= trim_bit;
-	}
-
-	for (int i = 1; i < WIRE_KNOB_MAX_; i++) {
-		const uint32_t bit = 1U << i;
-
-		if ((e->knobs_set & bit) && !(e->env_tuned & bit) &&
-		    allocator_tune((enum wire_knob)i, e->knobs[i]) == WIRE_OK)
-			hook.host.tuned |= bit;
-	}
-}
-
 static void load(void)
 {
 	const int pid = sys_getpid();
@@ -134,8 +108,8 @@ static void load(void)
 	if (!environment_read(e, pid))
 		return;
 
-	allocator_find(&hook.host.allocators);
-	apply_knobs();
+	allocator_find(&e->symbols, &hook.host.allocators, &hook.host.foreigners);
+	tune_at_start(&hook.host);
 	if (e->mode == AGENT_OFF || !find_create())
 		return;
 

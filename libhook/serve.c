@@ -8,6 +8,7 @@
 #include "libhook/mem.h"
 #include "libhook/proc.h"
 #include "libhook/serve.h"
+#include "libhook/tune.h"
 
 #ifndef MEMGUARD_VERSION
 #define MEMGUARD_VERSION "0"
@@ -89,7 +90,7 @@ static int send_rows(uint64_t id, uint32_t n_frames, const struct serve_peer *pe
 	return 0;
 }
 
-static int serve_stats(const struct host *host, const struct wire_frame *question,
+static int serve_stats(struct host *host, const struct wire_frame *question,
 		       const struct serve_peer *peer)
 {
 	const uint32_t flags = question->stats_request.flags;
@@ -102,6 +103,8 @@ static int serve_stats(const struct host *host, const struct wire_frame *questio
 	stats->rss = proc_rss(host->page_bytes);
 	if (flags & (WIRE_STATS_HEAP | WIRE_STATS_ARENAS))
 		read_heap(host, stats);
+	if (flags & (WIRE_STATS_HEAP | WIRE_STATS_ARENAS))
+		foreign_read(&host->foreigners, stats->foreign);
 	if (flags & WIRE_STATS_RSS)
 		read_rss(stats);
 	if ((flags & WIRE_STATS_ARENAS) && (stats->flags & WIRE_STATS_HEAP)) {
@@ -148,7 +151,8 @@ static bool reclaim_glibc(const struct host *host, const struct wire_reclaim_req
 		.arg = peer->arg,
 	};
 
-	if (!is_glibc(host))
+	if (!is_glibc(host) ||
+	    (request->allocators != 0 && !(request->allocators & WIRE_ALLOCATOR_GLIBC)))
 		return false;
 	if (request->method == WIRE_METHOD_BORROW)
 		return borrow_release(&order, reply);
@@ -156,58 +160,53 @@ static bool reclaim_glibc(const struct host *host, const struct wire_reclaim_req
 	return trim_all(reply);
 }
 
-static int serve_reclaim(const struct host *host, const struct wire_frame *question,
+static int serve_reclaim(struct host *host, const struct wire_frame *question,
 			 const struct serve_peer *peer)
 {
 	const struct wire_reclaim_request *request = &question->reclaim_request;
 	struct wire_frame frame;
 	struct wire_reclaim_reply *reply = &frame.reclaim_reply;
 	uint64_t begin_usec, cpu_usec;
-	bool done;
+	bool glibc;
 
 	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, question->header.id, WIRE_OK);
 	reply->method = request->method;
 	reply->rss_before = proc_rss(host->page_bytes);
 	begin_usec = sys_now_usec();
 	cpu_usec = thread_cpu_usec();
-	done = reclaim_glibc(host, request, peer, reply);
-	if (done)
+	glibc = reclaim_glibc(host, request, peer, reply);
+	if (glibc)
 		reply->allocators = WIRE_ALLOCATOR_GLIBC;
+	if (!foreign_reclaim(&host->foreigners, request, reply) && !glibc)
+		frame.header.status = WIRE_UNSUPPORTED;
 	reply->duration_usec = sys_now_usec() - begin_usec;
 	reply->cpu_usec = thread_cpu_usec() - cpu_usec;
 	reply->n_arenas = heap_n_arenas();
 	if (reply->n_arenas < reply->n_reached)
 		reply->n_arenas = reply->n_reached;
 	reply->rss_after = proc_rss(host->page_bytes);
-	if (!done)
-		frame.header.status = WIRE_UNSUPPORTED;
 
 	return peer->send(&frame, peer->arg);
 }
 
-static int serve_tune(const struct host *host, const struct wire_frame *question,
+static int serve_tune(struct host *host, const struct wire_frame *question,
 		      const struct serve_peer *peer)
 {
 	const enum wire_knob knob = (enum wire_knob)question->tune_request.knob;
 	const uint64_t value = wire_clamp(knob, question->tune_request.value);
-	enum wire_status status;
+	enum wire_effect effect = WIRE_EFFECT_SET;
+	const enum wire_status status = tune_knob(host, knob, value, &effect);
 	struct wire_frame frame;
-
-	if (!is_glibc(host))
-		status = WIRE_UNSUPPORTED;
-	else if (host->environment.env_tuned & (1U << knob))
-		status = WIRE_REFUSED;
-	else
-		status = allocator_tune(knob, value);
 
 	wire_init(&frame, WIRE_TO_DAEMON, WIRE_TUNE, question->header.id, status);
 	frame.tune_reply.knob = knob;
+	frame.tune_reply.effect = effect;
 	frame.tune_reply.value = value;
 
 	return peer->send(&frame, peer->arg);
 }
 
-int serve_question(const struct host *host, const struct wire_frame *question,
+int serve_question(struct host *host, const struct wire_frame *question,
 		   const struct serve_peer *peer)
 {
 	switch ((enum wire_verb)question->header.verb) {

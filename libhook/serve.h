@@ -7,12 +7,15 @@
 #include "libhook/environment.h"
 #include "libhook/wire.h"
 
-/* What the constructor learnt. */
+/* What the constructor learnt, and later TUNE changed. */
 struct host {
 	struct environment environment;
 	struct allocators allocators;
 	uint32_t page_bytes;
-	uint32_t tuned; /* knobs already set from MEMGUARD_MALLOPT */
+	struct foreigners foreigners;
+	uint32_t tuned; /* knobs set by us, the paired ones too */
+	uint32_t tuned_at_start; /* from MEMGUARD_MALLOPT */
+	uint32_t explicit_knobs; /* those that were asked for by name */
 	size_t stack_bytes; /* for the agent, with room for the program's static TLS */
 };
 
@@ -31,5 +34,5 @@ struct serve_peer {
 void serve_hello(const struct host *host, struct wire_frame *ret);
 
 /* @question passed wire_check(). 0; 1 on BYE; negative when sending failed. */
-int serve_question(const struct host *host, const struct wire_frame *question,
+int serve_question(struct host *host, const struct wire_frame *question,
 		   const struct serve_peer *peer);

@@ -68,10 +68,42 @@ extern const char *gnu_get_libc_version(void);
 #pragma weak realloc
 #pragma weak free
 
-/* Only their addresses are used: which other allocators are here? */
-extern int mallctl(const char *, void *, size_t *, void *, size_t);
+/*
+ * Other allocators. A function is called only when its allocator's other names come from
+ * the same object; the *malloc* ones serve for
+ * nothing but this comparison. See foreign.h.
+ */
+typedef int foreign_mallctl_t(const char *, void *, size_t *, void *, size_t);
+extern foreign_mallctl_t mallctl, je_mallctl, _rjem_mallctl;
+extern void *mallocx(size_t, int), *je_mallocx(size_t, int), *_rjem_mallocx(size_t, int);
 #pragma weak mallctl
+#pragma weak mallocx
+#pragma weak je_mallctl
+#pragma weak je_mallocx
+#pragma weak _rjem_mallctl
+#pragma weak _rjem_mallocx
+
 extern int mi_version(void);
+extern void *mi_malloc(size_t);
+extern void mi_thread_init(void);
+extern void mi_collect(_Bool);
+extern long mi_option_get(int);
+extern void mi_option_set(int, long);
 #pragma weak mi_version
-extern void MallocExtension_ReleaseFreeMemory(void);
-#pragma weak MallocExtension_ReleaseFreeMemory
+#pragma weak mi_malloc
+#pragma weak mi_thread_init
+#pragma weak mi_collect
+#pragma weak mi_option_get
+#pragma weak mi_option_set
+
+/* gperftools */
+extern void *tc_malloc(size_t);
+extern void MallocExtension_ReleaseToSystem(size_t);
+extern int MallocExtension_GetNumericProperty(const char *, size_t *);
+#pragma weak tc_malloc
+#pragma weak MallocExtension_ReleaseToSystem
+#pragma weak MallocExtension_GetNumericProperty
+
+/* google/tcmalloc; its result, where it has one, is not looked at */
+extern void MallocExtension_Internal_ReleaseMemoryToSystem(size_t);
+#pragma weak MallocExtension_Internal_ReleaseMemoryToSystem

@@ -134,13 +134,51 @@ def check_tune(listener, subject):
     header, payload = subject.ask(TUNE, struct.pack("=IIQ", 2, 0, 1 << 20))
     claim(
         "TUNE sets a knob",
-        header[2:5] == (TUNE, 7, OK) and struct.unpack("=IIQ", payload[:16]) == (2, 0, 1 << 20),
+        header[2:5] == (TUNE, 7, OK) and struct.unpack("=IIQ", payload[:16]) == (2, 4, 1 << 20),
         (header, payload[:16]),
     )
+    header, payload = subject.ask(TUNE, struct.pack("=IIQ", 3, 0, 4 << 20))
+    claim(
+        "a threshold that was asked for is not changed again along with the other",
+        header[4] == OK and struct.unpack("=IIQ", payload[:16]) == (3, 0, 4 << 20),
+        (header, payload[:16]),
+    )
+    header, payload = subject.ask(TUNE, struct.pack("=IIQ", 1, 0, 2))
+    claim(
+        "a limit of arenas comes in time while there are few",
+        header[4] == OK and struct.unpack("=IIQ", payload[:16]) == (1, 0, 2),
+        (header, payload[:16]),
+    )
+    header, payload = subject.ask(TUNE, struct.pack("=IIQ", 5, 0, 0))
+    claim("and glibc has no decay", header[4] == UNSUPPORTED, header)
     other = Subject(listener, MALLOC_MMAP_THRESHOLD_="131072")
-    header, _ = other.ask(TUNE, struct.pack("=IIQ", 2, 0, 1 << 20))
-    claim("but not one that the operator has set", header[4] == REFUSED, header)
+    header, payload = other.ask(TUNE, struct.pack("=IIQ", 2, 0, 1 << 20))
+    effect, = struct.unpack("=I", payload[4:8])
+    claim("but not one that the operator has set", (header[4], effect) == (REFUSED, 3), (header, effect))
+    header, payload = other.ask(TUNE, struct.pack("=IIQ", 3, 0, 1 << 20))
+    effect, = struct.unpack("=I", payload[4:8])
+    claim("nor along with the other threshold", (header[4], effect) == (OK, 0), (header, effect))
     other.end()
+
+    # Five threads that allocate: glibc has fixed its limit where arena_test is below that.
+    late = Subject(listener, GLIBC_TUNABLES="glibc.malloc.arena_test=1")
+    late.command("arenas")
+    header, payload = late.ask(TUNE, struct.pack("=IIQ", 1, 0, 2))
+    effect, = struct.unpack("=I", payload[4:8])
+    claim("a limit of arenas that comes too late says so", (header[4], effect) == (OK, 1), (header, effect))
+    late.end()
+    late = Subject(listener)
+    late.command("arenas")
+    header, payload = late.ask(TUNE, struct.pack("=IIQ", 1, 0, 2))
+    effect, = struct.unpack("=I", payload[4:8])
+    claim("below glibc's own threshold it is not too late", (header[4], effect) == (OK, 0), (header, effect))
+    late.end()
+    early = Subject(listener, MEMGUARD_MALLOPT="arena_max=3")
+    early.command("arenas")
+    header, payload = early.ask(TUNE, struct.pack("=IIQ", 1, 0, 2))
+    effect, = struct.unpack("=I", payload[4:8])
+    claim("a second limit comes too late for what the first fixed", (header[4], effect) == (OK, 1), (header, effect))
+    early.end()
 
 
 def check_environment(listener):
@@ -231,22 +269,25 @@ def is_installed(library):
 
 
 def check_allocators(listener):
+    """What they give back is for hook-allocators.py to see."""
     others = {"libjemalloc.so.2": 2, "libmimalloc.so.2": 4, "libtcmalloc_minimal.so.4": 8}
     for library, bit in others.items():
-        text = f"{library} is recognized, and not touched"
+        text = f"{library} is recognized, asked to release, and has no knob of glibc"
         if not is_installed(library):
             print(f"ok - {text} # SKIP it is not installed")
             continue
         subject = Subject(listener, LD_PRELOAD=f"{HOOK}:{library}")
         allocators, owner = struct.unpack("=II", subject.hello[1][8:16])
-        statuses = [
-            subject.ask(RECLAIM, order(FULL))[0][4],
-            subject.ask(TUNE, struct.pack("=IIQ", 1, 0, 2))[0][4],
-        ]
+        header, payload = subject.ask(RECLAIM, order(FULL))
+        asked = struct.unpack("=2I", payload[:8])[1]
+        tuned = subject.ask(TUNE, struct.pack("=IIQ", 1, 0, 2))[0][4]
         claim(
             text,
-            owner == bit and allocators & bit and statuses == [UNSUPPORTED, UNSUPPORTED] and subject.lives(),
-            (owner, allocators, statuses),
+            owner == bit
+            and allocators & bit
+            and (header[4], asked, tuned) == (OK, bit, UNSUPPORTED)
+            and subject.lives(),
+            (owner, allocators, header, asked, tuned),
         )
         subject.end()
 

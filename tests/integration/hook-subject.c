@@ -28,6 +28,7 @@
 
 #define N_STORM_THREADS 8
 #define N_STORM_FORKS 25
+#define N_ARENA_THREADS 5
 #define N_PIECES 65536
 #define PIECE_BYTES 1000
 
@@ -427,6 +428,30 @@ static void retain_memory(void)
 		free(pieces[i]);
 }
 
+static void *allocate_and_stay(void *arg)
+{
+	/* Volatile, or the compiler sees that nobody needs it. */
+	void *volatile p = malloc(100);
+
+	free(p);
+	pthread_barrier_wait(arg);
+	return wait_for_ever(NULL);
+}
+
+/* Threads that live and have allocated: glibc gives each an arena of its own. */
+static int make_arenas(void)
+{
+	static pthread_barrier_t barrier;
+	pthread_t thread;
+
+	pthread_barrier_init(&barrier, NULL, N_ARENA_THREADS + 1);
+	for (int i = 0; i < N_ARENA_THREADS; i++)
+		if (pthread_create(&thread, NULL, allocate_and_stay, &barrier) != 0)
+			_exit(1);
+	pthread_barrier_wait(&barrier);
+	return N_ARENA_THREADS;
+}
+
 /* A child that outlives us; whoever asked for it ends it. */
 static pid_t fork_and_stay(void)
 {
@@ -457,6 +482,8 @@ static int do_serve(void)
 			execlp("cat", "cat", NULL);
 		if (strcmp(line, "fork\n") == 0)
 			printf("forked %d\n", (int)fork_and_stay());
+		else if (strcmp(line, "arenas\n") == 0)
+			printf("arenas %d\n", make_arenas());
 		else
 			printf("did %s", line);
 		fflush(stdout);

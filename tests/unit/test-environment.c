@@ -11,6 +11,7 @@
 static const char *const names[] = {
 	"MEMGUARD", "MEMGUARD_SOCKET", "MEMGUARD_AGENT", "MEMGUARD_MALLOPT",
 	"SYSTEMD_EXEC_PID", "GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_",
+	"MALLOC_CONF", "MIMALLOC_PURGE_DELAY", "MALLOC_ARENA_TEST", "MEMGUARD_SYMBOLS",
 };
 
 static struct environment environment;
@@ -110,6 +111,60 @@ static void test_the_operators_own_words_are_seen(void)
 	CHECK_EQ(environment.env_tuned, 1U << WIRE_KNOB_TRIM_THRESHOLD);
 }
 
+static void test_decay_is_the_operators_allocator_by_allocator(void)
+{
+	CHECK(read_with("MALLOC_CONF", "narenas:1"));
+	CHECK_EQ(environment.env_decay, 0);
+	CHECK(read_with("MALLOC_CONF", "narenas:1,muzzy_decay_ms:0"));
+	CHECK_EQ(environment.env_decay, WIRE_ALLOCATOR_JEMALLOC);
+	CHECK(read_with("MIMALLOC_PURGE_DELAY", "0"));
+	CHECK_EQ(environment.env_decay, WIRE_ALLOCATOR_MIMALLOC);
+	CHECK_EQ(environment.env_tuned, 0);
+}
+
+static void test_arena_test_is_glibcs_unless_said_otherwise(void)
+{
+	CHECK(read_with("MEMGUARD", "on"));
+	CHECK_EQ(environment.arena_test, sizeof(long) == 8 ? 8 : 2);
+	CHECK(read_with("GLIBC_TUNABLES", "a=1:glibc.malloc.arena_test=3:b=2"));
+	CHECK_EQ(environment.arena_test, 3);
+	CHECK(read_with("MALLOC_ARENA_TEST", "5"));
+	CHECK_EQ(environment.arena_test, 5);
+	CHECK(read_with("MALLOC_ARENA_TEST", "many"));
+	CHECK_EQ(environment.arena_test, sizeof(long) == 8 ? 8 : 2);
+}
+
+static void test_symbols_are_of_one_file(void)
+{
+	CHECK(read_with("MEMGUARD_SYMBOLS", "00112233445566ff:mallctl=1a2b,_rjem_mallctl=ff"));
+	CHECK(!environment.bad);
+	CHECK_EQ(environment.symbols.n_build_id, 8);
+	CHECK_EQ(environment.symbols.build_id[1], 0x11);
+	CHECK_EQ(environment.symbols.build_id[7], 0xff);
+	CHECK_EQ(environment.symbols.offsets[0], 0x1a2b);
+	CHECK_EQ(environment.symbols.offsets[1], 0);
+	CHECK_EQ(environment.symbols.offsets[2], 0xff);
+}
+
+static void test_symbols_that_are_not_exactly_right_are_none(void)
+{
+	static const char *const bad[] = {
+		":", "00112233", "00112233:", "001122:mallctl=1", "0011223:mallctl=1",
+		"0011223G:mallctl=1", "00112233:mallctl=", "00112233:mallctl=0",
+		"00112233:mallctl=1,", "00112233:mallctl=1,mallctl=2", "00112233:free=1",
+		"00112233:mallctl=1x", "00112233:mallctl=10000000000000000",
+		"00112233:je_mallctl", "00112233:mallctl=1,,je_mallctl=1", "00112233:mallctl=0x1",
+		"000000000000000000000000000000000000000000000000000000000000000000:mallctl=1",
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CHECK(read_with("MEMGUARD_SYMBOLS", bad[i]));
+		CHECK(environment.bad);
+		CHECK_EQ(environment.symbols.n_build_id, 0);
+		CHECK_EQ(environment.symbols.offsets[0], 0);
+	}
+}
+
 int main(void)
 {
 	RUN(test_without_words_it_is_auto);
@@ -121,5 +176,9 @@ int main(void)
 	RUN(test_what_does_not_parse_is_reported_and_the_rest_kept);
 	RUN(test_values_are_clamped);
 	RUN(test_the_operators_own_words_are_seen);
+	RUN(test_decay_is_the_operators_allocator_by_allocator);
+	RUN(test_arena_test_is_glibcs_unless_said_otherwise);
+	RUN(test_symbols_are_of_one_file);
+	RUN(test_symbols_that_are_not_exactly_right_are_none);
 	return TEST_RESULT();
 }

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "libhook/sys.h"
+
+#include "libhook/foreign.h"
+#include "libhook/mem.h"
+#include "libhook/symbols.h"
+
+/* Enough for a release worth its locks, little enough to stop between two. */
+#define SLICE_BYTES ((size_t)4 << 20)
+#define SLICES_MAX 65536
+
+/* jemalloc's own bound of arenas; also the number that means all of them. */
+#define JE_ARENAS_MAX 4096U
+
+/*
+ * mimalloc's option for how long a free page stays: reset, decommit or purge delay by
+ * version, and number 15 in all of these.
+ */
+#define MI_DELAY 15
+#define MI_VERSION_FIRST 209
+#define MI_VERSION_LAST 399
+
+const void *foreign_owner_of(const void *address)
+{
+	Dl_info info = { 0 };
+
+	if (!address || !dladdr || dladdr(address, &info) == 0)
+		return NULL;
+
+	return info.dli_fbase;
+}
+
+/* All there, and all from one object; NULL otherwise. */
+static const void *common_owner(const void *const *addresses, size_t n)
+{
+	const void *owner = foreign_owner_of(addresses[0]);
+
+	for (size_t i = 1; i < n; i++)
+		if (!addresses[i] || foreign_owner_of(addresses[i]) != owner)
+			return NULL;
+
+	return owner;
+}
+
+static void add(struct foreigners *foreigners, uint32_t bit, foreign_mallctl_t *ctl,
+		const void *owner)
+{
+	foreigners->present |= bit;
+	if (!owner || foreigners->n == FOREIGN_MAX)
+		return;
+
+	/* Two names for one function are one allocator. */
+	for (uint32_t i = 0; ctl && i < foreigners->n; i++)
+		if (foreigners->all[i].mallctl == ctl)
+			return;
+
+	foreigners->all[foreigners->n++] =
+		(struct foreign){ .bit = bit, .mallctl = ctl, .owner = owner };
+}
+
+static void find_jemalloc(struct foreigners *foreigners)
+{
+	const struct {
+		foreign_mallctl_t *ctl;
+		const void *malloc;
+	} names[] = {
+		{ mallctl, (const void *)&mallocx },
+		{ je_mallctl, (const void *)&je_mallocx },
+		{ _rjem_mallctl, (const void *)&_rjem_mallocx },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const void *const addresses[] = { (const void *)names[i].ctl, names[i].malloc };
+
+		if (names[i].ctl)
+			add(foreigners, WIRE_ALLOCATOR_JEMALLOC, names[i].ctl,
+			    common_owner(addresses, 2));
+	}
+}
+
+void foreign_find(struct foreigners *ret, const struct environment_symbols *symbols)
+{
+	const void *const mi[] = {
+		(const void *)&mi_version,     (const void *)&mi_malloc,
+		(const void *)&mi_thread_init, (const void *)&mi_collect,
+		(const void *)&mi_option_get,  (const void *)&mi_option_set,
+	};
+	const void *const tc[] = {
+		(const void *)&MallocExtension_ReleaseToSystem,
+		(const void *)&MallocExtension_GetNumericProperty,
+		(const void *)&tc_malloc,
+	};
+	const void *const google[] = {
+		(const void *)&MallocExtension_Internal_ReleaseMemoryToSystem,
+		(const void *)&malloc,
+	};
+
+	*ret = (struct foreigners){ 0 };
+	find_jemalloc(ret);
+	if (mi[0])
+		add(ret, WIRE_ALLOCATOR_MIMALLOC, NULL, common_owner(mi, sizeof(mi) / sizeof(mi[0])));
+	if (tc[0])
+		add(ret, WIRE_ALLOCATOR_TCMALLOC, NULL, common_owner(tc, 3));
+	if (google[0])
+		add(ret, WIRE_ALLOCATOR_GTCMALLOC, NULL, common_owner(google, 2));
+
+	for (size_t i = 0; i < ENVIRONMENT_SYMBOLS; i++) {
+		const void *ctl = symbols_find(symbols, i);
+
+		if (ctl)
+			add(ret, WIRE_ALLOCATOR_JEMALLOC, (foreign_mallctl_t *)ctl,
+			    foreign_owner_of(ctl));
+	}
+}
+
+/* "arena.7.purge" out of "arena.", 7, ".purge". */
+static const char *je_name(char name[static 64], const char *before, unsigned int nr, const char *after)
+{
+	char digits[10];
+	size_t n = 0, n_digits = 0;
+
+	while (*before != '\0')
+		name[n++] = *before++;
+	do {
+		digits[n_digits++] = (char)('0' + nr % 10);
+		nr /= 10;
+	} while (nr > 0);
+	while (n_digits > 0)
+		name[n++] = digits[--n_digits];
+	while (*after != '\0')
+		name[n++] = *after++;
+	name[n] = '\0';
+
+	return name;
+}
+
+/* 0 where this build has no such figure. All that we read are size_t. */
+static size_t je_size(foreign_mallctl_t *ctl, const char *name)
+{
+	size_t value = 0, size = sizeof(value);
+
+	return ctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
+}
+
+/* A sum over all arenas, in pages. */
+static size_t je_pages(foreign_mallctl_t *ctl, const char *what)
+{
+	char name[64];
+
+	return je_size(ctl, je_name(name, "stats.arenas.", JE_ARENAS_MAX, what));
+}
+
+static unsigned int je_n_arenas(foreign_mallctl_t *ctl)
+{
+	unsigned int n = 0;
+	size_t size = sizeof(n);
+
+	if (ctl("arenas.narenas", &n, &size, NULL, 0) != 0)
+		return 0;
+
+	return n < JE_ARENAS_MAX ? n : JE_ARENAS_MAX;
+}
+
+/* Numbers of all arenas and names of decay are those of version 5. */
+static bool je_is_known(foreign_mallctl_t *ctl)
+{
+	const char *version = NULL;
+	size_t size = sizeof(version);
+
+	if (ctl("version", (void *)&version, &size, NULL, 0) != 0 || !version)
+		return false;
+
+	return version[0] >= '5' && version[0] <= '9' && version[1] == '.';
+}
+
+static bool mi_is_known(void)
+{
+	const int version = mi_version();
+
+	return version >= MI_VERSION_FIRST && version <= MI_VERSION_LAST;
+}
+
+/* Before the first use of it, and once: is it one we know? */
+static bool is_usable(struct foreign *f)
+{
+	if (f->usable == 0) {
+		const bool known = f->bit == WIRE_ALLOCATOR_JEMALLOC ? je_is_known(f->mallctl)
+				   : f->bit == WIRE_ALLOCATOR_MIMALLOC ? mi_is_known()
+								      : true;
+		f->usable = known ? 1 : -1;
+	}
+
+	return f->usable > 0;
+}
+
+static void je_read(foreign_mallctl_t *ctl, struct wire_foreign *ret)
+{
+	uint64_t epoch = 1;
+	const size_t page = je_size(ctl, "arenas.page");
+
+	if (ctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) != 0)
+		return;
+
+	/* What threads keep in their caches counts as handed out. */
+	ret->in_use += je_size(ctl, "stats.allocated");
+	ret->retained += (je_pages(ctl, ".pdirty") + je_pages(ctl, ".pmuzzy")) * page;
+}
+
+static size_t tc_property(const char *name)
+{
+	size_t value = 0;
+
+	return MallocExtension_GetNumericProperty(name, &value) ? value : 0;
+}
+
+void foreign_read(struct foreigners *foreigners, struct wire_foreign ret[static WIRE_FOREIGN])
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < foreigners->n; i++) {
+		struct foreign *f = &foreigners->all[i];
+		uint32_t at = 0;
+
+		if (!is_usable(f))
+			continue;
+		/* One row for each kind. */
+		while (at < n && ret[at].allocator != f->bit)
+			at++;
+		if (at == WIRE_FOREIGN)
+			continue;
+		if (at == n)
+			ret[n++] = (struct wire_foreign){ .allocator = f->bit };
+
+		if (f->bit == WIRE_ALLOCATOR_JEMALLOC) {
+			je_read(f->mallctl, &ret[at]);
+		} else if (f->bit == WIRE_ALLOCATOR_TCMALLOC) {
+			ret[at].in_use = tc_property("generic.current_allocated_bytes");
+			ret[at].retained = tc_property("tcmalloc.pageheap_free_bytes");
+		}
+		/* mimalloc's own figures are of peaks, google's are no C: they do not say. */
+	}
+}
+
+/* The course of one release. */
+struct course {
+	const struct wire_reclaim_request *request;
+	struct wire_reclaim_reply *reply;
+	uint64_t begin_usec, call_usec;
+	uint64_t bytes; /* given back, where the allocator tells */
+};
+
+static void call_begin(struct course *course)
+{
+	course->call_usec = sys_now_usec();
+}
+
+/* True when it is enough. */
+static bool call_end(struct course *course)
+{
+	const uint64_t now_usec = sys_now_usec(), usec = now_usec - course->call_usec;
+
+	if (usec > course->reply->stall_usec)
+		course->reply->stall_usec = usec;
+
+	if (course->request->limit_usec > 0 &&
+	    now_usec - course->begin_usec >= course->request->limit_usec)
+		course->reply->end = WIRE_END_TIME;
+	else if (course->request->limit_bytes > 0 && course->bytes >= course->request->limit_bytes)
+		course->reply->end = WIRE_END_BYTES;
+
+	return course->reply->end != WIRE_END_DONE;
+}
+
+/* Arena by arena: in between is a place to stop, and no call is longer than it must be. */
+static void je_purge(foreign_mallctl_t *ctl, struct course *course)
+{
+	const unsigned int n = je_n_arenas(ctl);
+	const size_t page = je_size(ctl, "arenas.page");
+	uint64_t epoch = 1;
+	char name[64];
+
+	(void)ctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+	for (unsigned int i = 0; i < n; i++) {
+		course->bytes += je_size(ctl, je_name(name, "stats.arenas.", i, ".pdirty")) * page;
+		call_begin(course);
+		/* One that was never used, or is gone, says so and nothing happens. */
+		(void)ctl(je_name(name, "arena.", i, ".purge"), NULL, NULL, NULL, 0);
+		if (call_end(course))
+			return;
+	}
+}
+
+/*
+ * Gives back what threads that have ended left, and what arenas keep. Pages of threads
+ * that live are theirs: only they can give them back, see foreign_decay().
+ */
+static void mi_purge(struct course *course)
+{
+	/* Without a heap of its own the caller's collection is empty. */
+	mi_thread_init();
+	call_begin(course);
+	mi_collect(true);
+	(void)call_end(course);
+}
+
+/* Each call holds the lock of the page heap for all of its madvise(): hence slices. */
+static void tc_release(struct course *course)
+{
+	size_t before = tc_property("tcmalloc.pageheap_free_bytes");
+
+	for (unsigned int i = 0; i < SLICES_MAX && before > 0; i++) {
+		size_t after;
+		bool enough;
+
+		call_begin(course);
+		MallocExtension_ReleaseToSystem(SLICE_BYTES);
+		after = tc_property("tcmalloc.pageheap_free_bytes");
+		course->bytes += before > after ? before - after : 0;
+		enough = call_end(course);
+		/* It has a debt from larger spans before, or others free meanwhile. */
+		if (enough || (after >= before && i > 0))
+			return;
+		before = after;
+	}
+}
+
+/* It does not tell how much is left: one call, for at most what the request allows. */
+static void google_release(struct course *course)
+{
+	const uint64_t limit = course->request->limit_bytes;
+
+	call_begin(course);
+	MallocExtension_Internal_ReleaseMemoryToSystem(limit > 0 && limit < SIZE_MAX ? (size_t)limit
+										   : SIZE_MAX);
+	(void)call_end(course);
+}
+
+static void release(struct foreign *f, struct course *course)
+{
+	course->reply->allocators |= f->bit;
+
+	switch ((enum wire_allocator)f->bit) {
+	case WIRE_ALLOCATOR_JEMALLOC:
+		je_purge(f->mallctl, course);
+		break;
+	case WIRE_ALLOCATOR_MIMALLOC:
+		mi_purge(course);
+		break;
+	case WIRE_ALLOCATOR_TCMALLOC:
+		tc_release(course);
+		break;
+	case WIRE_ALLOCATOR_GTCMALLOC:
+		google_release(course);
+		break;
+	case WIRE_ALLOCATOR_GLIBC:
+	case WIRE_ALLOCATOR_OTHER:
+		break;
+	}
+}
+
+bool foreign_reclaim(struct foreigners *foreigners, const struct wire_reclaim_request *request,
+		     struct wire_reclaim_reply *reply)
+{
+	struct course course = {
+		.request = request,
+		.reply = reply,
+		.begin_usec = sys_now_usec(),
+	};
+	bool any = false;
+
+	for (uint32_t i = 0; i < foreigners->n && reply->end == WIRE_END_DONE; i++) {
+		struct foreign *f = &foreigners->all[i];
+
+		if ((request->allocators != 0 && !(request->allocators & f->bit)) || !is_usable(f))
+			continue;
+		any = true;
+		release(f, &course);
+	}
+
+	return any;
+}
+
+
+/* For arenas to come, and for those there are: each purges by the new time at once. */
+static bool je_decay(foreign_mallctl_t *ctl, uint64_t value)
+{
+	const unsigned int n = je_n_arenas(ctl);
+	ssize_t msec = (ssize_t)value;
+	char name[64];
+
+	if (ctl("arenas.dirty_decay_ms", NULL, NULL, &msec, sizeof(msec)) != 0 ||
+	    ctl("arenas.muzzy_decay_ms", NULL, NULL, &msec, sizeof(msec)) != 0)
+		return false;
+
+	for (unsigned int i = 0; i < n; i++) {
+		(void)ctl(je_name(name, "arena.", i, ".dirty_decay_ms"), NULL, NULL, &msec, sizeof(msec));
+		(void)ctl(je_name(name, "arena.", i, ".muzzy_decay_ms"), NULL, NULL, &msec, sizeof(msec));
+	}
+
+	return true;
+}
+
+/* The number may be another option's in a version to come: see that it was taken. */
+static bool mi_decay(uint64_t msec)
+{
+	const long before = mi_option_get(MI_DELAY);
+
+	if (before < -1 || before > 3600 * 1000)
+		return false;
+
+	mi_option_set(MI_DELAY, (long)msec);
+	return mi_option_get(MI_DELAY) == (long)msec;
+}
+
+enum wire_status foreign_decay(struct foreigners *foreigners, uint64_t msec, uint32_t operator,
+			       enum wire_effect *ret_effect)
+{
+	enum wire_status status = WIRE_UNSUPPORTED;
+
+	*ret_effect = WIRE_EFFECT_SET;
+	for (uint32_t i = 0; i < foreigners->n; i++) {
+		struct foreign *f = &foreigners->all[i];
+		bool done;
+
+		/* tcmalloc gives back by how much is freed, and knows no time. */
+		if (f->bit != WIRE_ALLOCATOR_JEMALLOC && f->bit != WIRE_ALLOCATOR_MIMALLOC)
+			continue;
+		if (operator & f->bit) {
+			if (status == WIRE_UNSUPPORTED) {
+				status = WIRE_REFUSED;
+				*ret_effect = WIRE_EFFECT_OPERATOR;
+			}
+			continue;
+		}
+		if (!is_usable(f))
+			continue;
+
+		done = f->bit == WIRE_ALLOCATOR_JEMALLOC ? je_decay(f->mallctl, msec) : mi_decay(msec);
+		if (done) {
+			status = WIRE_OK;
+			*ret_effect = WIRE_EFFECT_SET;
+		} else if (status == WIRE_UNSUPPORTED) {
+			status = WIRE_FAILED;
+		}
+	}
+
+	return status;
+}
