@@ -9,6 +9,7 @@
 #include "libhook/agent.h"
 #include "libhook/mem.h"
 #include "libhook/proc.h"
+#include "libhook/rights.h"
 
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL
@@ -19,11 +20,16 @@
 #define BACKOFF_LAST_MSEC 64000L
 
 /*
- * How often to see whether the main thread has ended. The pidfd tells at once on some
- * kernels only: before 6.9 there is none for a thread, and newer ones say nothing while
- * other threads live.
+ * How often to see whether the main thread has ended, or gave up rights for itself alone.
+ * The pidfd tells the first at once on some kernels only: before 6.9 there is none for a
+ * thread, and newer ones say nothing while other threads live. More often at first:
+ * programs that give up rights do so when they start.
  */
-#define LEADER_CHECK_MSEC 30000L
+#define LOOK_FIRST_MSEC 1000L
+#define LOOK_LAST_MSEC 30000L
+
+/* How long rights have to differ before it counts. */
+#define SETTLE_MSEC 100L
 
 /* Our own frames, malloc_info()'s and a signal frame of libc's; a program's TLS comes on top. */
 #define STACK_BYTES ((size_t)64 << 10)
@@ -36,6 +42,9 @@ struct agent {
 	struct host *host;
 	int fd;      /* to the daemon; -1 */
 	int leader;  /* pidfd of the main thread; -1 where there is no such thing */
+	int status;  /* what the kernel says of this thread, to be read from the start; -1 */
+	int nothing; /* never readable; -1 */
+	long look_msec;
 };
 
 bool agent_allowed(void)
@@ -112,8 +121,60 @@ static bool agent_may_go_on(void *arg)
 }
 
 /*
+ * Has the program put a filter on all its threads? It may kill for whatever the program
+ * does not do itself, so this is asked by read() alone, before anything else is done.
+ */
+static bool is_filtered(struct agent *agent)
+{
+	const int mode = agent->status >= 0 ? proc_seccomp(agent->status) : -1;
+
+	if (mode > 0)
+		return true;
+	/* No filter, so this is allowed. Without /proc it has to be risked. */
+	if (mode == 0)
+		(void)SYS(SYS_lseek, agent->status, 0L, SEEK_SET);
+
+	return mode < 0 && !agent_allowed();
+}
+
+/*
+ * Under a filter even the end of a thread may be a call too many: stay where we are, in the
+ * one call that no filter refuses.
+ */
+static int agent_park(struct agent *agent)
+{
+	uint64_t n;
+	long r;
+
+	do
+		r = agent->nothing >= 0 ? sys_read(agent->nothing, &n, sizeof(n)) : -EBADF;
+	while (r == -EINTR);
+
+	return -EPERM;
+}
+
+/*
+ * May the agent stay? libc changes the ids of one thread after the other, and programs raise
+ * and lower what they may do: only a difference that lasts counts.
+ */
+static int agent_look(struct agent *agent)
+{
+	int r;
+
+	if (rights_agree())
+		return 0;
+
+	r = sys_poll(NULL, 0, SETTLE_MSEC);
+	if (is_filtered(agent))
+		return agent_park(agent);
+
+	/* Interrupted: libc is changing our ids right now. */
+	return r != 0 || rights_agree() ? 0 : -EPERM;
+}
+
+/*
  * Waits for something to read, at most @msec (< 0: for ever). 1 readable, 0 time is up,
- * negative: the main thread has ended or a filter has come, and the agent has to go.
+ * negative: the agent has to go, for the main thread has ended or has fewer rights.
  */
 static int agent_wait(struct agent *agent, long msec)
 {
@@ -123,20 +184,29 @@ static int agent_wait(struct agent *agent, long msec)
 			{ .fd = agent->leader, .events = POLLIN },
 		};
 		const uint64_t begin_usec = sys_now_usec();
-		const long slice = msec >= 0 && msec < LEADER_CHECK_MSEC ? msec : LEADER_CHECK_MSEC;
+		const long slice = msec >= 0 && msec < agent->look_msec ? msec : agent->look_msec;
 		int r;
 
 		r = sys_poll(fds, 2, slice);
+		if (is_filtered(agent))
+			return agent_park(agent);
 		if (r < 0 && r != -EINTR)
 			return r;
+		if (r == 0 && agent->look_msec < LOOK_LAST_MSEC)
+			agent->look_msec *= 2;
 
 		/*
 		 * A program whose main thread has ended is to end with its last thread, and
 		 * libc counts us: leave while that one can still be the program's own.
 		 */
-		if ((r > 0 && fds[1].revents) ||
-		    (r == 0 && (!agent_allowed() || proc_leader_ended())))
+		if ((r > 0 && fds[1].revents) || (r == 0 && proc_leader_ended()))
 			return -ESRCH;
+		if (r != -EINTR) {
+			const int stay = agent_look(agent);
+
+			if (stay < 0)
+				return stay;
+		}
 		if (r > 0 && fds[0].revents)
 			return 1;
 		if (msec >= 0) {
@@ -183,10 +253,6 @@ static void agent_loop(struct agent *agent)
 	for (;;) {
 		int r = 0;
 
-		/* A filter that came after us would see calls the program never makes. */
-		if (!agent_allowed())
-			return;
-
 		agent->fd = connect_socket(agent->host->environment.socket);
 		if (agent->fd >= 0) {
 			const uint64_t begin_usec = sys_now_usec();
@@ -209,7 +275,7 @@ static void agent_loop(struct agent *agent)
 
 static void *agent_main(void *arg)
 {
-	struct agent agent = { .host = arg, .fd = -1 };
+	struct agent agent = { .host = arg, .fd = -1, .look_msec = LOOK_FIRST_MSEC };
 
 	/*
 	 * From here on our descriptors and the program's are two tables: neither can close,
@@ -221,7 +287,11 @@ static void *agent_main(void *arg)
 	(void)SYS(SYS_prctl, PR_SET_NAME, "memguard", 0L, 0L, 0L);
 	/* Whoever created us may be a real-time thread; our work is not. */
 	(void)SYS(SYS_sched_setscheduler, 0, SCHED_OTHER, &(struct sched_param){ 0 });
+	/* It executes nothing; should somebody make it do so, then without gaining by it. */
+	(void)SYS(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
 	agent.leader = (int)SYS(SYS_pidfd_open, sys_getpid(), PIDFD_THREAD);
+	agent.status = sys_open_read("/proc/thread-self/status");
+	agent.nothing = (int)SYS(SYS_eventfd2, 0, O_CLOEXEC);
 
 	agent_loop(&agent);
 	return NULL;

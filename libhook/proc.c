@@ -49,6 +49,43 @@ int proc_leader_ended(void)
 	return state && *state == 'Z';
 }
 
+int proc_seccomp(int fd)
+{
+	static const char key[] = "\nSeccomp:\t";
+	unsigned int n_matched = 0;
+	char text[1024];
+
+	/* The list of groups before it may have any length: letter by letter. */
+	for (;;) {
+		const long n = sys_read(fd, text, sizeof(text));
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		for (long i = 0; i < n; i++) {
+			if (n_matched == sizeof(key) - 1)
+				return text[i] - '0';
+			if (text[i] != key[n_matched])
+				n_matched = 0;
+			n_matched += text[i] == key[n_matched];
+		}
+	}
+}
+
+int proc_leader_seccomp(void)
+{
+	const int fd = sys_open_read("/proc/self/status");
+	int mode;
+
+	if (fd < 0)
+		return -1;
+
+	mode = proc_seccomp(fd);
+	sys_close(fd);
+	return mode;
+}
+
 uint64_t proc_rss(uint64_t page_bytes)
 {
 	char text[128];

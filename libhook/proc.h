@@ -8,6 +8,13 @@
 /* The main thread has called pthread_exit(), and the process lives on without it. */
 int proc_leader_ended(void);
 
+/*
+ * "Seccomp:" of the main thread (0 none, 1 strict, 2 filter), or of whose status @fd is, read
+ * from where @fd stands by nothing but read(). Negative when it is not told.
+ */
+int proc_leader_seccomp(void);
+int proc_seccomp(int fd);
+
 /* Resident set in bytes; 0 when unknown. */
 uint64_t proc_rss(uint64_t page_bytes);
 

@@ -63,10 +63,41 @@ static void test_the_kernel_tells_about_us(void)
 	CHECK_EQ(proc_leader_ended(), 0);
 }
 
+static int seccomp_of(const char *text)
+{
+	int fds[2], mode;
+
+	CHECK_EQ(pipe(fds), 0);
+	CHECK_EQ(write(fds[1], text, strlen(text)), (ssize_t)strlen(text));
+	close(fds[1]);
+	mode = proc_seccomp(fds[0]);
+	close(fds[0]);
+	return mode;
+}
+
+static void test_the_filter_is_found_wherever_its_line_is(void)
+{
+	char text[4000];
+
+	CHECK_EQ(seccomp_of("Name:\tx\nSeccomp:\t0\nSeccomp_filters:\t7\n"), 0);
+	CHECK_EQ(seccomp_of("Name:\tx\n\nSeccomp:\t2\n"), 2);
+	CHECK_EQ(seccomp_of("Name:\tSeccomp:\t2\n"), -1);
+	CHECK_EQ(seccomp_of("Name:\tx\nSeccomp:\t"), -1);
+	CHECK_EQ(seccomp_of(""), -1);
+
+	/* Behind a long list of groups, at every place in the buffer. */
+	for (size_t n = 900; n < 2200; n++) {
+		memset(text, '7', n);
+		strcpy(text + n, "\nSeccomp:\t2\n");
+		CHECK_EQ(seccomp_of(text), 2);
+	}
+}
+
 int main(void)
 {
 	RUN(test_break_and_arenas_count_and_nothing_else);
 	RUN(test_pieces_of_any_size_give_the_same);
 	RUN(test_the_kernel_tells_about_us);
+	RUN(test_the_filter_is_found_wherever_its_line_is);
 	return TEST_RESULT();
 }

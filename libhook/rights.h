@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the agent's thread may do, against what the program's main thread may. */
+
+#include <stdbool.h>
+
+/*
+ * False: the main thread has given up capabilities for itself alone, or put itself alone
+ * under a filter, and this thread would keep what the program meant to lose; or the two
+ * differ in what set*id() needs, so that libc would end the program for their different
+ * results. Then this thread must not stay. True also where nothing can be learnt.
+ * Opens a descriptor: only on the agent's thread.
+ */
+bool rights_agree(void);
