@@ -83,14 +83,22 @@ need_compiler()
 	have "${cc%% *}" || skip_all "there is no compiler \"$cc\""
 }
 
+# @1: tests/integration/hook-@1.c becomes $scratch/@1; the rest: more flags.
+build()
+{
+	need_compiler
+	name=$1
+	shift
+	# shellcheck disable=SC2086 # the compiler may be several words
+	$cc -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -pthread \
+		-o "$scratch/$name" "$here/hook-$name.c" "$@"
+}
+
 # The program under test: tests/integration/hook-subject.c as $subject.
 build_subject()
 {
-	need_compiler
+	build subject
 	subject=$scratch/subject
-	# shellcheck disable=SC2086 # the compiler may be several words
-	$cc -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -pthread \
-		-o "$subject" "$here/hook-subject.c"
 }
 
 # Under a filter the hook keeps still, so there is nothing to be seen of its agent.

@@ -6,25 +6,16 @@
  * name of the agent's thread.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#define AGENT_NAME "memguard"
-
-/* Nothing here takes long: what does is a hang, and ends by SIGALRM. */
-#define LIMIT_SEC 30
+#include "hook-look.h"
 
 #define N_STORM_THREADS 8
 #define N_STORM_FORKS 25
@@ -32,97 +23,9 @@
 #define N_PIECES 65536
 #define PIECE_BYTES 1000
 
-static int task_ids(int *ids, int max)
-{
-	DIR *dir = opendir("/proc/self/task");
-	struct dirent *entry;
-	int n = 0;
-
-	if (!dir)
-		return -1;
-
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && n < max)
-			ids[n++] = atoi(entry->d_name);
-
-	closedir(dir);
-	return n;
-}
-
-static int n_tasks(void)
-{
-	int ids[64];
-
-	return task_ids(ids, 64);
-}
-
-/* The line of a task's status that begins with @key; "" when there is none. */
-static const char *task_line(int id, const char *key)
-{
-	static char line[256];
-	char path[64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/status", id);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file))
-		if (strncmp(line, key, strlen(key)) == 0) {
-			fclose(file);
-			return line;
-		}
-
-	if (file)
-		fclose(file);
-	return "";
-}
-
-/* The agent names itself a moment after it was made. 0: there is none in this time. */
-static int find_agent(int tries)
-{
-	while (tries-- > 0) {
-		int ids[64];
-		const int n = task_ids(ids, 64);
-
-		for (int i = 0; i < n; i++)
-			if (strcmp(task_line(ids[i], "Name:"), "Name:\t" AGENT_NAME "\n") == 0)
-				return ids[i];
-		usleep(2000);
-	}
-
-	return 0;
-}
-
-static void *wait_for_ever(void *arg)
-{
-	for (;;)
-		pause();
-
-	return arg;
-}
-
 static void *end_at_once(void *arg)
 {
 	return arg;
-}
-
-static int start_thread(void *(*f)(void *))
-{
-	pthread_t thread;
-
-	return pthread_create(&thread, NULL, f, NULL);
-}
-
-static int await_agent(void)
-{
-	int id;
-
-	if (start_thread(wait_for_ever) != 0)
-		return 0;
-
-	id = find_agent(2500);
-	if (id == 0)
-		puts("no agent");
-	return id;
 }
 
 static int do_count(void)
