@@ -431,6 +431,16 @@ static int do_mapped(void)
 	return 0;
 }
 
+/* Silent where it has no capability. */
+static int do_effective(void)
+{
+	const char *line = task_line(getpid(), "CapEff:");
+
+	if (strcmp(line, "CapEff:\t0000000000000000\n") != 0)
+		fputs(line, stdout);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -455,6 +465,7 @@ static const struct {
 	{ "limit-stack", do_limit_stack },
 	{ "serve", do_serve },
 	{ "mapped", do_mapped },
+	{ "effective", do_effective },
 };
 
 int main(int argc, char **argv)
