@@ -50,13 +50,21 @@ struct agent {
 bool agent_allowed(void)
 {
 	/*
-	 * Under a filter our own system calls might kill the program. No way to ask is
-	 * allowed by every filter; prctl() is by most, since threads name themselves.
-	 * EINVAL: a kernel without seccomp.
+	 * Under a filter our own system calls might kill the program. To ask whether there
+	 * is one is a call too: browsers are killed by their own for prctl(PR_GET_SECCOMP),
+	 * while to open a file is what their libraries do at any time, and at worst fails.
 	 */
-	const long mode = SYS(SYS_prctl, PR_GET_SECCOMP, 0L, 0L, 0L, 0L);
+	const bool is_main = SYS(SYS_gettid) == sys_getpid();
+	const int fd = sys_open_read(is_main ? "/proc/self/status" : "/proc/thread-self/status");
+	int mode;
 
-	return mode == 0 || mode == -EINVAL;
+	if (fd < 0)
+		return false;
+
+	mode = proc_seccomp(fd);
+	sys_close(fd);
+	/* No such line: a kernel without filters. */
+	return mode == 0 || mode == -ENODATA;
 }
 
 /* Only root, or the user the program runs as, may tell it what to do. */
@@ -128,13 +136,13 @@ static bool is_filtered(struct agent *agent)
 {
 	const int mode = agent->status >= 0 ? proc_seccomp(agent->status) : -1;
 
-	if (mode > 0)
-		return true;
-	/* No filter, so this is allowed. Without /proc it has to be risked. */
 	if (mode == 0)
 		(void)SYS(SYS_lseek, agent->status, 0L, SEEK_SET);
+	if (mode >= 0 || mode == -ENODATA)
+		return mode > 0;
 
-	return mode < 0 && !agent_allowed();
+	/* It could not be opened. */
+	return SYS(SYS_prctl, PR_GET_SECCOMP, 0L, 0L, 0L, 0L) > 0;
 }
 
 /*
@@ -316,7 +324,7 @@ size_t agent_stack_bytes(void)
 	if (dl_iterate_phdr)
 		(void)dl_iterate_phdr(add_tls, &tls_bytes);
 
-	return (STACK_BYTES + tls_bytes + 0xffff) & ~(size_t)0xffff;
+	return (STACK_BYTES + tls_bytes + 0xfff) & ~(size_t)0xfff;
 }
 
 /* Where the smallest stack allowed is larger than ours, try larger ones. */

@@ -62,7 +62,7 @@ int proc_seccomp(int fd)
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)
-			return -1;
+			return n < 0 ? (int)n : -ENODATA;
 		for (long i = 0; i < n; i++) {
 			if (n_matched == sizeof(key) - 1)
 				return text[i] - '0';
@@ -79,7 +79,7 @@ int proc_leader_seccomp(void)
 	int mode;
 
 	if (fd < 0)
-		return -1;
+		return fd;
 
 	mode = proc_seccomp(fd);
 	sys_close(fd);

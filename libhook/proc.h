@@ -10,7 +10,7 @@ int proc_leader_ended(void);
 
 /*
  * "Seccomp:" of the main thread (0 none, 1 strict, 2 filter), or of whose status @fd is, read
- * from where @fd stands by nothing but read(). Negative when it is not told.
+ * from where @fd stands by nothing but read(). -ENODATA: the kernel knows no filters.
  */
 int proc_leader_seccomp(void);
 int proc_seccomp(int fd);

@@ -2,6 +2,7 @@
 
 #include "libhook/proc.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "tests/unit/test.h"
@@ -81,9 +82,9 @@ static void test_the_filter_is_found_wherever_its_line_is(void)
 
 	CHECK_EQ(seccomp_of("Name:\tx\nSeccomp:\t0\nSeccomp_filters:\t7\n"), 0);
 	CHECK_EQ(seccomp_of("Name:\tx\n\nSeccomp:\t2\n"), 2);
-	CHECK_EQ(seccomp_of("Name:\tSeccomp:\t2\n"), -1);
-	CHECK_EQ(seccomp_of("Name:\tx\nSeccomp:\t"), -1);
-	CHECK_EQ(seccomp_of(""), -1);
+	CHECK_EQ(seccomp_of("Name:\tSeccomp:\t2\n"), -ENODATA);
+	CHECK_EQ(seccomp_of("Name:\tx\nSeccomp:\t"), -ENODATA);
+	CHECK_EQ(seccomp_of(""), -ENODATA);
 
 	/* Behind a long list of groups, at every place in the buffer. */
 	for (size_t n = 900; n < 2200; n++) {
