@@ -306,6 +306,26 @@ static int do_filter_all(void)
 	_exit(5);
 }
 
+/* As browsers do for what they run: asking for the filter is death, and then the first thread. */
+static int do_filter_asking(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_GET_SECCOMP, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	if (install(filter, sizeof(filter) / sizeof(filter[0]), 0) < 0)
+		return 77;
+
+	printf("create %d", start_thread(wait_for_ever));
+	printf(" tasks %d\n", n_tasks());
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	alarm(4 * LIMIT_SEC);
@@ -323,6 +343,8 @@ int main(int argc, char **argv)
 		return do_no_new_privs();
 	if (strcmp(argv[1], "filter-main") == 0)
 		return do_filter_main();
+	if (strcmp(argv[1], "filter-asking") == 0)
+		return do_filter_asking();
 	if (strcmp(argv[1], "filter-all") == 0)
 		return do_filter_all();
 

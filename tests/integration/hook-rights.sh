@@ -55,6 +55,15 @@ else
 		"$r $(cat "$scratch/out")" "0 agent left"
 fi
 
+r=0
+hooked "$rights" filter-asking >"$scratch/out" 2>&1 || r=$?
+if [ "$r" -eq 77 ]; then
+	skip "row 27: to make the first thread under a filter that kills for asking" "$(cat "$scratch/out")"
+else
+	same "row 27: to make the first thread under a filter that kills for asking" \
+		"$r $(cat "$scratch/out")" "0 create 0 tasks 2"
+fi
+
 # Everything but read, write and exit_group kills: also the agent may do nothing else when
 # its wait ends, which without a daemon is after a second. It is safe once it sleeps in read.
 case $(uname -m) in
