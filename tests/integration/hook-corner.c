@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A program in the corners that hook-corners.sh and hook-guarded.sh drive a hook into:
+ * locked memory, sandboxes, a loader that is busy, very many of the same. The first argument
+ * says which. Those with a daemon free much memory first, and end with their input.
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#ifdef __GLIBC__
+#include <sys/single_threaded.h>
+#endif
+
+#include "hook-look.h"
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
+
+#define N_PIECES 20000
+#define PIECE_BYTES 1000
+
+/* What glibc keeps: all of it freed but the piece on top. */
+static void retain_memory(void)
+{
+	static char *pieces[N_PIECES];
+
+	for (int i = 0; i < N_PIECES; i++) {
+		pieces[i] = malloc(PIECE_BYTES);
+		if (pieces[i])
+			memset(pieces[i], 1, PIECE_BYTES);
+	}
+
+	for (int i = 0; i < N_PIECES - 1; i++)
+		free(pieces[i]);
+}
+
+static int wait_for_end(void)
+{
+	char c;
+
+	while (read(0, &c, 1) > 0)
+		;
+	return 0;
+}
+
+/* One thread must be all there is, and then namespaces of its own must be possible. */
+static int do_sandbox(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	printf("tasks %d\n", n_tasks());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC) < 0) {
+		printf("unshare: %s\n", strerror(errno));
+		return 1;
+	}
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		_exit(getpid() == 1 ? 7 : 1);
+	waitpid(pid, &status, 0);
+	printf("inside %d\n", WEXITSTATUS(status));
+	return 0;
+}
+
+static int do_single(void)
+{
+#ifdef __GLIBC__
+	printf("single %d\n", __libc_single_threaded != 0);
+	return 0;
+#else
+	return 77;
+#endif
+}
+
+/* What is locked and resident with one thread of the program, in KiB. */
+static int do_locked(void)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0) {
+		printf("mlockall: %s\n", strerror(errno));
+		return 77;
+	}
+	if (start_thread(wait_for_ever) != 0)
+		return 1;
+
+	(void)find_agent(getenv("LD_PRELOAD") ? 2500 : 1);
+	fputs(task_line(getpid(), "VmLck:"), stdout);
+	fputs(task_line(getpid(), "VmRSS:"), stdout);
+	return 0;
+}
+
+/* As MemoryDenyWriteExecute= does where the kernel has it without a filter. */
+static int do_mdwe(void)
+{
+	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) < 0) {
+		printf("mdwe: %s\n", strerror(errno));
+		return 77;
+	}
+	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+	    MAP_FAILED)
+		return 1;
+
+	retain_memory();
+	if (!await_agent())
+		return 1;
+	puts("ready");
+	fflush(stdout);
+	return wait_for_end();
+}
+
+static const char *library;
+
+static void *load_library(void *arg)
+{
+	/* Its constructor says "stuck", and returns at the end of the input. */
+	if (!dlopen(library, RTLD_NOW))
+		printf("dlopen: %s\n", dlerror());
+
+	return arg;
+}
+
+/* The loader's lock is held by a thread of its own while the agent works. */
+static int do_stuck(void)
+{
+	pthread_t thread;
+
+	retain_memory();
+	if (!await_agent() || pthread_create(&thread, NULL, load_library, NULL) != 0)
+		return 1;
+
+	pthread_join(thread, NULL);
+	puts("done");
+	return 0;
+}
+
+/* The same, but held by the main thread, which makes the first thread meanwhile. */
+static int do_stuck_first(void)
+{
+	retain_memory();
+	(void)load_library(NULL);
+	puts("done");
+	return 0;
+}
+
+/* Retains, and waits. */
+static int do_retain(void)
+{
+	retain_memory();
+	if (start_thread(wait_for_ever) != 0)
+		return 1;
+	puts("ready");
+	fflush(stdout);
+	return wait_for_end();
+}
+
+/* In a child: its agent comes with its first thread. Healthy: status 7 at the end of input. */
+static void be_one_of_many(int ready)
+{
+	const bool good = start_thread(wait_for_ever) == 0 && write(ready, "x", 1) == 1;
+
+	(void)wait_for_end();
+	_exit(good && dup(0) == ready + 1 ? 7 : 1);
+}
+
+static int do_many(int n)
+{
+	int fds[2], n_good = 0, n_ready = 0;
+	char c;
+
+	if (pipe(fds) < 0)
+		return 1;
+	for (int i = 0; i < n; i++)
+		if (fork() == 0)
+			be_one_of_many(fds[1]);
+
+	while (n_ready < n && read(fds[0], &c, 1) == 1)
+		n_ready++;
+	printf("ready %d\n", n_ready);
+	fflush(stdout);
+
+	for (int i = 0; i < n; i++) {
+		int status = -1;
+
+		if (wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 7)
+			n_good++;
+	}
+	printf("good %d\n", n_good);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+} corners[] = {
+	{ "sandbox", do_sandbox },
+	{ "single", do_single },
+	{ "locked", do_locked },
+	{ "mdwe", do_mdwe },
+	{ "stuck", do_stuck },
+	{ "stuck-first", do_stuck_first },
+	{ "retain", do_retain },
+};
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return 2;
+
+	alarm(4 * LIMIT_SEC);
+	library = argc > 2 ? argv[2] : NULL;
+	if (argc > 2 && strcmp(argv[1], "many") == 0)
+		return do_many(atoi(argv[2]));
+	for (size_t i = 0; i < sizeof(corners) / sizeof(corners[0]); i++)
+		if (strcmp(argv[1], corners[i].name) == 0)
+			return corners[i].run();
+
+	return 2;
+}
