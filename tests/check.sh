@@ -108,6 +108,7 @@ if [ "$quick" != --quick ]; then
 	attempt "distcheck" make -C "$top/build" distcheck DISTCHECK_CONFIGURE_FLAGS=
 
 	say "real programs"
+	attempt "their packages" "$top/tests/install.sh" "$top/tests/real/packages"
 	for script in "$top"/tests/real/[0-9]*.sh; do
 		attempt "real/$(basename "$script")" "$script" "$top/build"
 	done

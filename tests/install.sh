@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Installs what tests/packages lists and the machine lacks. Does nothing, and needs no
-# root, where nothing is missing.
+# Installs what tests/packages, or the LIST named instead, lists and the machine lacks. Does
+# nothing, and needs no root, where nothing is missing.
+#
+#	install.sh [LIST...]
 
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+[ $# -gt 0 ] || set -- "$here/packages"
+lists=("$@")
 
 missing()
 {
@@ -18,12 +22,12 @@ missing()
 		esac
 		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null |
 			grep -qx installed || echo "$package"
-	done <"$here/packages"
+	done < <(cat "${lists[@]}")
 }
 
 if ! command -v apt-get >/dev/null; then
 	echo "install.sh: not a Debian system; needed are the likes of:" \
-		"$(grep -v '^#' "$here/packages" | tr '\n' ' ')" >&2
+		"$(grep -hv '^#' "${lists[@]}" | tr '\n' ' ')" >&2
 	exit 0
 fi
 
@@ -39,7 +43,7 @@ fi
 echo "Installing ${packages[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-# nginx must not start a server of its own on the machine.
+# No package may start a server of its own on the machine.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
 	trap 'rm -f $policy' EXIT

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# What the scripts of this folder share: one program run three ways, `plain` (no hook), `auto`
+# and `always` (the hook, by MEMGUARD_AGENT), which must end with the same status and write the
+# same. While it runs under the hook, every process that becomes a member is asked again and
+# again to release. Sourced with the script's BUILD as $1.
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+build=$(cd "$1" && pwd)
+export HOOK=$build/libmemguard-hook.so MEMGUARDD=$build/memguardd MEMGUARDCTL=$build/memguardctl
+export top_builddir=$build
+. "$top/tests/integration/lib.sh"
+
+# What the caller's own environment says must not decide a test.
+unset LD_PRELOAD MEMGUARD MEMGUARD_AGENT MEMGUARD_MALLOPT MEMGUARD_SOCKET SYSTEMD_EXEC_PID
+unset GLIBC_TUNABLES MALLOC_ARENA_MAX XDG_RUNTIME_DIR
+export LC_ALL=C.UTF-8 TZ=UTC TERM=dumb HOME=$scratch/home
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+# Servers run as another user, who must reach all of it wherever the checkout is.
+chmod 755 "$scratch"
+cp "$HOOK" "$scratch/libmemguard-hook.so"
+HOOK=$scratch/libmemguard-hook.so
+work=$scratch/work
+way=plain                      # how `under` runs things
+as=()                          # words before the program, such as nobody's
+want_status=0                  # of every way
+limit_sec=240                  # of one way; only a fault reaches it
+asked=0 released=0             # requests to members in the last hooked run; and those obeyed
+port=$((20000 + $$ % 20000))
+
+# need COMMAND PACKAGE
+need()
+{
+	command -v "$1" >/dev/null || skip "no $1 here: apt-get install $2"
+}
+
+need_root()
+{
+	[ "$(id -u)" = 0 ] || skip "needs root, $*"
+}
+
+# as_user NAME : `under` and `user` then run things as NAME, without its groups.
+as_user()
+{
+	as=(setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups)
+}
+
+# user COMMAND... : as that user, never under the hook.
+user()
+{
+	"${as[@]}" env HOME="$HOME" "$@"
+}
+
+# under COMMAND... : replaces the shell; the hook is in the program, not in what leads to it.
+# Background jobs of a script ignore these signals; programs are not to inherit that.
+under()
+{
+	local words=(env --default-signal=INT,QUIT)
+
+	[ "$way" = plain ] ||
+		words+=("LD_PRELOAD=$HOOK" "MEMGUARD_SOCKET=$runtime/hook.sock" "MEMGUARD_AGENT=$way")
+	exec "${as[@]}" "${words[@]}" "$@"
+}
+
+# start COMMAND... : under the way, in the background; its pid in $server.
+start()
+{
+	(under "$@") &
+	server=$!
+	echo "$server" >>"$scratch/servers"
+}
+
+# stop [SIGNAL] : ends $server, and tells its status.
+stop()
+{
+	local status=0
+
+	kill -"${1:-TERM}" "$server"
+	wait "$server" || status=$?
+	echo "ended with $status"
+}
+
+# normal : what varies from run to run of the unhooked program; a script may replace it.
+normal()
+{
+	cat
+}
+
+members()
+{
+	ctl --json=short list | jq -r '.[].pid'
+}
+
+# request_all : one request to each member. They come and go, so none of them has to be there.
+request_all()
+{
+	local pid
+
+	for pid in $(members); do
+		if ctl trim "$pid" >"$scratch/trim" 2>&1; then
+			released=$((released + 1))
+		elif grep -q '^Nothing called' "$scratch/trim"; then
+			continue
+		fi
+		asked=$((asked + 1))
+		echo "$pid" >>"$scratch/asked"
+	done
+}
+
+n_asked()
+{
+	grep -cx "$1" "$scratch/asked" || true
+}
+
+# be_asked PID [TIMES] : in a session, waits until it was asked to release that often from now on.
+be_asked()
+{
+	local goal
+
+	[ "$way" != plain ] || return 0
+	goal=$(($(n_asked "$1") + ${2:-1}))
+	wait_for 60 eval "[ \$(n_asked $1) -ge $goal ]"
+}
+
+# during TEXT COMMAND... : in a session, a claim about a hooked run; is no part of its output.
+during()
+{
+	local text=$1
+
+	[ "$way" != plain ] || return 0
+	shift
+	if "$@" >"$scratch/during" 2>&1; then
+		echo "ok - $way: $text" >>"$scratch/facts"
+	else
+		echo "not ok - $way: $text" >>"$scratch/facts"
+		sed 's/^/#   /' "$scratch/during" >>"$scratch/facts"
+	fi
+}
+
+# known_as PID KEY VALUE : what the daemon tells of a member.
+known_as()
+{
+	[ "$(ctl --json=short list "$1" | jq -r ".[0].$2")" = "$3" ]
+}
+
+# The servers of a run that did not get as far as to stop them.
+end_servers()
+{
+	local pid
+
+	[ -e "$scratch/servers" ] || return 0
+	while read -r pid; do
+		kill -KILL "$pid" 2>/dev/null || true
+	done <"$scratch/servers"
+	rm -f "$scratch/servers"
+}
+trap 'end_servers; cleanup' EXIT
+
+# one_way NAME COMMAND... : leaves $scratch/NAME.$way.{out,err,status}.
+one_way()
+{
+	local result=$scratch/$1.$way pid end=$((SECONDS + limit_sec)) status=0
+
+	shift
+	rm -rf "$work" "$HOME"
+	mkdir "$work" "$HOME"
+	chmod 777 "$work" "$HOME"
+	asked=0 released=0
+	: >"$scratch/asked"
+	: >"$scratch/facts"
+	(cd "$work" && "$@") <"${input:-/dev/null}" >"$result.raw.out" 2>"$result.raw.err" &
+	pid=$!
+	started+=("$pid")
+	while kill -0 "$pid" 2>/dev/null; do
+		if [ $SECONDS -ge $end ]; then
+			echo "# $way: not done after $limit_sec s; is killed"
+			kill -KILL "$pid"
+			break
+		fi
+		if [ "$way" = plain ]; then
+			sleep 0.05
+		else
+			request_all
+			sleep 0.2
+		fi
+	done
+	wait "$pid" || status=$?
+	end_servers
+	normal <"$result.raw.out" >"$result.out"
+	normal <"$result.raw.err" >"$result.err"
+	echo "$status" >"$result.status"
+}
+
+same_file()
+{
+	diff -u --text "$1" "$2" | head -n 40
+	return "${PIPESTATUS[0]}"
+}
+
+# matrix NAME COMMAND... : COMMAND, often a function that calls `under`, in a fresh $work, in the
+# three ways. What the last way was asked is in $asked and $released.
+matrix()
+{
+	local name=$1 mode part
+
+	shift
+	way=plain
+	one_way "$name" "$@"
+	claim "$name: does its work without the hook" plain_is_good "$scratch/$name.plain"
+	[ -z "${VERBOSE:-}" ] || sed 's/^/#   /' "$scratch/$name".plain.{out,err}
+	for mode in auto always; do
+		way=$mode
+		one_way "$name" "$@"
+		for part in status out err; do
+			claim "$name, $mode: the same $part" \
+				same_file "$scratch/$name.plain.$part" "$scratch/$name.$mode.$part"
+		done
+		cat "$scratch/facts"
+		n_failed=$((n_failed + $(grep -c '^not ok' "$scratch/facts" || true)))
+		echo "# $name, $mode: $asked requests to members meanwhile, $released releases"
+	done
+	way=plain
+}
+
+plain_is_good()
+{
+	if [ "$(cat "$1.status")" = "$want_status" ] && [ -s "$1.out" ]; then
+		return 0
+	fi
+	echo "status $(cat "$1.status"), should be $want_status"
+	tail -n 30 "$1.raw.out" "$1.raw.err"
+	return 1
+}
+
+# carries PID : it has the hook mapped.
+carries()
+{
+	grep -qF "$HOOK" "/proc/$1/maps"
+}
+
+# is_passive PID : no agent, and the daemon does not know it.
+is_passive()
+{
+	! grep -qx memguard "/proc/$1"/task/*/comm && ! is_member "$1"
+}
+
+# has_threads PID N
+has_threads()
+{
+	grep -E "^Threads:[[:space:]]" "/proc/$1/status"
+	grep -qE "^Threads:[[:space:]]+$2\$" "/proc/$1/status"
+}
+
+finish()
+{
+	if [ $n_failed -gt 0 ]; then
+		echo "# the end of the daemon's log:"
+		tail -n 20 "$scratch/daemon.log" | sed 's/^/#   /'
+	fi
+	exit $((n_failed > 0))
+}
+
+start_daemon
+claim "the loader takes the hook" eval \
+	'LD_PRELOAD=$HOOK grep -qF "$HOOK" /proc/self/maps'
