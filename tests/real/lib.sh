@@ -26,7 +26,8 @@ work=$scratch/work
 way=plain                      # how `under` runs things
 as=()                          # words before the program, such as nobody's
 want_status=0                  # of every way
-limit_sec=240                  # of one way; only a fault reaches it
+limit_sec=${LIMIT_SEC:-240}     # of one way; only a fault reaches it
+pause_sec=0.1                  # between two requests to everybody
 asked=0 released=0             # requests to members in the last hooked run; and those obeyed
 port=$((20000 + $$ % 20000))
 
@@ -64,10 +65,10 @@ under()
 	exec "${as[@]}" "${words[@]}" "$@"
 }
 
-# start COMMAND... : under the way, in the background; its pid in $server.
+# start COMMAND... : under the way, in the background, reading $stdin; its pid in $server.
 start()
 {
-	(under "$@") &
+	(under "$@" <"${stdin:-/dev/null}") &
 	server=$!
 	echo "$server" >>"$scratch/servers"
 }
@@ -122,6 +123,32 @@ be_asked()
 	[ "$way" != plain ] || return 0
 	goal=$(($(n_asked "$1") + ${2:-1}))
 	wait_for 60 eval "[ \$(n_asked $1) -ge $goal ]"
+}
+
+# start_first COMMAND... : what reads lines from descriptor 9, and has one.
+start_first()
+{
+	rm -f "$scratch/in"
+	mkfifo "$scratch/in"
+	stdin=$scratch/in start "$@"
+	exec 9>"$scratch/in"
+	echo first >&9
+}
+
+# in_two COMMAND... : in a session, a program that works after each of two lines; after the first
+# it is asked to release. Without the hook, and with `auto` where $single, it is not waited for.
+in_two()
+{
+	start_first "$@"
+	if [ "$way" != auto ] || [ -z "${single:-}" ]; then
+		be_asked "$server" 2
+	else
+		during "it has one thread and no agent" eval "is_passive $server && has_threads $server 1"
+		during "it carries the hook" carries "$server"
+	fi
+	echo second >&9
+	exec 9>&-
+	wait "$server"
 }
 
 # during TEXT COMMAND... : in a session, a claim about a hooked run; is no part of its output.
@@ -179,12 +206,8 @@ one_way()
 			kill -KILL "$pid"
 			break
 		fi
-		if [ "$way" = plain ]; then
-			sleep 0.05
-		else
-			request_all
-			sleep 0.2
-		fi
+		[ "$way" = plain ] || request_all
+		sleep "$pause_sec"
 	done
 	wait "$pid" || status=$?
 	end_servers
