@@ -39,12 +39,12 @@ public class Work {
 	static void work(String line) throws Exception {
 		ExecutorService pool = Executors.newFixedThreadPool(8);
 		long sum = 0;
-		for (Future<Long> f : pool.invokeAll(IntStream.range(0, 200)
+		for (Future<Long> f : pool.invokeAll(IntStream.range(0, 60)
 				.mapToObj(i -> (Callable<Long>) () -> job(i)).collect(Collectors.toList())))
 			sum += f.get();
 		pool.shutdown();
 		System.out.println(line + " " + pool.awaitTermination(60, TimeUnit.SECONDS) + " " + (sum > 0));
-		System.out.println(IntStream.range(0, 2_000_000).parallel().mapToLong(i -> i % 97).sum());
+		System.out.println(IntStream.range(0, 500_000).parallel().mapToLong(i -> i % 97).sum());
 		Process child = new ProcessBuilder("sh", "-c", "cat; exit 6").start();
 		child.getOutputStream().write("through the child\n".getBytes());
 		child.getOutputStream().close();

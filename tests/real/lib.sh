@@ -24,11 +24,13 @@ cp "$HOOK" "$scratch/libmemguard-hook.so"
 HOOK=$scratch/libmemguard-hook.so
 work=$scratch/work
 way=plain                      # how `under` runs things
+modes=(auto always)            # the hooked ways of a matrix
 as=()                          # words before the program, such as nobody's
 want_status=0                  # of every way
 limit_sec=${LIMIT_SEC:-240}     # of one way; only a fault reaches it
-pause_sec=0.1                  # between two requests to everybody
+pause_sec=0.2                  # between two requests to everybody
 asked=0 released=0             # requests to members in the last hooked run; and those obeyed
+session=                       # the process group of the way that runs
 port=$((20000 + $$ % 20000))
 
 # need COMMAND PACKAGE
@@ -172,23 +174,26 @@ known_as()
 	[ "$(ctl --json=short list "$1" | jq -r ".[0].$2")" = "$3" ]
 }
 
-# The servers of a run that did not get as far as to stop them.
-end_servers()
+# What a run that did not get as far as to stop it has left: servers, and while it is not done
+# its own process group.
+end_session()
 {
 	local pid
 
+	[ -z "$session" ] || kill -KILL -- "-$session" 2>/dev/null || true
+	session=
 	[ -e "$scratch/servers" ] || return 0
 	while read -r pid; do
 		kill -KILL "$pid" 2>/dev/null || true
 	done <"$scratch/servers"
 	rm -f "$scratch/servers"
 }
-trap 'end_servers; cleanup' EXIT
+trap 'end_session; cleanup' EXIT
 
 # one_way NAME COMMAND... : leaves $scratch/NAME.$way.{out,err,status}.
 one_way()
 {
-	local result=$scratch/$1.$way pid end=$((SECONDS + limit_sec)) status=0
+	local result=$scratch/$1.$way end=$((SECONDS + limit_sec)) status=0
 
 	shift
 	rm -rf "$work" "$HOME"
@@ -197,20 +202,22 @@ one_way()
 	asked=0 released=0
 	: >"$scratch/asked"
 	: >"$scratch/facts"
-	(cd "$work" && "$@") <"${input:-/dev/null}" >"$result.raw.out" 2>"$result.raw.err" &
-	pid=$!
-	started+=("$pid")
-	while kill -0 "$pid" 2>/dev/null; do
+	set -m
+	(cd "$work" && "$@") </dev/null >"$result.raw.out" 2>"$result.raw.err" &
+	set +m
+	session=$!
+	while kill -0 "$session" 2>/dev/null; do
 		if [ $SECONDS -ge $end ]; then
 			echo "# $way: not done after $limit_sec s; is killed"
-			kill -KILL "$pid"
+			kill -KILL -- "-$session"
 			break
 		fi
 		[ "$way" = plain ] || request_all
 		sleep "$pause_sec"
 	done
-	wait "$pid" || status=$?
-	end_servers
+	wait "$session" || status=$?
+	session=
+	end_session
 	normal <"$result.raw.out" >"$result.out"
 	normal <"$result.raw.err" >"$result.err"
 	echo "$status" >"$result.status"
@@ -233,7 +240,7 @@ matrix()
 	one_way "$name" "$@"
 	claim "$name: does its work without the hook" plain_is_good "$scratch/$name.plain"
 	[ -z "${VERBOSE:-}" ] || sed 's/^/#   /' "$scratch/$name".plain.{out,err}
-	for mode in auto always; do
+	for mode in "${modes[@]}"; do
 		way=$mode
 		one_way "$name" "$@"
 		for part in status out err; do
