@@ -19,11 +19,28 @@ static bool is_served_by(const void *object)
 			  foreign_owner_of((const void *)&free) == object);
 }
 
+/*
+ * One that makes all four its own, as Node does, leaves what every allocator brings as well
+ * and hardly a program points to.
+ */
+static const void *malloc_owner(void)
+{
+	const void *address = (const void *)&malloc;
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info info = { 0 };
+
+	if (address && dladdr1 && dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 &&
+	    symbol && symbol->st_shndx == SHN_UNDEF)
+		address = (const void *)&malloc_usable_size;
+
+	return foreign_owner_of(address);
+}
+
 void allocator_find(const struct environment_symbols *symbols, struct allocators *ret,
 		    struct foreigners *ret_foreigners)
 {
 	const void *libc = foreign_owner_of((const void *)&gnu_get_libc_version);
-	const void *owner = foreign_owner_of((const void *)&malloc);
+	const void *owner = malloc_owner();
 
 	foreign_find(ret_foreigners, symbols);
 	*ret = (struct allocators){ .present = ret_foreigners->present };
@@ -33,7 +50,7 @@ void allocator_find(const struct environment_symbols *symbols, struct allocators
 	if (libc)
 		ret->present |= WIRE_ALLOCATOR_GLIBC;
 
-	if (is_served_by(libc))
+	if (libc && (owner == libc || is_served_by(libc)))
 		ret->owner = WIRE_ALLOCATOR_GLIBC;
 	for (uint32_t i = 0; ret->owner == 0 && owner && i < ret_foreigners->n; i++)
 		if (ret_foreigners->all[i].owner == owner)

@@ -37,6 +37,7 @@
 #pragma weak dlsym
 #pragma weak dlopen
 #pragma weak dladdr
+#pragma weak dladdr1
 #pragma weak dl_iterate_phdr
 #pragma weak getauxval
 
@@ -67,6 +68,7 @@ extern const char *gnu_get_libc_version(void);
 #pragma weak calloc
 #pragma weak realloc
 #pragma weak free
+#pragma weak malloc_usable_size
 
 /*
  * Other allocators. A function is called only when its allocator's other names come from
