@@ -42,6 +42,22 @@ uintptr_t anchor_place(const void *block)
 	return size_word(block) & IS_NON_MAIN ? (uintptr_t)block & ~(HEAP_ALIGN - 1) : PLACE_MAIN;
 }
 
+/*
+ * Whoever looks from outside can err about whose malloc() this is (allocator.c). glibc's
+ * smallest block says so itself: its size word is one of two. Nobody's word is read that
+ * lies on another page than the block, which might not be there.
+ */
+static bool is_glibc_block(const void *block)
+{
+	uintptr_t bytes;
+
+	if (((uintptr_t)block & 4095) == 0)
+		return false;
+
+	bytes = size_word(block) & ~(uintptr_t)7;
+	return bytes == 32 || bytes == 48;
+}
+
 /* The anchor at @place, which is made when there is none; NULL when the table is full. */
 static struct anchor *find(uintptr_t place)
 {
@@ -71,7 +87,7 @@ static struct anchor_block *add_blocks(struct anchor_block *first, unsigned int 
 
 		if (!block)
 			break;
-		if (anchor_is_mapping(block) || anchor_place(block) != place) {
+		if (!is_glibc_block(block) || anchor_place(block) != place) {
 			free(block);
 			break;
 		}
@@ -82,6 +98,16 @@ static struct anchor_block *add_blocks(struct anchor_block *first, unsigned int 
 	return list;
 }
 
+static void free_all(struct anchor_block *blocks)
+{
+	while (blocks) {
+		struct anchor_block *next = blocks->next;
+
+		free(blocks);
+		blocks = next;
+	}
+}
+
 void anchor_drop(unsigned int n_blocks)
 {
 	struct anchor_block *first = malloc(ANCHOR_BYTES), *none = NULL;
@@ -90,7 +116,7 @@ void anchor_drop(unsigned int n_blocks)
 	if (!first)
 		return;
 
-	anchor = anchor_is_mapping(first) ? NULL : find(anchor_place(first));
+	anchor = is_glibc_block(first) ? find(anchor_place(first)) : NULL;
 	if (!anchor || __atomic_load_n(&anchor->blocks, __ATOMIC_ACQUIRE)) {
 		free(first);
 		return;
@@ -103,12 +129,7 @@ void anchor_drop(unsigned int n_blocks)
 		return;
 
 	/* Another thread of this arena was faster. */
-	while (first) {
-		struct anchor_block *next = first->next;
-
-		free(first);
-		first = next;
-	}
+	free_all(first);
 }
 
 unsigned int anchor_count(void)
@@ -125,7 +146,8 @@ struct anchor_block *anchor_take(unsigned int i)
 
 void anchor_put(unsigned int i, struct anchor_block *blocks)
 {
-	__atomic_store_n(&anchors[i].blocks, blocks, __ATOMIC_RELEASE);
+	/* A thread that started there meanwhile has left its own. */
+	free_all(__atomic_exchange_n(&anchors[i].blocks, blocks, __ATOMIC_ACQ_REL));
 }
 
 uintptr_t anchor_arena(unsigned int i)

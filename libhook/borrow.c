@@ -436,8 +436,20 @@ static void empty_arena(struct lender *lender)
 	descend(lender, lender->mints ? LARGEST_BYTES : largest_unmapped());
 }
 
+/* An arena of several heaps may have an anchor in each: one is enough. */
+static bool is_known(uintptr_t arenas[static ANCHORS_MAX], unsigned int i)
+{
+	arenas[i] = anchor_arena(i);
+	for (unsigned int j = 0; j < i && arenas[i] != 0; j++)
+		if (arenas[j] == arenas[i])
+			return true;
+
+	return false;
+}
+
 bool borrow_release(const struct borrow_order *order, struct wire_reclaim_reply *reply)
 {
+	static uintptr_t arenas[ANCHORS_MAX];
 	static struct borrow borrow;
 	const unsigned int n = anchor_count();
 
@@ -447,12 +459,12 @@ bool borrow_release(const struct borrow_order *order, struct wire_reclaim_reply 
 	borrow = (struct borrow){ .order = order, .reply = reply, .rest_usec = REST_USEC };
 	borrow.begin_usec = borrow.now_usec = borrow.rested_usec = borrow.asked_usec = sys_now_usec();
 	for (unsigned int i = 0; i < n && !borrow.over; i++) {
-		struct lender lender = {
-			.borrow = &borrow,
-			.anchors = anchor_take(i),
-			.misses_max = MISSES_MAX,
-		};
+		struct lender lender = { .borrow = &borrow, .misses_max = MISSES_MAX };
 
+		if (is_known(arenas, i))
+			continue;
+		reply->n_arenas++;
+		lender.anchors = anchor_take(i);
 		if (!lender.anchors)
 			continue;
 		empty_arena(&lender);

@@ -31,7 +31,7 @@ struct borrow_order {
 };
 
 /*
- * On the agent's thread. Fills in end, n_reached, n_borrowed, stall_usec, dropped and
+ * On the agent's thread. Fills in end, n_arenas, n_reached, n_borrowed, stall_usec, dropped and
  * grown of @reply. False when it cannot be done here: nothing was touched.
  */
 bool borrow_release(const struct borrow_order *order, struct wire_reclaim_reply *reply);

@@ -21,14 +21,40 @@
 #define MI_VERSION_FIRST 209
 #define MI_VERSION_LAST 399
 
+struct search {
+	uintptr_t address;
+	const void *owner;
+};
+
+static int find_owner(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct search *search = arg;
+
+	(void)size;
+
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+		const uintptr_t begin = (uintptr_t)info->dlpi_addr + part->p_vaddr;
+
+		if (part->p_type != PT_LOAD || search->address - begin >= part->p_memsz)
+			continue;
+		/* Its program headers are as good a name for an object as any. */
+		search->owner = info->dlpi_phdr;
+		return 1;
+	}
+
+	return 0;
+}
+
+/* Not by dladdr(), which glibc before 2.34 keeps in a library the program may not have. */
 const void *foreign_owner_of(const void *address)
 {
-	Dl_info info = { 0 };
+	struct search search = { .address = (uintptr_t)address };
 
-	if (!address || !dladdr || dladdr(address, &info) == 0)
-		return NULL;
+	if (address && dl_iterate_phdr)
+		(void)dl_iterate_phdr(find_owner, &search);
 
-	return info.dli_fbase;
+	return search.owner;
 }
 
 /* All there, and all from one object; NULL otherwise. */

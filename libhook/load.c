@@ -72,7 +72,7 @@ static bool wants_agent(void)
 static bool anchors_are_safe(void)
 {
 	return malloc && realloc && free && sigfillset && pthread_sigmask &&
-	       !hook.host.environment.borrow_unsafe;
+	       !hook.host.environment.borrow_unsafe && start_is_useful(hook.host.page_bytes);
 }
 
 /* On a thread of the program, before its own thread is made. True: agent_start() after it. */

@@ -181,9 +181,9 @@ static int serve_reclaim(struct host *host, const struct wire_frame *question,
 		frame.header.status = WIRE_UNSUPPORTED;
 	reply->duration_usec = sys_now_usec() - begin_usec;
 	reply->cpu_usec = thread_cpu_usec() - cpu_usec;
-	reply->n_arenas = heap_n_arenas();
-	if (reply->n_arenas < reply->n_reached)
-		reply->n_arenas = reply->n_reached;
+	/* Those without an anchor are known from the last look at the heap only. */
+	if (reply->n_arenas > 0 && reply->n_arenas < heap_n_arenas())
+		reply->n_arenas = heap_n_arenas();
 	reply->rss_after = proc_rss(host->page_bytes);
 
 	return peer->send(&frame, peer->arg);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "libhook/weak.h"
+#include "libhook/sys.h"
 
-#include <stdbool.h>
 #include <stddef.h>
+#include <sys/mman.h>
 
 #include "libhook/anchor.h"
 #include "libhook/mem.h"
@@ -32,6 +32,21 @@ static unsigned int n_blocks(void)
 	const char *minor = text_after(s, "2.");
 
 	return minor && text_number(&minor, 10) < 42 ? BLOCKS : BLOCKS_SINCE_2_42;
+}
+
+bool start_is_useful(uint32_t page_bytes)
+{
+	const long page = SYS(SYS_mmap, NULL, (size_t)page_bytes, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+	bool useful;
+
+	if (page < 0 && page > -4096)
+		return false;
+
+	/* The kernel drops no locked page, and new ones are locked after mlockall(MCL_FUTURE). */
+	useful = SYS(SYS_madvise, page, (size_t)page_bytes, MADV_DONTNEED) == 0;
+	(void)SYS(SYS_munmap, page, (size_t)page_bytes);
+	return useful;
 }
 
 void start_anchor(void)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* What a new thread of the program does for us before it does what it was made for. */
 
 typedef void *(*start_routine_t)(void *);
@@ -13,6 +16,12 @@ typedef void *(*start_routine_t)(void *);
 struct start;
 struct start *start_wrap(start_routine_t *routine, void **arg);
 void start_cancel(struct start *start);
+
+/*
+ * False where memory is locked: it cannot be dropped, and an arena that a thread would
+ * not have made would be locked too, address space included.
+ */
+bool start_is_useful(uint32_t page_bytes);
 
 /* Leaves an anchor in the arena of this thread. No signal handler runs meanwhile. */
 void start_anchor(void);

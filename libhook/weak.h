@@ -36,7 +36,6 @@
 #pragma weak sigfillset
 #pragma weak dlsym
 #pragma weak dlopen
-#pragma weak dladdr
 #pragma weak dladdr1
 #pragma weak dl_iterate_phdr
 #pragma weak getauxval
