@@ -8,8 +8,8 @@
 
 . "$(dirname "$0")/lib.sh"
 
-fpm=$(compgen -c php-fpm | sort | tail -n 1) && [ -n "$fpm" ] ||
-	skip "no php-fpm here: apt-get install php8.2-fpm"
+fpm=$(compgen -c php-fpm | sort | tail -n 1)
+[ -n "$fpm" ] || skip "no php-fpm here: apt-get install php8.2-fpm"
 need cgi-fcgi libfcgi-bin
 need_root "to see it drop its privileges"
 

@@ -25,7 +25,7 @@ session()
 	local i
 
 	git init repository
-	cd repository
+	cd repository || return 1
 	mkdir many
 	for i in {1..100}; do
 		seq $((i * 10)) $((i * 12)) >"many/$i"

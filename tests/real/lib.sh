@@ -117,6 +117,11 @@ n_asked()
 	grep -cx "$1" "$scratch/asked" || true
 }
 
+was_asked()
+{
+	[ "$(n_asked "$1")" -ge "$2" ]
+}
+
 # be_asked PID [TIMES] : in a session, waits until it was asked to release that often from now on.
 be_asked()
 {
@@ -124,7 +129,7 @@ be_asked()
 
 	[ "$way" != plain ] || return 0
 	goal=$(($(n_asked "$1") + ${2:-1}))
-	wait_for 60 eval "[ \$(n_asked $1) -ge $goal ]"
+	wait_for 60 was_asked "$1" "$goal"
 }
 
 # start_first COMMAND... : what reads lines from descriptor 9, and has one.
