@@ -14,7 +14,10 @@ sshd=$(command -v sshd) || skip "no sshd here: apt-get install openssh-server"
 need ssh openssh-client
 need_root "as sshd does"
 getent passwd postgres | grep -q '/bin/bash$' || skip "no user postgres with a shell here: apt-get install postgresql-15"
-mkdir -p /run/sshd
+if [ ! -d /run/sshd ]; then
+	mkdir /run/sshd
+	trap 'end_session; rmdir /run/sshd; cleanup' EXIT
+fi
 
 make_keys()
 {

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# file(1) and man, which set a system call filter that kills: they must do their work, and
-# with `always` too, where the agent is there before the filter is.
+# file(1), which sets a system call filter where it was built with one, and man, whose helpers
+# run under one that kills: they must do their work, with `always` too, where the agent is there
+# before the filter is.
 #
 #	43-file-man.sh BUILD
 
@@ -11,7 +12,7 @@
 need file file
 need man man-db
 
-# Many at once, so that it takes a while: a request meets file(1) under its filter.
+# Many at once, so that it takes a while: a request meets it in the middle of its work.
 files()
 {
 	find /usr/bin /usr/lib/python3 /etc -xdev -type f 2>/dev/null | LC_ALL=C sort >"$work/all"
@@ -54,6 +55,6 @@ page()
 }
 
 matrix file one_file
-matrix file-many files 3000
+matrix file-many files 2000
 matrix man page
 finish
