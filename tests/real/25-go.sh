@@ -94,7 +94,7 @@ rm -rf "$GOCACHE" "$HOME"
 static_session()
 {
 	start_first "$scratch/go-static"
-	wait_for 30 eval '[ "$(readlink "/proc/$server/exe")" = "$scratch/go-static" ]'
+	wait_for 60 eval '[ "$(readlink "/proc/$server/exe")" = "$scratch/go-static" ]'
 	during "it does not carry the hook" eval "! carries $server"
 	during "it has no agent, and the daemon knows nothing of it" is_passive "$server"
 	echo second >&9

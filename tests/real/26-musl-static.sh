@@ -90,7 +90,7 @@ static_session()
 	program=$(readlink -f "$1")
 	start_first "$@"
 	# Not the program that leads to it.
-	wait_for 30 eval '[ "$(readlink "/proc/$server/exe")" = "$program" ]'
+	wait_for 60 eval '[ "$(readlink "/proc/$server/exe")" = "$program" ]'
 	during "it does not carry the hook" eval "! carries $server"
 	during "it has no agent, and the daemon knows nothing of it" is_passive "$server"
 	echo second >&9

@@ -25,7 +25,7 @@ session()
 {
 	start redis-server --bind 127.0.0.1 --port "$port" --dir "$work" --logfile "$work/log" \
 		--save '' --enable-debug-command yes
-	wait_for 30 answers
+	wait_for 60 answers
 	redis debug populate 100000 key 100
 	redis-benchmark -p "$port" -q -n 20000 -c 20 -P 4 --threads 2 -t set,get,lpush,lpop,zadd \
 		2>&1 | tr '\r' '\n' | sed -n 's/^\([A-Z]*\): [0-9.]* requests per second.*/\1 benchmarked/p'

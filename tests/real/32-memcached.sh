@@ -46,7 +46,7 @@ fill()
 session()
 {
 	start memcached --user=nobody --listen=127.0.0.1 --port="$port" --memory-limit=32 --threads=3
-	wait_for 30 answers
+	wait_for 60 answers
 	fill 2000
 	be_asked "$server" 2
 	during "is nobody in every thread" \

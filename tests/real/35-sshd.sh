@@ -69,7 +69,7 @@ session()
 {
 	make_keys
 	start "$sshd" -D -e -f "$work/config" 2>"$work/log"
-	wait_for 30 answers
+	wait_for 60 answers
 	if [ "$way" = always ]; then
 		be_asked "$server"
 	else
@@ -91,7 +91,7 @@ session()
 		ls -1 $work/key*" >"$work/batch"
 	sftp_batch && cmp "$work/fetched" /etc/debian_version && ls -d "$work/made"
 	[ "$way" != always ] || be_asked "$server"
-	wait_for 30 no_sessions
+	wait_for 60 no_sessions
 	stop
 	log_lines <"$work/log"
 }

@@ -82,7 +82,7 @@ session()
 
 	prepare
 	start "$fpm" --nodaemonize --fpm-config "$work/fpm.conf"
-	wait_for 30 answers
+	wait_for 60 answers
 	during "its workers carry the hook, have one thread and no agent" workers_are_passive
 	if [ "$way" = always ]; then
 		be_asked "$server"
@@ -96,11 +96,11 @@ session()
 	for i in {1..50}; do
 		get status=$((200 + i))
 	done | sort | uniq -c
-	wait_for 30 workers_are_others "$before"
+	wait_for 60 workers_are_others "$before"
 	before=$(workers)
 	kill -USR2 "$server"           # the master executes itself anew
-	wait_for 30 workers_are_others "$before"
-	wait_for 30 answers
+	wait_for 60 workers_are_others "$before"
+	wait_for 60 answers
 	get ''
 	[ "$way" != always ] || be_asked "$server"
 	stop QUIT

@@ -48,7 +48,7 @@ entered()
 	unshare -U -r -m -u sleep 1000 &
 	server=$!
 	echo "$server" >>"$scratch/servers"
-	wait_for 30 eval '[ "$(cat /proc/$server/comm)" = sleep ]'
+	wait_for 60 eval '[ "$(cat /proc/$server/comm)" = sleep ]'
 	(under nsenter -t "$server" -m -u sh -c 'echo entered; exit 5') || echo "status $?"
 	(under nsenter -t "$server" -U -m sh -c "$inside") || echo "status $?"
 	stop || true

@@ -39,7 +39,7 @@ programs()
 raised()
 {
 	start "$1" 1000
-	wait_for 30 eval '[ "$(cat /proc/$server/comm)" = "${program##*/}" ]'
+	wait_for 60 eval '[ "$(cat /proc/$server/comm)" = "${program##*/}" ]'
 	during "it does not carry the hook" eval "! carries $server"
 	during "it has no agent" is_passive "$server"
 	grep -E '^(Uid|Gid|CapEff|Threads):' "/proc/$server/status"

@@ -79,7 +79,7 @@ stracing()
 	server=$!
 	exec 9>"$scratch/in"
 	echo first >&9
-	wait_for 30 traced >/dev/null
+	wait_for 60 traced >/dev/null
 	be_asked "$(traced)" 2
 	echo second >&9
 	exec 9>&-
@@ -118,7 +118,7 @@ debugging()
 	# Not followed to its end: a gdb that waits for a process of several threads to end may
 	# lose one under its hands.
 	timeout 60 gdb -nx -batch -x "$work/commands" "$program" 2>&1 || status=$?
-	wait_for 30 eval '! traced >/dev/null'
+	wait_for 60 eval '! traced >/dev/null'
 	cat "$work/out"
 	return "$status"
 }
