@@ -25,7 +25,7 @@ prepare()
 		listen = $work/socket
 		pm = static
 		pm.max_children = 2
-		pm.max_requests = 20
+		pm.max_requests = 10
 		clear_env = yes
 		catch_workers_output = yes
 	EOF
@@ -93,7 +93,7 @@ session()
 	get status=404
 	get die=1
 	before=$(workers)
-	for i in {1..50}; do
+	for i in {1..25}; do
 		get status=$((200 + i))
 	done | sort | uniq -c
 	wait_for 60 workers_are_others "$before"
