@@ -92,6 +92,7 @@ say "building with gcc"
 
 say "make check"
 make_check "$top/build" gcc
+sed -n 's/^/   /p' "$top/build/tests/soak/run.log" || true
 
 if [ "$quick" != --quick ]; then
 	say "building with clang, address and undefined behaviour sanitizers"

@@ -11,6 +11,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -21,9 +22,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SLOTS 400
-#define RING 128
+/*
+ * Small, so that a release is done in a moment and an hour sees a million; but with holes
+ * of every size that borrowing tries, and more threads than the machine has CPUs.
+ */
+#define SLOTS 128
+#define RING 32
 #define WORKERS_MAX 16
+
+/* Each costs a release the same again; threads that share one meet the agent in it. */
+#define ARENAS 3
 
 /* Nobody waits longer for anything here, unless something hangs. */
 #define CHILD_LIMIT_SEC 60
@@ -78,12 +86,12 @@ static size_t some_size(uint64_t *seed)
 {
 	const uint64_t r = next_random(seed);
 
-	if (r % 16 == 0)
-		return 32768 + (r >> 20) % 400000;
+	if (r % 64 == 0)
+		return 20000 + (r >> 20) % 200000;
 	if (r % 4 == 0)
-		return 2000 + (r >> 20) % 30000;
+		return 1000 + (r >> 20) % 16000;
 
-	return (r >> 20) % 2000;
+	return (r >> 20) % 1000;
 }
 
 static struct block *make(uint64_t *seed)
@@ -151,16 +159,16 @@ static void *worker(void *arg)
 	uint64_t seed = 88172645463325252ULL + (uintptr_t)arg * 104729;
 
 	while (running) {
-		for (int i = 0; i < 64; i++)
+		for (int i = 0; i < 16; i++)
 			step(slots, &seed);
 		/* Now and then everything at once, as after a burst. */
-		if (next_random(&seed) % 64 == 0)
+		if (next_random(&seed) % 32 == 0)
 			for (int i = 0; i < SLOTS; i++) {
 				discard(slots[i], "burst");
 				slots[i] = NULL;
 			}
 		/* Leaves the releases some of the CPU: they are what is to be soaked. */
-		usleep(500);
+		usleep(2000);
 	}
 
 	for (int i = 0; i < SLOTS; i++)
@@ -173,7 +181,7 @@ static void *short_life(void *arg)
 	struct block *slots[SLOTS] = { NULL };
 	uint64_t seed = (uintptr_t)arg * 7919 + 1;
 
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < 100; i++)
 		step(slots, &seed);
 	for (int i = 0; i < SLOTS; i++)
 		discard(slots[i], "short");
@@ -189,7 +197,7 @@ static void *churn(void *arg)
 			pthread_join(thread, NULL);
 			n_threads++;
 		}
-		usleep(2000);
+		usleep(5000);
 	}
 
 	return arg;
@@ -203,7 +211,7 @@ static int child(struct block **slots, uint64_t seed, bool with_thread)
 	for (int i = 0; i < SLOTS; i++)
 		if (slots[i])
 			check(slots[i], slots[i]->bytes, "child");
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 50; i++) {
 		const uint64_t r = next_random(&seed);
 
 		/* Not through the ring: others may be in the middle of it, and are not here. */
@@ -228,7 +236,7 @@ static void *fork_often(void *arg)
 		int status = -1;
 		pid_t pid;
 
-		for (int i = 0; i < 200; i++)
+		for (int i = 0; i < 50; i++)
 			step(slots, &seed);
 		pid = fork();
 		if (pid == 0)
@@ -259,7 +267,7 @@ static void *load_often(void *arg)
 			dlclose(library);
 			n_loads++;
 		}
-		usleep(10000);
+		usleep(50000);
 	}
 
 	return arg;
@@ -267,11 +275,12 @@ static void *load_often(void *arg)
 
 int main(int argc, char **argv)
 {
-	const uintptr_t n = argc > 1 ? (uintptr_t)atoi(argv[1]) : 4;
+	const uintptr_t n = argc > 1 ? (uintptr_t)atoi(argv[1]) : 3;
 	pthread_t threads[WORKERS_MAX + 3];
 	uintptr_t i;
 	char c;
 
+	mallopt(M_ARENA_MAX, ARENAS);
 	for (i = 0; i < n && i < WORKERS_MAX; i++)
 		pthread_create(&threads[i], NULL, worker, (void *)(i + 1));
 	pthread_create(&threads[i++], NULL, churn, NULL);

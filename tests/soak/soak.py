@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
 Asks the hook in tests/soak/soak.c for one release after the other, by every method and
-with every kind of limit, and tells whether the program noticed.
+with every kind of limit, and tells whether the program noticed. See run.sh.
 
-Usage: soak.py HOOK SOAK DIRECTORY RELEASES [SECONDS]
+Usage: soak.py HOOK SOAK DIRECTORY RELEASES SECONDS
 """
 
 import os
@@ -18,9 +18,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "shim"))
 from hook_peer import *  # noqa: E402
 
 HOOK, SOAK, DIRECTORY = sys.argv[1:4]
-RELEASES = int(sys.argv[4])
-SECONDS = float(sys.argv[5]) if len(sys.argv) > 5 else float("inf")
+RELEASES, SECONDS = float(sys.argv[4]), float(sys.argv[5])
 PATH = os.path.join(DIRECTORY, "soak.sock")
+
+# Longer than the hook wants a connection to last before it comes back within a second.
+LEAVE_SEC = 12
+REPORT_SEC = 300
 
 
 def start(listener):
@@ -32,61 +35,104 @@ def start(listener):
 class Totals:
     def __init__(self):
         self.count = dict.fromkeys(["borrow", "full", "stats", "left"], 0)
+        self.cpu_usec = dict.fromkeys(["borrow", "full"], 0)
         self.ends = [0] * 4
-        self.dropped, self.longest_usec = 0, 0
+        self.dropped, self.longest_usec, self.n_borrowed = 0, 0, 0
+        self.begin = time.monotonic()
 
     def add(self, reply):
-        self.count["full" if reply.method == FULL else "borrow"] += 1
+        method = "full" if reply.method == FULL else "borrow"
+        self.count[method] += 1
+        self.cpu_usec[method] += reply.cpu_usec
         self.ends[reply.end] += 1
         self.dropped += reply.dropped
+        self.n_borrowed += reply.n_borrowed
         self.longest_usec = max(self.longest_usec, reply.stall_usec)
+
+    def releases(self):
+        return self.count["full"] + self.count["borrow"] + self.count["left"]
+
+    def seconds(self):
+        return time.monotonic() - self.begin
+
+    def show(self):
+        counts = ", ".join(f"{name} {n}" for name, n in self.count.items())
+        cpu = ", ".join(f"{name} {usec / 1000 / max(1, self.count[name]):.2f}" for name, usec in self.cpu_usec.items())
+        print(
+            f"{self.releases()} releases in {self.seconds():.0f} s: {counts}; "
+            f"by end done {self.ends[DONE]}, bytes {self.ends[BYTES]}, time {self.ends[TIME]}, left {self.ends[LEFT]}"
+        )
+        print(
+            f"ms of CPU for each: {cpu}; {self.n_borrowed} chunks borrowed, "
+            f"{self.dropped >> 20} MiB dropped, longest call {self.longest_usec / 1000:.1f} ms",
+            flush=True,
+        )
 
 
 def some_order(pick):
     if pick.random() < 0.3:
         return order(FULL)
-    return order(BORROW, limit_bytes=pick.choice([0, 0, 1 << 20]), limit_usec=pick.choice([0, 300, 2000]))
+    return order(BORROW, limit_bytes=pick.choice([0, 1 << 16, 1 << 18]), limit_usec=pick.choice([0, 300, 1000]))
 
 
 def soak(listener, process, agent, totals):
     pick = random.Random(int(os.environ.get("SOAK_SEED", "1")))
-    begin = time.monotonic()
-    n = 0
-    while n < RELEASES and time.monotonic() - begin < SECONDS:
-        n += 1
-        if n % 1000 == 0:
+    connected = reported = 0
+    while totals.releases() < RELEASES and totals.seconds() < SECONDS:
+        id = totals.releases() + 1
+        if totals.seconds() - connected > LEAVE_SEC:
             # Goes away in the middle of a release, and waits for the hook to come back.
-            agent.send(RECLAIM, some_order(pick), id=n)
+            agent.send(RECLAIM, some_order(pick), id=id)
             agent.conn.close()
             agent = Agent.of(listener, process.pid)
             totals.count["left"] += 1
+            connected = totals.seconds()
             continue
-        if n % 10 == 0:
-            agent.ask(STATS, struct.pack("=II", 5, 0), id=n)
+        if id % 10 == 0:
+            agent.ask(STATS, struct.pack("=II", 5, 0), id=id)
             totals.count["stats"] += 1
-        header, payload = agent.ask(RECLAIM, some_order(pick), id=n)
+        header, payload = agent.ask(RECLAIM, some_order(pick), id=id)
         assert header[4] == OK, header
         totals.add(Reclaimed(payload))
-        if n % 50 == 0:
+        if id % 50 == 0:
             # Children that start threads have agents of their own.
             drain(listener)
             assert process.poll() is None, "the program has ended"
-    return n, time.monotonic() - begin
+        if totals.seconds() - reported > REPORT_SEC:
+            totals.show()
+            reported = totals.seconds()
+
+
+def end(listener, process):
+    """Its last line; children may still connect, and must not wait in vain."""
+    process.stdin.close()
+    begin = time.monotonic()
+    while process.poll() is None and time.monotonic() - begin < LIMIT_SEC:
+        drain(listener)
+        select.select([process.stdout], [], [], 0.1)
+    assert process.poll() is not None, "the program hangs"
+    return process.stdout.read().strip()
 
 
 def main():
     listener = listen(PATH)
     process, agent = start(listener)
     totals = Totals()
-    n, seconds = soak(listener, process, agent, totals)
-    process.stdin.close()
-    while process.poll() is None:
-        drain(listener)
-        select.select([process.stdout], [], [], 0.1)
-    print(f"{n} releases in {seconds:.0f} s: {totals.count}, by end {totals.ends}")
-    print(f"dropped {totals.dropped >> 20} MiB, longest call {totals.longest_usec / 1000:.1f} ms")
-    print(f"the program: status {process.returncode}, {process.stdout.read().strip()}")
-    return process.returncode != 0
+    try:
+        soak(listener, process, agent, totals)
+        said = end(listener, process)
+    except (AssertionError, OSError, TypeError) as e:
+        # TypeError: the hook hung up instead of answering.
+        print(f"not ok - after {totals.releases()} releases: {type(e).__name__} {e}")
+        return 1
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        totals.show()
+    print(f"the program: status {process.returncode}, {said}")
+    # Of each kind, or nothing was soaked.
+    return process.returncode != 0 or 0 in (totals.count["full"], totals.count["borrow"])
 
 
 sys.exit(main())
