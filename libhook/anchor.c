@@ -18,7 +18,8 @@
 
 static struct anchor {
 	uintptr_t place; /* atomic; 0: free. Set once, never changed */
-	struct anchor_block *blocks; /* atomic; NULL: taken, or lost in a fork */
+	struct anchor_block *blocks; /* atomic; NULL: taken, or lost */
+	int taker; /* atomic; the process that took them, 0: nobody */
 } anchors[ANCHORS_MAX];
 
 static unsigned int n_anchors; /* atomic */
@@ -87,25 +88,35 @@ static struct anchor_block *add_blocks(struct anchor_block *first, unsigned int 
 
 		if (!block)
 			break;
+		block->next = list;
 		if (!is_glibc_block(block) || anchor_place(block) != place) {
 			free(block);
 			break;
 		}
-		block->next = list;
 		list = block;
 	}
 
 	return list;
 }
 
-static void free_all(struct anchor_block *blocks)
+static void discard(struct anchor_block *list)
 {
-	while (blocks) {
-		struct anchor_block *next = blocks->next;
+	while (list) {
+		struct anchor_block *next = list->next;
 
-		free(blocks);
-		blocks = next;
+		free(list);
+		list = next;
 	}
+}
+
+/*
+ * Taken blocks come back, in this process: to replace them would leak as many with every
+ * release in which a thread starts. In the child of a fork they do not.
+ */
+static bool needs_blocks(const struct anchor *anchor)
+{
+	return !__atomic_load_n(&anchor->blocks, __ATOMIC_ACQUIRE) &&
+	       __atomic_load_n(&anchor->taker, __ATOMIC_ACQUIRE) != sys_getpid();
 }
 
 void anchor_drop(unsigned int n_blocks)
@@ -116,20 +127,18 @@ void anchor_drop(unsigned int n_blocks)
 	if (!first)
 		return;
 
+	first->next = NULL;
 	anchor = is_glibc_block(first) ? find(anchor_place(first)) : NULL;
-	if (!anchor || __atomic_load_n(&anchor->blocks, __ATOMIC_ACQUIRE)) {
+	if (!anchor || !needs_blocks(anchor)) {
 		free(first);
 		return;
 	}
 
-	first->next = NULL;
 	first = add_blocks(first, n_blocks - 1);
-	if (__atomic_compare_exchange_n(&anchor->blocks, &none, first, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_ACQUIRE))
-		return;
-
-	/* Another thread of this arena was faster. */
-	free_all(first);
+	/* Or another thread of this arena was faster. */
+	if (!__atomic_compare_exchange_n(&anchor->blocks, &none, first, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE))
+		discard(first);
 }
 
 unsigned int anchor_count(void)
@@ -141,13 +150,22 @@ unsigned int anchor_count(void)
 
 struct anchor_block *anchor_take(unsigned int i)
 {
-	return __atomic_exchange_n(&anchors[i].blocks, NULL, __ATOMIC_ACQ_REL);
+	struct anchor_block *blocks;
+
+	__atomic_store_n(&anchors[i].taker, sys_getpid(), __ATOMIC_RELEASE);
+	blocks = __atomic_exchange_n(&anchors[i].blocks, NULL, __ATOMIC_ACQ_REL);
+	if (!blocks)
+		__atomic_store_n(&anchors[i].taker, 0, __ATOMIC_RELEASE);
+
+	return blocks;
 }
 
 void anchor_put(unsigned int i, struct anchor_block *blocks)
 {
-	/* A thread that started there meanwhile has left its own. */
-	free_all(__atomic_exchange_n(&anchors[i].blocks, blocks, __ATOMIC_ACQ_REL));
+	/* One that looked before they were taken may have left others: rare, and few. */
+	if (blocks)
+		discard(__atomic_exchange_n(&anchors[i].blocks, blocks, __ATOMIC_ACQ_REL));
+	__atomic_store_n(&anchors[i].taker, 0, __ATOMIC_RELEASE);
 }
 
 uintptr_t anchor_arena(unsigned int i)
