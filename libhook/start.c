@@ -65,13 +65,21 @@ void start_anchor(void)
 }
 
 /* The call in the last line becomes a jump: nothing of ours stays on the thread's stack. */
-__attribute__((optimize("O2"))) static void *start_thread(void *arg)
+#ifdef __clang__
+#define WITH_JUMPS
+#define JUMP __attribute__((musttail))
+#else
+#define WITH_JUMPS __attribute__((optimize("O2")))
+#define JUMP
+#endif
+
+WITH_JUMPS static void *start_thread(void *arg)
 {
 	const struct start mine = *(struct start *)arg;
 
 	start_cancel(arg);
 	start_anchor();
-	return mine.routine(mine.arg);
+	JUMP return mine.routine(mine.arg);
 }
 
 struct start *start_wrap(start_routine_t *routine, void **arg)
