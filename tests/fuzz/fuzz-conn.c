@@ -5,7 +5,8 @@
  * the order the input says. Every question that was taken has to end exactly once, and
  * every connection too.
  *
- * One letter for each step. The daemon's: S statistics, A with arenas, R reclaim, T tune,
+ * One letter for each step. The daemon's: S statistics, A with arenas, R reclaim, O the
+ * same by borrowing, T tune,
  * D the deadline strikes, F frees, N frees from the next callback. The hook's: h HELLO,
  * s STATS, a ARENA, r RECLAIM, t TUNE, b BYE, each followed by one byte that makes it
  * differ (0: as it should be), x raw bytes up to a frame, c closes.
@@ -23,6 +24,10 @@
 #define NEVER_USEC UINT64_C(3600000000)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const char *fuzz_unreached(void);
+
+/* Answers that were taken, by verb; HELLO and ARENA stand for themselves. */
+static bool seen[WIRE_BYE + 1];
 
 struct stage {
 	sd_event *event;
@@ -57,6 +62,8 @@ static void on_done(struct conn *conn, enum request_end end,
 		promise(wire_check(answer->frame, sizeof(*answer->frame),
 				   WIRE_TO_DAEMON) == 0);
 		promise(answer->n_rows <= 1024 && (answer->rows || answer->n_rows == 0));
+		seen[answer->frame->header.verb] = true;
+		seen[WIRE_ARENA] = seen[WIRE_ARENA] || answer->n_rows > 0;
 	}
 	stage->n_done++;
 	maybe_free(stage);
@@ -68,6 +75,7 @@ static int on_hello(struct conn *conn, const struct wire_hello *hello, void *use
 
 	(void)conn;
 	stage->n_hello++;
+	seen[WIRE_HELLO] = true;
 	maybe_free(stage);
 	return hello->agent_tid == 13 ? -1 : 0;
 }
@@ -104,8 +112,12 @@ static void ask(struct stage *stage, char what)
 		r = request_stats(stage->conn, WIRE_STATS_ARENAS, NEVER_USEC, on_done,
 				  stage);
 	if (what == 'R')
-		r = request_reclaim(stage->conn, &(struct reclaim){ .method = WIRE_METHOD_FULL }, NEVER_USEC, on_done,
-				    stage);
+		r = request_reclaim(stage->conn, &(struct reclaim){ .method = WIRE_METHOD_FULL },
+				    NEVER_USEC, on_done, stage);
+	if (what == 'O')
+		r = request_reclaim(stage->conn,
+				    &(struct reclaim){ .method = WIRE_METHOD_BORROW },
+				    NEVER_USEC, on_done, stage);
 	if (what == 'T')
 		r = request_tune(stage->conn, WIRE_KNOB_TOP_PAD, 0, NEVER_USEC, on_done,
 				 stage);
@@ -143,8 +155,11 @@ static void send_frame(struct stage *stage, enum wire_verb verb, uint8_t oddity)
 		frame.arenas.n_rows = WIRE_ROWS;
 		stage->n_rows += WIRE_ROWS;
 	}
-	if (verb == WIRE_RECLAIM)
-		frame.reclaim_reply.method = WIRE_METHOD_FULL;
+	if (verb == WIRE_RECLAIM) {
+		frame.reclaim_reply.method =
+			oddity & 1 ? WIRE_METHOD_BORROW : WIRE_METHOD_FULL;
+		frame.reclaim_reply.end = (oddity >> 1) & 7;
+	}
 	if (verb == WIRE_TUNE)
 		frame.tune_reply.knob =
 			oddity & 1 ? WIRE_KNOB_ARENA_MAX : WIRE_KNOB_TOP_PAD;
@@ -187,6 +202,7 @@ static size_t step(struct stage *stage, const uint8_t *data, size_t size)
 	case 'S':
 	case 'A':
 	case 'R':
+	case 'O':
 	case 'T':
 		ask(stage, (char)data[0]);
 		break;
@@ -235,6 +251,21 @@ static bool stage_init(struct stage *stage)
 	}
 
 	return true;
+}
+
+const char *fuzz_unreached(void)
+{
+	static const char *const names[] = {
+		[WIRE_HELLO] = "HELLO",	    [WIRE_STATS] = "an answer to STATS",
+		[WIRE_ARENA] = "arenas",    [WIRE_RECLAIM] = "an answer to RECLAIM",
+		[WIRE_TUNE] = "an answer to TUNE",
+	};
+
+	for (int verb = WIRE_HELLO; verb <= WIRE_TUNE; verb++)
+		if (!seen[verb])
+			return names[verb];
+
+	return NULL;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -8,12 +8,19 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libhook/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const char *fuzz_unreached(void);
+
+#define ALLOCATORS 0x3fU
+
+/* Frames that passed, by direction and verb. */
+static bool seen[2][WIRE_BYE + 1];
 
 /* Not assert(): this must bite in every build. */
 static void promise(bool kept)
@@ -25,6 +32,20 @@ static void promise(bool kept)
 static bool is_one_of(uint32_t value, uint32_t first, uint32_t last)
 {
 	return value >= first && value <= last;
+}
+
+/* One bit each, and nothing behind the last. */
+static void check_foreign(const struct wire_foreign foreign[static WIRE_FOREIGN])
+{
+	bool over = false;
+
+	for (size_t i = 0; i < WIRE_FOREIGN; i++) {
+		const uint32_t bit = foreign[i].allocator;
+
+		promise(bit <= ALLOCATORS && (bit & (bit - 1)) == 0 && foreign[i].reserved == 0);
+		over = over || bit == 0;
+		promise(!over || (bit == 0 && foreign[i].in_use == 0 && foreign[i].retained == 0));
+	}
 }
 
 static void check_to_daemon(const struct wire_frame *frame)
@@ -42,17 +63,23 @@ static void check_to_daemon(const struct wire_frame *frame)
 		return;
 	case WIRE_STATS:
 		promise(frame->stats.n_arena_frames <= 4096);
+		check_foreign(frame->stats.foreign);
 		return;
 	case WIRE_ARENA:
 		promise(is_one_of(frame->arenas.n_rows, 1, WIRE_ROWS));
 		promise(!refused);
 		return;
 	case WIRE_RECLAIM:
-		promise(refused || frame->reclaim_reply.method == WIRE_METHOD_FULL);
+		promise(refused || is_one_of(frame->reclaim_reply.method, WIRE_METHOD_FULL,
+					     WIRE_METHOD_BORROW));
+		promise(frame->reclaim_reply.allocators <= ALLOCATORS);
+		promise(frame->reclaim_reply.end <= WIRE_END_LEFT);
+		promise(frame->reclaim_reply.n_reached <= frame->reclaim_reply.n_arenas);
 		return;
 	case WIRE_TUNE:
 		promise(refused ||
 			is_one_of(frame->tune_reply.knob, 1, WIRE_KNOB_MAX_ - 1));
+		promise(frame->tune_reply.effect <= WIRE_EFFECT_PAIRED);
 		return;
 	case WIRE_BYE:
 		return;
@@ -72,7 +99,9 @@ static void check_to_hook(const struct wire_frame *frame)
 		promise(frame->stats_request.flags <= 7);
 		return;
 	case WIRE_RECLAIM:
-		promise(frame->reclaim_request.method == WIRE_METHOD_FULL);
+		promise(is_one_of(frame->reclaim_request.method, WIRE_METHOD_FULL,
+				  WIRE_METHOD_BORROW));
+		promise(frame->reclaim_request.allocators <= ALLOCATORS);
 		return;
 	case WIRE_TUNE:
 		knob = (enum wire_knob)frame->tune_request.knob;
@@ -98,6 +127,25 @@ static void check_zero_tail(const struct wire_frame *frame)
 		promise(frame->bytes[i] == 0);
 }
 
+const char *fuzz_unreached(void)
+{
+	static const bool due[2][WIRE_BYE + 1] = {
+		[WIRE_TO_DAEMON] = { false, true, true, true, true, true, true },
+		[WIRE_TO_HOOK] = { false, false, true, false, true, true, true },
+	};
+	static char what[64];
+
+	for (int direction = 0; direction < 2; direction++)
+		for (int verb = WIRE_HELLO; verb <= WIRE_BYE; verb++)
+			if (due[direction][verb] && !seen[direction][verb]) {
+				snprintf(what, sizeof(what), "verb %d to the %s", verb,
+					 direction == WIRE_TO_HOOK ? "hook" : "daemon");
+				return what;
+			}
+
+	return NULL;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* Of the exact size: reading beyond it is found. */
@@ -111,11 +159,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		promise(size == WIRE_FRAME_BYTES);
 		check_zero_tail(frame);
 		check_to_daemon(frame);
+		seen[WIRE_TO_DAEMON][frame->header.verb] = true;
 	}
 	if (wire_check(frame, size, WIRE_TO_HOOK) == 0) {
 		promise(size == WIRE_FRAME_BYTES);
 		check_zero_tail(frame);
 		check_to_hook(frame);
+		seen[WIRE_TO_HOOK][frame->header.verb] = true;
 	}
 
 	free(frame);

@@ -50,6 +50,12 @@ static int put_to_daemon(const char *directory)
 	frame.stats.n_arena_frames = 1;
 	r |= put(directory, "stats", &frame);
 
+	frame.stats.foreign[0].allocator = WIRE_ALLOCATOR_JEMALLOC;
+	frame.stats.foreign[0].in_use = 1 << 20;
+	frame.stats.foreign[1].allocator = WIRE_ALLOCATOR_MIMALLOC;
+	frame.stats.foreign[1].retained = 1 << 21;
+	r |= put(directory, "stats-foreign", &frame);
+
 	wire_init(&frame, WIRE_TO_DAEMON, WIRE_ARENA, 1, WIRE_OK);
 	frame.arenas.n_rows = 2;
 	frame.arenas.rows[1].nr = 1;
@@ -60,9 +66,16 @@ static int put_to_daemon(const char *directory)
 	frame.reclaim_reply.allocators = WIRE_ALLOCATOR_GLIBC;
 	r |= put(directory, "reclaim", &frame);
 
+	frame.reclaim_reply.method = WIRE_METHOD_BORROW;
+	frame.reclaim_reply.end = WIRE_END_TIME;
+	frame.reclaim_reply.n_arenas = 8;
+	frame.reclaim_reply.n_reached = 7;
+	r |= put(directory, "borrow", &frame);
+
 	wire_init(&frame, WIRE_TO_DAEMON, WIRE_TUNE, 3, WIRE_OK);
 	frame.tune_reply.knob = WIRE_KNOB_TOP_PAD;
 	frame.tune_reply.value = 1 << 20;
+	frame.tune_reply.effect = WIRE_EFFECT_MAYBE;
 	r |= put(directory, "tune", &frame);
 
 	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, 4, WIRE_REFUSED);
@@ -84,6 +97,12 @@ static int put_to_hook(const char *directory)
 	wire_init(&frame, WIRE_TO_HOOK, WIRE_RECLAIM, 2, WIRE_OK);
 	frame.reclaim_request.method = WIRE_METHOD_FULL;
 	r |= put(directory, "ask-reclaim", &frame);
+
+	frame.reclaim_request.method = WIRE_METHOD_BORROW;
+	frame.reclaim_request.allocators = WIRE_ALLOCATOR_GLIBC;
+	frame.reclaim_request.limit_bytes = 1 << 20;
+	frame.reclaim_request.limit_usec = 1000;
+	r |= put(directory, "ask-borrow", &frame);
 
 	wire_init(&frame, WIRE_TO_HOOK, WIRE_TUNE, 3, WIRE_OK);
 	frame.tune_request.knob = WIRE_KNOB_ARENA_MAX;
