@@ -19,10 +19,13 @@
 static struct anchor {
 	uintptr_t place; /* atomic; 0: free. Set once, never changed */
 	struct anchor_block *blocks; /* atomic; NULL: taken, or lost */
-	int taker; /* atomic; the process that took them, 0: nobody */
 } anchors[ANCHORS_MAX];
 
 static unsigned int n_anchors; /* atomic */
+
+/* Whose blocks are taken, and in which process. */
+static const struct anchor *taken; /* atomic */
+static int taker; /* atomic */
 
 static uintptr_t size_word(const void *block)
 {
@@ -116,7 +119,8 @@ static void discard(struct anchor_block *list)
 static bool needs_blocks(const struct anchor *anchor)
 {
 	return !__atomic_load_n(&anchor->blocks, __ATOMIC_ACQUIRE) &&
-	       __atomic_load_n(&anchor->taker, __ATOMIC_ACQUIRE) != sys_getpid();
+	       (__atomic_load_n(&taken, __ATOMIC_ACQUIRE) != anchor ||
+		__atomic_load_n(&taker, __ATOMIC_ACQUIRE) != sys_getpid());
 }
 
 void anchor_drop(unsigned int n_blocks)
@@ -152,10 +156,11 @@ struct anchor_block *anchor_take(unsigned int i)
 {
 	struct anchor_block *blocks;
 
-	__atomic_store_n(&anchors[i].taker, sys_getpid(), __ATOMIC_RELEASE);
+	__atomic_store_n(&taker, sys_getpid(), __ATOMIC_RELEASE);
+	__atomic_store_n(&taken, &anchors[i], __ATOMIC_RELEASE);
 	blocks = __atomic_exchange_n(&anchors[i].blocks, NULL, __ATOMIC_ACQ_REL);
 	if (!blocks)
-		__atomic_store_n(&anchors[i].taker, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&taken, NULL, __ATOMIC_RELEASE);
 
 	return blocks;
 }
@@ -165,7 +170,7 @@ void anchor_put(unsigned int i, struct anchor_block *blocks)
 	/* One that looked before they were taken may have left others: rare, and few. */
 	if (blocks)
 		discard(__atomic_exchange_n(&anchors[i].blocks, blocks, __ATOMIC_ACQ_REL));
-	__atomic_store_n(&anchors[i].taker, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&taken, NULL, __ATOMIC_RELEASE);
 }
 
 uintptr_t anchor_arena(unsigned int i)

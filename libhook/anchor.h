@@ -32,8 +32,9 @@ void anchor_drop(unsigned int n_blocks);
 unsigned int anchor_count(void);
 
 /*
- * Takes all blocks out of the table: nobody else has them until anchor_put(). NULL: none
- * is left (a fork in the middle of a release loses them, until a thread starts there).
+ * Takes all blocks out of the table: nobody else has them until anchor_put(). One thread,
+ * one anchor at a time. NULL: none is left (a fork in the middle of a release loses them,
+ * until a thread starts there).
  */
 struct anchor_block *anchor_take(unsigned int i);
 void anchor_put(unsigned int i, struct anchor_block *blocks);

@@ -115,8 +115,9 @@ static void begin_anew(void)
 		space = reserve(ARENAS);
 	CHECK(space);
 	for (size_t i = 0; i < ANCHORS_MAX; i++)
-		anchors[i] = (struct anchor){ .taker = 0 };
+		anchors[i] = (struct anchor){ .place = 0 };
 	n_anchors = 0;
+	taken = NULL;
 	n_out = 0;
 	heap_init(&heaps[0], main_heap, 0, 0);
 	for (size_t i = 1; i < ARENAS; i++)
