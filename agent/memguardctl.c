@@ -37,6 +37,7 @@ enum option_value {
 	OPTION_HOOK,
 	OPTION_LIMIT,
 	OPTION_VERBOSE,
+	OPTION_METHOD,
 	OPTION_ROOT,
 	OPTION_VERSION,
 };
@@ -52,6 +53,7 @@ static const struct option options[] = {
 	{ "hook", required_argument, NULL, OPTION_HOOK },
 	{ "limit", required_argument, NULL, OPTION_LIMIT },
 	{ "verbose", no_argument, NULL, OPTION_VERBOSE },
+	{ "method", required_argument, NULL, OPTION_METHOD },
 	{ "root", required_argument, NULL, OPTION_ROOT },
 	{ NULL, 0, NULL, 0 },
 };
@@ -69,6 +71,17 @@ static int set_json(struct ctl *ctl, const char *s)
 		return -EINVAL;
 	}
 
+	return 0;
+}
+
+static int set_method(struct ctl *ctl, const char *s)
+{
+	if (!streq(s, "auto") && !streq(s, "full") && !streq(s, "borrow")) {
+		log_error("--method= takes auto, full or borrow, not \"%s\"", s);
+		return -EINVAL;
+	}
+
+	ctl->method = s;
 	return 0;
 }
 
@@ -120,6 +133,8 @@ static int take_option(struct ctl *ctl, int option)
 	case OPTION_VERBOSE:
 		own.verbose = true;
 		return 0;
+	case OPTION_METHOD:
+		return set_method(ctl, optarg);
 	case OPTION_ROOT:
 		ctl->root = optarg;
 		return 0;

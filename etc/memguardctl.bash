@@ -31,7 +31,7 @@ _memguardctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local verbs='status list show explain trim tune run enable disable config verify reload'
 	local options='--help --version --runtime-directory= --json= -j --no-pager --no-legend
-		--config= --hook= --limit= --verbose --root='
+		--config= --hook= --limit= --verbose --method= --root='
 	local verb='' i words=''
 
 	COMPREPLY=()
@@ -50,6 +50,10 @@ _memguardctl()
 		;;
 	--runtime-directory | --root)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
+	--method)
+		mapfile -t COMPREPLY < <(compgen -W 'auto full borrow' -- "$cur")
 		return
 		;;
 	--limit)

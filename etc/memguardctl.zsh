@@ -60,6 +60,7 @@ _memguardctl() {
     '--hook=[run, enable\: the library to preload]:file:_files' \
     '--limit=[run\: limit the memory]:size:' \
     '--verbose[run\: tell every round]' \
+    '--method=[trim\: how]:method:(auto full borrow)' \
     '--root=[enable, disable\: change files below this]:directory:_files -/' \
     '1:verb:->verb' \
     '*::argument:->argument' && return

@@ -84,6 +84,7 @@ static void scan_bin(struct heap_scan *scan, const char *line, bool unsorted)
 {
 	const uint64_t total = attribute(line, " total"), count = attribute(line, " count");
 	unsigned int class;
+	uint64_t pages;
 
 	if (count == 0 || total / count == 0)
 		return;
@@ -93,12 +94,12 @@ static void scan_bin(struct heap_scan *scan, const char *line, bool unsorted)
 	scan->arena.count[class] += (uint32_t)count;
 	scan->arena_bins += total;
 	scan->stats->n_free += (uint32_t)count;
-	if (class > 0)
-		scan->arena_page_free += (uint32_t)count;
 	scan->arena_free += (uint32_t)count;
-	scan->arena.whole_pages += whole_pages(scan->page_bytes, total, count,
-					       attribute(line, " from"), attribute(line, " to")) /
-				   scan->page_bytes * scan->page_bytes;
+	pages = whole_pages(scan->page_bytes, total, count, attribute(line, " from"),
+			    attribute(line, " to")) /
+		scan->page_bytes;
+	scan->arena.whole_pages += pages * scan->page_bytes;
+	scan->arena_page_free += (uint32_t)(pages < count ? pages : count);
 	if (unsorted) {
 		scan->arena.unsorted += total;
 		scan->arena.n_unsorted += (uint32_t)count;

@@ -135,7 +135,7 @@ struct wire_stats {
 	uint32_t n_arenas;
 	uint32_t n_heaps;
 	uint32_t n_free;         /* free chunks */
-	uint32_t n_page_free;    /* free chunks of a page or more */
+	uint32_t n_page_free;    /* free chunks with a whole page inside, by bin averages */
 	uint32_t largest_n_page_free; /* of the arena that has most */
 	uint32_t largest_n_free; /* of the arena that has most */
 	uint32_t n_mmapped;

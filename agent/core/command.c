@@ -186,6 +186,17 @@ static const char *on_verdict(const struct group *group, const char **ret_text, 
 	return verdict_to_string(verdict);
 }
 
+static void on_plan(const struct group *group, struct decision *ret, void *userdata)
+{
+	const struct manager *manager = userdata;
+	const struct guard *guard;
+
+	*ret = (struct decision){ .reason = REASON_NONE };
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		if (&guard->group == group)
+			round_plan(guard, ret);
+}
+
 static int command_new(struct bus_reply *reply, struct command **ret)
 {
 	struct command *command;
@@ -217,7 +228,8 @@ void command_take_outcome(struct command *command, const struct guard *guard,
 	command_close(command);
 }
 
-static int on_trim(const char *what, struct bus_reply *reply, void *userdata)
+static int on_trim(const char *what, enum method method, struct bus_reply *reply,
+		   void *userdata)
 {
 	struct manager *manager = userdata;
 	struct command *command;
@@ -235,6 +247,7 @@ static int on_trim(const char *what, struct bus_reply *reply, void *userdata)
 	if (r < 0)
 		return r;
 
+	command->method = method;
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
 		if (!guard_has_match(guard, what) || guard->round.active)
 			continue;
@@ -255,13 +268,19 @@ static int on_trim(const char *what, struct bus_reply *reply, void *userdata)
 static void show_peer(struct peer *peer, struct command *command, int error,
 		      const struct request_answer *answer)
 {
+	static struct forecast forecasts[1024];
+	const size_t n = answer ? answer->n_rows : 0;
 	const struct fresh fresh = {
 		.group = &peer->guard->group,
 		.member = &peer->member,
 		.error = error,
 		.rows = answer ? answer->rows : NULL,
-		.n_rows = answer ? answer->n_rows : 0,
+		.n_rows = n,
+		.forecasts = n <= ARRAY_SIZE(forecasts) ? forecasts : NULL,
 	};
+
+	for (size_t i = 0; i < MIN(n, ARRAY_SIZE(forecasts)); i++)
+		estimate_arena(&peer->member, &answer->rows[i], &forecasts[i]);
 
 	(void)bus_reply_fresh(command->reply, &fresh);
 	command_close(command);
@@ -437,6 +456,7 @@ const struct bus_handler command_handler = {
 	.each_member = on_each_member,
 	.each_option = on_each_option,
 	.verdict = on_verdict,
+	.plan = on_plan,
 	.show = on_show,
 	.trim = on_trim,
 	.tune = on_tune,

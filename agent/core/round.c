@@ -343,9 +343,9 @@ static void round_ask_next(struct guard *guard)
 	round_finish(guard);
 }
 
-static size_t list_members(struct guard *guard, pid_t only, const struct member **members, size_t size)
+static size_t list_members(const struct guard *guard, pid_t only, const struct member **members, size_t size)
 {
-	struct peer *peer;
+	const struct peer *peer;
 	size_t n = 0;
 
 	LIST_FOREACH(peer, &guard->peers, in_guard)
@@ -355,10 +355,21 @@ static size_t list_members(struct guard *guard, pid_t only, const struct member 
 	return n;
 }
 
+/* More than this in one group: the first ones will do, and the next round takes others. */
+static const struct member *members[4096];
+
+void round_plan(const struct guard *guard, struct decision *ret)
+{
+	const struct gate *gate = &guard->group.gate;
+	const size_t n = list_members(guard, 0, members, ARRAY_SIZE(members));
+
+	pick_members(&guard->group, members, n,
+		     gate_is_open(gate) ? gate->reason : REASON_RETAINED,
+		     guard->group.settings.method, ret);
+}
+
 void round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command)
 {
-	/* More than this in one group: the first ones will do, and the next round takes others. */
-	static const struct member *members[4096];
 	struct manager *manager = guard->manager;
 	struct round *round = &guard->round;
 	size_t n_members;

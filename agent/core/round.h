@@ -11,6 +11,9 @@
 /* Makes what rounds of @guard need, so that none has to allocate. */
 int round_prepare(struct guard *guard);
 
+/* What a round of @guard would decide now, without one. */
+void round_plan(const struct guard *guard, struct decision *ret);
+
 /*
  * Begins a round of @guard, which has none running. @only: this process alone, or 0.
  * @command: told the outcome; or NULL. Ends in exactly one outcome, maybe before it returns.

@@ -265,6 +265,47 @@ int client_call_what(struct ctl *ctl, const char *method, const char *what, json
 	return send_call(ctl, call, what, ret);
 }
 
+/* [ "method": method ] */
+static int append_method(sd_bus_message *call, const char *method)
+{
+	int r;
+
+	r = sd_bus_message_open_container(call, 'a', "{sv}");
+	if (r >= 0)
+		r = sd_bus_message_open_container(call, 'e', "sv");
+	if (r >= 0)
+		r = sd_bus_message_append_basic(call, 's', "method");
+	if (r >= 0)
+		r = sd_bus_message_open_container(call, 'v', "s");
+	if (r >= 0)
+		r = sd_bus_message_append_basic(call, 's', method);
+	for (int i = 0; r >= 0 && i < 3; i++)
+		r = sd_bus_message_close_container(call);
+
+	return r;
+}
+
+int client_call_trim(struct ctl *ctl, const char *what, const char *method, json_t **ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	int r;
+
+	if (!method)
+		return client_call_what(ctl, "Trim", what, ret);
+
+	r = new_call(ctl, "TrimWith", &call);
+	if (r < 0)
+		return r;
+
+	r = sd_bus_message_append_basic(call, 's', what);
+	if (r >= 0)
+		r = append_method(call, method);
+	if (r < 0)
+		return refuse(r, what);
+
+	return send_call(ctl, call, what, ret);
+}
+
 int client_call_tune(struct ctl *ctl, const char *what, const char *knob, uint64_t value,
 		     json_t **ret)
 {

@@ -17,6 +17,8 @@
 /* 0 and the answer (to be given to json_decref()), or a negative errno: told already. */
 int client_call(struct ctl *ctl, const char *method, json_t **ret);
 int client_call_what(struct ctl *ctl, const char *method, const char *what, json_t **ret);
+/* Only these: that a daemon without the option is not sent it. @method: NULL, or its name. */
+int client_call_trim(struct ctl *ctl, const char *what, const char *method, json_t **ret);
 int client_call_tune(struct ctl *ctl, const char *what, const char *knob, uint64_t value,
 		     json_t **ret);
 

@@ -29,6 +29,7 @@ struct ctl {
 	bool legend; /* headings, hints */
 	bool pager; /* may be used */
 	const char *root; /* enable, disable: below this directory; or NULL */
+	const char *method; /* trim: auto, full or borrow; NULL: as the settings say */
 	const char *hook; /* enable: the library; NULL: as installed */
 
 	/* Filled in by output_begin(). */

@@ -193,11 +193,27 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 			    plural(fields_number(group, "oom_kills")));
 }
 
+/* "by borrow, stalling for at most 1.2ms" */
+static char *how_last(const json_t *last, char *buf, size_t size)
+{
+	char stall[FORMAT_MAX];
+
+	if (!json_object_get(last, "method"))
+		snprintf(buf, size, "by nobody");
+	else if (json_object_get(last, "stall_usec"))
+		snprintf(buf, size, "by %s, stalling for at most %s",
+			 fields_string(last, "method"),
+			 fields_usec(last, "stall_usec", stall));
+	else
+		snprintf(buf, size, "by %s", fields_string(last, "method"));
+	return buf;
+}
+
 static void print_last_round(const struct ctl *ctl, const json_t *last)
 {
 	const bool asked = fields_number(last, "asked") > 0;
 	char released[FORMAT_MAX], expected[FORMAT_MAX], longest[FORMAT_MAX],
-		ago[FORMAT_MAX];
+		ago[FORMAT_MAX], how[256];
 
 	if (!asked) {
 		output_pair(ctl, "Last:",
@@ -211,14 +227,14 @@ static void print_last_round(const struct ctl *ctl, const json_t *last)
 	}
 
 	output_pair(ctl, "Last:",
-		    "round %" PRIu64 ", %s ago, because %s: released %s of %s expected; "
+		    "round %" PRIu64 ", %s ago, because %s: released %s of %s expected, %s; "
 		    "%" PRIu64 " of %" PRIu64 " processes answered, in at most %s each",
 		    fields_number(last, "round"),
 		    fields_ago(last, "ended_realtime_usec", ago),
 		    fields_string(last, "trigger_text"),
 		    fields_bytes(last, "released_bytes", released),
 		    fields_bytes(last, "expected_bytes", expected),
-		    fields_number(last, "answered"), fields_number(last, "asked"),
+		    how_last(last, how, sizeof(how)), fields_number(last, "answered"), fields_number(last, "asked"),
 		    fields_usec(last, "longest_usec", longest));
 }
 
@@ -313,6 +329,41 @@ static void print_next(const struct ctl *ctl, const json_t *group)
 		output_pair(ctl, "Next:", "a round asks the processes that retain most");
 }
 
+/* "would use borrow, because a full trim would stall for about 38ms, budget 5ms" */
+static void print_plan(const struct ctl *ctl, const json_t *group)
+{
+	const json_t *plan = json_object_get(group, "plan");
+	const char *reason = fields_string(plan, "method_reason");
+	char full[FORMAT_MAX], stall[FORMAT_MAX], budget[FORMAT_MAX];
+
+	fields_usec(plan, "full_stall_usec", full);
+	fields_usec(group, "stall_budget_usec", budget);
+	fields_usec(plan, "expected_stall_usec", stall);
+	if (reason[0] == '\0') {
+		if (streq(fields_string(plan, "reason"), "stall"))
+			output_pair(ctl, "Method:",
+				    "would wait: no process can be released from without a "
+				    "stall above the budget of %s",
+				    budget);
+		return;
+	}
+
+	if (streq(reason, "stall"))
+		output_pair(ctl, "Method:",
+			    "would use borrow, stalling for about %s, because a full trim "
+			    "would stall for about %s, budget %s",
+			    stall, full, budget);
+	else if (streq(reason, "fits"))
+		output_pair(ctl, "Method:",
+			    "would use full: its stall of about %s fits the budget of %s", full,
+			    budget);
+	else
+		output_pair(ctl, "Method:",
+			    "would use %s, stalling for about %s, because %s",
+			    fields_string(plan, "method"), stall,
+			    fields_string(plan, "method_reason_text"));
+}
+
 static int explain(const struct ctl *ctl, const json_t *groups)
 {
 	const json_t *group;
@@ -334,6 +385,7 @@ static int explain(const struct ctl *ctl, const json_t *groups)
 		if (r < 0)
 			return r;
 		print_past(ctl, group);
+		print_plan(ctl, group);
 		print_next(ctl, group);
 	}
 

@@ -11,7 +11,12 @@
 #define COLUMN_NAME_MAX 16
 
 /* Terminals narrower than this show no classes. */
-#define CLASSES_WIDTH 98
+#define CLASSES_WIDTH 116
+
+/* The others are summed up; --json has them all. */
+#define ARENAS_SHOWN 10
+
+#define COLUMNS 8
 
 static void print_process(const struct ctl *ctl, const json_t *member)
 {
@@ -56,21 +61,61 @@ static void print_heap(const struct ctl *ctl, const json_t *member)
 		    fields_bytes(member, "free_bytes", c),
 		    fields_bytes(member, "mmapped_bytes", d));
 	output_pair(ctl, "A release:",
-		    "would give back about %s and stall it for at most about %s",
+		    "would give back about %s in %s and stall it for at most about %s",
 		    fields_bytes(member, "retained_bytes", a),
-		    fields_usec(member, "stall_usec", b));
+		    fields_usec(member, "release_usec", b),
+		    fields_usec(member, "stall_usec", c));
+	if (json_object_get(member, "borrow_bytes"))
+		output_pair(ctl, "Borrowing:",
+			    "about %s in %s, stalling for at most about %s; reaches %llu of "
+			    "%llu arenas",
+			    fields_bytes(member, "borrow_bytes", a),
+			    fields_usec(member, "borrow_usec", b),
+			    fields_usec(member, "borrow_stall_usec", c),
+			    (unsigned long long)fields_number(member, "n_anchored_arenas"),
+			    (unsigned long long)fields_number(member, "n_arenas"));
+}
+
+/* "predicted 210M, released 198M (94%), predicted stall 12ms, took 9ms, full" */
+static void print_last(const struct ctl *ctl, const json_t *last)
+{
+	const uint64_t released = fields_number(last, "released_bytes");
+	char predicted[FORMAT_MAX], bytes[FORMAT_MAX], stall[FORMAT_MAX], usec[FORMAT_MAX],
+		took[FORMAT_MAX], ago[FORMAT_MAX], share[32] = "";
+	uint64_t expected;
+
+	fields_round_usec(fields_number(last, "age_usec"), ago);
+	if (!fields_find(last, "predicted_bytes", &expected)) {
+		output_pair(ctl, "Last one:", "released %s in %s, by %s, %s ago",
+			    fields_bytes(last, "released_bytes", bytes),
+			    fields_usec(last, "duration_usec", took),
+			    fields_string(last, "method"), ago);
+		return;
+	}
+
+	if (expected >= MIB)
+		snprintf(share, sizeof(share), " (%llu%%)",
+			 (unsigned long long)(released / (expected / 100)));
+	output_pair(ctl, "Last one:",
+		    "predicted %s, released %s%s; predicted stall %s, stalled for at most %s; "
+		    "took %s, by %s, %s ago",
+		    format_bytes(predicted, expected),
+		    fields_bytes(last, "released_bytes", bytes), share,
+		    fields_usec(last, "predicted_stall_usec", usec),
+		    json_object_get(last, "stall_usec")
+			    ? fields_usec(last, "stall_usec", stall)
+			    : fields_usec(last, "duration_usec", stall),
+		    fields_usec(last, "duration_usec", took), fields_string(last, "method"),
+		    ago);
 }
 
 static void print_history(const struct ctl *ctl, const json_t *member)
 {
 	const json_t *last = json_object_get(member, "last_release");
-	char text[256], bytes[FORMAT_MAX], usec[FORMAT_MAX], ago[FORMAT_MAX];
+	char text[256];
 
 	if (last)
-		output_pair(ctl, "Last one:", "%s in %s, %s ago",
-			    fields_bytes(last, "released_bytes", bytes),
-			    fields_usec(last, "duration_usec", usec),
-			    fields_round_usec(fields_number(last, "age_usec"), ago));
+		print_last(ctl, last);
 	if (fields_list(member, "tuned", text, sizeof(text))[0] != '\0')
 		output_pair(ctl, "Tuned:", "%s", text);
 	if (fields_list(member, "env_tuned", text, sizeof(text))[0] != '\0')
@@ -105,12 +150,14 @@ static void name_classes(const json_t *member, char names[CLASSES][COLUMN_NAME_M
 	}
 }
 
-static const char *const figures[] = { "system_bytes", "free_bytes", "top_bytes",
-				       "whole_pages_bytes", "unsorted_bytes" };
+static const char *const figures[] = { "system_bytes", "free_bytes",	 "whole_pages_bytes",
+				       "top_bytes",    "unsorted_bytes", "retained_bytes" };
 
 struct sums {
 	uint64_t figures[ARRAY_SIZE(figures)];
 	uint64_t classes[CLASSES];
+	uint64_t stall_usec; /* the longest */
+	size_t n;
 };
 
 static void add_bytes(struct table *table, enum color color, uint64_t bytes)
@@ -123,49 +170,118 @@ static void add_bytes(struct table *table, enum color color, uint64_t bytes)
 		table_cell(table, color, "%s", format_bytes(text, bytes));
 }
 
-static void add_arena(struct table *table, const json_t *arena, struct sums *sums)
+static void add_usec(struct table *table, enum color color, uint64_t usec)
 {
-	const json_t *classes = json_object_get(arena, "class_bytes");
-	uint64_t bytes;
+	char text[FORMAT_MAX];
 
-	table_row(table);
-	table_cell(table, COLOR_NONE, "%llu",
-		   (unsigned long long)fields_number(arena, "nr"));
-	for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {
-		bytes = fields_number(arena, figures[i]);
-		sums->figures[i] += bytes;
-		add_bytes(table, COLOR_NONE, bytes);
-	}
-
-	for (size_t i = 0; i < CLASSES; i++) {
-		bytes = (uint64_t)json_integer_value(json_array_get(classes, i));
-		sums->classes[i] += bytes;
-		add_bytes(table, COLOR_NONE, bytes);
-	}
+	if (usec == 0)
+		table_cell(table, COLOR_DIM, ".");
+	else
+		table_cell(table, color, "%s", format_usec(text, usec));
 }
 
-static void add_sums(struct table *table, const struct sums *sums)
+static void sum_arena(struct sums *sums, const json_t *arena)
+{
+	const json_t *classes = json_object_get(arena, "class_bytes");
+
+	sums->n++;
+	sums->stall_usec = MAX(sums->stall_usec, fields_number(arena, "stall_usec"));
+	for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
+		sums->figures[i] += fields_number(arena, figures[i]);
+	for (size_t i = 0; i < CLASSES; i++)
+		sums->classes[i] +=
+			(uint64_t)json_integer_value(json_array_get(classes, i));
+}
+
+static void add_sums(struct table *table, enum color color, const char *name,
+		     const struct sums *sums)
 {
 	table_row(table);
-	table_cell(table, COLOR_BOLD, "all");
+	table_cell(table, color, "%s", name);
 	for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
-		add_bytes(table, COLOR_BOLD, sums->figures[i]);
+		add_bytes(table, color, sums->figures[i]);
+	add_usec(table, color, sums->stall_usec);
 	for (size_t i = 0; i < CLASSES; i++)
-		add_bytes(table, COLOR_BOLD, sums->classes[i]);
+		add_bytes(table, color, sums->classes[i]);
+}
+
+/* What a release would come from: by retained bytes, then by address space. */
+static bool is_before(const json_t *a, const json_t *b)
+{
+	const uint64_t x = fields_number(a, "retained_bytes"),
+		       y = fields_number(b, "retained_bytes");
+
+	return x != y ? x > y
+		      : fields_number(a, "system_bytes") > fields_number(b, "system_bytes");
+}
+
+/* The few that matter most, best first; there are never many. */
+static size_t rank_arenas(const json_t *arenas, const json_t *top[static ARENAS_SHOWN])
+{
+	const json_t *arena;
+	size_t i, k, n = 0;
+
+	json_array_foreach(arenas, i, arena)
+	{
+		if (n < ARENAS_SHOWN)
+			n++;
+		else if (!is_before(arena, top[n - 1]))
+			continue;
+		for (k = n - 1; k > 0 && is_before(arena, top[k - 1]); k--)
+			top[k] = top[k - 1];
+		top[k] = arena;
+	}
+
+	return n;
+}
+
+static void add_arenas(struct table *table, const json_t *arenas)
+{
+	const json_t *top[ARENAS_SHOWN], *arena;
+	const size_t n = rank_arenas(arenas, top);
+	struct sums all = { 0 }, rest = { 0 };
+	char name[32];
+	size_t i, k;
+
+	json_array_foreach(arenas, i, arena)
+	{
+		sum_arena(&all, arena);
+		for (k = 0; k < n && top[k] != arena; k++)
+			;
+		if (k == n)
+			sum_arena(&rest, arena);
+	}
+
+	for (k = 0; k < n; k++) {
+		struct sums one = { 0 };
+
+		sum_arena(&one, top[k]);
+		snprintf(name, sizeof(name), "%llu",
+			 (unsigned long long)fields_number(top[k], "nr"));
+		add_sums(table, COLOR_NONE, name, &one);
+	}
+	if (rest.n > 0) {
+		snprintf(name, sizeof(name), "%zu more", rest.n);
+		add_sums(table, COLOR_NONE, name, &rest);
+	}
+	add_sums(table, COLOR_BOLD, "all", &all);
 }
 
 static int print_arenas(const struct ctl *ctl, const json_t *member)
 {
 	_cleanup_(table_freep) struct table *table = NULL;
 	const json_t *arenas = json_object_get(member, "arenas");
-	struct table_column columns[1 + ARRAY_SIZE(figures) + CLASSES] = {
-		{ .name = "ARENA", .right = true }, { .name = "SYSTEM", .right = true },
-		{ .name = "FREE", .right = true },  { .name = "TOP", .right = true },
-		{ .name = "PAGES", .right = true }, { .name = "UNSORTED", .right = true },
+	struct table_column columns[COLUMNS + CLASSES] = {
+		{ .name = "ARENA", .right = true },
+		{ .name = "SYSTEM", .right = true },
+		{ .name = "FREE", .right = true },
+		{ .name = "PAGES", .right = true },
+		{ .name = "TOP", .right = true },
+		{ .name = "UNSORTED", .right = true, .least_width = 70 },
+		{ .name = "RELEASE", .right = true },
+		{ .name = "STALL", .right = true },
 	};
 	char names[CLASSES][COLUMN_NAME_MAX];
-	struct sums sums = { 0 };
-	const json_t *arena;
 	size_t i;
 	int r;
 
@@ -174,7 +290,7 @@ static int print_arenas(const struct ctl *ctl, const json_t *member)
 
 	name_classes(member, names);
 	for (i = 0; i < CLASSES; i++)
-		columns[1 + ARRAY_SIZE(figures) + i] = (struct table_column){
+		columns[COLUMNS + i] = (struct table_column){
 			.name = names[i], .right = true, .least_width = CLASSES_WIDTH
 		};
 
@@ -182,14 +298,14 @@ static int print_arenas(const struct ctl *ctl, const json_t *member)
 	if (r < 0)
 		return r;
 
-	json_array_foreach(arenas, i, arena) add_arena(table, arena, &sums);
-	add_sums(table, &sums);
+	add_arenas(table, arenas);
 
 	fputc('\n', ctl->out);
 	r = table_print(table);
 	output_note(
 		ctl,
-		"PAGES: whole pages inside free chunks, which a release gives back.%s",
+		"PAGES: whole pages inside free chunks. RELEASE, STALL: predicted of a full "
+		"release.%s",
 		ctl->width == 0 || ctl->width >= CLASSES_WIDTH
 			? " From <= on: free bytes by size of the chunk."
 			: "");

@@ -16,6 +16,8 @@ static const struct table_column columns[] = {
 	{ .name = "", .right = true, .least_width = 80 },
 	{ .name = "EXPECTED", .right = true, .least_width = 100 },
 	{ .name = "ANSWERED", .right = true },
+	{ .name = "METHOD", .least_width = 80 },
+	{ .name = "STALL", .right = true, .least_width = 90 },
 	{ .name = "LONGEST", .right = true, .least_width = 70 },
 	{ .name = "TOOK", .right = true, .least_width = 100 },
 };
@@ -50,6 +52,8 @@ static void add_outcome(const struct ctl *ctl, struct table *table, const json_t
 	table_cell(table, COLOR_NONE, "%llu of %llu",
 		   (unsigned long long)fields_number(outcome, "answered"),
 		   (unsigned long long)fields_number(outcome, "asked"));
+	table_cell(table, COLOR_NONE, "%s", fields_string(outcome, "method"));
+	table_cell(table, COLOR_NONE, "%s", fields_usec(outcome, "stall_usec", text));
 	table_cell(table, COLOR_NONE, "%s", fields_usec(outcome, "longest_usec", text));
 	table_cell(table, COLOR_NONE, "%s", fields_usec(outcome, "duration_usec", text));
 }
@@ -98,7 +102,7 @@ int verb_trim(struct ctl *ctl, int argc, char **argv)
 	int r;
 
 	(void)argc;
-	r = client_call_what(ctl, "Trim", argv[1], &outcomes);
+	r = client_call_trim(ctl, argv[1], ctl->method, &outcomes);
 	if (r >= 0 && !output_json(ctl, outcomes))
 		r = print_outcomes(ctl, outcomes);
 

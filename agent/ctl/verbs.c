@@ -19,7 +19,8 @@ const struct verb ctl_verbs[] = {
 	  "Measure processes now and show their heaps, arena by arena" },
 	{ "explain", 0, 1, verb_explain, "[WHAT]",
 	  "Say why memory was released or was not, and what is next" },
-	{ "trim", 1, 1, verb_trim, "WHAT", "Make processes give freed memory back now" },
+	{ "trim", 1, 1, verb_trim, "[--method=METHOD] WHAT",
+	  "Make processes give freed memory back now" },
 	{ "tune", 2, -1, verb_tune, "WHAT KEY=VALUE...",
 	  "Change settings of a running program's allocator" },
 	{ "run", 1, -1, verb_run, "[--limit=SIZE] -- COMMAND...",
@@ -52,6 +53,8 @@ static const char options[] =
 	"     --hook=FILE            run, enable: the library to preload\n"
 	"     --limit=SIZE           run: limit the command's memory, such as 600M\n"
 	"     --verbose              run: tell every round as it happens\n"
+	"     --method=auto|full|borrow\n"
+	"                            trim: how [as configured]\n"
 	"     --root=DIR             enable, disable: change files below DIR only\n";
 /* clang-format on */
 

@@ -19,7 +19,7 @@
 
 static const struct {
 	uint64_t least, most;
-} full_bounds = { PERMILLE / 8, PERMILLE * 8 },
+} full_bounds = { PERMILLE / 8, PERMILLE * 64 },
   borrow_bounds = { PERMILLE / 8, PERMILLE * 2 },
   stall_bounds = { 50, 10 * USEC_PER_SEC },
   rate_bounds = { 50, 50 * USEC_PER_MSEC };

@@ -3,8 +3,8 @@
 
 /*
  * What releases of a process teach about the next one. Answers are claims: each is bounded
- * before it is learnt from, so that the worst a lie can do is a factor of eight, for the
- * liar alone. Pure.
+ * before it is learnt from, so that a lie can make a release seem eight times shorter or 64
+ * times longer than the model says, for the liar alone. Pure.
  */
 
 #include <stdbool.h>

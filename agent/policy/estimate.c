@@ -171,6 +171,36 @@ uint64_t estimate_borrow_bytes(const struct wire_stats *stats, uint64_t retained
 	return MIN(mul_sat(all / stats->n_arenas, reached), stats->heap_rss);
 }
 
+/* Chunks of a page and more, as far as classes tell. */
+static uint32_t count_chunks(const struct wire_arena *arena, size_t first)
+{
+	uint64_t n = 0;
+
+	for (size_t i = first; i < WIRE_CLASSES; i++)
+		n += arena->count[i];
+
+	return (uint32_t)MIN(n, (uint64_t)UINT32_MAX);
+}
+
+void estimate_arena(const struct member *member, const struct wire_arena *arena,
+		    struct forecast *ret)
+{
+	const struct wire_stats *stats = &member->stats;
+	const bool busy = estimate_is_busy(member);
+	const uint64_t all = going_bytes(stats) / KIB + 1;
+	const uint64_t own =
+		add_sat(arena->whole_pages, arena->nr == 0 ? arena->top : 0) / KIB;
+	uint64_t usec;
+
+	/* Which arena's pages are resident is not known: alike in all. */
+	ret->bytes = MIN(mul_sat(member->retained_bytes / all, own) +
+				 member->retained_bytes % all * MIN(own, all) / all,
+			 member->retained_bytes);
+	usec = add_sat(estimate_walk_usec(count_chunks(arena, 0), count_chunks(arena, 1), busy),
+		       estimate_drop_usec(stats, ret->bytes, busy));
+	ret->stall_usec = ret->usec = calibrate_full(&member->calibration, usec, busy);
+}
+
 void estimate_member(struct member *member)
 {
 	const struct wire_stats *stats = &member->stats;

@@ -40,6 +40,10 @@ uint64_t estimate_borrow_bytes(const struct wire_stats *stats, uint64_t retained
 /* Fills in all that is predicted of @member, from its figures and its history. */
 void estimate_member(struct member *member);
 
+/* The part of it that is one arena's. */
+void estimate_arena(const struct member *member, const struct wire_arena *arena,
+		    struct forecast *ret);
+
 /* There is a choice of methods at all; borrow is one of them; a stall would be felt. */
 bool estimate_has_methods(const struct member *member);
 bool estimate_can_borrow(const struct member *member);

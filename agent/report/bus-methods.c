@@ -49,6 +49,12 @@ static int add_group(const struct group *group, void *userdata)
 	verdict.name = bus->handler->verdict(group, &verdict.text, bus->userdata);
 	dict_open(dict);
 	groups->row(dict, group, &verdict, bus_now(bus));
+	if (groups->row == rows_explain && bus->handler->plan) {
+		static struct decision plan;
+
+		bus->handler->plan(group, &plan, bus->userdata);
+		rows_plan(dict, &plan);
+	}
 	dict_close(dict);
 	return dict->error;
 }
@@ -194,25 +200,80 @@ static int run_show(struct bus *bus, sd_bus_message *call, uid_t uid)
 	return r;
 }
 
-static int run_trim(struct bus *bus, sd_bus_message *call, uid_t uid)
+static int trim(struct bus *bus, sd_bus_message *call, uid_t uid, const char *what,
+		enum method method)
 {
 	struct bus_reply *reply;
-	const char *what;
 	int r;
-
-	r = read_what(call, &what);
-	if (r < 0)
-		return r;
 
 	r = bus_reply_new(bus, call, uid, true, &reply);
 	if (r < 0)
 		return r;
 
-	r = bus->handler->trim(what, reply, bus->userdata);
+	r = bus->handler->trim(what, method, reply, bus->userdata);
 	if (r < 0)
 		bus_reply_free(reply);
 
 	return r;
+}
+
+static int run_trim(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	const char *what;
+	int r;
+
+	r = read_what(call, &what);
+	return r < 0 ? r : trim(bus, call, uid, what, METHOD_AUTO);
+}
+
+/* One entry of a{sv}. What is not known is refused: it may have been meant to be gentle. */
+static int read_trim_option(sd_bus_message *call, enum method *method)
+{
+	const char *key, *value;
+	int r;
+
+	r = sd_bus_message_read_basic(call, 's', &key);
+	if (r < 0)
+		return r;
+	if (!streq(key, "method"))
+		return -EINVAL;
+
+	r = sd_bus_message_enter_container(call, 'v', "s");
+	if (r >= 0)
+		r = sd_bus_message_read_basic(call, 's', &value);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(call);
+	if (r < 0)
+		return -EINVAL;
+
+	return method_from_string(value, method);
+}
+
+static int read_trim_options(sd_bus_message *call, enum method *method)
+{
+	int r;
+
+	r = sd_bus_message_enter_container(call, 'a', "{sv}");
+	while (r >= 0 && (r = sd_bus_message_enter_container(call, 'e', "sv")) > 0) {
+		r = read_trim_option(call, method);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(call);
+	}
+
+	return r >= 0 ? sd_bus_message_exit_container(call) : r;
+}
+
+static int run_trim_with(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	enum method method = METHOD_AUTO;
+	const char *what;
+	int r;
+
+	r = read_what(call, &what);
+	if (r >= 0)
+		r = read_trim_options(call, &method);
+
+	return r < 0 ? r : trim(bus, call, uid, what, method);
 }
 
 /* "ArenaMax" as in memguard.conf and "arena_max" as in the environment. */
@@ -324,6 +385,7 @@ static const struct row {
 	{ "Explain", run_explain, false },
 	{ "GetConfig", run_get_config, false },
 	{ "Trim", run_trim, true },
+	{ "TrimWith", run_trim_with, true },
 	{ "Tune", run_tune, true },
 	{ "Reload", run_reload, true },
 };

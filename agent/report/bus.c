@@ -177,6 +177,8 @@ static const sd_bus_vtable vtable[] = {
 	ON_WHAT("ListMembers", members),
 	ON_WHAT("Show", members),
 	ON_WHAT("Trim", outcomes),
+	METHOD("TrimWith", "sa{sv}", SD_BUS_PARAM(what) SD_BUS_PARAM(options), "aa{sv}",
+	       SD_BUS_PARAM(outcomes)),
 	METHOD("Tune", "sst", SD_BUS_PARAM(what) SD_BUS_PARAM(knob) SD_BUS_PARAM(value),
 	       "aa{sv}", SD_BUS_PARAM(members)),
 	ON_WHAT("Explain", groups),

@@ -19,7 +19,10 @@
  * memguardctl, see agent/report/rows.h. Text is clean: no control characters, valid
  * UTF-8. Reading is open to the daemon's own uid and root for all, and to other users for
  * their own processes and the groups these are in; the signal goes to the former only.
- * Trim, Tune and Reload need root or the daemon's uid. Nothing here waits for a client or
+ *
+ * TrimWith(s what, a{sv} options) is Trim with the option "method" (s): auto, full, borrow.
+ *
+ * Trim, TrimWith, Tune and Reload need root or the daemon's uid. Nothing here waits for a client or
  * for the system bus.
  */
 
@@ -57,6 +60,7 @@ struct fresh {
 	const struct member *member;
 	int error; /* 0, or negative errno: why the figures are not fresh */
 	const struct wire_arena *rows; /* valid during the call */
+	const struct forecast *forecasts; /* of each row; or NULL */
 	size_t n_rows;
 };
 
@@ -103,9 +107,13 @@ struct bus_handler {
 	/* The disease's name, and a sentence about it. */
 	const char *(*verdict)(const struct group *group, const char **ret_text,
 			       void *userdata);
+	/* What a round of the group would do now. */
+	void (*plan)(const struct group *group, struct decision *ret, void *userdata);
 	/* These take the reply on 0; on a negative return bus answers with that error. */
 	int (*show)(const char *what, struct bus_reply *reply, void *userdata);
-	int (*trim)(const char *what, struct bus_reply *reply, void *userdata);
+	/* @method: METHOD_AUTO leaves it to the group's settings. */
+	int (*trim)(const char *what, enum method method, struct bus_reply *reply,
+		    void *userdata);
 	int (*tune)(const char *what, enum wire_knob knob, uint64_t value,
 		    struct bus_reply *reply, void *userdata);
 	/* 0, or negative with a message for the caller in @text. */

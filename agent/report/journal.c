@@ -76,6 +76,21 @@ static void add_losses(struct text *text, const struct outcome *outcome)
 		add(text, ", %" PRIu32 " ended meanwhile", outcome->n_gone);
 }
 
+/* ", by borrow, stalling for at most 1.2ms, because a full trim ...". */
+static void add_method(struct text *text, const struct outcome *outcome)
+{
+	char stall[FORMAT_MAX], predicted[FORMAT_MAX];
+
+	if (outcome->n_borrow == 0)
+		return;
+
+	add(text, ", %s, no stall above %s", outcome_method(outcome),
+	    format_usec(stall, outcome->stall_usec));
+	if (outcome->why == WHY_STALL)
+		add(text, " (a full trim: about %s)",
+		    format_usec(predicted, outcome->full_stall_usec));
+}
+
 static void add_released(struct text *text, const struct outcome *outcome)
 {
 	const uint64_t released_bytes = outcome_released_bytes(outcome);
@@ -91,6 +106,7 @@ static void add_released(struct text *text, const struct outcome *outcome)
 	add(text, ", %" PRIu32 " of %" PRIu32 " processes in at most %s each",
 	    outcome->n_answered, outcome->n_asked,
 	    format_usec(longest, outcome->longest_usec));
+	add_method(text, outcome);
 	add_losses(text, outcome);
 }
 
@@ -212,6 +228,12 @@ static void add_figures(struct text *text, const struct outcome *outcome)
 	add_number(text, "TIMED_OUT", outcome->n_timed_out);
 	add_number(text, "GONE", outcome->n_gone);
 	add_number(text, "LONGEST_USEC", outcome->longest_usec);
+	if (outcome->n_asked > 0) {
+		add_string(text, "MEMGUARD_METHOD", outcome_method(outcome));
+		add_string(text, "MEMGUARD_METHOD_REASON", why_to_string(outcome->why));
+		add_number(text, "STALL_USEC", outcome->stall_usec);
+		add_number(text, "EXPECTED_STALL_USEC", outcome->expected_stall_usec);
+	}
 	add_number(text, "DURATION_USEC",
 		   sub_sat(outcome->end_usec, outcome->begin_usec));
 }

@@ -74,6 +74,20 @@ void rows_facts(struct dict *dict, const struct daemon_facts *facts)
 	dict_u64(dict, "private_bytes", facts->private_bytes);
 }
 
+static void put_method(struct dict *dict, const struct outcome *outcome)
+{
+	if (outcome->n_full + outcome->n_borrow == 0)
+		return;
+
+	dict_string(dict, "method", outcome_method(outcome));
+	dict_string(dict, "method_reason", why_to_string(outcome->why));
+	dict_string(dict, "method_reason_text", why_to_text(outcome->why));
+	dict_u64(dict, "expected_stall_usec", outcome->expected_stall_usec);
+	dict_u64(dict, "full_stall_usec", outcome->full_stall_usec);
+	if (outcome->n_answered > 0)
+		dict_u64(dict, "stall_usec", outcome->stall_usec);
+}
+
 static void put_outcome(struct dict *dict, const struct outcome *outcome)
 {
 	dict_u64(dict, "round", outcome->round);
@@ -98,6 +112,7 @@ static void put_outcome(struct dict *dict, const struct outcome *outcome)
 	dict_u32(dict, "timed_out", outcome->n_timed_out);
 	dict_u32(dict, "gone", outcome->n_gone);
 	dict_u64(dict, "duration_usec", sub_sat(outcome->end_usec, outcome->begin_usec));
+	put_method(dict, outcome);
 	if (outcome->n_answered == 0)
 		return;
 
@@ -218,6 +233,26 @@ static void put_share(struct dict *dict, const struct group *group, uint32_t per
 			   share_of(group->reading.limit_bytes, permyriad));
 }
 
+void rows_plan(struct dict *dict, const struct decision *plan)
+{
+	const struct pick *pick = &plan->picks[0];
+
+	dict_open_entry(dict, "plan");
+	dict_bool(dict, "act", plan->act);
+	dict_string(dict, "reason", reason_to_string(plan->reason));
+	dict_string(dict, "reason_text", reason_to_text(plan->reason));
+	dict_u64(dict, "expected_bytes", plan->expected_bytes);
+	if (plan->n_picks > 0) {
+		dict_u32(dict, "pid", (uint32_t)pick->pid);
+		dict_string(dict, "method", method_to_string(pick->method));
+		dict_string(dict, "method_reason", why_to_string(pick->why));
+		dict_string(dict, "method_reason_text", why_to_text(pick->why));
+		dict_u64(dict, "expected_stall_usec", pick->stall_usec);
+		dict_u64(dict, "full_stall_usec", pick->full_stall_usec);
+	}
+	dict_close_entry(dict);
+}
+
 void rows_explain(struct dict *dict, const struct group *group,
 		  const struct rows_verdict *verdict, uint64_t now_usec)
 {
@@ -296,6 +331,38 @@ static void put_stats(struct dict *dict, const struct member *member, uint64_t n
 	dict_u32(dict, "n_mmapped_chunks", s->n_mmapped);
 	dict_u32(dict, "heap_walk_usec", s->heap_usec);
 	dict_u64(dict, "stall_usec", member->stall_usec);
+	dict_u64(dict, "release_usec", member->release_usec);
+	dict_u64(dict, "heap_huge_bytes", s->heap_huge);
+	dict_u32(dict, "n_anchored_arenas", s->n_anchored);
+	if (s->n_anchored == 0 || member->borrow_refused)
+		return;
+
+	dict_u64(dict, "borrow_bytes", member->borrow.bytes);
+	dict_u64(dict, "borrow_stall_usec", member->borrow.stall_usec);
+	dict_u64(dict, "borrow_usec", member->borrow.usec);
+}
+
+static const char *wire_method_name(uint32_t method)
+{
+	switch ((enum wire_method)method) {
+	case WIRE_METHOD_FULL:
+		return "full";
+	case WIRE_METHOD_BORROW:
+		return "borrow";
+	}
+
+	return "unknown";
+}
+
+/* Beside what happened; of a release that nothing was known about before, nothing. */
+static void put_forecast(struct dict *dict, const struct forecast *forecast)
+{
+	if (forecast->usec == 0)
+		return;
+
+	dict_u64(dict, "predicted_bytes", forecast->bytes);
+	dict_u64(dict, "predicted_stall_usec", forecast->stall_usec);
+	dict_u64(dict, "predicted_usec", forecast->usec);
 }
 
 static void put_last_release(struct dict *dict, const struct member *member,
@@ -307,12 +374,21 @@ static void put_last_release(struct dict *dict, const struct member *member,
 		return;
 
 	dict_open_entry(dict, "last_release");
-	dict_string(dict, "method", r->method == WIRE_METHOD_FULL ? "full" : "unknown");
+	dict_string(dict, "method", wire_method_name(r->method));
 	dict_bits(dict, "allocators", r->allocators, allocators, ARRAY_SIZE(allocators));
 	dict_u64(dict, "rss_before_bytes", r->rss_before);
 	dict_u64(dict, "rss_after_bytes", r->rss_after);
 	dict_u64(dict, "released_bytes", sub_sat(r->rss_before, r->rss_after));
 	dict_u64(dict, "duration_usec", r->duration_usec);
+	if (r->stall_usec > 0)
+		dict_u64(dict, "stall_usec", r->stall_usec);
+	dict_u64(dict, "agent_cpu_usec", r->cpu_usec);
+	if (r->method == WIRE_METHOD_BORROW) {
+		dict_u32(dict, "n_arenas", r->n_arenas);
+		dict_u32(dict, "n_reached_arenas", r->n_reached);
+		dict_u32(dict, "n_borrowed_chunks", r->n_borrowed);
+	}
+	put_forecast(dict, &member->last_forecast);
 	age(dict, "age_usec", member->last_release_usec, now_usec);
 	dict_close_entry(dict);
 }
@@ -338,7 +414,8 @@ void rows_member(struct dict *dict, const struct group *group,
 	dict_bool(dict, "seccomp_changed", member->seccomp_changed);
 }
 
-static void put_arena(struct dict *dict, const struct wire_arena *arena)
+static void put_arena(struct dict *dict, const struct wire_arena *arena,
+		      const struct forecast *forecast)
 {
 	dict_open(dict);
 	dict_u32(dict, "nr", arena->nr);
@@ -351,6 +428,10 @@ static void put_arena(struct dict *dict, const struct wire_arena *arena)
 	dict_u32(dict, "n_unsorted_chunks", arena->n_unsorted);
 	dict_u64s(dict, "class_bytes", arena->bytes, WIRE_CLASSES);
 	dict_u32s(dict, "class_chunks", arena->count, WIRE_CLASSES);
+	if (forecast) {
+		dict_u64(dict, "retained_bytes", forecast->bytes);
+		dict_u64(dict, "stall_usec", forecast->stall_usec);
+	}
 	dict_close(dict);
 }
 
@@ -390,7 +471,8 @@ void rows_fresh(struct dict *dict, const struct fresh *fresh, uint64_t now_usec)
 	dict_u64s(dict, "class_limit_bytes", limits, ARRAY_SIZE(limits));
 	dict_open_rows_entry(dict, "arenas");
 	for (size_t i = 0; i < fresh->n_rows; i++)
-		put_arena(dict, &fresh->rows[i]);
+		put_arena(dict, &fresh->rows[i],
+			  fresh->forecasts ? &fresh->forecasts[i] : NULL);
 	dict_close_rows_entry(dict);
 }
 

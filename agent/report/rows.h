@@ -25,6 +25,9 @@ void rows_group(struct dict *dict, const struct group *group,
 void rows_explain(struct dict *dict, const struct group *group,
 		  const struct rows_verdict *verdict, uint64_t now_usec);
 
+/* What a round now would do; behind the entries of rows_explain(). */
+void rows_plan(struct dict *dict, const struct decision *plan);
+
 void rows_member(struct dict *dict, const struct group *group,
 		 const struct member *member, uint64_t now_usec);
 void rows_fresh(struct dict *dict, const struct fresh *fresh, uint64_t now_usec);

@@ -76,7 +76,13 @@ static void init_web(struct group *g, uint64_t now_usec, uint64_t realtime_usec)
 				  .rss_after_bytes = 147 * MIB,
 				  .expected_bytes = 400 * MIB,
 				  .longest_usec = 31000,
-				  .total_usec = 48000 },
+				  .total_usec = 48000,
+				  .n_full = 1,
+				  .n_borrow = 1,
+				  .why = WHY_STALL,
+				  .expected_stall_usec = 2000,
+				  .full_stall_usec = 38000,
+				  .stall_usec = 1200 },
 		.n_members = 2,
 	};
 }
@@ -178,6 +184,7 @@ static void init_stats(struct member *m, uint64_t scale, uint64_t now_usec)
 		.other_tops = scale * 2 * MIB,
 		.unsorted = scale * 700 * KIB,
 		.n_arenas = 9,
+		.n_anchored = 8,
 		.n_heaps = 12,
 		.n_free = 12345,
 		.n_page_free = 800,
@@ -188,6 +195,8 @@ static void init_stats(struct member *m, uint64_t scale, uint64_t now_usec)
 	m->stats_usec = now_usec - 4 * USEC_PER_SEC;
 	m->retained_bytes = scale * 9 * MIB;
 	m->stall_usec = scale * 600;
+	m->release_usec = scale * 1400;
+	m->borrow = (struct forecast){ scale * 10 * MIB, 1500, scale * 2900 };
 }
 
 static void init_release(struct member *m, uint64_t now_usec)
@@ -198,7 +207,9 @@ static void init_release(struct member *m, uint64_t now_usec)
 		.rss_before = 402 * MIB,
 		.rss_after = 90 * MIB,
 		.duration_usec = 31000,
+		.stall_usec = 31000,
 	};
+	m->last_forecast = (struct forecast){ 330 * MIB, 28000, 28000 };
 	m->last_release_usec = now_usec - 3 * USEC_PER_SEC;
 }
 
@@ -352,15 +363,38 @@ static const char *on_verdict(const struct group *group, const char **ret_text,
 	return "unknown";
 }
 
+static void on_plan(const struct group *group, struct decision *ret, void *userdata)
+{
+	(void)userdata;
+	*ret = (struct decision){ .act = true, .reason = REASON_RETAINED };
+	if (group->id == 4713)
+		return;
+
+	ret->expected_bytes = 58 * MIB;
+	ret->n_picks = 1;
+	ret->picks[0] = (struct pick){
+		.pid = 1234,
+		.method = METHOD_BORROW,
+		.why = WHY_STALL,
+		.expected_bytes = 58 * MIB,
+		.stall_usec = 1500,
+		.full_stall_usec = 38000,
+	};
+}
+
 static void give_fresh(const struct fake *fake, size_t i, struct bus_reply *reply)
 {
 	struct wire_arena rows[9];
+	struct forecast forecasts[9];
 	struct fresh fresh = { .group = &fake->groups[fake->group_of[i]],
 			       .member = &fake->members[i] };
 
 	if (fake->members[i].seccomp_changed) {
 		fresh.error = -EPERM;
 	} else {
+		for (size_t k = 0; k < ARRAY_SIZE(rows); k++)
+			forecasts[k] = (struct forecast){ (k + 1) * 2 * MIB, k * 700, k * 700 };
+		fresh.forecasts = forecasts;
 		for (size_t k = 0; k < ARRAY_SIZE(rows); k++)
 			rows[k] = (struct wire_arena){
 				.system = (k + 1) * 9 * MIB,
@@ -412,7 +446,8 @@ static int on_show(const char *what, struct bus_reply *reply, void *userdata)
 	return 0;
 }
 
-static int on_trim(const char *what, struct bus_reply *reply, void *userdata)
+static int on_trim(const char *what, enum method method, struct bus_reply *reply,
+		   void *userdata)
 {
 	struct fake *fake = userdata;
 	struct outcome outcome = fake->groups[0].last_outcome;
@@ -427,6 +462,7 @@ static int on_trim(const char *what, struct bus_reply *reply, void *userdata)
 		return -EBUSY;
 
 	fake->n_trimmed++;
+	fake->method = method;
 	outcome.trigger = REASON_COMMAND;
 	for (size_t i = 0; i < fake->n_groups; i++) {
 		if (!group_matches(fake, i, what))
@@ -493,6 +529,7 @@ const struct bus_handler fake_handler = {
 	.each_member = on_each_member,
 	.each_option = on_each_option,
 	.verdict = on_verdict,
+	.plan = on_plan,
 	.show = on_show,
 	.trim = on_trim,
 	.tune = on_tune,

@@ -22,6 +22,7 @@ struct fake {
 	/* What was asked of it. */
 	unsigned int n_shown, n_trimmed, n_tuned, n_reloaded;
 	enum wire_knob knob;
+	enum method method; /* of the last trim */
 	uint64_t value;
 
 	/* Keeps answers open instead of giving them. */

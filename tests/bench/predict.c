@@ -1,0 +1,699 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * How well is a release predicted? Brings heaps into many states, each in a process of its
+ * own under the hook, asks for statistics, predicts as the daemon does, has the heap
+ * released and compares; then the same once more in the same process, with what the first
+ * release taught. Run by predict.sh, which says where the hook is.
+ *
+ *   predict [--state=NAME] [--method=full|borrow]    prints a table and a summary
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/basic/macro.h"
+#include "agent/policy/calibrate.h"
+#include "agent/policy/estimate.h"
+
+#define HEAP_ALIGN (64 * MIB)
+#define ANSWER_MSEC 60000
+#define ARENAS_MAX 256
+#define ROUNDS 2
+
+/* What a prediction may be off by: this part of the release, or this much. */
+#define TOLERANCE_PART 10
+#define TOLERANCE_BYTES (8 * MIB)
+
+enum spread {
+	FIXED,    /* all blocks of the least size */
+	EVEN,     /* any size in between is as likely */
+	LOGARITHMIC, /* any order of magnitude is */
+};
+
+enum after {
+	UNSORTED, /* nothing: as right after a mass free */
+	SORTED,   /* the program goes on allocating a little */
+	REUSED,   /* a third of it is allocated and touched again */
+	TRIMMED,  /* trimmed, then a third allocated and freed again */
+};
+
+enum huge {
+	NO_HUGE,
+	HUGE_HEAPS,   /* madvise() on the heaps */
+	HUGE_TUNABLE, /* glibc.malloc.hugetlb=1 */
+};
+
+struct state {
+	const char *name;
+	unsigned int n_arenas; /* 1: the main arena; else one thread each, and no main */
+	unsigned int mib;      /* in all */
+	enum spread spread;
+	uint32_t least, most;
+	uint32_t pin_bytes;    /* a survivor behind each block; 0: none */
+	unsigned int keep_percent; /* of the blocks, at random */
+	bool shuffle;          /* the order of freeing */
+	enum after after;
+	enum huge huge;
+	bool top;              /* the last half is one freed piece beside the top */
+	bool forked;
+	bool busy;             /* two threads allocate and free small pieces meanwhile */
+	bool untouched;        /* a quarter of what survives was never written to */
+};
+
+#define KIB_(n) ((n) * 1024U)
+#define MIB_(n) ((n) * 1024U * 1024)
+
+static const struct state states[] = {
+	{ "one page, pinned", 1, 128, FIXED, 4096, 0, 32, 0, false, SORTED, 0, 0, 0, 0, 0 },
+	{ "one page, pinned, unsorted", 1, 128, FIXED, 4096, 0, 32, 0, false, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "4200 bytes", 1, 128, FIXED, 4200, 0, 32, 0, false, SORTED, 0, 0, 0, 0, 0 },
+	{ "6000 bytes", 1, 128, FIXED, 6000, 0, 32, 0, false, SORTED, 0, 0, 0, 0, 0 },
+	{ "8 KiB", 1, 128, FIXED, KIB_(8), 0, 32, 0, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "8 KiB, unsorted", 1, 128, FIXED, KIB_(8), 0, 32, 0, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "16 KiB", 1, 192, FIXED, KIB_(16), 0, 32, 0, false, SORTED, 0, 0, 0, 0, 0 },
+	{ "64 KiB", 1, 256, FIXED, KIB_(64), 0, 32, 0, false, SORTED, 0, 0, 0, 0, 0 },
+	{ "64 KiB, unsorted", 1, 256, FIXED, KIB_(64), 0, 32, 0, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "1 MiB", 1, 256, FIXED, MIB_(1), 0, 32, 0, false, SORTED, 0, 0, 0, 0, 0 },
+	{ "8 MiB", 1, 256, FIXED, MIB_(8), 0, 32, 0, false, SORTED, 0, 0, 0, 0, 0 },
+	{ "sub-page holes", 1, 128, EVEN, 600, 3000, 32, 0, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "sub-page holes, unsorted", 1, 128, EVEN, 600, 3000, 32, 0, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "page and below, pinned, unsorted", 1, 128, EVEN, 600, 9000, 32, 0, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "64 B to 64 KiB, 5 % kept", 1, 192, LOGARITHMIC, 64, KIB_(64), 0, 5, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "64 B to 64 KiB, 5 % kept, unsorted", 1, 192, LOGARITHMIC, 64, KIB_(64), 0, 5, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "64 B to 64 KiB, 20 % kept, unsorted", 1, 192, LOGARITHMIC, 64, KIB_(64), 0, 20, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "64 B to 64 KiB, 50 % kept, unsorted", 1, 192, LOGARITHMIC, 64, KIB_(64), 0, 50, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "200 B to 2 KiB, 1 % kept, unsorted", 1, 128, EVEN, 200, KIB_(2), 0, 1, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "200 B to 2 KiB, 10 % kept, unsorted", 1, 128, EVEN, 200, KIB_(2), 0, 10, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "200 B to 2 KiB, 30 % kept, sorted", 1, 128, EVEN, 200, KIB_(2), 0, 30, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "nothing kept", 1, 192, LOGARITHMIC, 64, KIB_(64), 0, 0, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "nothing kept, 4 arenas", 4, 192, LOGARITHMIC, 64, KIB_(64), 0, 0, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "big top, main arena", 1, 192, FIXED, KIB_(64), 0, 32, 0, false, SORTED, 0, true, 0, 0, 0 },
+	{ "big tops, 4 arenas", 4, 160, FIXED, KIB_(64), 0, 32, 0, false, SORTED, 0, true, 0, 0, 0 },
+	{ "big tops, 16 arenas, trimmed", 16, 256, FIXED, KIB_(16), 0, 32, 0, false, TRIMMED, 0, true, 0, 0, 0 },
+	{ "fastbins, 1 % kept", 1, 64, EVEN, 24, 100, 0, 1, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "fastbins, 10 % kept", 1, 64, EVEN, 24, 100, 0, 10, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "fastbins, nothing kept, 4 arenas", 4, 64, EVEN, 24, 100, 0, 0, false, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "thread caches, 64 threads", 64, 64, EVEN, 24, 1000, 0, 30, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "2 arenas, 64 KiB", 2, 192, FIXED, KIB_(64), 0, 32, 0, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "8 arenas, 16 KiB", 8, 256, FIXED, KIB_(16), 0, 32, 0, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "8 arenas, mixed, 10 % kept, unsorted", 8, 256, LOGARITHMIC, 64, KIB_(256), 0, 10, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "16 arenas, mixed, 20 % kept", 16, 256, LOGARITHMIC, 64, KIB_(64), 0, 20, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "64 arenas, mixed, 5 % kept, unsorted", 64, 256, LOGARITHMIC, 64, KIB_(64), 0, 5, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "128 arenas, 16 KiB, unsorted", 128, 256, FIXED, KIB_(16), 0, 32, 0, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "256 arenas, mixed, 10 % kept", 256, 256, LOGARITHMIC, 64, KIB_(64), 0, 10, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "several heaps, 64 KiB", 2, 300, FIXED, KIB_(64), 0, 32, 0, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "several heaps, 1 MiB, unsorted", 3, 400, FIXED, MIB_(1), 0, 32, 0, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "several heaps, mixed, 10 % kept", 2, 300, LOGARITHMIC, 64, KIB_(512), 0, 10, true, SORTED, 0, 0, 0, 0, 0 },
+	{ "several heaps, nothing kept", 2, 300, LOGARITHMIC, 64, KIB_(512), 0, 0, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "trimmed before, 64 KiB", 1, 256, FIXED, KIB_(64), 0, 32, 0, true, TRIMMED, 0, 0, 0, 0, 0 },
+	{ "trimmed before, 8 KiB", 1, 128, FIXED, KIB_(8), 0, 32, 0, true, TRIMMED, 0, 0, 0, 0, 0 },
+	{ "trimmed before, mixed, 8 arenas", 8, 256, LOGARITHMIC, 64, KIB_(256), 0, 10, true, TRIMMED, 0, 0, 0, 0, 0 },
+	{ "reused, 64 KiB, 4 arenas", 4, 192, FIXED, KIB_(64), 0, 32, 0, true, REUSED, 0, 0, 0, 0, 0 },
+	{ "reused, mixed, 10 % kept", 1, 192, LOGARITHMIC, 64, KIB_(64), 0, 10, true, REUSED, 0, 0, 0, 0, 0 },
+	{ "huge pages, 64 KiB, 4 arenas", 4, 192, FIXED, KIB_(64), 0, 32, 0, true, SORTED, HUGE_HEAPS, 0, 0, 0, 0 },
+	{ "huge pages, 1 MiB, 2 arenas, unsorted", 2, 192, FIXED, MIB_(1), 0, 32, 0, true, UNSORTED, HUGE_HEAPS, 0, 0, 0, 0 },
+	{ "huge pages, mixed, 10 % kept, trimmed", 4, 192, LOGARITHMIC, 64, KIB_(64), 0, 10, true, TRIMMED, HUGE_HEAPS, 0, 0, 0, 0 },
+	{ "huge pages by the tunable, main arena", 1, 192, FIXED, KIB_(64), 0, 32, 0, true, SORTED, HUGE_TUNABLE, 0, 0, 0, 0 },
+	{ "mapped chunks", 1, 192, EVEN, MIB_(1), MIB_(4), 0, 50, true, UNSORTED, 0, 0, 0, 0, 0 },
+	{ "after a fork", 1, 192, FIXED, KIB_(64), 0, 32, 0, true, SORTED, 0, 0, true, 0, 0 },
+	{ "busy, 4 arenas, 64 KiB", 4, 256, FIXED, KIB_(64), 0, 32, 0, true, SORTED, 0, 0, 0, true, 0 },
+	{ "busy, 8 arenas, mixed, 10 % kept", 8, 256, LOGARITHMIC, 64, KIB_(256), 0, 10, true, UNSORTED, 0, 0, 0, true, 0 },
+	{ "busy, main arena, 16 KiB", 1, 192, FIXED, KIB_(16), 0, 32, 0, true, SORTED, 0, 0, 0, true, 0 },
+	{ "survivors never touched", 4, 192, LOGARITHMIC, KIB_(1), KIB_(64), 0, 30, true, SORTED, 0, 0, 0, 0, true },
+};
+
+/* -- The process whose heap it is -- */
+
+struct block {
+	char *p;
+	uint32_t size;
+	bool keep;
+};
+
+struct worker {
+	pthread_t thread;
+	const struct state *state;
+	unsigned int nr;
+	uint64_t seed;
+	struct block *blocks;
+	size_t n_blocks, n_max;
+};
+
+static pthread_barrier_t barrier;
+static struct worker workers[ARENAS_MAX];
+
+static uint64_t draw(struct worker *worker)
+{
+	worker->seed ^= worker->seed << 13;
+	worker->seed ^= worker->seed >> 7;
+	worker->seed ^= worker->seed << 17;
+	return worker->seed;
+}
+
+static uint32_t draw_size(struct worker *worker)
+{
+	const struct state *s = worker->state;
+	uint32_t low = s->least;
+
+	switch (s->spread) {
+	case FIXED:
+		return s->least;
+	case EVEN:
+		return s->least + (uint32_t)(draw(worker) % (s->most - s->least));
+	case LOGARITHMIC:
+		for (uint64_t bits = draw(worker); low * 2 < s->most; bits >>= 4, low *= 2)
+			if (bits % 16 < 2)
+				break;
+		return low + (uint32_t)(draw(worker) % low);
+	}
+
+	return low;
+}
+
+/* Not with malloc(): the heap under test is to hold the test's blocks only. */
+static void *map(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("predict: cannot map memory");
+		exit(1);
+	}
+	return p;
+}
+
+static void advise(const struct state *state, char *p)
+{
+	char *heap = (char *)((uintptr_t)p & ~(HEAP_ALIGN - 1));
+
+	if (state->huge == HUGE_HEAPS)
+		(void)madvise(heap, HEAP_ALIGN, MADV_HUGEPAGE);
+}
+
+static void touch(struct worker *worker, struct block *block)
+{
+	if (worker->state->untouched && block->keep && draw(worker) % 4 == 0)
+		return;
+
+	for (uint32_t i = 0; i < block->size; i += 4096)
+		block->p[i] = 1;
+	block->p[block->size - 1] = 1;
+}
+
+static void fill(struct worker *worker)
+{
+	const struct state *s = worker->state;
+	uint64_t left = s->mib * MIB / s->n_arenas;
+
+	while (worker->n_blocks + 2 < worker->n_max) {
+		struct block *block = &worker->blocks[worker->n_blocks++];
+
+		block->size = draw_size(worker);
+		block->keep = draw(worker) % 100 < s->keep_percent;
+		block->p = malloc(block->size);
+		if (!block->p)
+			abort();
+		advise(s, block->p);
+		touch(worker, block);
+		if (s->pin_bytes > 0) {
+			struct block *pin = &worker->blocks[worker->n_blocks++];
+
+			*pin = (struct block){ malloc(s->pin_bytes), s->pin_bytes, true };
+			touch(worker, pin);
+		}
+		if (left <= block->size)
+			return;
+		left -= block->size;
+	}
+}
+
+static void shuffle(struct worker *worker)
+{
+	for (size_t i = worker->n_blocks; i > 1; i--) {
+		const size_t j = draw(worker) % i;
+		struct block block = worker->blocks[i - 1];
+
+		worker->blocks[i - 1] = worker->blocks[j];
+		worker->blocks[j] = block;
+	}
+}
+
+/* Frees every @part. block that is not kept. */
+static size_t drop(struct worker *worker, unsigned int part)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < worker->n_blocks; i++) {
+		struct block *block = &worker->blocks[i];
+
+		if (!block->p || block->keep || i % part != 0)
+			continue;
+		free(block->p);
+		block->p = NULL;
+		n++;
+	}
+
+	return n;
+}
+
+/* Allocates every @part. block that is free. */
+static void refill(struct worker *worker, unsigned int part)
+{
+	for (size_t i = 0; i < worker->n_blocks; i += part) {
+		struct block *block = &worker->blocks[i];
+
+		if (block->p)
+			continue;
+		block->p = malloc(block->size);
+		if (!block->p)
+			abort();
+		touch(worker, block);
+	}
+}
+
+/* What sorts the unsorted bin: 10,000 chunks at a time. */
+static void sort(size_t n)
+{
+	void *p[64];
+	size_t k = MIN(n / 10000 + 2, ARRAY_SIZE(p));
+
+	for (size_t i = 0; i < k; i++)
+		p[i] = malloc(1500);
+	for (size_t i = 0; i < k; i++)
+		free(p[i]);
+}
+
+static void one_pass(struct worker *worker, bool first)
+{
+	const struct state *s = worker->state;
+	char *top = NULL;
+	size_t n;
+
+	if (first)
+		fill(worker);
+	else
+		refill(worker, 1);
+
+	if (s->top) {
+		const size_t size = MIN(s->mib * MIB / s->n_arenas / 2, 24 * MIB);
+
+		top = malloc(size);
+		memset(top, 1, size);
+	}
+	if (first && s->shuffle)
+		shuffle(worker);
+	n = drop(worker, 1);
+	free(top);
+	if (s->after == SORTED || s->after == REUSED)
+		sort(n);
+	if (s->after == REUSED)
+		refill(worker, 3);
+}
+
+static void settle(struct worker *worker)
+{
+	if (worker->state->after != TRIMMED)
+		return;
+
+	if (worker->nr == 0)
+		malloc_trim(0);
+	pthread_barrier_wait(&barrier);
+	refill(worker, 3);
+	drop(worker, 1);
+}
+
+static void *work(void *userdata)
+{
+	struct worker *worker = userdata;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		pthread_barrier_wait(&barrier);
+		one_pass(worker, i == 0);
+		pthread_barrier_wait(&barrier);
+		settle(worker);
+		pthread_barrier_wait(&barrier);
+	}
+	pause();
+	return NULL;
+}
+
+static void *keep_busy(void *userdata)
+{
+	void *p[256] = { NULL };
+
+	for (uint64_t i = 0;; i++) {
+		void **slot = &p[i * 7919 % ARRAY_SIZE(p)];
+
+		free(*slot);
+		*slot = malloc(100 + i % 3000);
+		if (i % 1000 == 0)
+			usleep(100);
+	}
+
+	return userdata;
+}
+
+static void prepare(struct worker *worker, const struct state *state, unsigned int nr)
+{
+	/* Blocks and pins, at the smallest size. */
+	worker->n_max = state->mib * MIB / state->n_arenas / MAX(state->least, 16U) * 3 + 16;
+	worker->blocks = map(worker->n_max * sizeof(struct block));
+	worker->state = state;
+	worker->nr = nr;
+	worker->seed = 88172645463325252U + nr * 2654435761U;
+}
+
+static void say(char c)
+{
+	if (write(STDOUT_FILENO, &c, 1) != 1)
+		_exit(1);
+}
+
+static void wait_go(void)
+{
+	char c;
+
+	if (read(STDIN_FILENO, &c, 1) != 1)
+		_exit(0);
+}
+
+static void *idle(void *userdata)
+{
+	pause();
+	return userdata;
+}
+
+static int subject(const struct state *state)
+{
+	const bool threads = state->n_arenas > 1;
+	pthread_t other;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	mallopt(M_ARENA_MAX, 2 * ARENAS_MAX);
+	if (state->least < MIB || state->keep_percent == 0) {
+		mallopt(M_MMAP_THRESHOLD, 32 << 20);
+		mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	}
+	pthread_barrier_init(&barrier, NULL, threads ? state->n_arenas + 1 : 1);
+	for (unsigned int i = 0; i < state->n_arenas; i++) {
+		prepare(&workers[i], state, i);
+		if (threads)
+			pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+	}
+	for (int i = 0; state->busy && i < 2; i++)
+		pthread_create(&other, NULL, keep_busy, NULL);
+
+	for (int i = 0; i < ROUNDS; i++) {
+		pthread_barrier_wait(&barrier);
+		if (!threads)
+			one_pass(&workers[0], i == 0);
+		pthread_barrier_wait(&barrier);
+		if (!threads)
+			settle(&workers[0]);
+		pthread_barrier_wait(&barrier);
+		if (i == 0 && state->forked && fork() > 0) {
+			wait(NULL);
+			_exit(0);
+		}
+		if (i == 0 && !threads)
+			pthread_create(&other, NULL, idle, NULL);
+		say('r');
+		wait_go();
+	}
+
+	return 0;
+}
+
+/* -- The daemon's side -- */
+
+struct result {
+	uint64_t predicted, released, walk_usec;
+	struct forecast forecast;
+	struct wire_reclaim_reply reply;
+	struct wire_stats stats;
+};
+
+static enum wire_method method = WIRE_METHOD_FULL;
+static unsigned int n_within[ROUNDS], n_states, n_time[ROUNDS], n_timed;
+
+static void take(int fd, struct wire_frame *frame)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+	ssize_t n;
+
+	if (poll(&pollfd, 1, ANSWER_MSEC) != 1) {
+		fprintf(stderr, "predict: the hook does not answer\n");
+		exit(1);
+	}
+	n = recv(fd, frame, sizeof(*frame), 0);
+	if (n <= 0 || wire_check(frame, (size_t)n, WIRE_TO_DAEMON) < 0) {
+		fprintf(stderr, "predict: what came is no answer of a hook\n");
+		exit(1);
+	}
+}
+
+static void ask(int fd, struct wire_frame *frame)
+{
+	if (send(fd, frame, sizeof(*frame), MSG_NOSIGNAL) != (ssize_t)sizeof(*frame)) {
+		perror("predict: cannot ask the hook");
+		exit(1);
+	}
+	take(fd, frame);
+}
+
+static void ask_stats(int fd, struct wire_stats *ret)
+{
+	struct wire_frame frame;
+
+	wire_init(&frame, WIRE_TO_HOOK, WIRE_STATS, 1, WIRE_OK);
+	frame.stats_request.flags = WIRE_STATS_HEAP | WIRE_STATS_RSS;
+	ask(fd, &frame);
+	*ret = frame.stats;
+}
+
+static struct result compare(int fd, struct member *member)
+{
+	struct result result = { 0 };
+	struct wire_frame frame;
+	struct wire_stats after;
+
+	ask_stats(fd, &member->stats);
+	member->stats_usec = 1;
+	estimate_member(member);
+	result.stats = member->stats;
+	result.forecast = method == WIRE_METHOD_BORROW ? member->borrow
+						      : (struct forecast){
+								member->retained_bytes,
+								member->stall_usec,
+								member->release_usec,
+							};
+
+	wire_init(&frame, WIRE_TO_HOOK, WIRE_RECLAIM, 2, WIRE_OK);
+	frame.reclaim_request.method = method;
+	ask(fd, &frame);
+	if (frame.header.status != WIRE_OK) {
+		fprintf(stderr, "predict: the hook refused, status %" PRIu32 "\n",
+			frame.header.status);
+		exit(1);
+	}
+	result.reply = frame.reclaim_reply;
+	result.released = sub_sat(result.reply.rss_before, result.reply.rss_after);
+
+	if (method == WIRE_METHOD_BORROW)
+		member->calibration = calibrate_add_borrow(
+			&member->calibration, &result.reply,
+			estimate_borrow_bytes(&member->stats, member->retained_bytes));
+	else
+		member->calibration = calibrate_add_full(
+			&member->calibration, &result.reply,
+			estimate_release_usec(&member->stats, result.released,
+					      estimate_is_busy(member)),
+			estimate_is_busy(member));
+	ask_stats(fd, &after);
+	member->bias_bytes = estimate_bias(&after);
+	return result;
+}
+
+static bool is_within(const struct result *r)
+{
+	const uint64_t off = MAX(r->forecast.bytes, r->released) -
+			     MIN(r->forecast.bytes, r->released);
+
+	return off <= MAX(r->released / TOLERANCE_PART, TOLERANCE_BYTES);
+}
+
+static void report(const struct state *state, int round, const struct result *r)
+{
+	const double usec = (double)MAX(r->reply.duration_usec, (uint64_t)1);
+	const double factor = (double)r->forecast.usec / usec;
+	const bool timed = r->reply.duration_usec >= 2000;
+
+	n_within[round] += is_within(r);
+	n_time[round] += timed && factor >= 0.5 && factor <= 2;
+	if (round == 0)
+		n_states++;
+	if (round == ROUNDS - 1)
+		n_timed += timed;
+	printf("| %s%s | %" PRIu32 " | %.1f | %.1f | %.1f | %s | %.1f | %.1f | %.1f |\n",
+	       round == 0 ? state->name : "", round == 0 ? "" : "again",
+	       r->stats.n_arenas, (double)r->stats.heap_rss / (double)MIB,
+	       (double)r->forecast.bytes / (double)MIB, (double)r->released / (double)MIB,
+	       is_within(r) ? "yes" : "**no**", (double)r->forecast.stall_usec / 1000,
+	       (double)r->forecast.usec / 1000, usec / 1000);
+	fflush(stdout);
+}
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0 || bind(fd, &address, sizeof(address)) < 0 || listen(fd, 4) < 0) {
+		perror("predict: cannot listen for the hook");
+		exit(1);
+	}
+	return fd;
+}
+
+static pid_t start(const struct state *state, int *ret_in, int *ret_out)
+{
+	char index[32];
+	int in[2], out[2];
+	pid_t pid;
+
+	if (pipe(in) < 0 || pipe(out) < 0 || (pid = fork()) < 0) {
+		perror("predict: cannot start a process");
+		exit(1);
+	}
+	if (pid == 0) {
+		dup2(in[0], STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		for (int fd = 3; fd < 64; fd++)
+			close(fd);
+		setenv("LD_PRELOAD", getenv("HOOK"), 1);
+		setenv("MEMGUARD_AGENT", "auto", 1);
+		if (state->huge == HUGE_TUNABLE)
+			setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 1);
+		snprintf(index, sizeof(index), "%td", state - states);
+		execl("/proc/self/exe", "predict", "--subject", index, (char *)NULL);
+		_exit(127);
+	}
+
+	close(in[0]);
+	close(out[1]);
+	*ret_in = in[1];
+	*ret_out = out[0];
+	return pid;
+}
+
+static void await_ready(int fd, const struct state *state)
+{
+	char c;
+
+	if (read(fd, &c, 1) != 1) {
+		fprintf(stderr, "predict: the process of \"%s\" ended early\n", state->name);
+		exit(1);
+	}
+}
+
+/* The newest connection: a program that forks has left the older one. */
+static int accept_hook(int listener)
+{
+	struct pollfd pollfd = { .fd = listener, .events = POLLIN };
+	int fd = -1, wait_msec = ANSWER_MSEC;
+
+	while (poll(&pollfd, 1, wait_msec) == 1) {
+		if (fd >= 0)
+			close(fd);
+		fd = accept(listener, NULL, NULL);
+		wait_msec = 0;
+	}
+	if (fd < 0) {
+		fprintf(stderr, "predict: no hook connected\n");
+		exit(1);
+	}
+	return fd;
+}
+
+static void run_state(int listener, const struct state *state)
+{
+	struct member member = {
+		.busy_permyriad = state->busy ? 9000 : 0,
+		.process.state = 'S',
+	};
+	struct wire_frame hello;
+	int in, out, fd;
+	pid_t pid = start(state, &in, &out);
+
+	await_ready(out, state);
+	fd = accept_hook(listener);
+	take(fd, &hello);
+	member.hello = hello.hello;
+	for (int i = 0; i < ROUNDS; i++) {
+		struct result result;
+
+		if (i > 0) {
+			if (write(in, "g", 1) != 1)
+				exit(1);
+			await_ready(out, state);
+		}
+		result = compare(fd, &member);
+		report(state, i, &result);
+	}
+
+	close(in);
+	close(out);
+	close(fd);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+int main(int argc, char **argv)
+{
+	const char *only = NULL;
+	int listener;
+
+	if (argc == 3 && streq(argv[1], "--subject"))
+		return subject(&states[strtoul(argv[2], NULL, 10)]);
+
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], "--state=", 8) == 0)
+			only = argv[i] + 8;
+		else if (streq(argv[i], "--method=borrow"))
+			method = WIRE_METHOD_BORROW;
+		else if (!streq(argv[i], "--method=full"))
+			return 2;
+	if (!getenv("HOOK") || !getenv("MEMGUARD_SOCKET")) {
+		fprintf(stderr, "predict: HOOK and MEMGUARD_SOCKET must be set; run predict.sh\n");
+		return 2;
+	}
+
+	listener = listen_at(getenv("MEMGUARD_SOCKET"));
+	printf("| state | arenas | heap, MiB | predicted, MiB | released, MiB | within "
+	       "| predicted stall, ms | predicted time, ms | took, ms |\n"
+	       "|---|---|---|---|---|---|---|---|---|\n");
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+		if (!only || strstr(states[i].name, only))
+			run_state(listener, &states[i]);
+
+	printf("\n%u of %u within 10 %% or 8 MiB; again, with a release to learn from: %u of %u.\n"
+	       "Time within a factor of two, of %u releases of 2 ms or more: %u; with a "
+	       "release to learn from: %u.\n",
+	       n_within[0], n_states, n_within[1], n_states, n_timed, n_time[0], n_time[1]);
+	return 0;
+}
