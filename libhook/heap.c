@@ -8,6 +8,12 @@
 /* Where a line ends at most; the rest of a longer one is dropped. */
 #define LINE_LAST 255U
 
+/* Below it what is in an arena's fastbins makes no difference. */
+#define FAST_LEAST (1U << 20)
+
+/* What an arena has in use without its program having anything there: caches, streams. */
+#define USED_LEAST (64U << 10)
+
 static struct {
 	FILE *stream;
 	int reader;   /* thread inside heap_read(); atomic */
@@ -46,18 +52,38 @@ static unsigned int class_of(uint64_t bytes, uint64_t page_bytes)
 	return i;
 }
 
+/* 48 bytes of header, and parts of pages at both ends: what a chunk loses of its pages. */
+#define LOST(page_bytes) ((page_bytes) + 31)
+
+/*
+ * Whole pages inside @total bytes of chunks that came about by the random end of their
+ * neighbours: exp(-lost / mean) of it, here as (1 + x / 16)^-16. @mean is at most 1024 * LOST.
+ */
+static uint64_t spread_pages(uint64_t page_bytes, uint64_t total, uint64_t mean)
+{
+	const uint64_t lost = LOST(page_bytes), whole = 16 * mean + lost;
+
+	if (mean > 1024 * lost)
+		return total;
+
+	for (int i = 0; i < 16; i++)
+		total = total / whole * (16 * mean) + total % whole * (16 * mean) / whole;
+
+	return total;
+}
+
 /*
  * Whole pages inside @count chunks of together @total bytes, none smaller than @from nor
  * larger than @to. A chunk loses 48 bytes of header and, at both ends, parts of pages. Above
  * that size the loss is the same for each, so the sum is exact; below it there are none.
  * Where sizes lie on both sides only the mean is known: between the least that this can mean
  * (all alike) and the most (some of the largest, all others of the smallest) chunks that came
- * about by the random end of their neighbours are assumed, exp(-lost / mean) of it.
+ * about by the random end of their neighbours are assumed.
  */
 static uint64_t whole_pages(uint64_t page_bytes, uint64_t total, uint64_t count, uint64_t from,
 			    uint64_t to)
 {
-	const uint64_t lost = page_bytes + 31, mean = total / count;
+	const uint64_t lost = LOST(page_bytes), mean = total / count;
 	const uint64_t least = mean > lost ? total - count * lost : 0;
 	uint64_t most, guess;
 
@@ -66,12 +92,7 @@ static uint64_t whole_pages(uint64_t page_bytes, uint64_t total, uint64_t count,
 	    mean > 1024 * lost)
 		return least;
 
-	/* (1 + x / 16)^-16, near enough to exp(-x). */
-	guess = total;
-	for (int i = 0; i < 16; i++)
-		guess = guess / (16 * mean + lost) * (16 * mean) +
-			guess % (16 * mean + lost) * (16 * mean) / (16 * mean + lost);
-
+	guess = spread_pages(page_bytes, total, mean);
 	most = (mean - from) * count / (to - from) * (to - lost);
 	if (guess > most)
 		guess = most;
@@ -109,18 +130,49 @@ static void scan_bin(struct heap_scan *scan, const char *line, bool unsorted)
 /* Fastbins are listed among the sizes too; only their sum below tells them apart. */
 static void scan_total(struct heap_scan *scan, const char *line)
 {
-	if (text_find(line, "\"fast\""))
+	if (text_find(line, "\"fast\"")) {
 		scan->arena_fast = attribute(line, " size");
-	else if (text_find(line, "\"rest\""))
+		scan->arena_n_fast = attribute(line, " count");
+	} else if (text_find(line, "\"rest\"")) {
 		scan->arena_rest = attribute(line, " size");
+	}
 }
 
 static void arena_begin(struct heap_scan *scan, const char *line)
 {
 	scan->in_arena = true;
 	scan->arena = (struct wire_arena){ .nr = (uint32_t)attribute(line, " nr"), .n_heaps = 1 };
-	scan->arena_bins = scan->arena_fast = scan->arena_rest = 0;
+	scan->arena_bins = scan->arena_fast = scan->arena_n_fast = scan->arena_rest = 0;
 	scan->arena_page_free = scan->arena_free = 0;
+}
+
+/*
+ * A trim first joins what lies in fastbins with what is free beside it. With survivors spread
+ * at random, runs of it are as long as one piece over the share of survivors, in the mean; the
+ * last run joins the top.
+ */
+static void scan_fast(struct heap_scan *scan)
+{
+	struct wire_arena *arena = &scan->arena;
+	const uint64_t fast = scan->arena_fast, n = scan->arena_n_fast;
+	const uint64_t used = arena->system > arena->free ? arena->system - arena->free : 0;
+	uint64_t mean, pages;
+
+	if (fast < FAST_LEAST || n == 0)
+		return;
+	/* Nothing is left but what every thread has: all of it joins the top. */
+	if (used < USED_LEAST) {
+		arena->whole_pages += arena->nr == 0 ? fast / scan->page_bytes * scan->page_bytes : 0;
+		return;
+	}
+
+	mean = fast / n * (fast / used + 1);
+	if (mean > fast / 2)
+		return;
+
+	pages = spread_pages(scan->page_bytes, fast, mean) / scan->page_bytes;
+	arena->whole_pages += pages * scan->page_bytes;
+	scan->arena_page_free += (uint32_t)(pages < fast / mean ? pages : fast / mean);
 }
 
 static void arena_end(struct heap_scan *scan)
@@ -133,6 +185,7 @@ static void arena_end(struct heap_scan *scan)
 
 	arena->top = scan->arena_rest > sorted ? scan->arena_rest - sorted : 0;
 	arena->free = scan->arena_rest + scan->arena_fast;
+	scan_fast(scan);
 
 	stats->n_arenas++;
 	stats->n_heaps += arena->n_heaps;

@@ -40,7 +40,7 @@ struct heap_scan {
 	bool in_arena;
 	struct wire_arena arena;  /* the one being read */
 	uint64_t arena_bins;      /* its sorted and unsorted bins */
-	uint64_t arena_fast;
+	uint64_t arena_fast, arena_n_fast;
 	uint64_t arena_rest;      /* bins and top */
 	uint32_t arena_page_free;
 	uint32_t arena_free;

@@ -8,6 +8,9 @@
 /* glibc's HEAP_MAX_SIZE on 64-bit systems: arenas of threads begin on such a boundary. */
 #define ARENA_ALIGN (UINT64_C(64) << 20)
 
+/* Resident at the end of a top that is not: its header, and the pad it keeps (128 KiB). */
+#define HEADER_PAGES 33
+
 /* Reads all of a small file into @buf and terminates it. */
 static int read_small(const char *path, char *buf, size_t size)
 {
@@ -113,6 +116,8 @@ static int is_heap(struct proc_smaps *scan, const char *line)
 	end = text_number(&s, 16);
 	if (!text_after(s, " rw-p 00000000 00:00 0"))
 		return 0;
+	/* What is above its top is the main arena's own to give back. */
+	scan->size = 0;
 	if (text_find(s, "[heap]"))
 		return 1;
 
@@ -120,6 +125,14 @@ static int is_heap(struct proc_smaps *scan, const char *line)
 	arena = text_find(s, "glibc: malloc arena") ||
 		(!text_find(s, "[") && !text_find(s, "/") &&
 		 (begin % ARENA_ALIGN == 0 || begin == scan->expected));
+	if (arena) {
+		scan->begin = begin;
+		scan->size = end - begin;
+		if (begin % ARENA_ALIGN == 0) {
+			scan->hollow += scan->tail;
+			scan->tail = 0;
+		}
+	}
 	/* A heap split in parts (by madvise) goes on within its 64 MiB. */
 	scan->expected = arena && end % ARENA_ALIGN != 0 ? end : 0;
 	return arena;
@@ -132,6 +145,21 @@ static uint64_t kib_after(const char *s, const char *name)
 		s++;
 
 	return text_number(&s, 10) * 1024;
+}
+
+/* Of a heap in parts the last one counts, and those before it that it leaves nothing of. */
+static void heap_rss(struct proc_smaps *scan, uint64_t rss)
+{
+	uint64_t tail;
+
+	scan->heap_rss += rss;
+	if (scan->size == 0 || !scan->tail_of)
+		return;
+
+	tail = rss >= scan->size ? 0
+	       : rss == 0	 ? scan->size
+				 : scan->tail_of(scan->begin, scan->size);
+	scan->tail = tail == scan->size ? scan->tail + tail : tail;
 }
 
 static void smaps_line(struct proc_smaps *scan)
@@ -148,7 +176,7 @@ static void smaps_line(struct proc_smaps *scan)
 		return;
 
 	if (text_after(s, "Rss:"))
-		scan->heap_rss += kib_after(s, "Rss:");
+		heap_rss(scan, kib_after(s, "Rss:"));
 	else if (text_after(s, "AnonHugePages:"))
 		scan->heap_huge += kib_after(s, "AnonHugePages:");
 }
@@ -168,9 +196,39 @@ void proc_smaps_feed(struct proc_smaps *scan, const char *text, uint32_t size)
 	}
 }
 
-uint64_t proc_heap_rss(uint64_t *ret_huge)
+/*
+ * Bytes near the end of a mapping that are not resident: of a top. Its own header may be
+ * behind them, where a large block was freed in front of it. The kernel looks at its own
+ * tables; where the mapping is gone meanwhile it says so, and nothing is read.
+ */
+static uint64_t hollow_tail(uint64_t begin, uint64_t size)
 {
-	struct proc_smaps scan = { .length = 0 };
+	const uint64_t page = getauxval ? getauxval(AT_PAGESZ) : 0;
+	uint64_t n_hollow = 0, n_header = 0, left;
+	unsigned char pages[1024];
+
+	if (page == 0)
+		return 0;
+
+	for (left = size / page; left > 0;) {
+		uint64_t n = left < sizeof(pages) ? left : sizeof(pages);
+
+		left -= n;
+		if (sys_mincore(begin + left * page, n * page, pages) < 0)
+			break;
+		while (n-- > 0)
+			if ((pages[n] & 1) == 0)
+				n_hollow++;
+			else if (n_hollow > 0 || ++n_header > HEADER_PAGES)
+				return n_hollow * page;
+	}
+
+	return n_hollow * page;
+}
+
+uint64_t proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow)
+{
+	struct proc_smaps scan = { .tail_of = hollow_tail };
 	char text[4096];
 	int fd;
 
@@ -190,5 +248,6 @@ uint64_t proc_heap_rss(uint64_t *ret_huge)
 
 	sys_close(fd);
 	*ret_huge = scan.heap_huge;
+	*ret_hollow = scan.hollow + scan.tail;
 	return scan.heap_rss;
 }

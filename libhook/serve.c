@@ -62,7 +62,7 @@ static void read_rss(struct wire_stats *stats)
 {
 	const uint64_t begin_usec = sys_now_usec();
 
-	stats->heap_rss = proc_heap_rss(&stats->heap_huge);
+	stats->heap_rss = proc_heap_rss(&stats->heap_huge, &stats->hollow);
 	stats->flags |= WIRE_STATS_RSS;
 	stats->rss_usec = (uint32_t)(sys_now_usec() - begin_usec);
 }

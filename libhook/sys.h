@@ -49,6 +49,12 @@ static inline void sys_close(int fd)
 		(void)SYS(SYS_close, fd);
 }
 
+/* One byte for each page: bit 0 is set where it is resident. */
+static inline long sys_mincore(uint64_t begin, uint64_t size, unsigned char *pages)
+{
+	return SYS(SYS_mincore, (unsigned long)begin, (unsigned long)size, pages);
+}
+
 /*
  * libc's clock_gettime() where nobody stands in front of it: it needs no system call, and
  * a release looks at the clock around every call it makes. NULL: the system call.

@@ -10,7 +10,7 @@
 
 _Static_assert(sizeof(struct wire_header) == 24, "header");
 _Static_assert(sizeof(struct wire_hello) == 64, "hello");
-_Static_assert(sizeof(struct wire_stats) == 248, "stats");
+_Static_assert(sizeof(struct wire_stats) == 256, "stats");
 _Static_assert(sizeof(struct wire_arena) == 136, "arena");
 _Static_assert(sizeof(struct wire_arenas) == 416, "arenas");
 _Static_assert(sizeof(struct wire_foreign) == 24, "foreign");

@@ -132,6 +132,7 @@ struct wire_stats {
 	uint64_t unsorted;       /* free bytes not yet sorted into bins: whole_pages is blind there */
 	uint64_t largest_pages;  /* whole_pages of the arena that has most: bounds the stall */
 	uint64_t largest_unsorted;    /* unsorted of the arena that has most */
+	uint64_t hollow;         /* not resident, at the ends of thread arenas' heaps: of their tops */
 	uint32_t n_arenas;
 	uint32_t n_heaps;
 	uint32_t n_free;         /* free chunks */

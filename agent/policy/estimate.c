@@ -52,7 +52,10 @@ static uint64_t going_bytes(const struct wire_stats *stats)
 /* The rest of the address space; tops of thread arenas are in it, trim leaves them. */
 static uint64_t staying_bytes(const struct wire_stats *stats)
 {
-	return sub_sat(stats->system, going_bytes(stats));
+	const uint64_t staying = sub_sat(stats->system, going_bytes(stats));
+
+	/* Of tops that were never touched, or given back, nothing is resident. */
+	return sub_sat(staying, MIN(stats->hollow, stats->other_tops));
 }
 
 int64_t estimate_bias(const struct wire_stats *stats)
@@ -161,7 +164,8 @@ bool estimate_is_busy(const struct member *member)
 uint64_t estimate_borrow_bytes(const struct wire_stats *stats, uint64_t retained_bytes)
 {
 	/* It also gives back tops that a full trim leaves, where they are resident. */
-	const uint64_t tops = MIN(stats->other_tops, stats->heap_rss);
+	const uint64_t tops =
+		MIN(sub_sat(stats->other_tops, stats->hollow), stats->heap_rss);
 	const uint64_t all = add_sat(retained_bytes, tops);
 	const uint32_t reached = MIN(stats->n_anchored, stats->n_arenas);
 

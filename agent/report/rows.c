@@ -243,7 +243,7 @@ void rows_plan(struct dict *dict, const struct decision *plan)
 	dict_string(dict, "reason_text", reason_to_text(plan->reason));
 	dict_u64(dict, "expected_bytes", plan->expected_bytes);
 	if (plan->n_picks > 0) {
-		dict_u32(dict, "pid", (uint32_t)pick->pid);
+		/* Not who: it may be another user's. */
 		dict_string(dict, "method", method_to_string(pick->method));
 		dict_string(dict, "method_reason", why_to_string(pick->why));
 		dict_string(dict, "method_reason_text", why_to_text(pick->why));

@@ -116,6 +116,9 @@ static int greet_hello(struct fake *fake)
 
 static int greet_holding(struct fake *fake)
 {
+	/* First: on a loaded machine touching memory takes longer than a HELLO may. */
+	int r = greet_hello(fake);
+
 	fake->memory_bytes = fake->n * MIB;
 	if (fake->memory_bytes > 0) {
 		fake->memory = mmap(NULL, fake->memory_bytes, PROT_READ | PROT_WRITE,
@@ -128,7 +131,7 @@ static int greet_holding(struct fake *fake)
 	}
 
 	fake->retained_bytes = fake->memory_bytes;
-	return greet_hello(fake);
+	return r;
 }
 
 static int greet_not(struct fake *fake)
@@ -232,7 +235,7 @@ static void fill_stats(const struct fake *fake, struct wire_stats *stats)
 	stats->system = retained + LIVE_BYTES;
 	stats->in_use = LIVE_BYTES;
 	stats->free = stats->whole_pages = stats->largest_pages = retained;
-	stats->n_arenas = 1;
+	stats->n_arenas = stats->n_anchored = 1;
 	stats->n_free = stats->n_page_free = stats->largest_n_page_free =
 		stats->largest_n_free =
 		(uint32_t)(retained / MIB);
@@ -264,8 +267,10 @@ static int answer_reclaim(struct fake *fake, const struct wire_frame *question)
 	struct wire_frame frame;
 
 	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, question->header.id, WIRE_OK);
-	frame.reclaim_reply.method = WIRE_METHOD_FULL;
+	frame.reclaim_reply.method = question->reclaim_request.method;
 	frame.reclaim_reply.allocators = WIRE_ALLOCATOR_GLIBC;
+	frame.reclaim_reply.n_arenas = frame.reclaim_reply.n_reached = 1;
+	frame.reclaim_reply.stall_usec = 700;
 	frame.reclaim_reply.rss_before = own_rss();
 	if (fake->memory)
 		(void)madvise(fake->memory, fake->memory_bytes, MADV_DONTNEED);
@@ -364,6 +369,20 @@ static int answer_lying(struct fake *fake, const struct wire_frame *question)
 	return send_frame(fake, &frame);
 }
 
+/* Knows full trims only, as hooks before borrowing do. */
+static int answer_full_only(struct fake *fake, const struct wire_frame *question)
+{
+	struct wire_frame frame;
+
+	if (question->header.verb != WIRE_RECLAIM ||
+	    question->reclaim_request.method == WIRE_METHOD_FULL)
+		return answer_well(fake, question);
+
+	say("cannot borrow");
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, question->header.id, WIRE_UNSUPPORTED);
+	return send_frame(fake, &frame);
+}
+
 static int answer_refusing(struct fake *fake, const struct wire_frame *question)
 {
 	struct wire_frame frame;
@@ -424,6 +443,7 @@ static const struct mode modes[] = {
 	{ "mute", greet_hello, answer_never, "reads questions, answers none" },
 	{ "deaf", greet_hello, NULL, "does not even read them" },
 	{ "lying", greet_hello, answer_lying, "valid answers, impossible figures" },
+	{ "full-only", greet_holding, answer_full_only, "good, but cannot borrow" },
 	{ "refusing", greet_hello, answer_refusing, "refuses everything" },
 	{ "vanish", greet_hello, answer_by_vanishing, "is gone when asked" },
 	{ "wrong-id", greet_hello, answer_another, "answers another question" },

@@ -208,6 +208,15 @@ static void call_everything(void)
 	value = fetch("Reload", NULL);
 	CHECK(json_is_null(value));
 	value = NULL;
+	CHECK_EQ(client_call_trim(&ctl, "1234", NULL, &value), 0);
+	CHECK_EQ(json_array_size(value), 1);
+	json_decref(value);
+	CHECK_EQ(client_call_trim(&ctl, "1234", "borrow", &value), 0);
+	CHECK_EQ(json_array_size(value), 1);
+	json_decref(value);
+	log_set_level(LOG_EMERG);
+	CHECK(client_call_trim(&ctl, "1234", "gentle", &value) < 0);
+	value = NULL;
 	CHECK_EQ(client_call_tune(&ctl, "1234", "arena_max", 2, &value), 0);
 	CHECK_EQ(json_array_size(value), 1);
 	json_decref(value);
@@ -218,6 +227,7 @@ static void test_every_method_answers_the_real_client(void)
 {
 	world_open();
 	with_client(getuid(), call_everything);
+	CHECK_STR(method_to_string(world.fake.method), "borrow");
 	world_close();
 }
 
@@ -245,6 +255,7 @@ static void call_as_other(void)
 	CHECK(fetch("Show", "webreport.service") == NULL);
 	CHECK(fetch("Show", "") == NULL);
 	CHECK(fetch("Trim", "1240") == NULL);
+	CHECK(client_call_trim(&ctl, "1240", "full", &value) < 0);
 	CHECK(fetch("Reload", NULL) == NULL);
 	CHECK(client_call_tune(&ctl, "1240", "arena_max", 2, &value) < 0);
 }

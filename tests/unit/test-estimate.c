@@ -77,6 +77,14 @@ static void test_the_main_top_goes_and_other_tops_stay(void)
 	CHECK_EQ(estimate_retained(&s, 0), 612 * MIB);
 	s.main_top = 0;
 	CHECK_EQ(estimate_retained(&s, 0), 512 * MIB);
+
+	/* A top that is not resident does not stand for something that is. */
+	s.heap_rss -= 30 * MIB;
+	CHECK_EQ(estimate_retained(&s, 0), 482 * MIB);
+	s.hollow = 30 * MIB;
+	CHECK_EQ(estimate_retained(&s, 0), 512 * MIB);
+	s.hollow = UINT64_MAX;
+	CHECK_EQ(estimate_retained(&s, 0), 512 * MIB);
 }
 
 static void test_no_more_goes_than_there_are_pages(void)

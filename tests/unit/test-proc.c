@@ -28,15 +28,25 @@ static const char smaps[] =
 	"7f0018000000-7f0018200000 rw-p 00000000 00:00 0                  [anon: glibc: malloc arena]\n"
 	"Rss:                 300 kB\n";
 
+/* As if a quarter of each mapping that is not all resident were at its end, not resident. */
+static uint64_t a_quarter(uint64_t begin, uint64_t size)
+{
+	CHECK(begin % 4096 == 0);
+	return size / 4;
+}
+
+static uint64_t hollow;
+
 static uint64_t scan(size_t step, uint64_t *ret_huge)
 {
-	struct proc_smaps state = { .length = 0 };
+	struct proc_smaps state = { .tail_of = a_quarter };
 	const size_t size = sizeof(smaps) - 1;
 
 	for (size_t i = 0; i < size; i += step)
 		proc_smaps_feed(&state, smaps + i, (uint32_t)(size - i < step ? size - i : step));
 
 	*ret_huge = state.heap_huge;
+	hollow = state.hollow + state.tail;
 	return state.heap_rss;
 }
 
@@ -46,6 +56,8 @@ static void test_break_and_arenas_count_and_nothing_else(void)
 
 	CHECK_EQ(scan(4096, &huge), (100 + 2000 + 50 + 300) * 1024);
 	CHECK_EQ(huge, 64 * 1024);
+	/* Of the heap in parts the last one, and the other heap; not of the break. */
+	CHECK_EQ(hollow, (0x100000 + 0x200000) / 4);
 }
 
 static void test_pieces_of_any_size_give_the_same(void)
