@@ -37,7 +37,7 @@ replay-all.sh)
 	exec "$build/tests/replay/replay" "$source"/tests/replay/*.round
 	;;
 corpus.sh)
-	for target in config kernel wire conn heap serve; do
+	for target in config kernel wire conn heap serve elf; do
 		"$build/tests/fuzz/fuzz-$target" "$source/tests/fuzz/corpus/$target"/*
 	done
 	exit

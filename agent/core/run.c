@@ -15,6 +15,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "agent/basic/elf.h"
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/basic/parse.h"
@@ -179,7 +180,38 @@ static int preload(const char *hook)
 	return setenv("LD_PRELOAD", value, 1);
 }
 
-static int set_environment(const struct run *run)
+/* As execvp() finds it. */
+static bool find_program(const char *command, char path[static PATH_MAX])
+{
+	const char *list = getenv("PATH");
+	size_t n;
+
+	if (strchr(command, '/'))
+		return snprintf(path, PATH_MAX, "%s", command) < PATH_MAX;
+
+	for (; list && *list; list += n + (list[n] == ':')) {
+		n = strcspn(list, ":");
+		if (snprintf(path, PATH_MAX, "%.*s/%s", (int)n, n > 0 ? list : ".", command) < PATH_MAX &&
+		    access(path, X_OK) == 0)
+			return true;
+	}
+
+	return false;
+}
+
+/* Where the command has a jemalloc of its own, say where; one that is set already stays. */
+static int set_symbols(const char *command)
+{
+	char path[PATH_MAX], symbols[ELF_VARIABLE_MAX];
+
+	if (getenv("MEMGUARD_SYMBOLS") || !find_program(command, path) ||
+	    elf_symbols_variable(path, symbols, sizeof(symbols)) < 0)
+		return 0;
+
+	return setenv("MEMGUARD_SYMBOLS", symbols, 1);
+}
+
+static int set_environment(const struct run *run, const char *command)
 {
 	char socket[PATH_MAX + 16], pid[16];
 
@@ -190,6 +222,8 @@ static int set_environment(const struct run *run)
 		return -ENOMEM;
 	/* This very process, also while it has one thread; children decide for themselves. */
 	if (setenv("MEMGUARD_AGENT", pid, 1) < 0)
+		return -ENOMEM;
+	if (set_symbols(command) < 0)
 		return -ENOMEM;
 	/* Sockets that were passed to us are meant for the command. */
 	if (getenv("LISTEN_PID") && setenv("LISTEN_PID", pid, 1) < 0)
@@ -209,7 +243,7 @@ __attribute__((noreturn)) static void become_command(const struct run *run, char
 		log_warning("Cannot enter %s: %s; running without that limit", run->sandbox.directory,
 			    strerror(-r));
 
-	r = set_environment(run);
+	r = set_environment(run, command[0]);
 	if (r < 0) {
 		log_error("Cannot set the environment: %s", strerror(-r));
 		_exit(EXIT_FAILURE);

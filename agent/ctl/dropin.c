@@ -149,7 +149,7 @@ static char *quote(const char *s)
 	return quoted;
 }
 
-int dropin_text(const char *unit, const char *preload, char **ret)
+int dropin_text(const char *unit, const char *preload, const char *symbols, char **ret)
 {
 	char *quoted = quote(preload);
 	int n;
@@ -168,8 +168,14 @@ int dropin_text(const char *unit, const char *preload, char **ret)
 		"After=memguard.socket\n"
 		"\n"
 		"[Service]\n"
-		"Environment=\"LD_PRELOAD=%s\"\n",
-		unit, unit, quoted);
+		"Environment=\"LD_PRELOAD=%s\"\n"
+		"%s%s%s",
+		unit, unit, quoted,
+		symbols ? "# Its own jemalloc, which no loader sees; made anew by \"memguardctl "
+			  "enable\".\n"
+			  "Environment=\"MEMGUARD_SYMBOLS="
+			: "",
+		symbols ? symbols : "", symbols ? "\"\n" : "");
 	free(quoted);
 	return n < 0 ? -ENOMEM : 0;
 }

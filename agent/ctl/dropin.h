@@ -36,8 +36,8 @@ int dropin_preload(const char *existing, const char *hook, char **ret);
 /* The value of @name in one assignment "NAME=VALUE", or NULL. */
 const char *dropin_value(const char *assignment, const char *name);
 
-/* The file's text. malloc'ed. */
-int dropin_text(const char *unit, const char *preload, char **ret);
+/* The file's text; @symbols is the value of MEMGUARD_SYMBOLS, or NULL. malloc'ed. */
+int dropin_text(const char *unit, const char *preload, const char *symbols, char **ret);
 
 /* ROOT/etc/systemd/system/UNIT.d; @root may be NULL. malloc'ed. */
 int dropin_directory(const char *root, const char *unit, char **ret);

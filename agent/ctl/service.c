@@ -30,6 +30,7 @@ void service_donep(struct service *service)
 {
 	free(service->preload);
 	free(service->preload_file);
+	free(service->program);
 	free(service->root);
 	free(service->filters);
 }
@@ -184,6 +185,12 @@ static void take_all(struct service *service, sd_bus *bus, const char *path)
 
 	value = property(bus, path, "EnvironmentFiles");
 	take_environment_files(service, value);
+	json_decref(value);
+
+	/* Each is (path, arguments, ...). */
+	value = property(bus, path, "ExecStart");
+	service->program =
+		copy_of(json_string_value(json_array_get(json_array_get(value, 0), 0)));
 	json_decref(value);
 
 	for (size_t i = 0; i < ARRAY_SIZE(roots) && !service->root; i++) {

@@ -12,6 +12,7 @@
 struct service {
 	char *preload; /* LD_PRELOAD= in Environment=, or NULL */
 	char *preload_file; /* an EnvironmentFile= that sets it and wins; or NULL */
+	char *program; /* absolute path of the first ExecStart=; or NULL */
 	char *root; /* RootDirectory= or RootImage=; or NULL */
 	char *filters; /* settings that install a system call filter: "A=, B="; or NULL */
 	bool no_unix; /* RestrictAddressFamilies= without AF_UNIX */

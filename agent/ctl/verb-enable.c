@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/basic/elf.h"
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/ctl/dropin.h"
@@ -138,6 +139,8 @@ static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook
 {
 	_cleanup_(service_donep) struct service service = { 0 };
 	_cleanup_(freep) char *preload = NULL, *text = NULL;
+	char symbols[ELF_VARIABLE_MAX];
+	bool linked = false;
 	int r;
 
 	if (!ctl->root) {
@@ -145,11 +148,13 @@ static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook
 		if (r < 0)
 			return r;
 		service_warn(&service, unit, hook);
+		linked = service.program && !service.root &&
+			 elf_symbols_variable(service.program, symbols, sizeof(symbols)) == 0;
 	}
 
 	r = dropin_preload(service.preload, hook, &preload);
 	if (r >= 0)
-		r = dropin_text(unit, preload, &text);
+		r = dropin_text(unit, preload, linked ? symbols : NULL, &text);
 	if (r < 0) {
 		log_error("Cannot make the drop-in for %s: %s", unit, strerror(-r));
 		return r;

@@ -118,7 +118,7 @@ static void test_the_text_pulls_in_the_socket(void)
 {
 	char *text = NULL;
 
-	CHECK_EQ(dropin_text("x.service", "/a.so:" HOOK, &text), 0);
+	CHECK_EQ(dropin_text("x.service", "/a.so:" HOOK, NULL, &text), 0);
 	CHECK(strstr(text, "\n[Unit]\nWants=memguard.socket\nAfter=memguard.socket\n") !=
 	      NULL);
 	CHECK(strstr(text, "\n[Service]\nEnvironment=\"LD_PRELOAD=/a.so:" HOOK "\"\n") !=
@@ -132,7 +132,8 @@ static void test_what_systemd_would_expand_is_escaped(void)
 {
 	char *text = NULL;
 
-	CHECK_EQ(dropin_text("x.service", "/100%/a\"\\.so", &text), 0);
+	CHECK_EQ(dropin_text("x.service", "/100%/a\"\\.so", "0011:mallctl=1f", &text), 0);
+	CHECK(strstr(text, "\nEnvironment=\"MEMGUARD_SYMBOLS=0011:mallctl=1f\"\n") != NULL);
 	CHECK(strstr(text, "\"LD_PRELOAD=/100%%/a\\\"\\\\.so\"\n") != NULL);
 	free(text);
 }
