@@ -90,7 +90,7 @@ _memguardctl()
 		if ((COMP_CWORD == i + 1)); then
 			words=$(__memguardctl_targets)
 		else
-			words='ArenaMax= MmapThreshold= TrimThreshold= TopPad='
+			words='ArenaMax= MmapThreshold= TrimThreshold= TopPad= DecaySec='
 			compopt -o nospace
 		fi
 		;;

@@ -26,7 +26,7 @@ _memguardctl_enabled() {
 
 _memguardctl_settings() {
   local -a settings expl
-  settings=( ArenaMax MmapThreshold TrimThreshold TopPad )
+  settings=( ArenaMax MmapThreshold TrimThreshold TopPad DecaySec )
   _wanted settings expl setting compadd -S = -a settings
 }
 

@@ -292,6 +292,31 @@ static int parse_exec(const char *s, void *field)
 	return 0;
 }
 
+/* 0 in the field means "leave alone", so that no time at all is 1 us. */
+static int parse_decay(const char *s, void *field)
+{
+	uint64_t usec;
+	int r;
+
+	r = parse_usec(s, &usec);
+	if (r < 0)
+		return r;
+	if (usec > 3600 * USEC_PER_SEC || (usec > 0 && usec < USEC_PER_MSEC))
+		return -ERANGE;
+
+	*(uint64_t *)field = MAX(usec, 1U);
+	return 0;
+}
+
+static void format_decay(const void *field, char *buf, size_t size)
+{
+	const uint64_t usec = *(const uint64_t *)field, none = 0;
+
+	buf[0] = '\0';
+	if (usec > 0)
+		format_time(usec == 1 ? &none : &usec, buf, size);
+}
+
 static void format_exec(const void *field, char *buf, size_t size)
 {
 	snprintf(buf, size, "%s", (const char *)field);
@@ -341,6 +366,9 @@ const struct option_row option_rows[] = {
 	{ "Tune", "TopPad", "",
 	  "a size from 4K to 64M, such as 64K, or nothing to leave it alone",
 	  parse_top_pad, format_size_or_nothing, FIELD(top_pad_bytes) },
+	{ "Tune", "DecaySec", "",
+	  "a time from 1ms to 1h, such as 500ms, 0 for at once, or nothing to leave it alone",
+	  parse_decay, format_decay, FIELD(decay_usec) },
 
 	{ "Alert", "Exec", "",
 	  "the absolute path of a program and up to 31 arguments, such as "

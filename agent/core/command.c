@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/basic/elf.h"
 #include "agent/basic/fd.h"
 #include "agent/basic/parse.h"
 #include "agent/core/peer.h"
@@ -265,12 +267,26 @@ static int on_trim(const char *what, enum method method, struct bus_reply *reply
 	return 0;
 }
 
+/* A jemalloc in the executable that the hook in it did not find; NULL: none. */
+static const char *find_hidden(const struct member *member, char symbols[static ELF_VARIABLE_MAX])
+{
+	char path[32];
+
+	if (member->hello.allocators & WIRE_ALLOCATOR_JEMALLOC)
+		return NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)member->process.pid);
+	return elf_symbols_variable(path, symbols, ELF_VARIABLE_MAX) == 0 ? symbols : NULL;
+}
+
 static void show_peer(struct peer *peer, struct command *command, int error,
 		      const struct request_answer *answer)
 {
 	static struct forecast forecasts[1024];
 	const size_t n = answer ? answer->n_rows : 0;
+	char symbols[ELF_VARIABLE_MAX];
 	const struct fresh fresh = {
+		.symbols = find_hidden(&peer->member, symbols),
 		.group = &peer->guard->group,
 		.member = &peer->member,
 		.error = error,
@@ -361,21 +377,16 @@ static int on_show(const char *what, struct bus_reply *reply, void *userdata)
 	return 0;
 }
 
-/* glibc fixes the limit once it has made more than eight arenas: later caps do nothing. */
-static bool is_late(const struct member *member, enum wire_knob knob)
-{
-	return knob == WIRE_KNOB_ARENA_MAX && member->stats.n_arenas > 8;
-}
-
 static void tell_tuned(struct peer *peer, struct command *command, int error, uint32_t status,
-		       uint64_t value)
+		       const struct wire_tune_reply *reply)
 {
 	const struct tuned tuned = {
 		.member = &peer->member,
 		.error = error,
 		.status = status,
-		.value = value,
-		.late = error == 0 && status == WIRE_OK && is_late(&peer->member, command->knob),
+		.knob = command->knob,
+		.value = reply ? reply->value : 0,
+		.effect = reply ? (enum wire_effect)reply->effect : WIRE_EFFECT_SET,
 	};
 
 	(void)bus_reply_tuned(command->reply, &tuned);
@@ -390,13 +401,13 @@ static void on_tuned(struct conn *conn, enum request_end end, const struct reque
 
 	(void)conn;
 	if (!answer) {
-		tell_tuned(peer, command, error_of(end), 0, 0);
+		tell_tuned(peer, command, error_of(end), 0, NULL);
 		return;
 	}
 
 	if (answer->frame->header.status == WIRE_OK)
 		peer->member.hello.tuned |= 1U << answer->frame->tune_reply.knob;
-	tell_tuned(peer, command, 0, answer->frame->header.status, answer->frame->tune_reply.value);
+	tell_tuned(peer, command, 0, answer->frame->header.status, &answer->frame->tune_reply);
 }
 
 static void ask_to_tune(struct peer *peer, struct command *command, uint64_t value)
@@ -409,7 +420,7 @@ static void ask_to_tune(struct peer *peer, struct command *command, uint64_t val
 		r = request_tune(peer->conn, command->knob, value, SHOW_TIMEOUT_USEC, on_tuned, peer);
 
 	if (r < 0)
-		tell_tuned(peer, command, r, 0, 0);
+		tell_tuned(peer, command, r, 0, NULL);
 	else
 		peer->command = command;
 }

@@ -351,11 +351,13 @@ void guard_sum_heaps(struct guard *guard)
 
 	LIST_FOREACH(peer, &guard->peers, in_guard) {
 		const struct member *member = &peer->member;
+		uint64_t foreign_in_use;
 
 		heap.rss_bytes += member->process.rss_bytes;
 		if (member->stats_usec == 0)
 			continue;
-		heap.in_use_bytes += member->stats.in_use + member->stats.mmapped;
+		(void)estimate_foreign(&member->stats, &foreign_in_use);
+		heap.in_use_bytes += member->stats.in_use + member->stats.mmapped + foreign_in_use;
 		heap.retained_bytes += member->retained_bytes;
 		heap.unused_bytes += estimate_unused(&member->stats);
 		heap.stall_usec = MAX(heap.stall_usec, member->stall_usec);

@@ -22,6 +22,7 @@
 /* The residue of a release is read when the program has had time to settle. */
 #define RESIDUE_DELAY_USEC (1 * USEC_PER_SEC)
 
+/* 0: leave alone. */
 static uint64_t knob_setting(const struct group_settings *settings, enum wire_knob knob)
 {
 	switch (knob) {
@@ -34,11 +35,19 @@ static uint64_t knob_setting(const struct group_settings *settings, enum wire_kn
 	case WIRE_KNOB_TOP_PAD:
 		return settings->top_pad_bytes;
 	case WIRE_KNOB_DECAY:
+		return settings->decay_usec;
 	case WIRE_KNOB_MAX_:
 		break;
 	}
 
 	return 0;
+}
+
+static uint64_t knob_value(const struct group_settings *settings, enum wire_knob knob)
+{
+	const uint64_t setting = knob_setting(settings, knob);
+
+	return knob == WIRE_KNOB_DECAY ? setting / USEC_PER_MSEC : setting;
 }
 
 /* What [Tune] asks for and neither the operator nor MEMGUARD_MALLOPT has set already. */
@@ -54,6 +63,10 @@ static uint32_t knobs_wanted(const struct peer *peer)
 	for (int i = 1; i < WIRE_KNOB_MAX_; i++)
 		if (knob_setting(&peer->guard->group.settings, (enum wire_knob)i) > 0)
 			wanted |= 1U << i;
+
+	/* The others' alone. */
+	if (!(hello->allocators & (WIRE_ALLOCATOR_JEMALLOC | WIRE_ALLOCATOR_MIMALLOC)))
+		wanted &= ~(1U << WIRE_KNOB_DECAY);
 
 	return wanted & ~hello->env_tuned & ~hello->tuned;
 }
@@ -257,7 +270,7 @@ void peer_tune(struct peer *peer)
 		if (peer_check_agent(peer) < 0)
 			return;
 		if (request_tune(peer->conn, (enum wire_knob)i,
-				 knob_setting(&peer->guard->group.settings, (enum wire_knob)i),
+				 knob_value(&peer->guard->group.settings, (enum wire_knob)i),
 				 TUNE_TIMEOUT_USEC, on_tuned, peer) >= 0)
 			return;
 	}

@@ -48,7 +48,18 @@ static void print_heap(const struct ctl *ctl, const json_t *member)
 {
 	char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], d[FORMAT_MAX];
 
+	const json_t *foreign;
+	size_t i;
+
+	json_array_foreach(json_object_get(member, "foreign"), i, foreign)
+		output_pair(ctl, i == 0 ? "Others:" : "", "%s: %s in use, %s retained",
+			    fields_string(foreign, "allocator"),
+			    fields_bytes(foreign, "in_use_bytes", a),
+			    fields_bytes(foreign, "retained_bytes", b));
+
 	if (!json_object_get(member, "in_use_bytes")) {
+		if (i > 0)
+			return;
 		output_pair(ctl, "Heap:",
 			    "not measured: this allocator has no figures to read, or "
 			    "the process never answered");
@@ -123,6 +134,12 @@ static void print_history(const struct ctl *ctl, const json_t *member)
 	if (fields_is(member, "bad_environment"))
 		output_pair(ctl,
 			    "Note:", "a MEMGUARD_* value in its environment was ignored");
+	if (fields_string(member, "missing_symbols")[0] != '\0')
+		output_pair(ctl, "Note:",
+			    "jemalloc is linked into it, where the hook does not see it: "
+			    "\"memguardctl enable\" its unit again, or start it with "
+			    "MEMGUARD_SYMBOLS=%s",
+			    fields_string(member, "missing_symbols"));
 	if (fields_string(member, "error")[0] != '\0')
 		output_pair(ctl, "Problem:", "it %s", fields_string(member, "error"));
 }

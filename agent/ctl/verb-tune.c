@@ -22,13 +22,18 @@ static const struct table_column columns[] = {
 /* As in memguard.conf, and as in MEMGUARD_MALLOPT=. */
 static const struct {
 	const char *key, *variable;
-	bool is_bytes;
+	enum { KNOB_NUMBER, KNOB_BYTES, KNOB_TIME } kind;
 } knobs[] = {
-	{ "ArenaMax", "arena_max", false },
-	{ "MmapThreshold", "mmap_threshold", true },
-	{ "TrimThreshold", "trim_threshold", true },
-	{ "TopPad", "top_pad", true },
+	{ "ArenaMax", "arena_max", KNOB_NUMBER },
+	{ "MmapThreshold", "mmap_threshold", KNOB_BYTES },
+	{ "TrimThreshold", "trim_threshold", KNOB_BYTES },
+	{ "TopPad", "top_pad", KNOB_BYTES },
+	{ "DecaySec", "decay", KNOB_TIME },
 };
+
+/* By kind. */
+static const char *const hints[] = { "a number such as 2", "a size such as 1M",
+				     "a time such as 500ms, or 0" };
 
 struct setting {
 	size_t knob; /* index */
@@ -49,6 +54,27 @@ static int find_knob(const char *name, size_t n, size_t *ret)
 	return -EINVAL;
 }
 
+/* Times go over the bus in milliseconds, as the hook takes them. */
+static int parse_value(size_t knob, const char *s, uint64_t *ret)
+{
+	uint64_t usec;
+	int r;
+
+	switch (knobs[knob].kind) {
+	case KNOB_NUMBER:
+		return parse_u64(s, ret);
+	case KNOB_BYTES:
+		return parse_bytes(s, ret);
+	case KNOB_TIME:
+		r = parse_usec(s, &usec);
+		if (r >= 0)
+			*ret = usec / USEC_PER_MSEC;
+		return r;
+	}
+
+	return -EINVAL;
+}
+
 static int parse_setting(const char *s, struct setting *ret)
 {
 	const char *equals = strchr(s, '=');
@@ -62,19 +88,17 @@ static int parse_setting(const char *s, struct setting *ret)
 
 	if (find_knob(s, (size_t)(equals - s), &setting.knob) < 0) {
 		log_error("There is no setting \"%.*s\": use ArenaMax, MmapThreshold, "
-			  "TrimThreshold "
-			  "or TopPad",
+			  "TrimThreshold, TopPad "
+			  "or DecaySec",
 			  (int)(equals - s), s);
 		return -EINVAL;
 	}
 
-	r = knobs[setting.knob].is_bytes ? parse_bytes(equals + 1, &setting.value)
-					 : parse_u64(equals + 1, &setting.value);
+	r = parse_value(setting.knob, equals + 1, &setting.value);
 	if (r < 0 || setting.value == BYTES_INFINITY) {
 		log_error("%s cannot be \"%s\": write %s", knobs[setting.knob].key,
 			  equals + 1,
-			  knobs[setting.knob].is_bytes ? "a size such as 1M"
-						       : "a number such as 2");
+			  hints[knobs[setting.knob].kind]);
 		return -EINVAL;
 	}
 
@@ -85,6 +109,7 @@ static int parse_setting(const char *s, struct setting *ret)
 static void add_result(struct table *table, const json_t *row, size_t knob)
 {
 	const bool is_done = streq(fields_string(row, "status"), "ok");
+	const char *next = fields_string(row, "next_start");
 	char text[FORMAT_MAX];
 
 	table_row(table);
@@ -92,13 +117,14 @@ static void add_result(struct table *table, const json_t *row, size_t knob)
 		   (unsigned long long)fields_number(row, "pid"));
 	table_cell(table, COLOR_NONE, "%s", fields_string(row, "command"));
 	table_cell(table, COLOR_NONE, "%s", knobs[knob].key);
-	if (is_done && !knobs[knob].is_bytes)
-		table_cell(table, COLOR_NONE, "%llu",
-			   (unsigned long long)fields_number(row, "value"));
+	if (is_done && knobs[knob].kind != KNOB_BYTES)
+		table_cell(table, COLOR_NONE, "%llu%s",
+			   (unsigned long long)fields_number(row, "value"),
+			   knobs[knob].kind == KNOB_TIME ? "ms" : "");
 	else
 		table_cell(table, COLOR_NONE, "%s", fields_bytes(row, "value", text));
-	table_cell(table, is_done && !fields_is(row, "late") ? COLOR_GREEN : COLOR_YELLOW,
-		   "%s", fields_string(row, "text"));
+	table_cell(table, is_done && *next == '\0' ? COLOR_GREEN : COLOR_YELLOW, "%s%s%s",
+		   fields_string(row, "text"), *next ? "; write in its unit: " : "", next);
 }
 
 /* Adds the setting's name to each row of its answer, and the rows to @results. */

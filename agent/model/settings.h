@@ -43,6 +43,7 @@ struct group_settings {
 	uint64_t mmap_threshold_bytes;
 	uint64_t trim_threshold_bytes;
 	uint64_t top_pad_bytes;
+	uint64_t decay_usec; /* of allocators other than glibc's; below 1 ms: at once */
 
 	/* [Alert] */
 	char exec[EXEC_MAX]; /* command line started (without a shell) on a critical round */

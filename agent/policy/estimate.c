@@ -209,8 +209,9 @@ void estimate_member(struct member *member)
 {
 	const struct wire_stats *stats = &member->stats;
 	const bool busy = estimate_is_busy(member);
-	uint64_t usec;
+	uint64_t usec, foreign, in_use;
 
+	foreign = estimate_foreign(stats, &in_use);
 	member->retained_bytes = estimate_retained(stats, member->bias_bytes);
 	usec = estimate_release_usec(stats, member->retained_bytes, busy);
 	member->stall_usec = calibrate_full(&member->calibration,
@@ -223,6 +224,10 @@ void estimate_member(struct member *member)
 	};
 	calibrate_borrow(&member->calibration, &member->borrow);
 	member->borrow.bytes = MIN(member->borrow.bytes, stats->heap_rss);
+
+	/* Other allocators are asked along with glibc's, whatever the method. */
+	member->retained_bytes = add_sat(member->retained_bytes, foreign);
+	member->borrow.bytes = add_sat(member->borrow.bytes, foreign);
 }
 
 uint64_t estimate_unused(const struct wire_stats *stats)
@@ -231,6 +236,20 @@ uint64_t estimate_unused(const struct wire_stats *stats)
 		return 0;
 
 	return sub_sat(stats->heap_rss, stats->in_use);
+}
+
+uint64_t estimate_foreign(const struct wire_stats *stats, uint64_t *ret_in_use_bytes)
+{
+	uint64_t retained = 0, in_use = 0;
+
+	for (size_t i = 0; i < WIRE_FOREIGN && stats->foreign[i].allocator != 0; i++) {
+		retained = add_sat(retained, stats->foreign[i].retained);
+		in_use = add_sat(in_use, stats->foreign[i].in_use);
+	}
+
+	*ret_in_use_bytes = MIN(in_use, stats->rss);
+	/* A claim of the process: no more than the kernel says it has. */
+	return MIN(retained, stats->rss);
 }
 
 /* The last release was tried on as much as is there now, and gave next to nothing. */

@@ -52,6 +52,9 @@ bool estimate_is_busy(const struct member *member);
 /* Heap RSS that is not in use: what remains right after a release is the residue. */
 uint64_t estimate_unused(const struct wire_stats *stats);
 
+/* What other allocators say that a purge could give back, and that they have handed out. */
+uint64_t estimate_foreign(const struct wire_stats *stats, uint64_t *ret_in_use_bytes);
+
 enum verdict {
 	VERDICT_UNKNOWN, /* nothing measured yet */
 	VERDICT_HEALTHY, /* little is retained */

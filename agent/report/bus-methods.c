@@ -287,6 +287,7 @@ static int knob_from_string(const char *name, enum wire_knob *ret)
 		{ "MmapThreshold", "mmap_threshold", WIRE_KNOB_MMAP_THRESHOLD },
 		{ "TrimThreshold", "trim_threshold", WIRE_KNOB_TRIM_THRESHOLD },
 		{ "TopPad", "top_pad", WIRE_KNOB_TOP_PAD },
+		{ "DecaySec", "decay", WIRE_KNOB_DECAY },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

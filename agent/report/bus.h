@@ -59,6 +59,7 @@ struct fresh {
 	const struct group *group;
 	const struct member *member;
 	int error; /* 0, or negative errno: why the figures are not fresh */
+	const char *symbols; /* MEMGUARD_SYMBOLS that it lacks, or NULL; valid during the call */
 	const struct wire_arena *rows; /* valid during the call */
 	const struct forecast *forecasts; /* of each row; or NULL */
 	size_t n_rows;
@@ -69,7 +70,8 @@ struct tuned {
 	int error; /* 0, or negative errno: could not be asked, timed out */
 	uint32_t status; /* enum wire_status, when error is 0 */
 	uint64_t value; /* as applied */
-	bool late; /* accepted, but too late to have its full effect */
+	enum wire_knob knob;
+	enum wire_effect effect;
 };
 
 /*

@@ -5,13 +5,15 @@
 #include "agent/report/rows.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "agent/basic/macro.h"
 #include "agent/report/journal.h"
 
 /* By bit of enum wire_allocator. */
 static const char *const allocators[] = { "glibc", "jemalloc", "mimalloc", "tcmalloc",
-					  "other" };
+					  "other", "google-tcmalloc" };
 
 /* By enum wire_knob. */
 static const char *const knobs[] = {
@@ -300,6 +302,24 @@ static void put_hello(struct dict *dict, const struct wire_hello *hello)
 	dict_bits(dict, "env_tuned", hello->env_tuned, knobs, ARRAY_SIZE(knobs));
 }
 
+static void put_foreign(struct dict *dict, const struct wire_stats *s)
+{
+	if (s->foreign[0].allocator == 0)
+		return;
+
+	dict_open_rows_entry(dict, "foreign");
+	for (size_t i = 0; i < WIRE_FOREIGN && s->foreign[i].allocator != 0; i++) {
+		dict_open(dict);
+		for (size_t k = 0; k < ARRAY_SIZE(allocators); k++)
+			if (s->foreign[i].allocator == 1U << k)
+				dict_string(dict, "allocator", allocators[k]);
+		dict_u64(dict, "in_use_bytes", s->foreign[i].in_use);
+		dict_u64(dict, "retained_bytes", s->foreign[i].retained);
+		dict_close(dict);
+	}
+	dict_close_rows_entry(dict);
+}
+
 static void put_stats(struct dict *dict, const struct member *member, uint64_t now_usec)
 {
 	const struct wire_stats *s = &member->stats;
@@ -312,12 +332,14 @@ static void put_stats(struct dict *dict, const struct member *member, uint64_t n
 		dict_u64(dict, "heap_rss_bytes", s->heap_rss);
 		dict_u32(dict, "rss_walk_usec", s->rss_usec);
 	}
+	put_foreign(dict, s);
+	dict_u64(dict, "retained_bytes", member->retained_bytes);
+	dict_u64(dict, "stall_usec", member->stall_usec);
 	if ((s->flags & WIRE_STATS_HEAP) == 0)
 		return;
 
 	dict_u64(dict, "in_use_bytes", s->in_use);
 	dict_u64(dict, "free_bytes", s->free);
-	dict_u64(dict, "retained_bytes", member->retained_bytes);
 	dict_u64(dict, "residue_bytes", member->residue_bytes);
 	dict_u64(dict, "mmapped_bytes", s->mmapped);
 	dict_u64(dict, "system_bytes", s->system);
@@ -462,6 +484,8 @@ void rows_fresh(struct dict *dict, const struct fresh *fresh, uint64_t now_usec)
 
 	rows_member(dict, fresh->group, fresh->member, now_usec);
 	dict_string(dict, "error", fresh_error(fresh->error));
+	if (fresh->symbols)
+		dict_string(dict, "missing_symbols", fresh->symbols);
 	if (fresh->n_rows == 0)
 		return;
 
@@ -474,6 +498,40 @@ void rows_fresh(struct dict *dict, const struct fresh *fresh, uint64_t now_usec)
 		put_arena(dict, &fresh->rows[i],
 			  fresh->forecasts ? &fresh->forecasts[i] : NULL);
 	dict_close_rows_entry(dict);
+}
+
+/* By enum wire_effect. */
+static const char *const effects[] = { "set", "late", "maybe", "operator", "paired" };
+
+static const char *effect_text(enum wire_effect effect)
+{
+	switch (effect) {
+	case WIRE_EFFECT_SET:
+		return "set";
+	case WIRE_EFFECT_LATE:
+		return "too late: without effect until its next start";
+	case WIRE_EFFECT_MAYBE:
+		return "set, perhaps too late: sure from its next start on";
+	case WIRE_EFFECT_OPERATOR:
+		return "its own environment sets this";
+	case WIRE_EFFECT_PAIRED:
+		return "set, and the other threshold along with it";
+	}
+
+	return "set";
+}
+
+/* The line of its unit that makes it so from the start. */
+static void put_next_start(struct dict *dict, const struct tuned *tuned)
+{
+	char line[96];
+
+	if (tuned->effect != WIRE_EFFECT_LATE && tuned->effect != WIRE_EFFECT_MAYBE)
+		return;
+
+	snprintf(line, sizeof(line), "Environment=MEMGUARD_MALLOPT=%s=%" PRIu64,
+		 knobs[tuned->knob], tuned->value);
+	dict_string(dict, "next_start", line);
 }
 
 /* A stable word, and a clause for people. */
@@ -490,8 +548,7 @@ static const char *tuned_status(const struct tuned *tuned, const char **ret_text
 
 	switch ((enum wire_status)tuned->status) {
 	case WIRE_OK:
-		*ret_text = tuned->late ? "set, too late for its full effect: restart it"
-					: "set";
+		*ret_text = effect_text(tuned->effect);
 		return "ok";
 	case WIRE_UNSUPPORTED:
 		*ret_text = "its libc or allocator has no such setting";
@@ -516,9 +573,14 @@ void rows_tuned(struct dict *dict, const struct tuned *tuned)
 	dict_string(dict, "command", tuned->member->process.command);
 	dict_string(dict, "status", status);
 	dict_string(dict, "text", text);
-	if (tuned->error == 0 && tuned->status == WIRE_OK)
-		dict_u64(dict, "value", tuned->value);
-	dict_bool(dict, "late", tuned->late);
+	dict_bool(dict, "late", tuned->error == 0 && tuned->status == WIRE_OK &&
+					tuned->effect == WIRE_EFFECT_LATE);
+	if (tuned->error < 0 || tuned->status != WIRE_OK)
+		return;
+
+	dict_u64(dict, "value", tuned->value);
+	dict_string(dict, "effect", effects[tuned->effect]);
+	put_next_start(dict, tuned);
 }
 
 void rows_option(struct dict *dict, const struct bus_item *item)

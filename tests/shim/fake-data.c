@@ -500,8 +500,10 @@ static int on_tune(const char *what, enum wire_knob knob, uint64_t value,
 					     .error = i == 3 ? -ETIMEDOUT : 0,
 					     .status = i == 2 ? WIRE_REFUSED : WIRE_OK,
 					     .value = value,
-					     .late = i == 1 &&
-						     knob == WIRE_KNOB_ARENA_MAX };
+					     .knob = knob,
+					     .effect = i == 1 && knob == WIRE_KNOB_ARENA_MAX
+							       ? WIRE_EFFECT_LATE
+							       : WIRE_EFFECT_SET };
 
 		if (member_matches(fake, i, what))
 			(void)bus_reply_tuned(reply, &tuned);

@@ -178,6 +178,11 @@ static const struct example examples[] = {
 	{ "TopPad", "64M", 0, NULL },
 	{ "TopPad", "0", -ERANGE, NULL },
 	{ "TopPad", "65M", -ERANGE, NULL },
+	{ "DecaySec", "0", 0, NULL },
+	{ "DecaySec", "500ms", 0, NULL },
+	{ "DecaySec", "1h", 0, NULL },
+	{ "DecaySec", "10us", -ERANGE, NULL },
+	{ "DecaySec", "61min", -ERANGE, NULL },
 
 	{ "Exec", "/bin/true", 0, NULL },
 	{ "Exec", "/usr/bin/logger -t memguard low memory", 0, NULL },
