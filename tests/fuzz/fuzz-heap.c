@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The hook's two parsers of text: malloc_info() reports and smaps. */
+/* The hook's two parsers of text: malloc_info() reports and smaps. Row 8 of the list of hazards. */
 
 #include <stddef.h>
 #include <stdint.h>

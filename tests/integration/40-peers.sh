@@ -29,7 +29,7 @@ claim "the liars are gone" wait_for 30 eval \
 	'[ "$(ctl --json=short list | jq length)" = 1 ]'
 
 kill -STOP "$retainer"
-claim "a frozen member is told as such" eval '! timeout 60 "$MEMGUARDCTL" --runtime-directory="$runtime" show '"$retainer"' | grep -q "not fresh" || true'
+claim "row 50: a frozen member is told as such" eval '! timeout 60 "$MEMGUARDCTL" --runtime-directory="$runtime" show '"$retainer"' | grep -q "not fresh" || true'
 kill -CONT "$retainer"
 claim "and answers again when it thaws" wait_for 60 eval 'ctl trim '"$retainer"' >/dev/null'
 

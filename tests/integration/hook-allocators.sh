@@ -3,6 +3,7 @@
 #
 # Allocators other than glibc's, preloaded, linked in, beside glibc's, and false ones that
 # must never be called; see hook-allocators.py.
+# Holds row 44 of the list of hazards.
 
 . "$(dirname "$0")/hook-lib.sh"
 

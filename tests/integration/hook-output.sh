@@ -90,7 +90,7 @@ for mode in auto always off; do
 done
 
 [ "$n" -ge 90 ] || fail "at least 30 commands were compared in 3 modes"
-[ "$n_different" -gt 0 ] || pass "$n runs gave the same output, errors and status with the hook"
+[ "$n_different" -gt 0 ] || pass "row 11, row 12: $n runs gave the same output, errors and status with the hook"
 
 # A comparison that cannot tell a difference proves nothing.
 # shellcheck disable=SC2016 # for the shell inside

@@ -34,7 +34,7 @@ if [ -n "$enter" ]; then
 	for mode in auto always; do
 		r=0
 		MEMGUARD_AGENT=$mode hooked "$scratch/alone" >"$scratch/out" 2>&1 || r=$?
-		same "a program without libc runs with MEMGUARD_AGENT=$mode" "$r $(cat "$scratch/out")" "42 alone"
+		same "row 1: a program without libc runs with MEMGUARD_AGENT=$mode" "$r $(cat "$scratch/out")" "42 alone"
 	done
 	if readelf -lW "$scratch/alone" | grep -q INTERP; then
 		pass "and it was the loader that started it"
@@ -42,39 +42,39 @@ if [ -n "$enter" ]; then
 		fail "and it was the loader that started it"
 	fi
 else
-	skip "a program without libc runs" "no assembler text for $(uname -m)"
+	skip "row 1: a program without libc runs" "no assembler text for $(uname -m)"
 fi
 
 # shellcheck disable=SC2086
 if $cc -std=gnu11 -D_GNU_SOURCE -static -pthread -o "$scratch/static" "$here/hook-subject.c" \
 	2>"$scratch/err"; then
-	same "a static program is left alone" \
+	same "row 3: a static program is left alone" \
 		"$(hooked "$scratch/static" thread 2>&1) $(hooked "$scratch/static" mapped)" \
 		"create 0 tasks 2 euid $(id -u) mapped no"
 else
-	skip "a static program is left alone" "there is no static libc here"
+	skip "row 3: a static program is left alone" "there is no static libc here"
 fi
 
-same "a hook named twice is there once" \
+same "row 7: a hook named twice is there once" \
 	"$(env LD_PRELOAD="$hook:$hook" "$subject" thread 2>&1)" "$(hooked "$subject" thread 2>&1)"
 ln -s "$hook" "$scratch/libmemguard-hook-again.so"
-same "and so is one named by two paths" \
+same "row 7: and so is one named by two paths" \
 	"$(env LD_PRELOAD="$hook $scratch/libmemguard-hook-again.so" "$subject" thread 2>&1)" \
 	"$(hooked "$subject" thread 2>&1)"
 # A copy is another library: both interpose, and each has its thread, but all works.
 cp "$hook" "$scratch/libmemguard-hook-copy.so"
 r=0
 env LD_PRELOAD="$hook:$scratch/libmemguard-hook-copy.so" "$subject" agent >"$scratch/out" 2>&1 || r=$?
-same "two copies do not harm each other" "$r $(cat "$scratch/out")" "0 agent yes"
+same "row 7: two copies do not harm each other" "$r $(cat "$scratch/out")" "0 agent yes"
 
 
 for allocator in libjemalloc.so.2 libmimalloc.so.2 libtcmalloc_minimal.so.4; do
 	if [ -n "$(LD_PRELOAD=$allocator true 2>&1)" ]; then
-		skip "beside $allocator threads and forks work" "it is not installed"
+		skip "row 7, row 22: beside $allocator threads and forks work" "it is not installed"
 		continue
 	fi
 	for preload in "$hook:$allocator" "$allocator:$hook"; do
-		same "$([ "${preload%%:*}" = "$hook" ] && echo before || echo behind) $allocator threads and forks work" \
+		same "row 7, row 22: $([ "${preload%%:*}" = "$hook" ] && echo before || echo behind) $allocator threads and forks work" \
 			"$(env LD_PRELOAD="$preload" "$subject" storm 2>&1) $(env LD_PRELOAD="$preload" "$subject" agent 2>&1)" \
 			"bad 0 agent $(grep -q '^Seccomp:[[:space:]]*0$' /proc/self/status && echo yes || echo no)"
 	done
@@ -89,10 +89,10 @@ if have python3; then
 		threading.Thread(target=print, args=["done"]).start()
 		print(sys.argv[1] in open("/proc/self/maps").read())
 	EOF
-	same "dlclose() leaves it where it is" "$(python3 "$scratch/unload.py" "$hook" 2>&1 | sort | tr '\n' ' ')" \
+	same "row 30: dlclose() leaves it where it is" "$(python3 "$scratch/unload.py" "$hook" 2>&1 | sort | tr '\n' ' ')" \
 		"True done "
 else
-	skip "dlclose() leaves it where it is" "there is no python3"
+	skip "row 30: dlclose() leaves it where it is" "there is no python3"
 fi
 
 # The loader maps any object; an empty one shows what is not the hook's doing.
@@ -126,11 +126,11 @@ if is_root && have setpriv; then
 	if grep -q 'euid 65534' "$scratch/out"; then
 		skip "a set-uid program does not get the hook" "set-uid has no effect in $scratch"
 	else
-		same "a set-uid program does not get the hook, and says nothing of it" \
+		same "row 4: a set-uid program does not get the hook, and says nothing of it" \
 			"$(cat "$scratch/out")" "euid 0 mapped no"
 	fi
 else
-	skip "a set-uid program does not get the hook" "needs root and setpriv"
+	skip "row 4: a set-uid program does not get the hook" "needs root and setpriv"
 fi
 
 exit "$bad"

@@ -10,12 +10,12 @@ need_agent
 build_subject
 export MEMGUARD_AGENT=auto
 
-same "signal masks and dispositions are the program's" \
+same "row 24: signal masks and dispositions are the program's" \
 	"$(hooked "$subject" signals 2>&1)" "$("$subject" signals 2>&1)"
 # All but KILL, STOP and libc's own two, which setuid() needs.
-same "no signal reaches the agent" "$(hooked "$subject" agent-signals | tr -d '\t')" "SigBlk:fffffffe7ffbfeff"
+same "row 24: no signal reaches the agent" "$(hooked "$subject" agent-signals | tr -d '\t')" "SigBlk:fffffffe7ffbfeff"
 
-same "a program sees no descriptor of the agent" \
+same "row 20: a program sees no descriptor of the agent" \
 	"$(hooked "$subject" descriptors 2>&1)" "$("$subject" descriptors 2>&1)"
 if have python3; then
 	cat >"$scratch/fds.py" <<-'EOF'
@@ -25,35 +25,35 @@ if have python3; then
 		print(sorted(map(int, os.listdir("/proc/self/fd"))))
 		e.set()
 	EOF
-	same "and neither does python with a thread" \
+	same "row 20: and neither does python with a thread" \
 		"$(hooked python3 "$scratch/fds.py" 2>&1)" "$(python3 "$scratch/fds.py" 2>&1)"
 else
-	skip "and neither does python with a thread" "there is no python3"
+	skip "row 20: and neither does python with a thread" "there is no python3"
 fi
-same "a program that closes and reuses all descriptors harms neither side" \
+same "row 20: a program that closes and reuses all descriptors harms neither side" \
 	"$(hooked "$subject" close-all 2>&1)" "got 3 4, agent lives"
 
 if is_root; then
 	ids=$(printf 'Uid:\t65534\t65534\t65534\t65534\nCapEff:\t0000000000000000')
-	same "setuid() changes all threads, and none keeps a capability" \
+	same "row 16, row 17: setuid() changes all threads, and none keeps a capability" \
 		"$(hooked "$subject" setuid 2>&1)" "$ids
 $ids
 $ids"
 else
-	skip "setuid() changes all threads" "needs root"
+	skip "row 16, row 17: setuid() changes all threads" "needs root"
 fi
 
 # An alarm would be blocked by the last thread left: only KILL ends a hang here. Before
 # Linux 6.9 nothing tells the agent at once, and it looks every 30 s.
 r=0
 hooked timeout -s KILL 60 "$subject" exit-main >"$scratch/out" 2>&1 || r=$?
-same "pthread_exit() from main ends the program" "$r $(cat "$scratch/out")" "0 "
+same "row 18: pthread_exit() from main ends the program" "$r $(cat "$scratch/out")" "0 "
 r=0
 hooked "$subject" exit >"$scratch/out" 2>&1 || r=$?
-same "exit() ends it with its status" "$r $(cat "$scratch/out")" "7 "
+same "row 31: exit() ends it with its status" "$r $(cat "$scratch/out")" "7 "
 
 for limit in as nofile stack; do
-	same "at its limit ($limit) a program gets what it gets without the hook" \
+	same "row 25: at its limit ($limit) a program gets what it gets without the hook" \
 		"$(hooked "$subject" limit-$limit 2>&1)" "$("$subject" limit-$limit 2>&1)"
 done
 # Root has no limit of processes; a user nobody else is has this one alone.
@@ -64,11 +64,32 @@ if is_root && have setpriv; then
 		setpriv --reuid=54321 --regid=54321 --clear-groups \
 			env LD_PRELOAD="$preload" "$subject" limit-nproc >"$scratch/nproc${preload:+-hook}" 2>&1 || :
 	done
-	same "at its limit (nproc) a program gets what it gets without the hook" \
+	same "row 25: at its limit (nproc) a program gets what it gets without the hook" \
 		"$(cat "$scratch/nproc-hook")" "$(cat "$scratch/nproc")"
 	same "which is its own thread" "$(cat "$scratch/nproc-hook")" "create 0 malloc yes"
 else
-	skip "at its limit (nproc) a program gets what it gets without the hook" "needs root and setpriv"
+	skip "row 25: at its limit (nproc) a program gets what it gets without the hook" "needs root and setpriv"
+fi
+
+# TasksMax=: as limits go, the only one that counts threads of other users too.
+pids=/sys/fs/cgroup/pids$(sed -n 's/^[0-9]*:pids://p' /proc/self/cgroup)/memguard-test-$$
+if is_root && mkdir "$pids" 2>/dev/null && [ -w "$pids/pids.max" ]; then
+	for max in 1 2; do
+		echo $max >"$pids/pids.max"
+		for preload in "" "$hook"; do
+			# shellcheck disable=SC2016 # for the shell inside
+			sh -c 'echo $$ >"$1/cgroup.procs"; LD_PRELOAD=$2 exec "$3" thread' sh "$pids" "$preload" \
+				"$subject" >"$scratch/tasks${preload:+-hook}" 2>&1 || :
+		done
+		same "row 25: at its limit (TasksMax=$max) a program gets what it gets without the hook" \
+			"$(cat "$scratch/tasks-hook")" "$(cat "$scratch/tasks")"
+	done
+	same "row 25: which is its own thread" "$(cat "$scratch/tasks-hook")" "create 0 tasks 2"
+	rmdir "$pids"
+else
+	rmdir "$pids" 2>/dev/null || :
+	skip "row 25: at its limit (TasksMax=) a program gets what it gets without the hook" \
+		"needs root and a cgroup v1 of pids"
 fi
 
 exit "$bad"

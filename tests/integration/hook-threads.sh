@@ -16,38 +16,40 @@ tasks()
 }
 
 export MEMGUARD_AGENT=auto
-same "a program with one thread keeps one" "$(tasks "$subject" count)" "tasks 1"
-same "a shell keeps one thread" \
+same "row 13, row 19: a program with one thread keeps one" "$(tasks "$subject" count)" "tasks 1"
+same "row 19: a shell keeps one thread" \
 	"$(tasks sh -c 'while read -r k v; do [ "$k" = Threads: ] && echo "$v"; done </proc/self/status; :')" 1
 same "and so does what it starts" "$(tasks sh -c 'grep Threads: /proc/self/status' | tr -d '\t ')" "Threads:1"
+same "row 43: and it holds nothing that a checkpoint would trip over" \
+	"$(tasks ls -l /proc/self/fd | grep -c socket:)" "$(ls -l /proc/self/fd | grep -c socket:)"
 if have python3; then
 	same "python keeps one thread" \
 		"$(tasks python3 -c 'print([l for l in open("/proc/self/status") if l.startswith("Threads")])')" \
 		"['Threads:\\t1\\n']"
-	same "python forks without a warning" \
+	same "row 15: python forks without a warning" \
 		"$(tasks python3 -W error -c 'import os; p = os.fork() or os._exit(0); print(os.waitpid(p, 0)[1])')" 0
 else
-	skip "python keeps one thread" "there is no python3"
+	skip "row 15: python keeps one thread" "there is no python3"
 fi
 if have unshare && unshare -U true 2>/dev/null; then
-	same "unshare -U works" "$(tasks unshare -U sh -c 'echo inside')" inside
+	same "row 13: unshare -U works" "$(tasks unshare -U sh -c 'echo inside')" inside
 else
-	skip "unshare -U works" "it does not work here without the hook either"
+	skip "row 13: unshare -U works" "it does not work here without the hook either"
 fi
 
 same "a program that starts a thread gets the agent besides" "$(tasks "$subject" thread)" "create 0 tasks 3"
 same "which names itself" "$(tasks "$subject" agent)" "agent yes"
 same "a forked child has no agent until it starts a thread" \
 	"$(tasks "$subject" fork)" "child before 1 create 0 agent yes"
-same "a vforked child runs" "$(tasks "$subject" vfork)" "vfork 0"
-same "8 threads fork 200 children beside the agent" "$(tasks "$subject" storm)" "bad 0"
+same "row 23: a vforked child runs" "$(tasks "$subject" vfork)" "vfork 0"
+same "row 22: 8 threads fork 200 children beside the agent" "$(tasks "$subject" storm)" "bad 0"
 
 same "MEMGUARD_AGENT=always adds it at the start" \
 	"$(MEMGUARD_AGENT=always tasks "$subject" count)" "tasks 2"
 same "MEMGUARD_AGENT=off adds none" "$(MEMGUARD_AGENT=off tasks "$subject" thread)" "create 0 tasks 2"
 for off in off 0 no; do
-	same "MEMGUARD=$off adds none" "$(MEMGUARD=$off tasks "$subject" thread)" "create 0 tasks 2"
-	same "MEMGUARD=$off wins over MEMGUARD_AGENT=always" \
+	same "row 8: MEMGUARD=$off adds none" "$(MEMGUARD=$off tasks "$subject" thread)" "create 0 tasks 2"
+	same "row 8: MEMGUARD=$off wins over MEMGUARD_AGENT=always" \
 		"$(MEMGUARD=$off MEMGUARD_AGENT=always tasks "$subject" count)" "tasks 1"
 done
 
@@ -63,18 +65,18 @@ same "SYSTEMD_EXEC_PID of another process does nothing" \
 same "MEMGUARD_AGENT=off wins over SYSTEMD_EXEC_PID" \
 	"$(sh -c 'MEMGUARD_AGENT=off SYSTEMD_EXEC_PID=$$ LD_PRELOAD=$1 exec "$2" count' sh "$hook" "$subject")" \
 	"tasks 1"
-same "a value that does not parse is as if it were not there" \
+same "row 8: a value that does not parse is as if it were not there" \
 	"$(MEMGUARD_AGENT=sometimes tasks "$subject" count)" "tasks 1"
 
 # The filter allows everything; that it is there is enough.
 if "$subject" filtered true; then
-	same "under a system call filter there is no agent" \
+	same "row 27: under a system call filter there is no agent" \
 		"$("$subject" filtered env LD_PRELOAD="$hook" "$subject" thread 2>&1)" "create 0 tasks 2"
-	same "not even with MEMGUARD_AGENT=always" \
+	same "row 27: not even with MEMGUARD_AGENT=always" \
 		"$(MEMGUARD_AGENT=always "$subject" filtered env LD_PRELOAD="$hook" "$subject" count 2>&1)" \
 		"tasks 1"
 else
-	skip "under a system call filter there is no agent" "no filter can be set here"
+	skip "row 27: under a system call filter there is no agent" "no filter can be set here"
 fi
 
 exit "$bad"

@@ -3,8 +3,9 @@
 #
 # The hook as the loader of any program will see it: needs nothing, exports one name,
 # imports only what libhook/weak.h names, brings no TLS, no destructor, nothing writable
-# and executable, and stays small. Usage: check-symbols.sh [HOOK], by default $HOOK or
-# libmemguard-hook.so here. $READELF may be several words.
+# and executable, and stays small: row 1, row 29 and row 30 of the list of hazards.
+# Usage: check-symbols.sh [HOOK], by default $HOOK or libmemguard-hook.so here. $READELF may
+# be several words.
 
 set -eu
 export LC_ALL=C

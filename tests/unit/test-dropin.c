@@ -8,6 +8,7 @@
 
 #define HOOK "/usr/lib/libmemguard-hook.so"
 
+/* Row 7 of the list of hazards: what the unit preloads already stays, and nothing twice. */
 static void check_preload(const char *existing, const char *wanted)
 {
 	char *list = NULL;

@@ -16,7 +16,10 @@ static const char *const names[] = {
 
 static struct environment environment;
 
-/* With @name=@value and nothing else set. */
+/*
+ * Row 8 of the list of hazards: whatever the environment says, the program goes on.
+ * With @name=@value and nothing else set.
+ */
 static bool read_with(const char *name, const char *value)
 {
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

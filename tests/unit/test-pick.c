@@ -303,6 +303,7 @@ static void test_another_allocator_makes_a_member_unmeasured(void)
 	CHECK(decision.act);
 }
 
+/* Row 46 of the list of hazards. */
 static void test_while_calm_a_busy_program_is_not_stalled(void)
 {
 	reset();
