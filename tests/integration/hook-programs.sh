@@ -86,7 +86,9 @@ if have python3; then
 		for _ in range(100):
 		    library = ctypes.CDLL(sys.argv[1])
 		    _ctypes.dlclose(library._handle)
-		threading.Thread(target=print, args=["done"]).start()
+		thread = threading.Thread(target=print, args=["done"])
+		thread.start()
+		thread.join()
 		print(sys.argv[1] in open("/proc/self/maps").read())
 	EOF
 	same "row 30: dlclose() leaves it where it is" "$(python3 "$scratch/unload.py" "$hook" 2>&1 | sort | tr '\n' ' ')" \
