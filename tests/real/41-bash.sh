@@ -24,7 +24,7 @@ jobs -s | sed 's/  */ /g'
 fg %2
 echo "ended with $?"
 kill %1
-wait %1
+wait $one
 echo "killed, $?"
 (exit 9) & wait $!
 echo "waited for, $?"
