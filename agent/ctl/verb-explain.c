@@ -196,16 +196,18 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 /* "by borrow, stalling for at most 1.2ms" */
 static char *how_last(const json_t *last, char *buf, size_t size)
 {
+	const char *method = fields_string(last, "method");
 	char stall[FORMAT_MAX];
 
-	if (!json_object_get(last, "method"))
+	if (streq(method, "mixed"))
+		method = "both methods";
+	if (method[0] == '\0')
 		snprintf(buf, size, "by nobody");
 	else if (json_object_get(last, "stall_usec"))
-		snprintf(buf, size, "by %s, stalling for at most %s",
-			 fields_string(last, "method"),
+		snprintf(buf, size, "by %s, stalling for at most %s", method,
 			 fields_usec(last, "stall_usec", stall));
 	else
-		snprintf(buf, size, "by %s", fields_string(last, "method"));
+		snprintf(buf, size, "by %s", method);
 	return buf;
 }
 

@@ -129,8 +129,11 @@ static void add_last_outcome(const struct ctl *ctl, struct table *table,
 
 	fields_ago(last, "ended_realtime_usec", ago);
 	if (streq(kind, "released"))
-		table_cell(table, COLOR_NONE, "released %s %s ago",
-			   fields_bytes(last, "released_bytes", bytes), ago);
+		table_cell(table, COLOR_NONE, "released %s%s %s ago",
+			   fields_bytes(last, "released_bytes", bytes),
+			   streq(fields_string(last, "method"), "borrow") ? " by borrowing"
+									  : "",
+			   ago);
 	else if (streq(kind, "failed"))
 		table_cell(table, COLOR_RED, "failed %s ago: nobody answered", ago);
 	else

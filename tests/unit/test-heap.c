@@ -94,6 +94,60 @@ static void test_a_chunk_loses_a_page_and_its_header(void)
 	CHECK_EQ(stats.largest_n_page_free, 110);
 }
 
+/* Of an arena with one line of sizes, and what is in its fastbins and in use. */
+static uint64_t pages_of(const char *sizes, uint64_t fast, uint64_t rest, uint64_t used, int nr)
+{
+	char text[1000];
+	uint32_t n_rows;
+	const int n = snprintf(text, sizeof(text),
+			       "<heap nr=\"%d\">\n<sizes>\n%s\n</sizes>\n"
+			       "<total type=\"fast\" count=\"%llu\" size=\"%llu\"/>\n"
+			       "<total type=\"rest\" count=\"9\" size=\"%llu\"/>\n"
+			       "<system type=\"current\" size=\"%llu\"/>\n</heap>\n",
+			       nr, sizes, (unsigned long long)fast / 64,
+			       (unsigned long long)fast, (unsigned long long)rest,
+			       (unsigned long long)(fast + rest + used));
+
+	return scan(text, (size_t)n, 4096, &n_rows).whole_pages;
+}
+
+static void test_mixed_sizes_lie_between_what_their_mean_allows(void)
+{
+	uint64_t pages;
+
+	/* All alike, below a page: nothing; all beyond the loss: just that. */
+	CHECK_EQ(pages_of("<unsorted from=\"2000\" to=\"2000\" total=\"2000000\" count=\"1000\"/>", 0,
+			  2000000, 100000, 1), 0);
+	CHECK_EQ(pages_of("<unsorted from=\"5000\" to=\"90000\" total=\"20000000\" count=\"1000\"/>", 0,
+			  20000000, 100000, 1), (20000000 - 4127000) / 4096 * 4096);
+
+	/* Of very different sizes some are large: a seventh, where the mean is half a page. */
+	pages = pages_of("<unsorted from=\"32\" to=\"65536\" total=\"2000000\" count=\"1000\"/>", 0,
+			 2000000, 100000, 1);
+	CHECK(pages > 200000 && pages < 400000);
+
+	/* No more than the largest can hold. */
+	pages = pages_of("<unsorted from=\"1900\" to=\"4200\" total=\"2000000\" count=\"1000\"/>", 0,
+			 2000000, 100000, 1);
+	CHECK(pages < 4096);
+}
+
+static void test_a_trim_joins_fastbins(void)
+{
+	uint64_t pages;
+
+	/* One piece in a hundred survived: half lies in runs above a page. */
+	pages = pages_of("", 64000000, 0, 640000, 1);
+	CHECK(pages > 64000000 / 3 && pages < 64000000 * 2ULL / 3);
+	/* One in ten: next to nothing. */
+	CHECK(pages_of("", 64000000, 0, 6400000, 1) < 640000);
+	/* Nothing: all of it joins the top, which in the main arena goes too. */
+	CHECK_EQ(pages_of("", 64000000, 0, 4000, 1), 0);
+	CHECK_EQ(pages_of("", 64000000, 0, 4000, 0), 64000000 / 4096 * 4096);
+	/* Little is never worth a thought. */
+	CHECK_EQ(pages_of("", 640000, 0, 6400, 1), 0);
+}
+
 static void test_rows_hold_the_classes(void)
 {
 	uint32_t n_rows;
@@ -151,6 +205,8 @@ int main(void)
 	RUN(test_totals_are_the_arenas_sums);
 	RUN(test_the_top_is_what_no_bin_explains);
 	RUN(test_a_chunk_loses_a_page_and_its_header);
+	RUN(test_mixed_sizes_lie_between_what_their_mean_allows);
+	RUN(test_a_trim_joins_fastbins);
 	RUN(test_rows_hold_the_classes);
 	RUN(test_pieces_of_any_size_give_the_same);
 	RUN(test_more_arenas_than_rows_still_count);

@@ -70,6 +70,25 @@ static void test_the_sentence_has_the_figures(void)
 		"in at most 31ms each, 1 timed out; because usage is above UsageHigh=");
 }
 
+static void test_borrowing_is_told_with_what_it_avoided(void)
+{
+	struct outcome outcome = released;
+	char sentence[512];
+
+	outcome.n_borrow = 2;
+	outcome.why = WHY_STALL;
+	outcome.stall_usec = 1200;
+	outcome.expected_stall_usec = 1500;
+	outcome.full_stall_usec = 38000;
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, "each, borrow, no stall above") != NULL);
+	CHECK(strstr(sentence, "(a full trim: about 38ms)") != NULL);
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_METHOD"), "borrow");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_METHOD_REASON"), "stall");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_STALL_USEC"), "1200");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_EXPECTED_STALL_USEC"), "1500");
+}
+
 static void test_without_a_limit_none_is_told(void)
 {
 	struct outcome outcome = released;
@@ -255,6 +274,7 @@ static void test_no_journal_is_an_error_not_a_crash(void)
 int main(void)
 {
 	RUN(test_the_sentence_has_the_figures);
+	RUN(test_borrowing_is_told_with_what_it_avoided);
 	RUN(test_without_a_limit_none_is_told);
 	RUN(test_growth_meanwhile_is_no_release);
 	RUN(test_a_failure_says_who_did_not_answer);
