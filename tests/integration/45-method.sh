@@ -13,7 +13,8 @@ wait_for 20 test -S "$runtime/hook.sock"
 "$shims/fake-hook" "$runtime/hook.sock" good 24 >"$scratch/good" &
 started+=($!)
 good=$!
-wait_for 20 is_member "$good"
+# Measured, so that no question is open.
+wait_for 60 logged "Process $good .*retained 24M"
 
 trim()
 {
@@ -43,7 +44,7 @@ claim "and what borrowing would do" says '"borrow_stall_usec"' \
 "$shims/fake-hook" "$runtime/hook.sock" full-only 24 >"$scratch/full-only" &
 started+=($!)
 old=$!
-wait_for 20 is_member "$old"
+wait_for 60 logged "Process $old .*retained 24M"
 claim "a hook that cannot borrow refuses" says '"refused": *1' trim --method=borrow "$old"
 claim "it was asked to" grep -q 'cannot borrow' "$scratch/full-only"
 claim "and still trims in full" says '"kind": *"released"' trim "$old"
