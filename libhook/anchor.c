@@ -59,7 +59,7 @@ static bool is_glibc_block(const void *block)
 		return false;
 
 	bytes = size_word(block) & ~(uintptr_t)7;
-	return bytes == 32 || bytes == 48;
+	return (bytes == 32 || bytes == 48) && !anchor_is_mapping(block);
 }
 
 /* The anchor at @place, which is made when there is none; NULL when the table is full. */

@@ -18,7 +18,7 @@
 #define ANCHOR_BYTES 24
 
 /* Arenas are at most 8 for each CPU. Beyond these none gets an anchor. */
-#define ANCHORS_MAX 1024
+#define ANCHORS_MAX 512
 
 /* An anchor's blocks, in a list that runs through them. */
 struct anchor_block {

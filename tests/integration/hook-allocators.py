@@ -23,7 +23,7 @@ DECAY = 5
 EFFECT_SET, EFFECT_OPERATOR = 0, 3
 END_DONE, END_BYTES, END_TIME = range(3)
 HEADER = struct.Struct("=IHHQII")
-FOREIGN_AT = 152
+FOREIGN_AT = 160
 MIB = 1 << 20
 
 # Only a hang takes this long; every wait is for an event.

@@ -93,7 +93,7 @@ def check_release(listener):
         claim(f"{what}: it says what it cost", 0 < reply.stall_usec <= reply.duration_usec > 0, reply)
         claim(f"{what}: heaps grew by little", reply.grown <= 8 * MIB, reply)
         _, again = program.reclaim(BORROW)
-        claim(f"{what}: a second one finds next to nothing", again.rss_before - again.rss_after < 4 * MIB, again)
+        claim(f"{what}: a second one finds little", again.rss_before - again.rss_after < (reply.rss_before - reply.rss_after) / 4, again)
         claim(f"{what}: the program works on", program.works())
         claim(f"{what}: and ends well", program.end() == 0)
 

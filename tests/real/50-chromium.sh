@@ -3,7 +3,8 @@
 #
 # Chromium, which brings its own allocator, a zygote that forks, and a sandbox of namespaces and
 # system call filters: prints a page's DOM after its scripts, as root without the sandbox, and
-# as a user with it.
+# as a user with it. Row 14: its sandboxes start with one thread, take namespaces of their own,
+# and then filter; what is left kills for a call too many.
 #
 #	50-chromium.sh BUILD
 
