@@ -96,6 +96,7 @@ bool __wrap_borrow_release(const struct borrow_order *order, struct wire_reclaim
 	(void)order->go_on(order->arg);
 	reply->end = stage.borrowed & 3;
 	reply->n_reached = stage.borrowed >> 2;
+	reply->n_arenas = stage.borrowed >> 1;
 	reply->dropped = order->limit_bytes;
 	return stage.borrowed != 255;
 }
