@@ -9,6 +9,7 @@
 #include "libhook/agent.h"
 #include "libhook/mem.h"
 #include "libhook/proc.h"
+#include "libhook/reserve.h"
 #include "libhook/rights.h"
 
 #ifndef PIDFD_THREAD
@@ -299,7 +300,11 @@ static void *agent_main(void *arg)
 	(void)SYS(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
 	agent.leader = (int)SYS(SYS_pidfd_open, sys_getpid(), PIDFD_THREAD);
 	agent.status = sys_open_read("/proc/thread-self/status");
+	/* The kernel keeps what it needs for the first read: at a limit there may be no room. */
+	(void)is_filtered(&agent);
+	proc_keep_open();
 	agent.nothing = (int)SYS(SYS_eventfd2, 0, O_CLOEXEC);
+	reserve_make();
 
 	agent_loop(&agent);
 	return NULL;

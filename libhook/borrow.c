@@ -48,6 +48,14 @@
 #define REST_CROWDED_USEC 400
 #define ASK_USEC 20000
 
+/*
+ * Large chunks that no hole fits come from the top, where the first writes need new pages:
+ * at a memory limit the fault would end the program. So first so much is dropped from small
+ * holes, whose pages are there.
+ */
+#define FIRST_BYTES ((uint64_t)512 << 10)
+#define FIRST_CHUNKS 32
+
 /* At the beginning of every borrowed chunk. */
 struct loan {
 	struct loan *next;
@@ -447,6 +455,19 @@ static bool is_known(uintptr_t arenas[static ANCHORS_MAX], unsigned int i)
 	return false;
 }
 
+static void begin_small(struct borrow *borrow, unsigned int n_anchors)
+{
+	for (unsigned int i = 0; i < n_anchors && borrow->reply->dropped < FIRST_BYTES; i++) {
+		struct lender lender = { .borrow = borrow, .anchors = anchor_take(i) };
+
+		for (unsigned int n = 0; n < FIRST_CHUNKS && take(&lender, FINE_BYTES); n++)
+			if (drop_pages(borrow, lender.held, true) != FOUND_PAGES)
+				break;
+		give_all_back(&lender);
+		anchor_put(i, lender.anchors);
+	}
+}
+
 bool borrow_release(const struct borrow_order *order, struct wire_reclaim_reply *reply)
 {
 	static uintptr_t arenas[ANCHORS_MAX];
@@ -458,6 +479,7 @@ bool borrow_release(const struct borrow_order *order, struct wire_reclaim_reply 
 
 	borrow = (struct borrow){ .order = order, .reply = reply, .rest_usec = REST_USEC };
 	borrow.begin_usec = borrow.now_usec = borrow.rested_usec = borrow.asked_usec = sys_now_usec();
+	begin_small(&borrow, n);
 	for (unsigned int i = 0; i < n && !borrow.over; i++) {
 		struct lender lender = { .borrow = &borrow, .misses_max = MISSES_MAX };
 

@@ -11,13 +11,24 @@
 /* Resident at the end of a top that is not: its header, and the pad it keeps (128 KiB). */
 #define HEADER_PAGES 33
 
+/*
+ * What is read time and again, kept open: to open it takes memory of the kernel, which at a
+ * memory limit ends the program. Descriptor + 1; 0 is none. In the agent's table.
+ */
+static struct {
+	int stat, statm, status;
+} kept;
+
 /* Reads all of a small file into @buf and terminates it. */
-static int read_small(const char *path, char *buf, size_t size)
+static int read_small(const char *path, int open_fd, char *buf, size_t size)
 {
 	size_t n = 0;
-	int fd;
+	int fd = open_fd;
 
-	fd = sys_open_read(path);
+	if (fd < 0)
+		fd = sys_open_read(path);
+	else
+		(void)SYS(SYS_lseek, fd, 0L, SEEK_SET);
 	if (fd < 0)
 		return fd;
 
@@ -31,9 +42,24 @@ static int read_small(const char *path, char *buf, size_t size)
 		n += (size_t)r;
 	}
 
-	sys_close(fd);
+	if (open_fd < 0)
+		sys_close(fd);
 	buf[n] = '\0';
 	return n > 0 ? 0 : -EIO;
+}
+
+void proc_keep_open(void)
+{
+	const int stat = sys_open_read("/proc/self/stat"), statm = sys_open_read("/proc/self/statm");
+	const int status = sys_open_read("/proc/self/status");
+
+	kept.stat = stat < 0 ? 0 : stat + 1;
+	kept.statm = statm < 0 ? 0 : statm + 1;
+	kept.status = status < 0 ? 0 : status + 1;
+	/* With the first read the kernel takes a buffer. */
+	(void)proc_leader_ended();
+	(void)proc_rss(1);
+	(void)proc_leader_seccomp();
 }
 
 int proc_leader_ended(void)
@@ -41,7 +67,7 @@ int proc_leader_ended(void)
 	const char *s, *state = NULL;
 	char text[512];
 
-	if (read_small("/proc/self/stat", text, sizeof(text)) < 0)
+	if (read_small("/proc/self/stat", kept.stat - 1, text, sizeof(text)) < 0)
 		return 0;
 
 	/* "PID (NAME) STATE ...": the name may hold anything, but nothing after it does. */
@@ -78,14 +104,18 @@ int proc_seccomp(int fd)
 
 int proc_leader_seccomp(void)
 {
-	const int fd = sys_open_read("/proc/self/status");
+	const int open_fd = kept.status - 1;
+	const int fd = open_fd >= 0 ? open_fd : sys_open_read("/proc/self/status");
 	int mode;
 
 	if (fd < 0)
 		return fd;
+	if (open_fd >= 0)
+		(void)SYS(SYS_lseek, fd, 0L, SEEK_SET);
 
 	mode = proc_seccomp(fd);
-	sys_close(fd);
+	if (open_fd < 0)
+		sys_close(fd);
 	return mode;
 }
 
@@ -94,7 +124,7 @@ uint64_t proc_rss(uint64_t page_bytes)
 	char text[128];
 	const char *s = text;
 
-	if (read_small("/proc/self/statm", text, sizeof(text)) < 0)
+	if (read_small("/proc/self/statm", kept.statm - 1, text, sizeof(text)) < 0)
 		return 0;
 
 	(void)text_number(&s, 10);

@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+/* The agent's thread, with its own table of descriptors: what is read often. */
+void proc_keep_open(void);
+
 /* The main thread has called pthread_exit(), and the process lives on without it. */
 int proc_leader_ended(void);
 

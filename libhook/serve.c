@@ -7,6 +7,7 @@
 #include "libhook/heap.h"
 #include "libhook/mem.h"
 #include "libhook/proc.h"
+#include "libhook/reserve.h"
 #include "libhook/serve.h"
 #include "libhook/tune.h"
 
@@ -171,6 +172,8 @@ static int serve_reclaim(struct host *host, const struct wire_frame *question,
 
 	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, question->header.id, WIRE_OK);
 	reply->method = request->method;
+	/* First of all: the kernel needs memory even to say how much there is. */
+	reserve_spend();
 	reply->rss_before = proc_rss(host->page_bytes);
 	begin_usec = sys_now_usec();
 	cpu_usec = thread_cpu_usec();
@@ -185,6 +188,8 @@ static int serve_reclaim(struct host *host, const struct wire_frame *question,
 	if (reply->n_arenas > 0 && reply->n_arenas < heap_n_arenas())
 		reply->n_arenas = heap_n_arenas();
 	reply->rss_after = proc_rss(host->page_bytes);
+	if (reply->rss_after < reply->rss_before)
+		reserve_restore(reply->rss_before - reply->rss_after);
 
 	return peer->send(&frame, peer->arg);
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The daemon dies, freezes or floods at every step, and the program does at the worst moment
-# what programs do; see hook-faults.py.
+# what programs do; see hook-faults.py. Row 25 (limits), row 31 (exit), row 41 (slow peers).
 
 . "$(dirname "$0")/hook-lib.sh"
 
