@@ -51,12 +51,12 @@ attempt()
 	esac
 }
 
-# make_check BUILD NAME: every test that automake ran counts.
+# make_check BUILD NAME [TARGET]: every test that automake ran counts.
 make_check()
 {
-	local build=$1 name=$2 status=0 line
+	local build=$1 name=$2 target=${3:-check} status=0 line
 
-	make -C "$build" -j"$(nproc)" check >"$log" 2>&1 || status=$?
+	make -C "$build" -j"$(nproc)" "$target" >"$log" 2>&1 || status=$?
 	if ! grep -qE '^(PASS|FAIL|SKIP|ERROR):' "$log"; then
 		tally FAIL "$name: make check did not get as far as the tests"
 		tail -n 60 "$log"
@@ -99,6 +99,11 @@ if [ "$quick" != --quick ]; then
 	attempt "clang builds without warnings" configure_and_make "$top/build-clang" CC=clang \
 		CFLAGS='-g -O1' --with-sanitizer=address,undefined
 	make_check "$top/build-clang" clang-sanitized
+
+	say "building with clang, thread sanitizer"
+	attempt "clang builds with the thread sanitizer" configure_and_make "$top/build-tsan" CC=clang \
+		CFLAGS='-g -O1' --with-sanitizer=thread
+	make_check "$top/build-tsan" clang-threads check-unit
 
 	say "fuzzing for a moment"
 	attempt "fuzz targets build" configure_and_make "$top/build-fuzz" CC=clang CFLAGS='-g -O1' \
