@@ -16,7 +16,6 @@
 #include "agent/basic/fd.h"
 #include "agent/basic/macro.h"
 
-#define SECTIONS_MAX 65536U
 #define SEGMENTS_MAX 128U
 #define NOTES_MAX ((size_t)4096)
 #define TABLE_MAX (256 * MIB)
@@ -159,7 +158,7 @@ static int find_tables(struct search *search)
 	if (search->header.e_shentsize != sizeof(section))
 		return -ENOEXEC;
 
-	for (unsigned int i = 0; i < MIN(search->header.e_shnum, SECTIONS_MAX); i++) {
+	for (unsigned int i = 0; i < search->header.e_shnum; i++) {
 		r = read_section(search, i, &section);
 		if (r < 0)
 			return r;
