@@ -120,15 +120,6 @@ static int agent_send(const struct wire_frame *frame, void *arg)
 	}
 }
 
-/* In the middle of a long answer. */
-static bool agent_may_go_on(void *arg)
-{
-	const struct agent *agent = arg;
-	struct pollfd hangup = { .fd = agent->fd };
-
-	return sys_poll(&hangup, 1, 0) == 0 && agent_allowed() && !proc_leader_ended();
-}
-
 /*
  * Has the program put a filter on all its threads? It may kill for whatever the program
  * does not do itself, so this is asked by read() alone, before anything else is done.
@@ -144,6 +135,15 @@ static bool is_filtered(struct agent *agent)
 
 	/* It could not be opened. */
 	return SYS(SYS_prctl, PR_GET_SECCOMP, 0L, 0L, 0L, 0L) > 0;
+}
+
+/* In the middle of a long answer. */
+static bool agent_may_go_on(void *arg)
+{
+	struct agent *agent = arg;
+	struct pollfd hangup = { .fd = agent->fd };
+
+	return !is_filtered(agent) && sys_poll(&hangup, 1, 0) == 0 && !proc_leader_ended();
 }
 
 /*

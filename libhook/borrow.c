@@ -428,14 +428,18 @@ static void descend(struct lender *lender, size_t largest)
 	give_all_back(lender);
 }
 
-/* Finds out by trying which way works here. */
-static void empty_arena(struct lender *lender)
+/* Do anchors come back here? The first may grow where it is, which tells nothing. */
+static void find_way(struct lender *lender)
 {
-	/* The first may grow where it is, which tells nothing. */
 	while (lender->anchors && take(lender, SORT_BYTES) && !lender->held->moved)
 		;
 	while (lender->held)
 		give_back(lender);
+}
+
+static void empty_arena(struct lender *lender)
+{
+	find_way(lender);
 
 	/*
 	 * Where anchors do not come back, each is good for one chunk, and lost to a mapping:
@@ -460,7 +464,8 @@ static void begin_small(struct borrow *borrow, unsigned int n_anchors)
 	for (unsigned int i = 0; i < n_anchors && borrow->reply->dropped < FIRST_BYTES; i++) {
 		struct lender lender = { .borrow = borrow, .anchors = anchor_take(i) };
 
-		for (unsigned int n = 0; n < FIRST_CHUNKS && take(&lender, FINE_BYTES); n++)
+		find_way(&lender);
+		for (unsigned int n = 0; n < FIRST_CHUNKS && lender.mints && take(&lender, FINE_BYTES); n++)
 			if (drop_pages(borrow, lender.held, true) != FOUND_PAGES)
 				break;
 		give_all_back(&lender);

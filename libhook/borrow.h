@@ -12,7 +12,7 @@
  * thread arenas, which malloc_trim() leaves alone.
  *
  * From glibc 2.42 on an anchor does not come back (its freed block passes by the thread's
- * cache), so each is good for one chunk: then tops and the largest holes go, and the arena
+ * cache), so each is good for one chunk: then tops and some of the largest holes go, and the arena
  * does not count as reached.
  */
 
