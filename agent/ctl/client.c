@@ -11,6 +11,7 @@
 #include "agent/basic/log.h"
 #include "agent/basic/parse.h"
 #include "agent/basic/runtime.h"
+#include "agent/ctl/alone.h"
 #include "agent/ctl/reply.h"
 #include "agent/report/bus-names.h"
 
@@ -153,8 +154,12 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 		       const char *what)
 {
 	const char *text = error->message ? error->message : strerror(-r);
+	int pid;
 
-	if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET))
+	if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET) && what &&
+	    parse_pid(what, &pid) >= 0)
+		log_error("%s. %s; \"memguardctl list\" shows what is", text, alone_reason(pid));
+	else if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET))
 		log_error(
 			"%s: \"memguardctl list\" shows what is; a service is added with "
 			"\"memguardctl enable %s\" and a restart",

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/ctl/alone.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/basic/macro.h"
+
+#define HOOK_NAME "/libmemguard-hook"
+
+/* What its maps show. */
+struct mapped {
+	bool hook, loader, anything;
+};
+
+static FILE *open_of(pid_t pid, const char *name)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return fopen(path, "re");
+}
+
+static int read_maps(pid_t pid, struct mapped *ret)
+{
+	FILE *file = open_of(pid, "maps");
+	char line[4352];
+
+	*ret = (struct mapped){ 0 };
+	if (!file)
+		return -errno;
+
+	while (fgets(line, sizeof(line), file)) {
+		ret->anything = true;
+		ret->hook = ret->hook || strstr(line, HOOK_NAME);
+		/* glibc's and musl's. */
+		ret->loader = ret->loader || strstr(line, "/ld-");
+	}
+
+	(void)fclose(file);
+	return 0;
+}
+
+/* The number behind @key in its status; -1 when there is none. */
+static long status_number(pid_t pid, const char *key)
+{
+	FILE *file = open_of(pid, "status");
+	const size_t length = strlen(key);
+	char line[256];
+	long n = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, key, length) == 0)
+			n = strtol(line + length, NULL, 10);
+
+	if (file)
+		(void)fclose(file);
+	return n;
+}
+
+static bool raises_rights(pid_t pid)
+{
+	struct stat st;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	return stat(path, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) != 0;
+}
+
+static const char *with_hook(pid_t pid)
+{
+	if (status_number(pid, "Seccomp:") > 0)
+		return "It carries the hook, which keeps still in a program with a system call filter";
+	if (status_number(pid, "Threads:") == 1)
+		return "It carries the hook, which adds no thread to a program that has only one, unless it "
+		       "is the main process of a unit or named by MEMGUARD_AGENT=";
+
+	return "It carries the hook, which is switched off there, had no room for its thread, or does not "
+	       "reach this daemon (MEMGUARD, MEMGUARD_AGENT, MEMGUARD_SOCKET)";
+}
+
+const char *alone_reason(pid_t pid)
+{
+	struct mapped mapped;
+	const int r = read_maps(pid, &mapped);
+
+	if (r == -ENOENT || r == -ESRCH)
+		return "There is no such process";
+	if (r < 0)
+		return "Whether it carries the hook, only root or its user may see";
+	if (!mapped.anything)
+		return "It is a thread of the kernel, or about to end";
+	if (mapped.hook)
+		return with_hook(pid);
+	if (!mapped.loader)
+		return "It is statically linked: no loader could load the hook";
+	if (raises_rights(pid))
+		return "It raises its rights (set-uid or set-gid), and then the loader loads no hook";
+
+	return "It was started without the hook, or by a loader that did not find it";
+}

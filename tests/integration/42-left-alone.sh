@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Why a process is not guarded is told to whoever asks for it by its pid. Row 48.
+
+. "$(dirname "$0")/lib.sh"
+
+start_daemon
+
+# told PID WORDS - the message about a process that is no member.
+told()
+{
+	local text
+
+	text=$(ctl trim "$1" 2>&1) || true
+	[[ $text == *"$2"* ]]
+}
+
+is_mapped()
+{
+	grep -q libmemguard-hook "/proc/$1/maps"
+}
+
+runs()
+{
+	[ "$(readlink "/proc/$1/exe")" != "$(readlink -f "$BASH")" ]
+}
+
+sleep 300 &
+started+=($!)
+claim "row 48: without the hook" eval 'wait_for 20 runs $! && told $! "started without the hook"'
+
+(hooked sleep 300) &
+started+=($!)
+claim "row 48: one thread, and not named" eval 'wait_for 20 is_mapped $! && told $! "only one"'
+
+printf '#include <unistd.h>\nint main(void) { sleep(300); return 0; }\n' >"$scratch/still.c"
+if ${CC:-cc} -static -o "$scratch/still" "$scratch/still.c" 2>/dev/null; then
+	"$scratch/still" &
+	started+=($!)
+	claim "row 48: linked statically" eval 'wait_for 20 runs $! && told $! "statically linked"'
+fi
+claim "row 48: not there at all" told 999999999 "no such process"
+finish
