@@ -133,7 +133,7 @@ static void look_around(struct borrow *borrow)
 	}
 }
 
-/* Since the last look at the clock a call into the allocator was made, and no other. */
+/* Since then a call into the allocator was made, or two, and nothing else. */
 static void note_stall(struct borrow *borrow, uint64_t since_usec)
 {
 	borrow->now_usec = sys_now_usec();
@@ -169,7 +169,7 @@ static struct loan *take(struct lender *lender, size_t bytes)
 	struct anchor_block *anchor = lender->anchors;
 	const uintptr_t old = (uintptr_t)anchor;
 	struct anchor_block *again = NULL;
-	const uint64_t begin_usec = lender->borrow->now_usec;
+	const uint64_t begin_usec = sys_now_usec();
 	struct loan *loan;
 	bool back, moved;
 
@@ -213,7 +213,7 @@ static struct loan *take(struct lender *lender, size_t bytes)
 static void give_back(struct lender *lender)
 {
 	struct loan *loan = lender->held;
-	const uint64_t begin_usec = lender->borrow->now_usec;
+	const uint64_t begin_usec = sys_now_usec();
 
 	lender->held = loan->next;
 	if (loan->was_anchor) {
