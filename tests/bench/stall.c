@@ -47,6 +47,9 @@ static _Atomic bool running = true;
 /* Blocks on their way from one busy thread to another, who frees them. */
 static _Atomic(void *) ring[RING];
 
+/* A compiler takes away what it sees nobody use. */
+static void *volatile seen;
+
 static uint64_t now_nsec(void)
 {
 	struct timespec t;
@@ -101,7 +104,8 @@ static void fill(uint64_t *seed)
 
 		blocks[i] = malloc(size);
 		memset(blocks[i], 1, size);
-		memset(malloc(PIN_BYTES), 1, PIN_BYTES);
+		seen = malloc(PIN_BYTES);
+		memset(seen, 1, PIN_BYTES);
 		bytes += size + PIN_BYTES;
 	}
 	if (options.tops_mib) {
@@ -127,8 +131,10 @@ static void fill(uint64_t *seed)
 	}
 	free(blocks);
 	/* A few allocations sort what is free into bins. */
-	for (int j = 0; options.sorted && j < 64; j++)
-		free(malloc(2000));
+	for (int j = 0; options.sorted && j < 64; j++) {
+		seen = malloc(2000);
+		free(seen);
+	}
 	pthread_barrier_wait(&freed);
 }
 
