@@ -98,6 +98,17 @@ def check_release(listener):
         claim(f"{what}: and ends well", program.end() == 0)
 
 
+def check_again(listener):
+    """With nobody at work nothing is freed between the two."""
+    for arenas in 1, 8:
+        program = Program(listener, "--total=128", f"--arenas={arenas}", "--holes=8192:262144", "--busy=0")
+        program.reclaim(BORROW)
+        _, again = program.reclaim(BORROW)
+        left = again.rss_before - again.rss_after
+        claim(f"{arenas} arenas at rest: a second one finds next to nothing", left < 4 * MIB, again)
+        program.end()
+
+
 def check_tops(listener):
     """malloc_trim() leaves the tops of thread arenas; borrowing does not."""
     options = ["--total=8", "--arenas=4", "--holes=65536:65536", "--tops=16", "--busy=0"]
@@ -181,6 +192,7 @@ def main():
     signal.alarm(600)
     listener = listen(PATH)
     check_release(listener)
+    check_again(listener)
     check_tops(listener)
     check_limits(listener)
     check_leaving(listener)
