@@ -10,11 +10,18 @@
 #include "libhook/mem.h"
 
 /*
- * The ladder of sizes. In the large steps each piece loses one page at its end, so they
- * may be coarse; below, a hole loses up to one step at its end.
+ * The ladder of sizes. Each piece of a hole loses one page at its end, so the large steps
+ * may be coarse; below, a hole loses up to one step at its end. And they have to be: glibc
+ * keeps free chunks of so many sizes in a few lists by size, and looks for the smallest that
+ * fits from their low ends. These are the low ends: there the first one fits, where a few
+ * kilobytes more would have it walk past thousands.
  */
+static const size_t coarse_steps[] = {
+	(size_t)2 << 20, (size_t)1 << 20, (size_t)768 << 10, (size_t)512 << 10, (size_t)256 << 10,
+};
+
 #define LARGEST_BYTES ((size_t)2 << 20)
-#define COARSE_BYTES ((size_t)1 << 20)
+#define COARSE_BYTES ((size_t)256 << 10)
 #define FINE_BYTES ((size_t)16 << 10)
 
 /*
@@ -47,6 +54,12 @@
 #define REST_USEC 50
 #define REST_CROWDED_USEC 400
 #define ASK_USEC 20000
+
+/*
+ * Who waited for an arena meanwhile is woken when we leave it, and needs some time to come:
+ * were we back first, it would wait for the next call as well, and the one after that.
+ */
+#define LONG_CALL_USEC 500
 
 /*
  * Large chunks that no hole fits come from the top, where the first writes need new pages:
@@ -103,12 +116,14 @@ static void end(struct borrow *borrow, enum wire_end why)
 
 static void rest(struct borrow *borrow)
 {
-	const struct timespec span = { 0, borrow->rest_usec * 1000 };
 	const uint64_t begin_usec = borrow->now_usec;
+	struct timespec span = { 0, borrow->rest_usec * 1000 };
 
+	if (begin_usec - borrow->rested_usec >= LONG_CALL_USEC)
+		span.tv_nsec = REST_CROWDED_USEC * 1000;
 	(void)SYS(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &span, NULL);
 	borrow->now_usec = borrow->rested_usec = sys_now_usec();
-	borrow->rest_usec = borrow->now_usec - begin_usec > 4 * (uint64_t)borrow->rest_usec + 100 ?
+	borrow->rest_usec = borrow->now_usec - begin_usec > 4 * (uint64_t)span.tv_nsec / 1000 + 100 ?
 				    REST_CROWDED_USEC : REST_USEC;
 }
 
@@ -410,8 +425,11 @@ static void descend(struct lender *lender, size_t largest)
 	const size_t smallest = lender->borrow->order->page_bytes + 512;
 	size_t low;
 
-	for (size_t high = largest; high >= smallest; high = low) {
-		low = high > COARSE_BYTES ? high / 2 : high - high / 4;
+	for (size_t i = 0; i < sizeof(coarse_steps) / sizeof(*coarse_steps); i++)
+		if (coarse_steps[i] <= largest)
+			(void)empty_size(lender, coarse_steps[i], UINT_MAX);
+	for (size_t high = largest < COARSE_BYTES ? largest : COARSE_BYTES; high >= smallest; high = low) {
+		low = high - high / 4;
 		low = (low > smallest ? low : smallest) & ~(size_t)15;
 
 		if (empty_size(lender, low, 1))

@@ -6,7 +6,7 @@ holes (stall.c) while it is asked to give them back, by memguard and by its peer
 the longest without any release. A markdown table; every result as JSON to
 BUILD/bench-stall.jsonl. Ratios within a row's heap mean something, times do not.
 
-Usage: stall.py --build=DIR [--quick] [--heap=TEXT]
+Usage: stall.py --build=DIR [--quick] [--heap=TEXT] [--method=TEXT]
 """
 
 import json
@@ -39,7 +39,7 @@ HOLES = ["--holes=8192:1048576", "--busy=2", "--sorted"]
 
 
 class Options:
-    build, quick, heap = None, False, ""
+    build, quick, heap, method = None, False, "", ""
 
 
 def parse_options():
@@ -50,6 +50,8 @@ def parse_options():
             Options.quick = True
         elif word.startswith("--heap="):
             Options.heap = word[7:]
+        elif word.startswith("--method="):
+            Options.method = word[9:]
         else:
             sys.exit(f"stall.py: {word}: no such option")
     if not Options.build or not os.path.isdir(Options.build):
@@ -113,6 +115,8 @@ def by_hook(method):
     def release(_, agent):
         agent.conn.settimeout(900)
         _, reply = agent.reclaim(method)
+        if "VERBOSE" in os.environ:
+            print(f"# longest call {reply.stall_usec} us, {reply.n_borrowed} borrowed, grown {reply.grown}")
         return reply.cpu_usec / 1000
 
     return release
@@ -173,13 +177,13 @@ def main():
     try:
         with open(os.path.join(Options.build, "bench-stall.jsonl"), "w") as log:
             for heap in HEAPS[: 3 if Options.quick else None]:
-                if Options.heap not in heap[0]:
+                if not heap[0].startswith(Options.heap):
                     continue
                 print(f"\n| {heap[0]} | released, MiB | of malloc_trim | longest malloc / free / fork, ms "
                       "| without a release | CPU, of malloc_trim |\n|---|---|---|---|---|---|")
                 trim = None
                 for name, release, hooked in METHODS:
-                    if release is by_gdb and not shutil.which("gdb"):
+                    if Options.method not in name or release is by_gdb and not shutil.which("gdb"):
                         continue
                     result = measure(binary, directory, heap, name, release, hooked)
                     trim = trim or result
