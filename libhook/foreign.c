@@ -407,7 +407,6 @@ bool foreign_reclaim(struct foreigners *foreigners, const struct wire_reclaim_re
 	return any;
 }
 
-
 /* For arenas to come, and for those there are: each purges by the new time at once. */
 static bool je_decay(foreign_mallctl_t *ctl, uint64_t value)
 {

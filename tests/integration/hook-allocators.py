@@ -7,37 +7,21 @@ Usage: hook-allocators.py HOOK DIRECTORY
 
 import os
 import signal
-import socket
 import struct
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "shim"))
+from hook_peer import *  # noqa: E402
+
 HOOK, DIRECTORY = sys.argv[1:]
 PATH = os.path.join(DIRECTORY, "hook.sock")
 
-MAGIC, VERSION, SIZE = 0x4D474431, 2, 512
-STATS, RECLAIM, TUNE = 2, 4, 5
-OK, UNSUPPORTED, REFUSED = range(3)
 GLIBC, JEMALLOC, MIMALLOC, TCMALLOC, OTHER, GOOGLE = (1 << i for i in range(6))
 DECAY = 5
 EFFECT_SET, EFFECT_OPERATOR = 0, 3
-END_DONE, END_BYTES, END_TIME = range(3)
-HEADER = struct.Struct("=IHHQII")
 FOREIGN_AT = 160
 MIB = 1 << 20
-
-# Only a hang takes this long; every wait is for an event.
-LIMIT_SEC = 60
-
-bad = False
-
-
-def claim(text, good, shown=""):
-    global bad
-    print(("ok - " if good else "not ok - ") + text, flush=True)
-    if not good:
-        print("# " + str(shown), flush=True)
-        bad = True
 
 
 def is_installed(library):
@@ -45,28 +29,19 @@ def is_installed(library):
     return not done.stderr
 
 
-class Subject:
+class Subject(Program, Agent):
     def __init__(self, listener, program="plain", mode="stay", preload="", **environment):
-        env = dict(os.environ, LD_PRELOAD=f"{HOOK}:{preload}", MEMGUARD_SOCKET=PATH, **environment)
-        self.process = subprocess.Popen(
-            [os.path.join(DIRECTORY, program), mode],
-            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        self.process = spawn(
+            [os.path.join(DIRECTORY, program), mode], f"{HOOK}:{preload}", PATH, environment
         )
-        self.conn, _ = listener.accept()
-        self.conn.settimeout(LIMIT_SEC)
-        _, payload = self.receive()
+        super().__init__(listener.accept()[0])
+        _, payload = self.hello
         self.flags, self.allocators, self.owner = struct.unpack("=III", payload[4:16])
         self.tuned, self.env_tuned = struct.unpack("=II", payload[20:28])
         self.ready = self.process.stdout.readline().strip()
 
-    def receive(self):
-        data = self.conn.recv(4 * SIZE)
-        assert len(data) == SIZE, len(data)
-        return HEADER.unpack(data[: HEADER.size]), data[HEADER.size :]
-
     def ask(self, verb, payload):
-        self.conn.send((HEADER.pack(MAGIC, VERSION, verb, 7, 0, len(payload)) + payload).ljust(SIZE, b"\0"))
-        header, payload = self.receive()
+        header, payload = super().ask(verb, payload)
         return header[4], payload
 
     def foreign(self):
@@ -76,7 +51,8 @@ class Subject:
         return {bit: (in_use, retained) for bit, _, in_use, retained in rows if bit}
 
     def reclaim(self, allocators=0, limit_bytes=0, limit_usec=0):
-        status, payload = self.ask(RECLAIM, struct.pack("=IIQII", 1, allocators, limit_bytes, limit_usec, 0))
+        limits = {"allocators": allocators, "limit_bytes": limit_bytes, "limit_usec": limit_usec}
+        status, payload = self.ask(RECLAIM, order(FULL, **limits))
         _, asked, end = struct.unpack("=3I", payload[:12])
         return status, asked, end
 
@@ -84,15 +60,9 @@ class Subject:
         status, payload = self.ask(TUNE, struct.pack("=IIQ", knob, 0, value))
         return status, struct.unpack("=I", payload[4:8])[0]
 
-    def rss(self):
-        with open(f"/proc/{self.process.pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-
     def is_good(self):
         """It still works, and what it kept is as it was."""
-        self.process.stdin.write("count\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip() == "good 84"
+        return self.command("count") == "good 84"
 
     def end(self):
         self.process.stdin.close()
@@ -113,7 +83,7 @@ def check_release(listener, text, bit, program="plain", owner=None, tells=True, 
         f"{text}: most of what it retains is given back",
         subject.owner == (bit if owner is None else owner)
         and subject.allocators & bit
-        and (status, asked & bit, end) == (OK, bit, END_DONE)
+        and (status, asked & bit, end) == (OK, bit, DONE)
         and before > 100 * MIB
         and retained > 64 * MIB
         and before - after >= 0.7 * retained,
@@ -161,11 +131,11 @@ def check_limits(listener):
         after = subject.foreign()[bit][1]
         claim(
             f"{library} stops when it is enough",
-            answer == (OK, bit, END_BYTES) and before - after >= MIB and after > before / 4,
+            answer == (OK, bit, BYTES) and before - after >= MIB and after > before / 4,
             (answer, before, after),
         )
         answer = subject.reclaim(limit_usec=1)
-        claim(f"{library} stops when the time is up", answer == (OK, bit, END_TIME), answer)
+        claim(f"{library} stops when the time is up", answer == (OK, bit, TIME), answer)
         answer = subject.reclaim(allocators=GLIBC)
         claim(f"{library} is left alone when another is meant", answer[:2] == (UNSUPPORTED, 0), answer)
         subject.end()
@@ -331,7 +301,7 @@ def check_google(listener):
     after = subject.rss()
     claim(
         "google/tcmalloc is asked by the name it exports",
-        subject.allocators & GOOGLE and answer == (OK, GOOGLE, END_DONE) and before - after > 48 * MIB,
+        subject.allocators & GOOGLE and answer == (OK, GOOGLE, DONE) and before - after > 48 * MIB,
         (subject.owner, subject.allocators, answer, before, after),
     )
     subject.end()
@@ -339,10 +309,7 @@ def check_google(listener):
 
 def main():
     signal.alarm(500)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(PATH)
-    listener.listen(16)
-    listener.settimeout(LIMIT_SEC)
+    listener = listen(PATH)
     check_preloaded(listener)
     check_limits(listener)
     check_decay(listener)
@@ -350,7 +317,7 @@ def main():
     check_linked(listener)
     check_false(listener)
     check_google(listener)
-    return 1 if bad else 0
+    return exit_status()
 
 
 sys.exit(main())

@@ -8,7 +8,6 @@ Usage: hook-borrow.py HOOK STALL DIRECTORY
 
 import os
 import signal
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "shim"))
@@ -18,35 +17,16 @@ HOOK, STALL, DIRECTORY = sys.argv[1:]
 PATH = os.path.join(DIRECTORY, "borrow.sock")
 MIB = 1 << 20
 
-bad = False
 
-
-def claim(text, good, shown=""):
-    global bad
-    print(("ok - " if good else "not ok - ") + text, flush=True)
-    if not good:
-        print("# " + str(shown), flush=True)
-        bad = True
-
-
-class Program(Agent):
+class Holes(Program, Agent):
     """stall.c with the hook in it."""
 
     def __init__(self, listener, *options, **environment):
-        env = dict(os.environ, LD_PRELOAD=HOOK, MEMGUARD_SOCKET=PATH)
-        env.update(environment)
-        self.process = subprocess.Popen(
-            [STALL, *options], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self.process = spawn([STALL, *options], HOOK, PATH, environment)
         self.listener = listener
         agent = Agent.of(listener, self.process.pid)
         self.conn, self.hello = agent.conn, agent.hello
         self.ready = self.process.stdout.readline().split()
-
-    def command(self, text):
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
 
     def n_operations(self):
         return int(self.command("worst").split("operations ")[1].split(",")[0])
@@ -55,10 +35,6 @@ class Program(Agent):
         """Its threads still allocate and free."""
         before = self.n_operations()
         return any(self.n_operations() > before for _ in range(100000))
-
-    def rss(self):
-        with open(f"/proc/{self.process.pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
     def in_use(self):
         """Bytes handed out from the heap, ours that are held included."""
@@ -78,7 +54,7 @@ class Program(Agent):
 
 def check_release(listener):
     for arenas in 1, 8:
-        program = Program(listener, "--total=128", f"--arenas={arenas}", "--holes=8192:262144")
+        program = Holes(listener, "--total=128", f"--arenas={arenas}", "--holes=8192:262144")
         before = program.rss()
         status, reply = program.reclaim(BORROW)
         after = program.rss()
@@ -101,7 +77,7 @@ def check_release(listener):
 def check_again(listener):
     """With nobody at work nothing is freed between the two."""
     for arenas in 1, 8:
-        program = Program(listener, "--total=128", f"--arenas={arenas}", "--holes=8192:262144", "--busy=0")
+        program = Holes(listener, "--total=128", f"--arenas={arenas}", "--holes=8192:262144", "--busy=0")
         program.reclaim(BORROW)
         _, again = program.reclaim(BORROW)
         left = again.rss_before - again.rss_after
@@ -112,7 +88,7 @@ def check_again(listener):
 def check_tops(listener):
     """malloc_trim() leaves the tops of thread arenas; borrowing does not."""
     options = ["--total=8", "--arenas=4", "--holes=65536:65536", "--tops=16", "--busy=0"]
-    program = Program(listener, *options)
+    program = Holes(listener, *options)
     program.reclaim(FULL)
     full = program.rss()
     program.reclaim(BORROW)
@@ -122,7 +98,7 @@ def check_tops(listener):
 
 
 def check_limits(listener):
-    program = Program(listener, "--total=128", "--arenas=4", "--holes=65536:65536", "--busy=0")
+    program = Holes(listener, "--total=128", "--arenas=4", "--holes=65536:65536", "--busy=0")
     _, reply = program.reclaim(BORROW, limit_bytes=16 * MIB)
     claim(
         "it stops when it has what was asked for",
@@ -140,7 +116,7 @@ def check_limits(listener):
 
 def check_leaving(listener):
     """The daemon goes away in the middle of it."""
-    program = Program(listener, "--total=128", "--arenas=4", "--holes=8192:16384")
+    program = Holes(listener, "--total=128", "--arenas=4", "--holes=8192:16384")
     for _ in range(3):
         program.send(RECLAIM, order(BORROW))
         program.conn.close()
@@ -161,7 +137,7 @@ def check_refused(listener):
         {"GLIBC_TUNABLES": "glibc.malloc.arena_max=4:glibc.malloc.tcache_max=1048576"},
     ]
     for environment in cases:
-        program = Program(listener, "--total=8", "--arenas=2", "--holes=65536:65536", **environment)
+        program = Holes(listener, "--total=8", "--arenas=2", "--holes=65536:65536", **environment)
         status, _ = program.reclaim(BORROW)
         claim(f"with {environment} nothing is borrowed", status == UNSUPPORTED, status)
         status, _ = program.reclaim(FULL)
@@ -173,14 +149,14 @@ def check_end(listener):
     """Nobody waits for the answer; the program's main thread goes at the same time."""
     statuses = []
     for _ in range(10):
-        program = Program(listener, "--total=32", "--arenas=4", "--holes=8192:16384")
+        program = Holes(listener, "--total=32", "--arenas=4", "--holes=8192:16384")
         program.send(RECLAIM, order(BORROW))
         statuses.append(program.end())
     claim("a program that ends while it lends ends well", not any(statuses), statuses)
 
 
 def check_forks(listener):
-    program = Program(listener, "--total=64", "--arenas=4", "--holes=8192:65536", "--fork")
+    program = Holes(listener, "--total=64", "--arenas=4", "--holes=8192:65536", "--fork")
     replies = [program.reclaim(BORROW)[1] for _ in range(5)]
     claim("forks in the middle of it harm neither side", all(r.end == DONE for r in replies), replies)
     claim("children have not kept the program from working", program.works())
@@ -199,7 +175,7 @@ def main():
     check_refused(listener)
     check_end(listener)
     check_forks(listener)
-    return 1 if bad else 0
+    return exit_status()
 
 
 sys.exit(main())

@@ -21,26 +21,12 @@ from hook_peer import *  # noqa: E402
 HOOK, SUBJECT, DIRECTORY = sys.argv[1:]
 PATH = os.path.join(DIRECTORY, "hook.sock")
 
-bad = False
 
-
-def claim(text, good, shown=""):
-    global bad
-    print(("ok - " if good else "not ok - ") + text, flush=True)
-    if not good:
-        print("# " + str(shown), flush=True)
-        bad = True
-
-
-class Subject(Agent):
+class Subject(Program, Agent):
     """The program with the hook in it, and the connection of its agent."""
 
     def __init__(self, listener, **environment):
-        env = dict(os.environ, LD_PRELOAD=HOOK, MEMGUARD_SOCKET=PATH)
-        env.update(environment)
-        self.process = subprocess.Popen(
-            [SUBJECT, "serve"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self.process = spawn([SUBJECT, "serve"], HOOK, PATH, environment)
         super().__init__(self.accept(listener))
         self.ready = self.process.stdout.readline().strip()
 
@@ -49,11 +35,6 @@ class Subject(Agent):
         conn, _ = listener.accept()
         conn.settimeout(LIMIT_SEC)
         return conn
-
-    def command(self, text):
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
 
     def lives(self):
         """It still answers its own input."""
@@ -377,7 +358,7 @@ def main():
         check_stranger()
     else:
         print("ok - the hook says nothing to a daemon of another user # SKIP needs root")
-    return 1 if bad else 0
+    return exit_status()
 
 
 sys.exit(main())

@@ -15,7 +15,6 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "shim"))
@@ -38,52 +37,26 @@ RSS_SLACK = 8 << 20
 NOBODY = 54322
 PIDS = "/sys/fs/cgroup/pids"
 
-bad = False
 
-
-def claim(text, good, shown=""):
-    global bad
-    print(("ok - " if good else "not ok - ") + text, flush=True)
-    if not good:
-        print("# " + str(shown), flush=True)
-        bad = True
-
-
-class Program:
+class Subject(Program):
     """The subject with the hook in it, and a socket of its own for the hook to find."""
 
     count = 0
 
     def __init__(self, mib=SMALL_MIB, threads=4, **how):
-        Program.count += 1
+        Subject.count += 1
         self.mib, self.threads = mib, threads
-        self.path = os.path.join(DIRECTORY, f"{Program.count}.sock")
-        self.errors = os.path.join(DIRECTORY, f"{Program.count}.err")
+        self.path = os.path.join(DIRECTORY, f"{Subject.count}.sock")
+        self.errors = os.path.join(DIRECTORY, f"{Subject.count}.err")
         self.listener = listen(self.path)
-        env = dict(os.environ, LD_PRELOAD=HOOK, MEMGUARD_SOCKET=self.path)
         with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen(
-                [SUBJECT, str(mib), str(threads)],
-                env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, **how,
-            )
+            self.process = spawn([SUBJECT, str(mib), str(threads)], HOOK, self.path, stderr=errors, **how)
         self.pid = self.process.pid
         self.ready = self.process.stdout.readline().strip()
         self.held = self.held_now()
 
-    def say(self, text):
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
-
-    def command(self, text):
-        self.say(text)
-        return self.process.stdout.readline().strip()
-
     def held_now(self):
         return int(self.command("held").split()[1])
-
-    def rss(self):
-        with open(f"/proc/{self.pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
     def rss_goal(self):
         """Every sixth piece stays, and lies on three pages."""
@@ -240,7 +213,7 @@ def check_deaths():
     programs = []
     for name, play in STEPS.items():
         for how, die in deaths.items():
-            program = Program(LARGE_MIB if "borrow" in name else SMALL_MIB)
+            program = Subject(LARGE_MIB if "borrow" in name else SMALL_MIB)
             before = program.rss()
             die(program, play)
             program.listener = listen(program.path)
@@ -277,7 +250,7 @@ def stopped(pid):
 def check_frozen():
     """SIGSTOP between question and answer; what was answered meanwhile is there afterwards."""
     for method, name in ((FULL, "full"), (BORROW, "borrow")):
-        program = Program()
+        program = Subject()
 
         def play(listener):
             agent = after_hello(listener)
@@ -301,7 +274,7 @@ def check_frozen():
 
 def check_frozen_full():
     """It never reads again: the hook goes after its limit, and finds the next daemon."""
-    program = Program()
+    program = Subject()
 
     def play(listener):
         agent = after_hello(listener)
@@ -347,7 +320,7 @@ def check_no_room():
         os.setuid(NOBODY)
         resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
 
-    check_refused("RLIMIT_NPROC leaves no room", Program(threads=1, preexec_fn=become_nobody))
+    check_refused("RLIMIT_NPROC leaves no room", Subject(threads=1, preexec_fn=become_nobody))
 
     group = os.path.join(PIDS, f"memguard-test-{os.getpid()}")
     try:
@@ -363,7 +336,7 @@ def check_no_room():
             file.write("0")
 
     try:
-        check_refused("TasksMax leaves no room", Program(threads=1, preexec_fn=join_group))
+        check_refused("TasksMax leaves no room", Subject(threads=1, preexec_fn=join_group))
     finally:
         os.rmdir(group)
 
@@ -371,7 +344,7 @@ def check_no_room():
 def check_storms():
     """Releases by both methods while the program does what disturbs most."""
     for what in ("fork", "threads", "load"):
-        program = Program()
+        program = Subject()
         agent = program.agent()
         claim(f"a storm ({what}) begins", program.command(what) == "storms")
         wrong = []
@@ -396,7 +369,7 @@ def check_ends():
         for method, name in ((FULL, "full"), (BORROW, "borrow")):
             faults = []
             for _ in range(3):
-                program = Program(LARGE_MIB // 2)
+                program = Subject(LARGE_MIB // 2)
                 agent = program.agent()
                 agent.send(RECLAIM, order(method))
                 program.say(command)
@@ -416,7 +389,7 @@ def main():
     check_no_room()
     check_storms()
     check_ends()
-    return 1 if bad else 0
+    return exit_status()
 
 
 sys.exit(main())

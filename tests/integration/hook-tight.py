@@ -23,16 +23,6 @@ GROUP = os.path.join(MEMORY, f"memguard-test-{os.getpid()}")
 STATUS = 7
 MIB = 8
 
-bad = False
-
-
-def claim(text, good, shown=""):
-    global bad
-    print(("ok - " if good else "not ok - ") + text, flush=True)
-    if not good:
-        print("# " + str(shown), flush=True)
-        bad = True
-
 
 def read(name):
     with open(os.path.join(GROUP, name)) as file:
@@ -71,7 +61,7 @@ def tighten():
     return int(read("memory.limit_in_bytes")) - usage()
 
 
-class Program:
+class Tight(Program):
     """The subject in the group, its agent connected, and nothing warmed up but by HELLO."""
 
     def __init__(self, killer):
@@ -79,9 +69,8 @@ class Program:
         self.listener = listen(self.path)
         write("memory.limit_in_bytes", 1 << 30)
         write("memory.oom_control", 0 if killer else 1)
-        env = dict(os.environ, LD_PRELOAD=HOOK, MEMGUARD_SOCKET=self.path)
-        self.process = subprocess.Popen(
-            [SUBJECT, str(MIB)], env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = spawn(
+            [SUBJECT, str(MIB)], HOOK, self.path,
             stderr=subprocess.PIPE, preexec_fn=lambda: write("cgroup.procs", 0),
         )
         self.agent = Agent.of(self.listener, self.process.pid)
@@ -116,7 +105,7 @@ def n_faults(pid, tid):
 
 def check(method, name, killer):
     text = f"{name}, the killer {'at hand' if killer else 'switched off'}"
-    program = Program(killer)
+    program = Tight(killer)
     tid, = struct.unpack("=I", program.agent.hello[1][:4])
     kills_before = kills()[0]
     try:
@@ -163,7 +152,7 @@ def main():
                 break
             except OSError:
                 time.sleep(0.1)
-    return 1 if bad else 0
+    return exit_status()
 
 
 sys.exit(main())

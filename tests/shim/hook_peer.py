@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 
 MAGIC, VERSION, SIZE = 0x4D474431, 2, 512
 HELLO, STATS, ARENA, RECLAIM, TUNE, BYE = range(1, 7)
@@ -18,6 +19,20 @@ HEADER = struct.Struct("=IHHQII")
 
 # Only a hang takes this long; every wait is for an event.
 LIMIT_SEC = 60
+
+_failed = []
+
+
+def claim(text, good, shown=""):
+    """One line of a test; @shown says more where it is not so."""
+    print(("ok - " if good else "not ok - ") + text, flush=True)
+    if not good:
+        print("# " + str(shown), flush=True)
+        _failed.append(text)
+
+
+def exit_status():
+    return 1 if _failed else 0
 
 
 def frame(verb, payload=b"", *, id=7, magic=MAGIC, version=VERSION, status=0, length=None, size=SIZE):
@@ -102,6 +117,29 @@ class Agent:
         """Status and what was reclaimed."""
         header, payload = self.ask(RECLAIM, order(method, **limits))
         return header[4], Reclaimed(payload)
+
+
+def spawn(words, hook, path, environment=(), **how):
+    """A program with the hook in it, whose daemon listens at @path."""
+    env = dict(os.environ, LD_PRELOAD=hook, MEMGUARD_SOCKET=path)
+    env.update(environment)
+    return subprocess.Popen(words, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **how)
+
+
+class Program:
+    """One that answers lines with lines. self.process is its Popen."""
+
+    def say(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def command(self, text):
+        self.say(text)
+        return self.process.stdout.readline().strip()
+
+    def rss(self):
+        with open(f"/proc/{self.process.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 def drain(listener):
