@@ -11,6 +11,7 @@
 #include "agent/basic/elf.h"
 #include "agent/basic/fd.h"
 #include "agent/basic/parse.h"
+#include "agent/core/membership.h"
 #include "agent/core/peer.h"
 #include "agent/core/round.h"
 #include "agent/policy/estimate.h"
@@ -240,6 +241,7 @@ static int on_trim(const char *what, enum method method, struct bus_reply *reply
 	int only = 0, r;
 
 	(void)parse_pid(what, &only);
+	membership_check_all(manager);
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		n_found += guard_has_match(guard, what);
 	if (n_found == 0)
@@ -440,6 +442,7 @@ static int on_tune(const char *what, enum wire_knob knob, uint64_t value, struct
 		return r;
 
 	command->knob = knob;
+	membership_check_all(manager);
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		LIST_FOREACH(peer, &guard->peers, in_guard)
 			if (peer_matches(peer, what)) {

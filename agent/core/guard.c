@@ -11,6 +11,7 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/core/membership.h"
 #include "agent/core/peer.h"
 #include "agent/core/round.h"
 #include "agent/core/watch.h"
@@ -314,10 +315,13 @@ int guard_read(struct guard *guard)
 void guard_survey(struct guard *guard)
 {
 	const uint64_t now_usec = manager_now(guard->manager);
-	struct peer *peer;
+	struct peer *peer, *next;
 
-	LIST_FOREACH(peer, &guard->peers, in_guard)
-		peer_survey(peer, now_usec);
+	for (peer = LIST_FIRST(&guard->peers); peer; peer = next) {
+		next = LIST_NEXT(peer, in_guard);
+		if (!membership_check(peer))
+			peer_survey(peer, now_usec);
+	}
 
 	guard->survey_usec = now_usec;
 	guard->survey_usage_bytes = guard->group.reading.usage_bytes;

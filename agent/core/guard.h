@@ -20,7 +20,7 @@ void guard_configure(struct guard *guard);
 
 /* Reads the group now; the last reading stays when it cannot be read. */
 int guard_read(struct guard *guard);
-/* Reads the facts of the group's processes. */
+/* Reads the facts of the group's processes; lets go of those that were moved elsewhere. */
 void guard_survey(struct guard *guard);
 /* Sums up what is known of the members' heaps. */
 void guard_sum_heaps(struct guard *guard);

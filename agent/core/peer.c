@@ -71,6 +71,15 @@ static uint32_t knobs_wanted(const struct peer *peer)
 	return wanted & ~hello->env_tuned & ~hello->tuned;
 }
 
+void peer_join(struct peer *peer, struct guard *guard)
+{
+	peer->guard = guard;
+	guard_add_peer(guard, peer);
+	peer_survey(peer, manager_now(guard->manager));
+	peer->knobs_due = knobs_wanted(peer);
+	peer_tune(peer);
+}
+
 int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello *hello,
 	     struct peer **ret)
 {
@@ -90,14 +99,10 @@ int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello
 		return -ENOMEM;
 
 	peer->conn = conn;
-	peer->guard = guard;
 	peer->member.hello = *hello;
 	peer->member.process.pid = conn_pid(conn);
 	peer->member.process.uid = conn_uid(conn);
-	guard_add_peer(guard, peer);
-	peer_survey(peer, manager_now(manager));
-	peer->knobs_due = knobs_wanted(peer);
-	peer_tune(peer);
+	peer_join(peer, guard);
 
 	log_debug("Process %d (%s) joined \"%s\"", (int)conn_pid(conn), peer->member.process.command,
 		  guard->group.unit ? guard->group.unit : guard->group.path);

@@ -8,6 +8,8 @@
 /* A connection that said HELLO becomes a peer. Negative: it cannot be guarded; logged. */
 int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello *hello,
 	     struct peer **ret);
+/* Becomes one of @guard's, and is tuned by its settings. Must be in no group. */
+void peer_join(struct peer *peer, struct guard *guard);
 /* Leaves its group and closes the connection. */
 struct peer *peer_free(struct peer *peer);
 

@@ -8,6 +8,7 @@
 #include "agent/core/alert.h"
 #include "agent/core/command.h"
 #include "agent/core/guard.h"
+#include "agent/core/membership.h"
 #include "agent/core/peer.h"
 #include "agent/policy/benefit.h"
 #include "agent/policy/calibrate.h"
@@ -283,7 +284,8 @@ static enum ask round_ask(struct guard *guard, const struct pick *pick)
 
 	guard->round.busy_since_usec = 0;
 	outcome->n_asked++;
-	if (!peer) {
+	/* Seconds may have passed since the round began. */
+	if (!peer || membership_check(peer)) {
 		outcome->n_gone++;
 		return ASK_OVER;
 	}

@@ -210,8 +210,9 @@ static int id_of_path(const struct cgroup_root *root, const char *path, uint64_t
 	return 0;
 }
 
-/* The path in @root of what /proc/PID/cgroup says; malloc'ed. */
-static int path_of_pid(const struct cgroup_root *root, pid_t pid, char **ret_path)
+/* The path in @root of what /proc/PID/cgroup says, down to the group that is charged. */
+static int path_of_pid(const struct cgroup_root *root, pid_t pid,
+		       char ret_path[static CGROUP_PATH_MAX])
 {
 	char name[64], text[4 * CGROUP_PATH_MAX], path[CGROUP_PATH_MAX];
 	const char *below;
@@ -232,33 +233,51 @@ static int path_of_pid(const struct cgroup_root *root, pid_t pid, char **ret_pat
 	if (!below)
 		return -ENODEV;
 
-	*ret_path = strdup(below);
-	return *ret_path ? 0 : -ENOMEM;
+	(void)strcpy(ret_path, below);
+	find_charged(root, ret_path);
+	return 0;
 }
 
-int cgroup_of_pid(const struct cgroup_root *root, pid_t pid, char **ret_path,
-		  uint64_t *ret_id)
+/* @ret_path: CGROUP_PATH_MAX. */
+static int find_group(const struct cgroup_root *root, pid_t pid, char *ret_path,
+		      uint64_t *ret_id)
 {
-	uint64_t id = 0;
-	char *path = NULL;
 	int r;
 
 	/* 0 is what credentials say of a peer in a foreign PID namespace. */
 	if (pid <= 0)
 		return -ESRCH;
 
-	r = path_of_pid(root, pid, &path);
+	r = path_of_pid(root, pid, ret_path);
 	if (r < 0)
 		return r;
 
-	find_charged(root, path);
-	r = id_of_path(root, path, &id);
-	if (r < 0) {
-		free(path);
-		return r;
-	}
+	return id_of_path(root, ret_path, ret_id);
+}
 
-	*ret_path = path;
+int cgroup_of_pid(const struct cgroup_root *root, pid_t pid, char **ret_path,
+		  uint64_t *ret_id)
+{
+	char path[CGROUP_PATH_MAX], *copy;
+	uint64_t id;
+	int r;
+
+	r = find_group(root, pid, path, &id);
+	if (r < 0)
+		return r;
+
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+
+	*ret_path = copy;
 	*ret_id = id;
 	return 0;
+}
+
+int cgroup_id_of_pid(const struct cgroup_root *root, pid_t pid, uint64_t *ret_id)
+{
+	char path[CGROUP_PATH_MAX];
+
+	return find_group(root, pid, path, ret_id);
 }

@@ -36,6 +36,9 @@ void cgroup_root_close(struct cgroup_root *root);
 int cgroup_of_pid(const struct cgroup_root *root, pid_t pid, char **ret_path,
 		  uint64_t *ret_id);
 
+/* Only its id; allocates nothing. */
+int cgroup_id_of_pid(const struct cgroup_root *root, pid_t pid, uint64_t *ret_id);
+
 struct cgroup; /* open files of one group */
 
 /* -ENODEV also where the group has no memory files of its own, as the root of v2. */

@@ -24,7 +24,7 @@ cleanup()
 		wait "$pid" 2>/dev/null || true
 	done
 	if [ -n "${group:-}" ]; then
-		rmdir "$group" 2>/dev/null || true
+		rmdir "$group"/*/ "$group" 2>/dev/null || true
 	fi
 	rm -rf "$scratch"
 }

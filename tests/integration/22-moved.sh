@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A process that is moved to another cgroup becomes a member of that group, with what is
+# known of it. A group is its id: one that is made again under the same path is another.
+
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" = 0 ] || skip "needs root for cgroups"
+make_group 1000
+mkdir "$group/a" "$group/b"
+base=/sys/fs/cgroup/memory
+
+# figure NAME KEY : of the group; empty when it is not guarded.
+figure()
+{
+	ctl --json=short explain "${group#"$base"}/$1" 2>/dev/null |
+		grep -oE "\"$2\":[0-9]+" | head -n 1 | cut -d: -f2 || true
+}
+
+has()
+{
+	[ "$(figure "$1" "$2")" = "$3" ]
+}
+
+is_in()
+{
+	ctl --json=short list "${group#"$base"}/$1" 2>/dev/null | grep -q "\"pid\":$retainer[,}]"
+}
+
+is_new()
+{
+	local id
+
+	id=$(figure b id)
+	[ -n "$id" ] && [ "$id" != "$old" ]
+}
+
+start_daemon '[Trigger]\nRetainedHigh=0\n'
+rm -f "$scratch/in" && mkfifo "$scratch/in"
+(
+	echo 0 >"$group/a/cgroup.procs"
+	hooked "$shims/retainer" 60 <"$scratch/in" >"$scratch/out"
+) &
+retainer=$!
+started+=("$retainer")
+exec 9>"$scratch/in"
+wait_for 60 grep -q retained "$scratch/out"
+claim "a process is a member of the group it began in" wait_for 20 is_in a
+
+echo "$retainer" >"$group/b/cgroup.procs"
+claim "moved to another group, it is a member of that one" wait_for 30 is_in b
+claim "and of the old one no more" eval '! is_in a'
+claim "the log says so" logged "moved from .*/a\" to .*/b\""
+
+echo "$retainer" >"$group/a/cgroup.procs"
+claim "a command finds it where it is, also right after a move" \
+	ctl trim "${group#"$base"}/a"
+claim "the round is that group's" has a rounds 1
+claim "not the other's" eval '! has b rounds 1'
+
+echo "$retainer" >"$group/b/cgroup.procs"
+claim "its figures move along" wait_for 30 is_in b
+ctl trim "${group#"$base"}/b" >"$scratch/claim" 2>&1
+claim "the second group has a round too" has b rounds 1
+old=$(figure b id)
+echo "$retainer" >"$group/cgroup.procs"
+claim "it can leave for their parent" wait_for 30 eval '! is_in b'
+rmdir "$group/b" && mkdir "$group/b"
+echo "$retainer" >"$group/b/cgroup.procs"
+claim "a group made again under the same path is another group" wait_for 30 is_new
+claim "which inherits nothing" has b rounds 0
+exec 9>&-
+finish
