@@ -134,7 +134,11 @@ uint64_t proc_rss(uint64_t page_bytes)
 	return text_number(&s, 10) * page_bytes;
 }
 
-/* "7f0000000000-7f0000021000 rw-p 00000000 00:00 0      [heap]": is it an arena's? */
+/*
+ * "7f0000000000-7f0000021000 rw-p 00000000 00:00 0      [heap]": is it an arena's? One that the
+ * kernel has joined with a mapping below it is not known as such, and left out: that takes the
+ * same MAP_NORESERVE, or vm.overcommit_memory=2, and then less is predicted than is there.
+ */
 static int is_heap(struct proc_smaps *scan, const char *line)
 {
 	const char *s = line;
