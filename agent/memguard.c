@@ -49,16 +49,12 @@ static const struct option options[] = {
 
 static int set_log_level(const char *name)
 {
-	static const char *const names[] = {
-		[LOG_ERR] = "error",	  [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
-		[LOG_INFO] = "info",	  [LOG_DEBUG] = "debug",
-	};
+	int level;
 
-	for (int level = LOG_ERR; level <= LOG_DEBUG; level++)
-		if (streq(names[level], name)) {
-			log_set_level(level);
-			return 0;
-		}
+	if (log_level_from_string(name, &level) >= 0) {
+		log_set_level(level);
+		return 0;
+	}
 
 	log_error("\"%s\" is not a log level: use error, warning, notice, info or debug", name);
 	return -EINVAL;

@@ -15,12 +15,50 @@
 
 #define LINE_MAX_BYTES 2048
 
-static const char *log_name = "memguard";
+static const char *name_of_program = "memguard";
 static int log_max_level = LOG_INFO;
+static enum log_target current_target = LOG_TARGET_AUTO;
+
+static const char *const level_names[] = {
+	[LOG_EMERG] = "emerg",	   [LOG_ALERT] = "alert",   [LOG_CRIT] = "crit",
+	[LOG_ERR] = "err",	   [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+	[LOG_INFO] = "info",	   [LOG_DEBUG] = "debug",
+};
+
+static const char *const target_names[] = {
+	[LOG_TARGET_AUTO] = "auto",
+	[LOG_TARGET_CONSOLE] = "console",
+	[LOG_TARGET_JOURNAL] = "journal",
+	[LOG_TARGET_NULL] = "null",
+};
 
 void log_open(const char *name)
 {
-	log_name = name;
+	name_of_program = name;
+}
+
+const char *log_name(void)
+{
+	return name_of_program;
+}
+
+int log_level_from_string(const char *s, int *ret)
+{
+	if (streq(s, "error"))
+		s = level_names[LOG_ERR];
+
+	for (size_t i = 0; i < ARRAY_SIZE(level_names); i++)
+		if (streq(s, level_names[i])) {
+			*ret = (int)i;
+			return 0;
+		}
+
+	return -EINVAL;
+}
+
+const char *log_level_to_string(int level)
+{
+	return level_names[CLAMP(level, LOG_EMERG, LOG_DEBUG)];
 }
 
 void log_set_level(int level)
@@ -33,7 +71,7 @@ int log_level(void)
 	return log_max_level;
 }
 
-bool log_to_journal(void)
+static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
@@ -45,6 +83,37 @@ bool log_to_journal(void)
 	/* Inherited by children whose stderr goes elsewhere: compare. */
 	return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
 	       st.st_ino == inode;
+}
+
+bool log_to_journal(void)
+{
+	return (current_target == LOG_TARGET_AUTO ||
+		current_target == LOG_TARGET_JOURNAL) &&
+	       stderr_is_journal();
+}
+
+int log_set_target(const char *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(target_names); i++) {
+		if (!streq(s, target_names[i]))
+			continue;
+		if (i == LOG_TARGET_JOURNAL && !stderr_is_journal())
+			return -ENOTCONN;
+		current_target = (enum log_target)i;
+		return 0;
+	}
+
+	return -EINVAL;
+}
+
+enum log_target log_target(void)
+{
+	return current_target;
+}
+
+const char *log_target_to_string(enum log_target target)
+{
+	return target_names[target];
 }
 
 /* Names come from other people: none of them may begin a line of its own. */
@@ -64,11 +133,11 @@ void log_line(int level, const char *format, ...)
 	size_t begin;
 	int n;
 
-	if (level > log_max_level)
+	if (level > log_max_level || current_target == LOG_TARGET_NULL)
 		return;
 
 	n = log_to_journal() ? snprintf(line, room, "<%d>", level)
-			     : snprintf(line, room, "%s: ", log_name);
+			     : snprintf(line, room, "%s: ", name_of_program);
 	begin = MIN((size_t)MAX(n, 0), room - 1);
 
 	/* log_to_journal() may have changed it, and @format may say %m. */

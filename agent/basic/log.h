@@ -12,14 +12,34 @@
 
 #include "agent/basic/macro.h"
 
+enum log_target {
+	LOG_TARGET_AUTO,    /* stderr, with level prefixes where that is the journal */
+	LOG_TARGET_CONSOLE, /* stderr, as for a terminal */
+	LOG_TARGET_JOURNAL, /* as auto; only where stderr is the journal */
+	LOG_TARGET_NULL,    /* nowhere */
+};
+
 /* @name goes in front of lines on a terminal; it is kept, not copied. */
 void log_open(const char *name);
+const char *log_name(void);
 
 /* The most verbose level still printed; LOG_INFO until told otherwise. */
 void log_set_level(int level);
 int log_level(void);
 
-/* True when stderr is connected to the journal ($JOURNAL_STREAM names its inode). */
+/* "err" and "error", "info" and so on. -EINVAL: there is no such level. */
+int log_level_from_string(const char *s, int *ret);
+const char *log_level_to_string(int level);
+
+/* -EINVAL: there is no such target; -ENOTCONN: stderr is not the journal. */
+int log_set_target(const char *s);
+enum log_target log_target(void);
+const char *log_target_to_string(enum log_target target);
+
+/*
+ * True when stderr is connected to the journal ($JOURNAL_STREAM names its inode) and
+ * nobody wants the log elsewhere.
+ */
 bool log_to_journal(void);
 
 void log_line(int level, const char *format, ...) _printf_(2, 3);

@@ -48,6 +48,7 @@ void manager_notify_status(struct manager *manager)
 	char released[FORMAT_MAX], text[160];
 	const uint64_t now_usec = manager_now(manager);
 
+	bus_changed(manager->bus);
 	if (!is_told(manager) || now_usec - manager->notify_usec < STATUS_GAP_USEC)
 		return;
 
@@ -186,6 +187,7 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 		if (!first.told)
 			snprintf(text, size, "Cannot read the configuration: %s", strerror(-r));
 		snprintf(manager->config_state, sizeof(manager->config_state), "%s", text);
+		bus_changed(manager->bus);
 		journal_reload(text, 0);
 		notify_reloaded(manager);
 		return r;
@@ -195,6 +197,7 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 	manager->config = TAKE_PTR(config);
 	manager->reload_realtime_usec = manager_realtime(manager);
 	snprintf(manager->config_state, sizeof(manager->config_state), "ok");
+	bus_changed(manager->bus);
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		guard_configure(guard);
 

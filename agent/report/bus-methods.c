@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "agent/basic/macro.h"
+#include "agent/report/bus-caller.h"
 #include "agent/report/bus-reply.h"
 #include "agent/report/rows.h"
 
@@ -373,22 +374,22 @@ static int run_reload(struct bus *bus, sd_bus_message *call, uid_t uid)
 	return sd_bus_reply_method_return(call, NULL);
 }
 
-/* What each method is, and whether it changes anything. */
+/* What each method is, and what polkit calls it where it changes something. */
 static const struct row {
 	const char *name;
 	int (*run)(struct bus *bus, sd_bus_message *call, uid_t uid);
-	bool changes;
+	const char *action;
 } methods[] = {
-	{ "GetStatus", run_get_status, false },
-	{ "ListGroups", run_list_groups, false },
-	{ "ListMembers", run_list_members, false },
-	{ "Show", run_show, false },
-	{ "Explain", run_explain, false },
-	{ "GetConfig", run_get_config, false },
-	{ "Trim", run_trim, true },
-	{ "TrimWith", run_trim_with, true },
-	{ "Tune", run_tune, true },
-	{ "Reload", run_reload, true },
+	{ "GetStatus", run_get_status, NULL },
+	{ "ListGroups", run_list_groups, NULL },
+	{ "ListMembers", run_list_members, NULL },
+	{ "Show", run_show, NULL },
+	{ "Explain", run_explain, NULL },
+	{ "GetConfig", run_get_config, NULL },
+	{ "Trim", run_trim, ACTION_TRIM },
+	{ "TrimWith", run_trim_with, ACTION_TRIM },
+	{ "Tune", run_tune, ACTION_TUNE },
+	{ "Reload", run_reload, ACTION_RELOAD },
 };
 
 static const struct row *method_find(const char *name)
@@ -400,20 +401,19 @@ static const struct row *method_find(const char *name)
 	return NULL;
 }
 
+const char *bus_methods_action(const char *name)
+{
+	const struct row *method = method_find(name);
+
+	return method ? method->action : NULL;
+}
+
 void bus_methods_run(struct bus *bus, sd_bus_message *call, uid_t uid)
 {
 	const struct row *method = method_find(sd_bus_message_get_member(call));
 	int r;
 
-	if (!method) {
-		r = -EINVAL;
-	} else if (method->changes && !bus_private_is_privileged(uid)) {
-		bus_reply_error(call, -EACCES, "Only root may do this");
-		return;
-	} else {
-		r = method->run(bus, call, uid);
-	}
-
+	r = method ? method->run(bus, call, uid) : -EINVAL;
 	if (r < 0)
 		bus_reply_failure(call, r);
 }

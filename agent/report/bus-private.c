@@ -156,6 +156,22 @@ static const sd_bus_vtable hello_vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
+/* Its answers would fill our memory, those that sd-bus gives by itself too. */
+static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct client *client = userdata;
+	uint64_t n_unread = 0;
+
+	(void)message;
+	(void)ret_error;
+	if (sd_bus_get_n_queued_write(client->connection, &n_unread) < 0 ||
+	    n_unread <= BUS_PRIVATE_UNREAD_MAX)
+		return 0;
+
+	client_free(client);
+	return 1;
+}
+
 static int client_connect(struct client *client)
 {
 	struct bus_private *private = client->private;
@@ -163,6 +179,10 @@ static int client_connect(struct client *client)
 
 	r = sd_bus_add_object_vtable(client->connection, NULL, "/org/freedesktop/DBus",
 				     "org.freedesktop.DBus", hello_vtable, client);
+	if (r < 0)
+		return r;
+
+	r = sd_bus_add_filter(client->connection, NULL, on_message, client);
 	if (r < 0)
 		return r;
 
@@ -393,11 +413,6 @@ int bus_private_uid(const struct bus_private *private, const sd_bus *connection,
 
 	*ret_uid = client->uid;
 	return 0;
-}
-
-void bus_private_drop(struct bus_private *private, const sd_bus *connection)
-{
-	client_free(client_find(private, connection));
 }
 
 void bus_private_each(const struct bus_private *private,

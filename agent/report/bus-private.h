@@ -7,7 +7,8 @@
  *
  * Limits: BUS_PRIVATE_MAX clients, of whom BUS_PRIVATE_OTHERS_MAX (and of one user
  * BUS_PRIVATE_PER_UID_MAX) may be neither root nor the daemon's own user: more are closed
- * at once. Who has not said who he is within BUS_PRIVATE_AUTH_USEC is dropped.
+ * at once. Who has not said who he is within BUS_PRIVATE_AUTH_USEC is dropped, and so is
+ * who asks and asks and leaves more than BUS_PRIVATE_UNREAD_MAX messages unread.
  */
 
 #include <sys/types.h>
@@ -19,6 +20,7 @@
 #define BUS_PRIVATE_MAX 64
 #define BUS_PRIVATE_OTHERS_MAX 48
 #define BUS_PRIVATE_PER_UID_MAX 16
+#define BUS_PRIVATE_UNREAD_MAX 16
 #define BUS_PRIVATE_AUTH_USEC (10 * USEC_PER_SEC)
 
 struct bus_private;
@@ -36,9 +38,6 @@ void bus_private_freep(struct bus_private **private);
 /* The peer's user; -ENOENT: not a connection of ours. */
 int bus_private_uid(const struct bus_private *private, const sd_bus *connection,
 		    uid_t *ret_uid);
-
-/* Closes one that does not behave. */
-void bus_private_drop(struct bus_private *private, const sd_bus *connection);
 
 void bus_private_each(const struct bus_private *private,
 		      void (*f)(sd_bus *connection, uid_t uid, void *userdata),

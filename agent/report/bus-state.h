@@ -22,6 +22,14 @@ struct bus_reply {
 
 struct question;
 
+/* Values of properties, as last told to those who listen for changes. */
+struct bus_told {
+	enum mode mode;
+	size_t n_groups;
+	size_t n_members;
+	char config_state[256];
+};
+
 struct bus {
 	sd_event *event;
 	const struct bus_handler *handler;
@@ -30,6 +38,8 @@ struct bus {
 	struct bus_system *system;
 	LIST_HEAD(, bus_reply) replies;
 	LIST_HEAD(, question) questions;
+	sd_event_source *changed;
+	struct bus_told told;
 };
 
 /* CLOCK_MONOTONIC as of this turn of the loop. */

@@ -11,124 +11,21 @@
 #include <stdlib.h>
 
 #include "agent/basic/macro.h"
+#include "agent/report/bus-caller.h"
+#include "agent/report/bus-log.h"
 #include "agent/report/bus-methods.h"
 #include "agent/report/bus-names.h"
 #include "agent/report/bus-reply.h"
+#include "agent/report/bus-signal.h"
 #include "agent/report/bus-state.h"
 #include "agent/report/rows.h"
 
-/* Messages that a client may leave unread. */
-#define UNREAD_MAX 16
-
-/* Callers on the system bus whose user is being asked for. */
-#define QUESTIONS_MAX 32
-#define QUESTION_TIMEOUT_USEC (5 * USEC_PER_SEC)
-
-/* A caller on the system bus, until the bus has told who it is. */
-struct question {
-	LIST_ENTRY(question) list;
-	struct bus *bus;
-	sd_bus_message *call;
-	sd_bus_slot *slot;
-};
-
-static struct question *question_free(struct question *question)
-{
-	LIST_REMOVE(question, list);
-	sd_bus_slot_unref(question->slot);
-	sd_bus_message_unref(question->call);
-	free(question);
-	return NULL;
-}
-
-static int on_uid(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error)
-{
-	struct question *question = userdata;
-	uint32_t uid;
-
-	(void)ret_error;
-	if (sd_bus_message_get_error(answer) ||
-	    sd_bus_message_read_basic(answer, 'u', &uid) < 0)
-		bus_reply_error(question->call, -EACCES,
-				"The system bus does not say who you are");
-	else
-		bus_methods_run(question->bus, question->call, (uid_t)uid);
-
-	question_free(question);
-	return 0;
-}
-
-static int ask_uid(sd_bus_message *call, struct question *question)
-{
-	sd_bus *connection = sd_bus_message_get_bus(call);
-	sd_bus_message *message = NULL;
-	int r;
-
-	r = sd_bus_message_new_method_call(
-		connection, &message, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-		"org.freedesktop.DBus", "GetConnectionUnixUser");
-	if (r >= 0)
-		r = sd_bus_message_append_basic(message, 's',
-						sd_bus_message_get_sender(call));
-	if (r >= 0)
-		r = sd_bus_call_async(connection, &question->slot, message, on_uid,
-				      question, QUESTION_TIMEOUT_USEC);
-
-	sd_bus_message_unref(message);
-	return r;
-}
-
-/* sd_bus_query_sender_creds() would wait for the bus, which may be swapped out. */
-static int question_new(struct bus *bus, sd_bus_message *call)
-{
-	struct question *question;
-	size_t n = 0;
-	int r;
-
-	LIST_FOREACH(question, &bus->questions, list)
-	n++;
-	if (n >= QUESTIONS_MAX)
-		return -ENOBUFS;
-
-	question = calloc(1, sizeof(*question));
-	if (!question)
-		return -ENOMEM;
-
-	question->bus = bus;
-	question->call = sd_bus_message_ref(call);
-	LIST_INSERT_HEAD(&bus->questions, question, list);
-
-	r = ask_uid(call, question);
-	if (r < 0)
-		question_free(question);
-
-	return r;
-}
-
 static int on_call(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
 {
-	sd_bus *connection = sd_bus_message_get_bus(call);
-	struct bus *bus = userdata;
-	uint64_t n_unread = 0;
-	uid_t uid;
-	int r;
+	const char *action = bus_methods_action(sd_bus_message_get_member(call));
 
 	(void)ret_error;
-	if (bus_private_uid(bus->private, connection, &uid) < 0) {
-		r = question_new(bus, call);
-		if (r < 0)
-			bus_reply_failure(call, r);
-		return 1;
-	}
-
-	/* It asks and asks, and does not read: its answers would fill our memory. */
-	if (sd_bus_get_n_queued_write(connection, &n_unread) >= 0 &&
-	    n_unread > UNREAD_MAX) {
-		bus_private_drop(bus->private, connection);
-		return 1;
-	}
-
-	bus_methods_run(bus, call, uid);
+	bus_caller_check(userdata, call, action, bus_methods_run);
 	return 1;
 }
 
@@ -146,6 +43,7 @@ static int on_property(sd_bus *connection, const char *path, const char *interfa
 {
 	const struct bus *bus = userdata;
 	struct daemon_facts facts;
+	char state[512];
 	uint32_t n;
 
 	(void)connection;
@@ -158,6 +56,10 @@ static int on_property(sd_bus *connection, const char *path, const char *interfa
 		return sd_bus_message_append_basic(reply, 's', facts.version);
 	if (streq(property, "Mode"))
 		return sd_bus_message_append_basic(reply, 's', rows_mode(facts.mode));
+	if (streq(property, "ConfigState"))
+		return sd_bus_message_append_basic(
+			reply, 's',
+			dict_clean(facts.config_state, state, sizeof(state)));
 
 	n = (uint32_t)(streq(property, "NGroups") ? facts.n_groups : facts.n_members);
 	return sd_bus_message_append_basic(reply, 'u', &n);
@@ -168,6 +70,9 @@ static int on_property(sd_bus *connection, const char *path, const char *interfa
 				 SD_BUS_VTABLE_UNPRIVILEGED)
 #define ON_WHAT(name, out_name) \
 	METHOD(name, "s", SD_BUS_PARAM(what), "aa{sv}", SD_BUS_PARAM(out_name))
+
+#define CHANGING(name, type) \
+	SD_BUS_PROPERTY(name, type, on_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
 
 /* Rights are ours to check, call by call. */
 static const sd_bus_vtable vtable[] = {
@@ -186,25 +91,25 @@ static const sd_bus_vtable vtable[] = {
 	METHOD("Reload", "", "", "", ""),
 	SD_BUS_SIGNAL_WITH_NAMES("RoundFinished", "a{sv}", SD_BUS_PARAM(outcome), 0),
 	SD_BUS_PROPERTY("Version", "s", on_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Mode", "s", on_property, 0, 0),
-	SD_BUS_PROPERTY("NGroups", "u", on_property, 0, 0),
-	SD_BUS_PROPERTY("NMembers", "u", on_property, 0, 0),
+	CHANGING("Mode", "s"),
+	CHANGING("NGroups", "u"),
+	CHANGING("NMembers", "u"),
+	CHANGING("ConfigState", "s"),
 	SD_BUS_VTABLE_END,
 };
 
 static int on_attach(sd_bus *connection, void *userdata)
 {
-	return sd_bus_add_object_vtable(connection, NULL, BUS_PATH, BUS_INTERFACE, vtable,
-					userdata);
+	int r;
+
+	r = sd_bus_add_object_vtable(connection, NULL, BUS_PATH, BUS_INTERFACE, vtable,
+				     userdata);
+	return r < 0 ? r : bus_log_attach(connection, userdata);
 }
 
 static void on_detach(void *userdata)
 {
-	struct bus *bus = userdata;
-	struct question *question;
-
-	while ((question = LIST_FIRST(&bus->questions)))
-		question_free(question);
+	bus_caller_forget(userdata);
 }
 
 static const struct bus_system_handler system_handler = {
@@ -234,6 +139,10 @@ int bus_new(sd_event *event, int activated_fd, const char *runtime_directory, bo
 			return r;
 	}
 
+	r = bus_signal_start(bus);
+	if (r < 0)
+		return r;
+
 	/* Last, as it takes the descriptor. */
 	r = bus_private_new(event, activated_fd, runtime_directory, on_attach, bus,
 			    &bus->private);
@@ -256,6 +165,7 @@ struct bus *bus_free(struct bus *bus)
 
 	bus_private_free(bus->private);
 	bus_system_free(bus->system);
+	sd_event_source_disable_unref(bus->changed);
 	sd_event_unref(bus->event);
 	free(bus);
 	return NULL;
@@ -264,61 +174,6 @@ struct bus *bus_free(struct bus *bus)
 void bus_freep(struct bus **bus)
 {
 	*bus = bus_free(*bus);
-}
-
-struct news {
-	const struct group *group;
-	const struct outcome *outcome;
-};
-
-static int make_signal(sd_bus *connection, const struct news *news, sd_bus_message **ret)
-{
-	struct dict dict = { 0 };
-	int r;
-
-	r = sd_bus_message_new_signal(connection, &dict.message, BUS_PATH, BUS_INTERFACE,
-				      "RoundFinished");
-	if (r < 0)
-		return r;
-
-	dict_open(&dict);
-	rows_outcome(&dict, news->group, news->outcome);
-	dict_close(&dict);
-	if (dict.error < 0) {
-		sd_bus_message_unref(dict.message);
-		return dict.error;
-	}
-
-	*ret = dict.message;
-	return 0;
-}
-
-static void send_news(sd_bus *connection, uid_t uid, void *userdata)
-{
-	sd_bus_message *message = NULL;
-	uint64_t n_unread = 0;
-
-	if (!bus_private_is_privileged(uid) || sd_bus_is_ready(connection) <= 0)
-		return;
-	if (sd_bus_get_n_queued_write(connection, &n_unread) < 0 || n_unread > UNREAD_MAX)
-		return;
-
-	if (make_signal(connection, userdata, &message) >= 0)
-		(void)sd_bus_send(connection, message, NULL);
-
-	sd_bus_message_unref(message);
-}
-
-void bus_round_finished(struct bus *bus, const struct group *group,
-			const struct outcome *outcome)
-{
-	struct news news = { group, outcome };
-	sd_bus *system = bus_system_connection(bus->system);
-
-	bus_private_each(bus->private, send_news, &news);
-	/* Who may receive it there is up to memguard-dbus.conf. */
-	if (system)
-		send_news(system, 0, &news);
 }
 
 bool bus_has_system(const struct bus *bus)

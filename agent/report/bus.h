@@ -9,21 +9,26 @@
  *   ListGroups(s what)               -> aa{sv}   "" is all
  *   ListMembers(s what)              -> aa{sv}   last known figures
  *   Show(s what)                     -> aa{sv}   members with fresh figures, key "arenas"
- * aa{sv} Trim(s what)                     -> aa{sv}   one outcome per group Tune(s what,
- * s knob, t value)    -> aa{sv}   one row per member asked Explain(s what) -> aa{sv} one
- * per group: signals, thresholds, state, next look GetConfig()                      ->
- * aa{sv}   section, key, value, file, line Reload() signal RoundFinished(a{sv})      each
- * outcome that was not quiet properties Version s, Mode s, NGroups u, NMembers u
+ *   Trim(s what)                     -> aa{sv}   one outcome per group
+ *   TrimWith(s what, a{sv} options)  -> aa{sv}   the same; option "method" (s): auto,
+ *                                                full, borrow
+ *   Tune(s what, s knob, t value)    -> aa{sv}   one row per member asked
+ *   Explain(s what)                  -> aa{sv}   one per group: signals, thresholds,
+ *                                                state, next look
+ *   GetConfig()                      -> aa{sv}   section, key, value, file, line
+ *   Reload()
+ *   signal RoundFinished(a{sv})      each outcome that was not quiet
+ *   properties Version s, Mode s, NGroups u, NMembers u, ConfigState s; all but the first
+ *   are told when they change
  *
  * WHAT is a pid, a unit or a cgroup path. Dictionary keys are the JSON keys of
  * memguardctl, see agent/report/rows.h. Text is clean: no control characters, valid
  * UTF-8. Reading is open to the daemon's own uid and root for all, and to other users for
  * their own processes and the groups these are in; the signal goes to the former only.
  *
- * TrimWith(s what, a{sv} options) is Trim with the option "method" (s): auto, full, borrow.
- *
- * Trim, TrimWith, Tune and Reload need root or the daemon's uid. Nothing here waits for a client or
- * for the system bus.
+ * Trim, TrimWith, Tune and Reload need root or the daemon's uid; on the system bus polkit
+ * may allow them to others. Nothing here waits for a client, for the system bus or for
+ * polkit. Beside it both have org.freedesktop.LogControl1.
  */
 
 #include <stdbool.h>
@@ -137,6 +142,12 @@ void bus_freep(struct bus **bus);
 /* Signal RoundFinished; a slow reader loses it, never blocks us. */
 void bus_round_finished(struct bus *bus, const struct group *group,
 			const struct outcome *outcome);
+
+/*
+ * Something that a property says may have changed: PropertiesChanged, a second later and
+ * for all of it at once. @bus may be NULL.
+ */
+void bus_changed(struct bus *bus);
 
 /* True while connected to the system bus. */
 bool bus_has_system(const struct bus *bus);

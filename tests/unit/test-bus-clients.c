@@ -39,7 +39,7 @@ static void test_one_client_cannot_have_many_answers_under_way(void)
 	world_close();
 }
 
-static void test_a_client_that_never_reads_is_dropped(void)
+static void ask_without_reading(const char *path, const char *interface, const char *method)
 {
 	struct answer answer = { 0 };
 	sd_bus_message *call = NULL;
@@ -55,8 +55,8 @@ static void test_a_client_that_never_reads_is_dropped(void)
 	sd_bus_detach_event(client);
 
 	for (i = 0; i < 100000 && r >= 0; i++) {
-		r = sd_bus_message_new_method_call(client, &call, BUS_NAME, BUS_PATH,
-						   BUS_INTERFACE, "GetConfig");
+		r = sd_bus_message_new_method_call(client, &call, BUS_NAME, path,
+						   interface, method);
 		if (r >= 0)
 			r = sd_bus_send(client, call, &cookie);
 		call = sd_bus_message_unref(call);
@@ -69,6 +69,14 @@ static void test_a_client_that_never_reads_is_dropped(void)
 	CHECK(fields_is(answer.value, "running"));
 	json_decref(answer.value);
 	world_close();
+}
+
+static void test_a_client_that_never_reads_is_dropped(void)
+{
+	ask_without_reading(BUS_PATH, BUS_INTERFACE, "GetConfig");
+	/* Those of sd-bus itself are answers too. */
+	ask_without_reading(BUS_PATH, "org.freedesktop.DBus.Introspectable", "Introspect");
+	ask_without_reading("/nosuch", "org.freedesktop.DBus.Peer", "GetMachineId");
 }
 
 static bool is_closed(int fd)
@@ -258,6 +266,11 @@ static void call_as_other(void)
 	CHECK(client_call_trim(&ctl, "1240", "full", &value) < 0);
 	CHECK(fetch("Reload", NULL) == NULL);
 	CHECK(client_call_tune(&ctl, "1240", "arena_max", 2, &value) < 0);
+
+	/* How loud the daemon is is not for everybody either. */
+	CHECK(sd_bus_set_property(ctl.bus, BUS_NAME, "/org/freedesktop/LogControl1",
+				  "org.freedesktop.LogControl1", "LogLevel", NULL, "s",
+				  "debug") == -EACCES);
 }
 
 static void test_other_users_see_and_touch_only_what_is_theirs(void)

@@ -4,6 +4,7 @@
 
 #include "agent/report/bus.h"
 
+#include "agent/basic/log.h"
 #include "agent/ctl/fields.h"
 #include "agent/report/dict.h"
 #include "tests/shim/bus-world.h"
@@ -208,6 +209,131 @@ static void test_a_finished_round_is_signalled(void)
 	world_close();
 }
 
+struct changes {
+	bool done;
+	char names[256]; /* of the properties, one after the other */
+};
+
+static int on_changes(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct changes *changes = userdata;
+	const char *name;
+	size_t used = 0;
+
+	(void)ret_error;
+	CHECK(sd_bus_message_skip(message, "s") >= 0);
+	CHECK(sd_bus_message_enter_container(message, 'a', "{sv}") >= 0);
+	while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {
+		CHECK(sd_bus_message_read_basic(message, 's', &name) > 0);
+		used += (size_t)snprintf(changes->names + used,
+					 sizeof(changes->names) - used, "%s ", name);
+		CHECK(sd_bus_message_skip(message, "v") >= 0);
+		CHECK(sd_bus_message_exit_container(message) >= 0);
+	}
+	changes->done = true;
+	return 0;
+}
+
+static void test_properties_that_change_are_told_once(void)
+{
+	struct answer answer = { 0 };
+	struct changes changes = { 0 };
+	sd_bus *client;
+
+	world_open();
+	client = client_new(true);
+	CHECK(sd_bus_match_signal(client, NULL, NULL, BUS_PATH,
+				  "org.freedesktop.DBus.Properties", "PropertiesChanged",
+				  on_changes, &changes) >= 0);
+	send_call(client, "GetStatus", NULL, NULL, 0, &answer);
+	CHECK(turn_until(&answer.done));
+	json_decref(answer.value);
+
+	bus_changed(world.bus);
+	CHECK(turn_until(&changes.done));
+	changes = (struct changes){ 0 };
+
+	/* However often it is said: what differs, and nothing else. */
+	world.fake.n_groups = 0;
+	for (int i = 0; i < 100; i++)
+		bus_changed(world.bus);
+	CHECK(turn_until(&changes.done));
+	CHECK_STR(changes.names, "NGroups NMembers ");
+	changes = (struct changes){ 0 };
+
+	world.fake.config_error = "/etc/x.conf:3: bad";
+	bus_changed(world.bus);
+	CHECK(turn_until(&changes.done));
+	CHECK_STR(changes.names, "ConfigState ");
+
+	bus_changed(NULL);
+	client_free(client);
+	world_close();
+}
+
+#define LOG_CONTROL "org.freedesktop.LogControl1"
+
+/* The error's name; "" for none. Gets when @value is NULL, the value being in *ret. */
+static void log_control(const char *property, const char *value, char error[128],
+			char ret[32])
+{
+	sd_bus *client = client_new(true);
+	struct answer answer = { 0 };
+	sd_bus_message *call = NULL;
+
+	CHECK_EQ(sd_bus_message_new_method_call(
+			 client, &call, BUS_NAME, "/org/freedesktop/LogControl1",
+			 "org.freedesktop.DBus.Properties", value ? "Set" : "Get"),
+		 0);
+	CHECK(sd_bus_message_append(call, "ss", LOG_CONTROL, property) >= 0);
+	if (value)
+		CHECK(sd_bus_message_append(call, "v", "s", value) >= 0);
+	CHECK(sd_bus_call_async(client, NULL, call, on_answer, &answer, 0) >= 0);
+	sd_bus_message_unref(call);
+	CHECK(turn_until(&answer.done));
+	snprintf(error, 128, "%s", answer.error);
+	if (ret)
+		snprintf(ret, 32, "%s",
+			 json_is_string(answer.value) ? json_string_value(answer.value) : "");
+	json_decref(answer.value);
+	client_free(client);
+}
+
+static void test_the_log_is_controlled_as_systemd_does(void)
+{
+	char error[128], value[32];
+
+	world_open();
+	log_control("LogLevel", "debug", error, NULL);
+	CHECK_STR(error, "");
+	CHECK_EQ(log_level(), LOG_DEBUG);
+	log_control("LogLevel", NULL, error, value);
+	CHECK_STR(value, "debug");
+	log_control("LogLevel", "err", error, NULL);
+	CHECK_EQ(log_level(), LOG_ERR);
+	log_control("LogTarget", "null", error, NULL);
+	CHECK_EQ(log_target(), LOG_TARGET_NULL);
+	log_control("LogTarget", NULL, error, value);
+	CHECK_STR(value, "null");
+	log_control("LogTarget", "auto", error, NULL);
+	CHECK_STR(error, "");
+	log_control("SyslogIdentifier", NULL, error, value);
+	CHECK_STR(value, log_name());
+
+	/* What is not there changes nothing. */
+	log_control("LogLevel", "loud", error, NULL);
+	CHECK_STR(error, SD_BUS_ERROR_INVALID_ARGS);
+	log_control("LogTarget", "syslog", error, NULL);
+	CHECK_STR(error, SD_BUS_ERROR_INVALID_ARGS);
+	log_control("SyslogIdentifier", "x", error, NULL);
+	CHECK_STR(error, SD_BUS_ERROR_PROPERTY_READ_ONLY);
+	log_control("LogColour", "x", error, NULL);
+	CHECK_STR(error, SD_BUS_ERROR_UNKNOWN_PROPERTY);
+	CHECK_EQ(log_level(), LOG_ERR);
+	log_set_level(LOG_INFO);
+	world_close();
+}
+
 static void test_the_socket_is_everybodys_and_stale_ones_go(void)
 {
 	struct stat st;
@@ -280,6 +406,8 @@ int main(void)
 	RUN(test_an_answer_to_a_client_that_is_gone_is_harmless);
 	RUN(test_answers_under_way_end_with_the_bus);
 	RUN(test_a_finished_round_is_signalled);
+	RUN(test_properties_that_change_are_told_once);
+	RUN(test_the_log_is_controlled_as_systemd_does);
 	RUN(test_the_socket_is_everybodys_and_stale_ones_go);
 	RUN(test_an_activated_socket_is_served_and_kept);
 	RUN(test_a_directory_that_cannot_be_is_an_error);

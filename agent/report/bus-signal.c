@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the bus says unasked. A slow reader loses it; nobody makes us wait or grow. */
+
+#include "agent/report/bus-signal.h"
+
+#include <stdio.h>
+
+#include "agent/basic/log.h"
+#include "agent/basic/macro.h"
+#include "agent/report/bus-names.h"
+#include "agent/report/rows.h"
+
+/* Properties that change are told after this, all at once. */
+#define CHANGED_DELAY_USEC (1 * USEC_PER_SEC)
+
+struct news {
+	const struct group *group;
+	const struct outcome *outcome;
+};
+
+static int make_signal(sd_bus *connection, const struct news *news, sd_bus_message **ret)
+{
+	struct dict dict = { 0 };
+	int r;
+
+	r = sd_bus_message_new_signal(connection, &dict.message, BUS_PATH, BUS_INTERFACE,
+				      "RoundFinished");
+	if (r < 0)
+		return r;
+
+	dict_open(&dict);
+	rows_outcome(&dict, news->group, news->outcome);
+	dict_close(&dict);
+	if (dict.error < 0) {
+		sd_bus_message_unref(dict.message);
+		return dict.error;
+	}
+
+	*ret = dict.message;
+	return 0;
+}
+
+static bool is_listening(sd_bus *connection)
+{
+	uint64_t n_unread = 0;
+
+	return sd_bus_is_ready(connection) > 0 &&
+	       sd_bus_get_n_queued_write(connection, &n_unread) >= 0 &&
+	       n_unread <= BUS_PRIVATE_UNREAD_MAX;
+}
+
+static void send_news(sd_bus *connection, uid_t uid, void *userdata)
+{
+	sd_bus_message *message = NULL;
+
+	if (!bus_private_is_privileged(uid) || !is_listening(connection))
+		return;
+
+	if (make_signal(connection, userdata, &message) >= 0)
+		(void)sd_bus_send(connection, message, NULL);
+
+	sd_bus_message_unref(message);
+}
+
+void bus_round_finished(struct bus *bus, const struct group *group,
+			const struct outcome *outcome)
+{
+	struct news news = { group, outcome };
+	sd_bus *system = bus_system_connection(bus->system);
+
+	bus_private_each(bus->private, send_news, &news);
+	/* Who may receive it there is up to memguard-dbus.conf. */
+	if (system)
+		send_news(system, 0, &news);
+}
+
+static struct bus_told told_now(const struct bus *bus)
+{
+	struct daemon_facts facts;
+	struct bus_told told;
+
+	bus->handler->facts(&facts, bus->userdata);
+	told = (struct bus_told){
+		.mode = facts.mode,
+		.n_groups = facts.n_groups,
+		.n_members = facts.n_members,
+	};
+	snprintf(told.config_state, sizeof(told.config_state), "%s",
+		 facts.config_state ? facts.config_state : "");
+	return told;
+}
+
+static void send_changed(sd_bus *connection, uid_t uid, void *userdata)
+{
+	(void)uid;
+	/* Everybody may read them, so everybody may hear of them. */
+	if (is_listening(connection))
+		(void)sd_bus_emit_properties_changed_strv(connection, BUS_PATH,
+							  BUS_INTERFACE, userdata);
+}
+
+static int on_changed(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct bus *bus = userdata;
+	const struct bus_told told = told_now(bus);
+	sd_bus *system = bus_system_connection(bus->system);
+	const char *names[5] = { NULL };
+	size_t n = 0;
+
+	(void)source;
+	(void)usec;
+	if (told.mode != bus->told.mode)
+		names[n++] = "Mode";
+	if (told.n_groups != bus->told.n_groups)
+		names[n++] = "NGroups";
+	if (told.n_members != bus->told.n_members)
+		names[n++] = "NMembers";
+	if (!streq(told.config_state, bus->told.config_state))
+		names[n++] = "ConfigState";
+
+	bus->told = told;
+	if (n == 0)
+		return 0;
+
+	bus_private_each(bus->private, send_changed, names);
+	if (system)
+		send_changed(system, 0, names);
+	return 0;
+}
+
+int bus_signal_start(struct bus *bus)
+{
+	int r;
+
+	r = sd_event_add_time_relative(bus->event, &bus->changed, CLOCK_MONOTONIC,
+				       CHANGED_DELAY_USEC, 0, on_changed, bus);
+	if (r < 0)
+		return r;
+
+	(void)sd_event_source_set_description(bus->changed, "bus-properties");
+	return sd_event_source_set_enabled(bus->changed, SD_EVENT_OFF);
+}
+
+void bus_changed(struct bus *bus)
+{
+	int enabled;
+
+	if (!bus || sd_event_source_get_enabled(bus->changed, &enabled) != 0)
+		return;
+
+	(void)sd_event_source_set_time_relative(bus->changed, CHANGED_DELAY_USEC);
+	(void)sd_event_source_set_enabled(bus->changed, SD_EVENT_ONESHOT);
+}
