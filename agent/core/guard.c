@@ -362,7 +362,7 @@ void guard_sum_heaps(struct guard *guard)
 			continue;
 		(void)estimate_foreign(&member->stats, &foreign_in_use);
 		heap.in_use_bytes += member->stats.in_use + member->stats.mmapped + foreign_in_use;
-		heap.retained_bytes += member->retained_bytes;
+		heap.retained_bytes += estimate_give(member, guard->group.settings.method);
 		heap.unused_bytes += estimate_unused(&member->stats);
 		heap.stall_usec = MAX(heap.stall_usec, member->stall_usec);
 		if (heap.time_usec == 0 || member->stats_usec < heap.time_usec)

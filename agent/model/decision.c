@@ -49,6 +49,7 @@ static const struct {
 	[WHY_UNABLE] = { "unable", "its heap cannot be borrowed from, and there is no "
 				   "time to wait" },
 	[WHY_UNKNOWN] = { "unknown", "its heap has not been measured since" },
+	[WHY_TOPS] = { "tops", "it gives back tops of thread arenas, which a full trim leaves" },
 };
 
 static const char *const methods[] = {

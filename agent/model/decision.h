@@ -48,6 +48,7 @@ enum why {
 	WHY_STALL,   /* borrow: full would stall for too long */
 	WHY_UNABLE,  /* full: borrow cannot help there, and there is no time to wait */
 	WHY_UNKNOWN, /* full: nothing has been measured to choose by */
+	WHY_TOPS,    /* borrow: it gives tops of thread arenas, which a full trim leaves */
 	WHY_MAX_,
 };
 

@@ -161,6 +161,16 @@ bool estimate_is_busy(const struct member *member)
 	return member->busy_permyriad >= BUSY_PERMYRIAD;
 }
 
+uint64_t estimate_give(const struct member *member, enum method method)
+{
+	if (method == METHOD_FULL || !estimate_can_borrow(member))
+		return member->retained_bytes;
+	if (method == METHOD_BORROW)
+		return member->borrow.bytes;
+
+	return MAX(member->retained_bytes, member->borrow.bytes);
+}
+
 uint64_t estimate_borrow_bytes(const struct wire_stats *stats, uint64_t retained_bytes)
 {
 	/* It also gives back tops that a full trim leaves, where they are resident. */

@@ -49,6 +49,9 @@ bool estimate_has_methods(const struct member *member);
 bool estimate_can_borrow(const struct member *member);
 bool estimate_is_busy(const struct member *member);
 
+/* What it is expected to give: by that method, or (METHOD_AUTO) by the one that gives more. */
+uint64_t estimate_give(const struct member *member, enum method method);
+
 /* Heap RSS that is not in use: what remains right after a release is the residue. */
 uint64_t estimate_unused(const struct wire_stats *stats);
 

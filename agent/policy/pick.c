@@ -39,12 +39,12 @@ static bool is_known(const struct member *m)
 	       (m->hello.allocators & ~(uint32_t)WIRE_ALLOCATOR_GLIBC) == 0;
 }
 
-static uint64_t expected_bytes(const struct member *m)
+static uint64_t expected_bytes(const struct member *m, enum method method)
 {
 	if (m->stats_usec == 0 || m->stats_usec < m->last_release_usec)
 		return 0;
 
-	return m->retained_bytes;
+	return estimate_give(m, method);
 }
 
 /*
@@ -54,7 +54,8 @@ static uint64_t expected_bytes(const struct member *m)
 static uint64_t at_most_bytes(const struct member *m)
 {
 	if (is_known(m))
-		return add_sat(m->retained_bytes, sub_sat(m->process.rss_bytes, m->stats.rss));
+		return add_sat(estimate_give(m, METHOD_AUTO),
+			       sub_sat(m->process.rss_bytes, m->stats.rss));
 
 	if (m->time_usec == 0 ||
 	    m->process.swap_bytes > UINT64_MAX - m->process.rss_bytes)
@@ -92,6 +93,14 @@ static bool should_borrow(const struct group *group, const struct member *m)
 	       m->borrow.bytes >= MAX(group->settings.min_release_bytes, 1);
 }
 
+/* Tops of thread arenas, which a full trim leaves, are worth a release of their own. */
+static bool has_tops(const struct group *group, const struct member *m)
+{
+	return estimate_can_borrow(m) &&
+	       m->borrow.bytes >= add_sat(m->retained_bytes,
+					  MAX(group->settings.min_release_bytes, 1));
+}
+
 static struct plan plan_for(const struct group *group, const struct member *m,
 			    enum reason trigger, enum method method)
 {
@@ -101,6 +110,8 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 		return (struct plan){ method, WHY_SETTING };
 	if (m->stats_usec == 0 || m->stats_usec < m->last_release_usec)
 		return (struct plan){ METHOD_FULL, WHY_UNKNOWN };
+	if (has_tops(group, m) && !is_urgent(group, m, trigger))
+		return (struct plan){ METHOD_BORROW, WHY_TOPS };
 	if (m->stall_usec <= group->settings.stall_budget_usec)
 		return (struct plan){ METHOD_FULL, WHY_FITS };
 	if (!estimate_is_busy(m))
@@ -136,7 +147,7 @@ static enum choice choose(const struct group *group, const struct member *m,
 	 * its heap for the first time has nothing to give, and would be backed off from.
 	 */
 	if (trigger != REASON_USAGE_HIGH &&
-	    expected_bytes(m) < MAX(settings->min_release_bytes, 1))
+	    expected_bytes(m, plan.method) < MAX(settings->min_release_bytes, 1))
 		return CHOICE_NOT_WORTH;
 
 	if (trigger == REASON_RETAINED)
@@ -148,8 +159,10 @@ static enum choice choose(const struct group *group, const struct member *m,
 
 static bool ranks_before(const struct member *a, const struct member *b)
 {
-	if (expected_bytes(a) != expected_bytes(b))
-		return expected_bytes(a) > expected_bytes(b);
+	const uint64_t of_a = expected_bytes(a, METHOD_AUTO), of_b = expected_bytes(b, METHOD_AUTO);
+
+	if (of_a != of_b)
+		return of_a > of_b;
 
 	if (a->process.rss_bytes != b->process.rss_bytes)
 		return a->process.rss_bytes > b->process.rss_bytes;
@@ -177,11 +190,7 @@ static void rank(struct ranking *ranking, const struct member *m)
 static void add_pick(struct decision *decision, const struct member *m, struct plan plan)
 {
 	const bool borrow = plan.method == METHOD_BORROW;
-	uint64_t expected = expected_bytes(m);
-
-	/* Borrowing may reach less, and tops besides. */
-	if (borrow && expected > 0)
-		expected = m->borrow.bytes;
+	const uint64_t expected = expected_bytes(m, plan.method);
 
 	decision->picks[decision->n_picks++] = (struct pick){
 		.pid = m->process.pid,

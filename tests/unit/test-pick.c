@@ -391,6 +391,24 @@ static void test_a_stall_that_fits_or_that_nobody_feels_is_accepted(void)
 	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
 }
 
+static void test_tops_are_borrowed_whatever_it_stalls(void)
+{
+	reset();
+	add_busy(0)->busy_permyriad = 0;
+	members[0].borrow.bytes = members[0].retained_bytes + 16 * MIB;
+	check_method(REASON_RETAINED, METHOD_BORROW, WHY_TOPS);
+	members[0].stall_usec = 0;
+	check_method(REASON_RETAINED, METHOD_BORROW, WHY_TOPS);
+	CHECK_EQ(decision.picks[0].expected_bytes, members[0].borrow.bytes);
+	check_method(REASON_USAGE_CRITICAL, METHOD_FULL, WHY_FITS);
+	members[0].borrow.bytes--;
+	check_method(REASON_RETAINED, METHOD_FULL, WHY_FITS);
+
+	/* A full trim would give nothing at all. */
+	members[0].retained_bytes = 0;
+	check_method(REASON_RETAINED, METHOD_BORROW, WHY_TOPS);
+}
+
 static void test_what_stalls_too_long_is_borrowed(void)
 {
 	reset();
@@ -557,6 +575,7 @@ int main(void)
 	RUN(test_who_is_left_out_for_its_stall_does_not_stop_the_others);
 	RUN(test_under_pressure_and_by_method_full_the_budget_is_ignored);
 	RUN(test_a_stall_that_fits_or_that_nobody_feels_is_accepted);
+	RUN(test_tops_are_borrowed_whatever_it_stalls);
 	RUN(test_what_stalls_too_long_is_borrowed);
 	RUN(test_near_a_kill_only_speed_counts);
 	RUN(test_where_borrowing_does_not_help_calm_groups_wait);
