@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Lines to stderr. Allocates nothing and keeps errno: called also when all is lost. */
+/*
+ * Lines to stderr. Allocates nothing, keeps errno and never waits: called also when all is
+ * lost, and when whoever reads the lines is stopped or swapped out.
+ */
 
 #include "agent/basic/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,6 +36,7 @@ static const char *const target_names[] = {
 	[LOG_TARGET_JOURNAL] = "journal",
 	[LOG_TARGET_NULL] = "null",
 };
+static unsigned long long log_lost;
 
 void log_open(const char *name)
 {
@@ -124,6 +130,52 @@ static void blank_controls(char *s, size_t n)
 			s[i] = ' ';
 }
 
+/*
+ * To a socket (the journal's, whose reader may be stopped), a pipe or a terminal without
+ * ever waiting: the descriptor is shared with others, so its flags are not ours to change.
+ * Of a pipe that is ready at least PIPE_BUF bytes are free, which is more than a line.
+ */
+static bool put_line(const char *line, size_t size)
+{
+	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
+	ssize_t n;
+
+	n = send(STDERR_FILENO, line, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n >= 0 || errno != ENOTSOCK)
+		return n == (ssize_t)size;
+
+	return poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) &&
+	       fd_write_exact(STDERR_FILENO, line, size) == 0;
+}
+
+static size_t begin_line(char *line, size_t room, int level)
+{
+	const int n = log_to_journal() ? snprintf(line, room, "<%d>", level)
+				       : snprintf(line, room, "%s: ", name_of_program);
+
+	return MIN((size_t)MAX(n, 0), room - 1);
+}
+
+/* Tells first what was lost. False when that is not taken either. */
+static bool put_lost(void)
+{
+	char line[128];
+	size_t begin;
+	int n;
+
+	if (log_lost == 0)
+		return true;
+
+	begin = begin_line(line, sizeof(line), LOG_WARNING);
+	n = snprintf(line + begin, sizeof(line) - begin,
+		     "%llu lines of the log were lost: nobody took them\n", log_lost);
+	if (n < 0 || !put_line(line, MIN(begin + (size_t)n, sizeof(line) - 1)))
+		return false;
+
+	log_lost = 0;
+	return true;
+}
+
 void log_line(int level, const char *format, ...)
 {
 	const int saved_errno = errno;
@@ -136,9 +188,7 @@ void log_line(int level, const char *format, ...)
 	if (level > log_max_level || current_target == LOG_TARGET_NULL)
 		return;
 
-	n = log_to_journal() ? snprintf(line, room, "<%d>", level)
-			     : snprintf(line, room, "%s: ", name_of_program);
-	begin = MIN((size_t)MAX(n, 0), room - 1);
+	begin = begin_line(line, room, level);
 
 	/* log_to_journal() may have changed it, and @format may say %m. */
 	errno = saved_errno;
@@ -151,7 +201,8 @@ void log_line(int level, const char *format, ...)
 		/* One write, so that lines of several processes do not mix. */
 		blank_controls(line + begin, length);
 		line[begin + length] = '\n';
-		(void)fd_write_exact(STDERR_FILENO, line, begin + length + 1);
+		if (!put_lost() || !put_line(line, begin + length + 1))
+			log_lost++;
 	}
 
 	errno = saved_errno;

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * One line of text to stderr. Under systemd each line carries the "<N>" level
+ * One line of text to stderr, which is lost (and counted, and told with the next one that
+ * is not) where it would have to wait. Under systemd each line carries the "<N>" level
  * prefix that the journal understands; on a terminal it carries the program name.
  * Only core/, report/journal and the mains log above debug: everybody else returns
  * a negative errno and lets the caller say what it means.
