@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "agent/basic/parse.h"
 
@@ -272,6 +273,32 @@ static void format_number_or_nothing(const void *field, char *buf, size_t size)
 		snprintf(buf, size, "%" PRIu64, n);
 }
 
+/*
+ * Settings are copied for each group, and are compared as memory: a long text is kept once,
+ * for as long as we live. There are as many as anybody ever wrote into a file of ours.
+ */
+static const char *keep_text(const char *s)
+{
+	static struct kept {
+		struct kept *next;
+		char text[EXEC_MAX];
+	} *all;
+	struct kept *kept;
+
+	for (kept = all; kept; kept = kept->next)
+		if (streq(kept->text, s))
+			return kept->text;
+
+	kept = calloc(1, sizeof(*kept));
+	if (!kept)
+		return NULL;
+
+	snprintf(kept->text, sizeof(kept->text), "%s", s);
+	kept->next = all;
+	all = kept;
+	return kept->text;
+}
+
 /* No shell and no search path see it, so the first word must be the program itself. */
 static int parse_exec(const char *s, void *field)
 {
@@ -286,9 +313,11 @@ static int parse_exec(const char *s, void *field)
 	if (strlen(s) >= EXEC_MAX || n_words > EXEC_WORDS_MAX)
 		return -ERANGE;
 
-	/* To its end, so that settings can be compared as memory. */
-	memset(field, 0, EXEC_MAX);
-	memcpy(field, s, strlen(s));
+	s = keep_text(s);
+	if (!s)
+		return -ENOMEM;
+
+	*(const char **)field = s;
 	return 0;
 }
 
@@ -319,7 +348,9 @@ static void format_decay(const void *field, char *buf, size_t size)
 
 static void format_exec(const void *field, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s", (const char *)field);
+	const char *line = *(const char *const *)field;
+
+	snprintf(buf, size, "%s", line ? line : "");
 }
 
 #define FIELD(field)                            \
@@ -374,7 +405,7 @@ const struct option_row option_rows[] = {
 	  "the absolute path of a program and up to 31 arguments, such as "
 	  "/usr/local/bin/page-me, "
 	  "or nothing",
-	  parse_exec, format_exec, FIELD(exec) },
+	  parse_exec, format_exec, FIELD(exec_line) },
 };
 
 const size_t n_option_rows = ARRAY_SIZE(option_rows);

@@ -63,7 +63,7 @@ static int start_command(const struct group *group, const struct outcome *outcom
 	char *environment[] = { (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 				texts[0], texts[1], texts[2], texts[3], texts[4], NULL };
 
-	memcpy(line, group->settings.exec, sizeof(line));
+	snprintf(line, sizeof(line), "%s", group->settings.exec_line);
 	split_words(line, words);
 	snprintf(texts[0], sizeof(texts[0]), "MEMGUARD_GROUP=%s", group->path);
 	snprintf(texts[1], sizeof(texts[1]), "MEMGUARD_UNIT=%s", group->unit ? group->unit : "");
@@ -85,7 +85,7 @@ void alert_run(struct guard *guard, const struct outcome *outcome)
 	pid_t pid;
 	int r;
 
-	if (group->settings.exec[0] == '\0')
+	if (!group->settings.exec_line)
 		return;
 	if (guard->alert_usec != 0 && now_usec - guard->alert_usec < group->settings.cooldown_usec)
 		return;
@@ -94,7 +94,7 @@ void alert_run(struct guard *guard, const struct outcome *outcome)
 	r = start_command(group, outcome, &pid);
 	if (r < 0) {
 		log_warning("Cannot start the Exec= command \"%s\": %s; check its path and mode",
-			    group->settings.exec, strerror(-r));
+			    group->settings.exec_line, strerror(-r));
 		return;
 	}
 

@@ -46,5 +46,6 @@ struct group_settings {
 	uint64_t decay_usec; /* of allocators other than glibc's; below 1 ms: at once */
 
 	/* [Alert] */
-	char exec[EXEC_MAX]; /* command line started (without a shell) on a critical round */
+	/* command line started (without a shell) on a critical round; NULL: none */
+	const char *exec_line; /* one for all that say the same, and never freed */
 };

@@ -162,7 +162,7 @@ static void every_option_reaches_its_field(void)
 	CHECK_EQ(s.mmap_threshold_bytes, MIB);
 	CHECK_EQ(s.trim_threshold_bytes, 2 * MIB);
 	CHECK_EQ(s.top_pad_bytes, 64 * KIB);
-	CHECK_STR(s.exec, "/bin/echo low memory");
+	CHECK_STR(s.exec_line, "/bin/echo low memory");
 	clear();
 }
 
@@ -183,7 +183,7 @@ static void blanks_comments_marks_and_line_ends_do_not_matter(void)
 	s = resolve(NULL, "/");
 	CHECK_EQ(s.usage_high_permyriad, 5000);
 	CHECK_EQ(s.usage_critical_permyriad, 6000);
-	CHECK_STR(s.exec, "/bin/echo a#b;c=d  \xe2\x82\xac");
+	CHECK_STR(s.exec_line, "/bin/echo a#b;c=d  \xe2\x82\xac");
 	clear();
 }
 
@@ -343,7 +343,7 @@ static void later_files_win_and_the_empty_value_resets(void)
 	CHECK_EQ(load_root(), 0);
 	CHECK_EQ(resolve(NULL, "/").usage_high_permyriad, 8000);
 	CHECK_EQ(resolve(NULL, "/").arena_max, 0);
-	CHECK_STR(resolve(NULL, "/").exec, "");
+	CHECK(!resolve(NULL, "/").exec_line);
 	clear();
 }
 
@@ -655,7 +655,7 @@ static void long_lines_are_refused_by_name_and_never_cut(void)
 	memset(text + begin + 1, 'x', 184);
 	text[begin + 185] = '\0';
 	CHECK_EQ(load_text(text), 0);
-	CHECK_EQ(strlen(resolve(NULL, "/").exec), 185);
+	CHECK_EQ(strlen(resolve(NULL, "/").exec_line), 185);
 
 	strcat(text, "x");
 	check_finding(text,

@@ -35,7 +35,7 @@ static void defaults_are_the_documented_ones(void)
 	CHECK_EQ(s.mmap_threshold_bytes, 0);
 	CHECK_EQ(s.trim_threshold_bytes, 0);
 	CHECK_EQ(s.top_pad_bytes, 0);
-	CHECK_STR(s.exec, "");
+	CHECK(!s.exec_line);
 }
 
 static void every_default_is_taken_and_shown_as_it_is_written(void)
@@ -245,7 +245,7 @@ static void commands_fit_and_are_not_cut(void)
 	CHECK_EQ(option_set(row, line, &s), -ERANGE);
 	line[EXEC_MAX - 1] = '\0';
 	CHECK_EQ(option_set(row, line, &s), 0);
-	CHECK_STR(s.exec, line);
+	CHECK_STR(s.exec_line, line);
 
 	/* 32 words, then 33. */
 	line[0] = '\0';
