@@ -23,7 +23,7 @@ struct process {
 	uint64_t cpu_usec;   /* user and system, ever */
 	unsigned int n_threads;
 	char state;          /* R S D Z ... */
-	char command[64];    /* comm */
+	char command[16];    /* comm; the kernel keeps no more */
 };
 
 /* What releases of a process taught about it. Kept by policy/calibrate. */

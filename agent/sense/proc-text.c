@@ -82,6 +82,99 @@ int proc_text_seccomp(const char *line, void *userdata)
 	return 1;
 }
 
+/* The number at @s, behind blanks; NULL when there is none or it is too large. */
+static const char *parse_number(const char *s, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	s += strspn(s, " \t");
+	if (*s < '0' || *s > '9')
+		return NULL;
+
+	for (; *s >= '0' && *s <= '9'; s++)
+		if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*s - '0'), &value))
+			return NULL;
+
+	*ret = value;
+	return s;
+}
+
+/* The field that is @n blanks further. */
+static const char *skip_fields(const char *s, int n)
+{
+	for (; s && n > 0; n--) {
+		s = strchr(s, ' ');
+		s = s ? s + 1 : NULL;
+	}
+
+	return s;
+}
+
+int proc_text_stat(const char *text, struct proc_stat *ret)
+{
+	/* The name may hold blanks and parentheses itself: only the outermost divide. */
+	const char *begin = strchr(text, '('), *end = strrchr(text, ')'), *field;
+	struct proc_stat stat = { .state = 0 };
+	uint64_t user, system;
+
+	if (!begin || !end || end < begin || end[1] != ' ' || !end[2] || end[3] != ' ')
+		return -EINVAL;
+
+	begin++;
+	memcpy(stat.command, begin, MIN((size_t)(end - begin), sizeof(stat.command) - 1));
+	stat.state = end[2];
+
+	/* As proc(5) numbers them: 3 is the state, 14 and 15 times, 20 threads, 22 start. */
+	field = skip_fields(end + 2, 14 - 3);
+	if (!field || !parse_number(field, &user))
+		return -EINVAL;
+	field = skip_fields(field, 1);
+	if (!field || !parse_number(field, &system))
+		return -EINVAL;
+	field = skip_fields(field, 20 - 15);
+	if (!field || !parse_number(field, &stat.n_threads))
+		return -EINVAL;
+	field = skip_fields(field, 22 - 20);
+	if (!field || !parse_number(field, &stat.start_ticks))
+		return -EINVAL;
+
+	stat.cpu_ticks = add_sat(user, system);
+	*ret = stat;
+	return 0;
+}
+
+int proc_text_status(const char *line, void *userdata)
+{
+	struct proc_status *status = userdata;
+	const struct {
+		const char *name;
+		int n_skipped; /* numbers before the wanted one */
+		uint64_t *ret;
+	} rows[] = {
+		{ "Tgid:", 0, &status->tgid },
+		{ "Uid:", 1, &status->euid },
+		{ "VmRSS:", 0, &status->rss_kib },
+		{ "VmSwap:", 0, &status->swap_kib },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const size_t length = strlen(rows[i].name);
+		const char *s = line + length;
+		uint64_t value;
+
+		if (strncmp(line, rows[i].name, length) != 0)
+			continue;
+		for (int n = 0; s && n <= rows[i].n_skipped; n++)
+			s = parse_number(s, &value);
+		if (!s)
+			return -EINVAL;
+		*rows[i].ret = value;
+	}
+
+	return 0;
+}
+
 int proc_text_maps(const char *line, void *userdata)
 {
 	static const char deleted[] = " (deleted)";

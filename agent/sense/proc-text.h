@@ -6,6 +6,8 @@
  * read line by line through a buffer of fixed size.
  */
 
+#include <stdint.h>
+
 #include "agent/basic/macro.h"
 
 /* Looks at one line, without its newline. 0 goes on, any other value ends the scan. */
@@ -19,6 +21,29 @@ int proc_text_scan(int fd, proc_text_line_t on_line, void *userdata);
 
 /* "Seccomp:" of a status line to @userdata, an int. 1, 0 for another line, -EINVAL. */
 int proc_text_seccomp(const char *line, void *userdata);
+
+/* Of /proc/PID/stat; times in ticks, RSS in pages. */
+struct proc_stat {
+	char command[16]; /* comm, which may hold anything, cut to fit */
+	char state;
+	uint64_t cpu_ticks; /* user and system */
+	uint64_t n_threads;
+	uint64_t start_ticks;
+};
+
+/* -EINVAL: no such text. */
+int proc_text_stat(const char *text, struct proc_stat *ret);
+
+/* Of /proc/PID/status; 0 where the kernel has no such line, as of a zombie. */
+struct proc_status {
+	uint64_t tgid;
+	uint64_t euid;
+	uint64_t rss_kib;
+	uint64_t swap_kib;
+};
+
+/* A line of status to @userdata, a struct proc_status. 0, or -EINVAL. */
+int proc_text_status(const char *line, void *userdata);
 
 /* Does this line of maps map a file of the base name @userdata, also a deleted one? */
 int proc_text_maps(const char *line, void *userdata);

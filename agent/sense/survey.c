@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Process facts, through one libproc2 handle. Its figures are good until the next call,
- * so everything is copied out at once.
+ * Process facts: of one process from its files, of a tree through libproc2, whose figures
+ * are good until the next call.
  */
 
 #include "agent/sense/survey.h"
@@ -16,40 +16,6 @@
 
 #include "agent/basic/fd.h"
 #include "agent/sense/proc-text.h"
-
-/* Of one select; libproc2 takes 254. */
-#define CHUNK_MAX 64
-
-/*
- * These are in stat and status of a process, those of a tree in stat alone. libproc2 keeps
- * 1024 rows of (items + 1) x 16 bytes: no item more than is used.
- */
-enum facts {
-	FACT_PID,
-	FACT_TGID,
-	FACT_BEGAN,
-	FACT_EUID,
-	FACT_STATE,
-	FACT_RSS,
-	FACT_SWAP,
-	FACT_TICS,
-	FACT_THREADS,
-	FACT_COMMAND,
-	FACT_MAX_,
-};
-
-static enum pids_item facts[FACT_MAX_] = {
-	[FACT_PID] = PIDS_ID_PID,
-	[FACT_TGID] = PIDS_ID_TGID,
-	[FACT_BEGAN] = PIDS_TICS_BEGAN,
-	[FACT_EUID] = PIDS_ID_EUID,
-	[FACT_STATE] = PIDS_STATE,
-	[FACT_RSS] = PIDS_VM_RSS,
-	[FACT_SWAP] = PIDS_VM_SWAP,
-	[FACT_TICS] = PIDS_TICS_ALL,
-	[FACT_THREADS] = PIDS_NLWP,
-	[FACT_COMMAND] = PIDS_CMD,
-};
 
 enum branches {
 	BRANCH_PID,
@@ -65,119 +31,93 @@ static enum pids_item branches[BRANCH_MAX_] = {
 };
 
 struct survey {
-	struct pids_info *info;
+	struct pids_info *info; /* of survey_tree_rss(); NULL before its first call */
 	uint64_t ticks_per_sec;
 	uint64_t page_bytes;
 };
 
-/* Takes the begin of @processes, skips what cannot be a process. */
-static int collect_pids(const struct process *processes, size_t n, unsigned int *ret_pids)
+/* What a vanished process or thread looks like: no file, or one that cannot be read. */
+static int gone(int r)
 {
-	int n_pids = 0;
-
-	/* A zero would end libproc2's list, a negative one is no process. */
-	for (size_t i = 0; i < n; i++)
-		if (processes[i].pid > 0)
-			ret_pids[n_pids++] = (unsigned int)processes[i].pid;
-
-	return n_pids;
+	return r == -ENOENT ? -ESRCH : r;
 }
 
-static void fill(const struct survey *survey, struct pids_stack *stack,
-		 struct process *ret)
+static int scan_file(const char *path, proc_text_line_t on_line, void *userdata)
 {
-	const struct pids_result *facts_of = stack->head;
-	const uint64_t ticks = facts_of[FACT_TICS].result.ull_int;
-	const char *command = facts_of[FACT_COMMAND].result.str;
+	_cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return gone(-errno);
+
+	return gone(proc_text_scan(fd, on_line, userdata));
+}
+
+/*
+ * By hand rather than through libproc2, which allocates for each process: this is done when
+ * memory is short. Two files, some 20 us.
+ */
+int survey_process(struct survey *survey, pid_t pid, struct process *ret)
+{
+	struct proc_status status = { .tgid = 0 };
+	struct proc_stat stat;
+	char path[64], text[1024];
+	ssize_t n;
+	int r;
+
+	/* /proc/0 does not exist, and a negative number would be another path. */
+	if (pid <= 0)
+		return -ESRCH;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	n = fd_read_file(AT_FDCWD, path, text, sizeof(text));
+	if (n < 0)
+		return gone((int)n);
+	r = proc_text_stat(text, &stat);
+	if (r < 0)
+		return r;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	r = scan_file(path, proc_text_status, &status);
+	if (r < 0)
+		return r;
+	/* A thread of another one. */
+	if (status.tgid != (uint64_t)pid)
+		return -ESRCH;
 
 	*ret = (struct process){
-		.pid = facts_of[FACT_PID].result.s_int,
-		.start_time = facts_of[FACT_BEGAN].result.ull_int,
-		.uid = facts_of[FACT_EUID].result.u_int,
-		.rss_bytes = facts_of[FACT_RSS].result.ul_int * KIB,
-		.swap_bytes = facts_of[FACT_SWAP].result.ul_int * KIB,
-		.cpu_usec = ticks * USEC_PER_SEC / survey->ticks_per_sec,
-		.n_threads = (unsigned int)facts_of[FACT_THREADS].result.s_int,
-		.state = (char)facts_of[FACT_STATE].result.s_ch,
+		.pid = pid,
+		.start_time = stat.start_ticks,
+		.uid = (uid_t)status.euid,
+		.rss_bytes = status.rss_kib * KIB,
+		.swap_bytes = status.swap_kib * KIB,
+		.cpu_usec = stat.cpu_ticks * USEC_PER_SEC / survey->ticks_per_sec,
+		.n_threads = (unsigned int)stat.n_threads,
+		.state = stat.state,
 	};
-	(void)snprintf(ret->command, sizeof(ret->command), "%s", command ? command : "");
-}
-
-/* The row of @process, unless it is a thread's or another process's by now. */
-static struct pids_stack *find(const struct pids_fetch *fetch,
-			       const struct process *process)
-{
-	struct pids_stack *stack;
-
-	for (int i = 0; i < fetch->counts->total; i++) {
-		stack = fetch->stacks[i];
-		if (stack->head[FACT_PID].result.s_int != process->pid)
-			continue;
-		if (stack->head[FACT_TGID].result.s_int != process->pid)
-			return NULL;
-		if (process->start_time != 0 &&
-		    stack->head[FACT_BEGAN].result.ull_int != process->start_time)
-			return NULL;
-		return stack;
-	}
-
-	return NULL;
-}
-
-static int survey_chunk(struct survey *survey, struct process *processes, size_t n)
-{
-	unsigned int pids[CHUNK_MAX];
-	struct pids_fetch *fetch;
-	struct pids_stack *stack;
-	int n_pids, n_left = 0;
-
-	n_pids = collect_pids(processes, n, pids);
-	if (n_pids == 0)
-		return 0;
-
-	errno = 0;
-	fetch = procps_pids_select(survey->info, pids, n_pids, PIDS_SELECT_PID);
-	if (!fetch)
-		return errno > 0 ? -errno : -EIO;
-
-	for (size_t i = 0; i < n; i++) {
-		stack = find(fetch, &processes[i]);
-		if (stack) {
-			fill(survey, stack, &processes[i]);
-			n_left++;
-		} else {
-			processes[i].pid = 0;
-		}
-	}
-
-	return n_left;
+	memcpy(ret->command, stat.command, sizeof(ret->command));
+	return 0;
 }
 
 int survey_processes(struct survey *survey, struct process *processes, size_t n)
 {
+	struct process process;
 	int r, n_left = 0;
 
-	for (size_t i = 0; i < n; i += CHUNK_MAX) {
-		r = survey_chunk(survey, processes + i, MIN(n - i, CHUNK_MAX));
-		if (r < 0)
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t start_time = processes[i].start_time;
+
+		r = survey_process(survey, processes[i].pid, &process);
+		if (r < 0 && r != -ESRCH)
 			return r;
-		n_left += r;
+		if (r < 0 || (start_time != 0 && process.start_time != start_time)) {
+			processes[i].pid = 0;
+			continue;
+		}
+		processes[i] = process;
+		n_left++;
 	}
 
 	return n_left;
-}
-
-int survey_process(struct survey *survey, pid_t pid, struct process *ret)
-{
-	struct process process = { .pid = pid };
-	int r;
-
-	r = survey_processes(survey, &process, 1);
-	if (r <= 0)
-		return r < 0 ? r : -ESRCH;
-
-	*ret = process;
-	return 0;
 }
 
 int survey_new(struct survey **ret)
@@ -191,11 +131,7 @@ int survey_new(struct survey **ret)
 
 	survey->ticks_per_sec = (uint64_t)sysconf(_SC_CLK_TCK);
 	survey->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-	r = procps_pids_new(&survey->info, facts, FACT_MAX_);
-	if (r < 0)
-		return r;
-
-	/* The first select makes libproc2's tables: let that be now, not in a crisis. */
+	/* Without /proc there is nothing to go by: let that be known now. */
 	r = survey_process(survey, getpid(), &self);
 	if (r < 0)
 		return r;
@@ -279,32 +215,16 @@ static int sum_tree(struct survey *survey, pid_t pid, uint64_t *ret_bytes)
 
 int survey_tree_rss(struct survey *survey, pid_t pid, uint64_t *ret_bytes)
 {
-	int r, q;
+	int r;
 
-	r = procps_pids_reset(survey->info, branches, BRANCH_MAX_);
-	if (r < 0)
-		return r;
+	/* Only `run` needs it, and its tables take more than all else here. */
+	if (!survey->info) {
+		r = procps_pids_new(&survey->info, branches, BRANCH_MAX_);
+		if (r < 0)
+			return r;
+	}
 
-	r = sum_tree(survey, pid, ret_bytes);
-	q = procps_pids_reset(survey->info, facts, FACT_MAX_);
-
-	return r < 0 ? r : q;
-}
-
-/* What a vanished process or thread looks like: no file, or one that cannot be read. */
-static int gone(int r)
-{
-	return r == -ENOENT ? -ESRCH : r;
-}
-
-static int scan_file(const char *path, proc_text_line_t on_line, void *userdata)
-{
-	_cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return gone(-errno);
-
-	return gone(proc_text_scan(fd, on_line, userdata));
+	return sum_tree(survey, pid, ret_bytes);
 }
 
 int survey_seccomp(pid_t pid, pid_t tid)

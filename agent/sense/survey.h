@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Process facts, through libproc2. */
+/* Process facts, from /proc. */
 
 #include <stddef.h>
 #include <stdint.h>

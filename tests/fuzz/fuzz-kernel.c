@@ -17,6 +17,7 @@
 #include "agent/sense/cgroup-stat.h"
 #include "agent/sense/proc-text.h"
 #include "agent/sense/psi.h"
+#include "agent/sense/vmstat.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -85,10 +86,22 @@ static void fuzz_mount(const char *text)
 	expect(mount.point[0] == '/' && strlen(mount.point) < sizeof(mount.point));
 }
 
+static void fuzz_process(const char *text)
+{
+	struct proc_stat stat;
+	uint64_t bytes;
+
+	if (proc_text_stat(text, &stat) == 0)
+		expect(memchr(stat.command, '\0', sizeof(stat.command)) && stat.state != '\0');
+	if (vmstat_parse_allocated(text, 4096, &bytes) == 0)
+		expect(bytes % 4096 == 0 && strstr(text, "pgalloc_"));
+}
+
 static void fuzz_lines(const uint8_t *data, size_t size)
 {
 	static int fd = -1;
 	char library[] = "libmemguard-hook.so";
+	struct proc_status status = { 0 };
 	int r, mode;
 
 	if (fd < 0)
@@ -103,6 +116,9 @@ static void fuzz_lines(const uint8_t *data, size_t size)
 	expect(lseek(fd, 0, SEEK_SET) == 0);
 	r = proc_text_scan(fd, proc_text_maps, library);
 	expect(r == 0 || (r == 1 && memmem(data, size, library, strlen(library))));
+
+	expect(lseek(fd, 0, SEEK_SET) == 0);
+	expect(proc_text_scan(fd, proc_text_status, &status) <= 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -119,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_stat(text);
 	fuzz_path(text);
 	fuzz_mount(text);
+	fuzz_process(text);
 	fuzz_lines(data, size);
 
 	free(text);

@@ -357,6 +357,67 @@ static void test_malformed_seccomp_lines_are_refused(void)
 	CHECK_EQ(mode, 2);
 }
 
+#define STAT_FRONT "(%s) S 1 42 42 0 -1 4194560 1 2 3 4 "
+#define STAT_REST "500 700 9 9 20 0 3 0 123456 8192 33 18446744073709551615 1 1\n"
+
+static void test_a_name_may_hold_anything(void)
+{
+	static const struct {
+		const char *name, *command;
+	} rows[] = {
+		{ "cat", "cat" },
+		{ "", "" },
+		{ "a b", "a b" },
+		{ ") R 1 2 3 (", ") R 1 2 3 (" },
+		{ "fifteen-letters", "fifteen-letters" },
+		{ "longer-than-any-comm-there-is", "longer-than-any" },
+	};
+	struct proc_stat stat;
+	char text[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		snprintf(text, sizeof(text), "42 " STAT_FRONT STAT_REST, rows[i].name);
+		CHECK_EQ(proc_text_stat(text, &stat), 0);
+		CHECK_STR(stat.command, rows[i].command);
+		CHECK_EQ(stat.state, 'S');
+		CHECK_EQ(stat.cpu_ticks, 1200);
+		CHECK_EQ(stat.n_threads, 3);
+		CHECK_EQ(stat.start_ticks, 123456);
+	}
+}
+
+static void test_malformed_processes_are_refused(void)
+{
+	static const char *const texts[] = {
+		"", "42", "42 (cat", "42 cat) S 1", "42 )cat( S 1", "42 (cat)", "42 (cat) ",
+		"42 (cat) S", "42 (cat) S ", "42 (cat) S 1 42 42 0 -1 4194560 1 2 3 4 500",
+		"42 (cat) S 1 42 42 0 -1 4194560 1 2 3 4 x 700 9 9 20 0 3 0 123456 8192 33",
+		"42 (cat) S 1 42 42 0 -1 4194560 1 2 3 4 500 700 9 9 20 0 -3 0 123456 8192 33",
+		"42 (cat) S 1 42 42 0 -1 4194560 1 2 3 4 500 700 9 9 20 0 3 0",
+		"42 (cat) S 1 42 42 0 -1 4194560 1 2 3 4 99999999999999999999 7 9 9 20 0 3 0 1 8 3",
+	};
+	static const char *const lines[] = {
+		"Tgid:", "Tgid:\t", "Tgid:\tx", "Uid:\t1", "Uid:\t1\tx", "VmRSS:\t-1 kB",
+		"VmSwap:\t99999999999999999999 kB",
+	};
+	struct proc_status status = { .tgid = 7 };
+	struct proc_stat stat = { .state = '?' };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		CHECK_EQ(proc_text_stat(texts[i], &stat), -EINVAL);
+	CHECK_EQ(stat.state, '?');
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		CHECK_EQ(proc_text_status(lines[i], &status), -EINVAL);
+	CHECK_EQ(status.tgid, 7);
+
+	CHECK_EQ(proc_text_status("Uid:\t1\t2\t3\t4", &status), 0);
+	CHECK_EQ(status.euid, 2);
+	CHECK_EQ(proc_text_status("VmRSS:\t    1234 kB", &status), 0);
+	CHECK_EQ(status.rss_kib, 1234);
+	CHECK_EQ(proc_text_status("Name:\tVmRSS: 9", &status), 0);
+	CHECK_EQ(status.rss_kib, 1234);
+}
+
 int main(void)
 {
 	CHECK_EQ(survey_new(&survey), 0);
@@ -376,6 +437,8 @@ int main(void)
 	RUN(test_a_deleted_library_is_still_mapped);
 	RUN(test_overlong_lines_hide_no_other_line);
 	RUN(test_malformed_seccomp_lines_are_refused);
+	RUN(test_a_name_may_hold_anything);
+	RUN(test_malformed_processes_are_refused);
 	RUN(test_a_thread_is_no_process);
 
 	survey_free(survey);
