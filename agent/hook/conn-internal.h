@@ -6,6 +6,7 @@
  * timer and the connection's life, request.c owns the one question.
  */
 
+#include "agent/hook/loop.h"
 #include "agent/hook/request.h"
 
 enum conn_state {
@@ -46,8 +47,9 @@ struct conn {
 	enum conn_end end;    /* of CONN_ENDING */
 	unsigned int n_holds; /* callers up the stack that still look at us */
 	bool member;          /* on_hello has accepted it */
-	sd_event_source *io;
-	sd_event_source *timer; /* of HELLO, then of the question, at last of the end */
+	struct loop *loop;      /* NULL: closed */
+	TAILQ_ENTRY(conn) armed;
+	uint64_t deadline_usec; /* of HELLO, then of the question, at last of the end; 0: none */
 	const struct conn_handler *handler;
 	void *userdata;
 	struct question question;
@@ -61,11 +63,16 @@ void request_deadline(struct conn *conn);
 /* The connection is over. */
 void request_gone(struct conn *conn);
 
+/* conn.c, for loop.c. */
+
+void conn_ready(struct conn *conn, uint32_t revents);
+void conn_expire(struct conn *conn);
+
 /* conn.c, for request.c. */
 
 /* -ENOTCONN before HELLO and after the end. */
 int conn_check(const struct conn *conn);
 /* -EPIPE: over, or about to be. */
 int conn_send(struct conn *conn, const struct wire_frame *frame);
-int conn_arm(struct conn *conn, uint64_t timeout_usec);
+void conn_arm(struct conn *conn, uint64_t timeout_usec);
 void conn_disarm(struct conn *conn);

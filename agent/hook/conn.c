@@ -17,9 +17,6 @@
 /* A hook says HELLO right after connecting; 2 s is a machine that thrashes. */
 #define HELLO_TIMEOUT_USEC (2 * USEC_PER_SEC)
 
-/* Deadlines need not be sharp, and wake-ups that fall together cost one. */
-#define TIMER_ACCURACY_USEC (10 * USEC_PER_MSEC)
-
 const char *conn_end_to_string(enum conn_end end)
 {
 	switch (end) {
@@ -51,8 +48,12 @@ static void conn_unhold(struct conn *conn)
 
 static void conn_close(struct conn *conn)
 {
-	conn->io = sd_event_source_disable_unref(conn->io);
-	conn->timer = sd_event_source_disable_unref(conn->timer);
+	if (!conn->loop)
+		return;
+
+	loop_disarm(conn->loop, conn);
+	loop_unwatch(conn->loop, conn->fd);
+	conn->loop = loop_leave(conn->loop);
 	conn->fd = fd_close(conn->fd);
 }
 
@@ -76,13 +77,13 @@ static void conn_finish(struct conn *conn, enum conn_end end)
 	conn->state = CONN_FREED;
 }
 
-/* The caller may be anywhere: let the timer do it, at once. */
+/* The caller may be anywhere: let the deadline do it, at once. */
 static void conn_finish_soon(struct conn *conn, enum conn_end end)
 {
 	conn->state = CONN_ENDING;
 	conn->end = end;
-	(void)sd_event_source_set_enabled(conn->io, SD_EVENT_OFF);
-	(void)conn_arm(conn, 0);
+	loop_unwatch(conn->loop, conn->fd);
+	conn_arm(conn, 0);
 }
 
 static void conn_take_hello(struct conn *conn, const struct wire_hello *hello)
@@ -152,17 +153,11 @@ static void conn_receive(struct conn *conn, uint32_t revents)
 		conn_take(conn, &frame);
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+void conn_ready(struct conn *conn, uint32_t revents)
 {
-	struct conn *conn = userdata;
-
-	(void)source;
-	(void)fd;
-
 	conn_hold(conn);
 	conn_receive(conn, revents);
 	conn_unhold(conn);
-	return 0;
 }
 
 /*
@@ -174,29 +169,18 @@ static bool conn_is_readable(const struct conn *conn)
 	return recv(conn->fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC) > 0;
 }
 
-static void conn_expire(struct conn *conn)
+void conn_expire(struct conn *conn)
 {
+	conn_hold(conn);
 	if (conn->state == CONN_ENDING)
 		conn_finish(conn, conn->end);
-	else if (conn_is_readable(conn) && conn_arm(conn, 0) >= 0)
-		return;
+	else if (conn_is_readable(conn))
+		conn_arm(conn, 0);
 	else if (conn->state == CONN_GREETING)
 		conn_finish(conn, CONN_SILENT);
 	else
 		request_deadline(conn);
-}
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct conn *conn = userdata;
-
-	(void)source;
-	(void)usec;
-
-	conn_hold(conn);
-	conn_expire(conn);
 	conn_unhold(conn);
-	return 0;
 }
 
 int conn_check(const struct conn *conn)
@@ -225,34 +209,15 @@ int conn_send(struct conn *conn, const struct wire_frame *frame)
 	return n < 0 ? -errno : -EIO;
 }
 
-int conn_arm(struct conn *conn, uint64_t timeout_usec)
+void conn_arm(struct conn *conn, uint64_t timeout_usec)
 {
-	int r;
-
-	r = sd_event_source_set_time_relative(conn->timer, timeout_usec);
-	if (r < 0)
-		return r;
-
-	return sd_event_source_set_enabled(conn->timer, SD_EVENT_ONESHOT);
+	loop_arm(conn->loop, conn, timeout_usec);
 }
 
 void conn_disarm(struct conn *conn)
 {
-	if (conn->timer)
-		(void)sd_event_source_set_enabled(conn->timer, SD_EVENT_OFF);
-}
-
-static int conn_watch(struct conn *conn, sd_event *event, int fd)
-{
-	int r;
-
-	r = sd_event_add_io(event, &conn->io, fd, EPOLLIN | EPOLLRDHUP, on_io, conn);
-	if (r < 0)
-		return r;
-
-	return sd_event_add_time_relative(event, &conn->timer, CLOCK_MONOTONIC,
-					  HELLO_TIMEOUT_USEC, TIMER_ACCURACY_USEC,
-					  on_timer, conn);
+	if (conn->loop)
+		loop_disarm(conn->loop, conn);
 }
 
 int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
@@ -269,22 +234,27 @@ int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
 	if (!conn)
 		return -ENOMEM;
 
-	/* Not ours until we succeed: on error the caller still closes @fd. */
 	*conn = (struct conn){
-		.fd = -1,
+		.fd = fd,
 		.pid = pid,
 		.uid = uid,
 		.handler = handler,
 		.userdata = userdata,
 	};
 
-	r = conn_watch(conn, event, fd);
+	/* Not ours until we succeed: on error the caller still closes @fd. */
+	r = loop_join(event, &conn->loop);
+	if (r >= 0) {
+		r = loop_watch(conn->loop, fd, conn);
+		if (r < 0)
+			loop_leave(conn->loop);
+	}
 	if (r < 0) {
-		conn_free(conn);
+		free(conn);
 		return r;
 	}
 
-	conn->fd = fd;
+	conn_arm(conn, HELLO_TIMEOUT_USEC);
 	*ret = conn;
 	return 0;
 }

@@ -14,7 +14,7 @@
 #include "agent/hook/conn-internal.h"
 
 /* The hook has no more than 256; a peer that claims more is listened to, not believed. */
-#define ROWS_MAX 1024
+#define ROWS_MAX 256
 
 /* Too large for every connection, and asked for only by people: made when needed. */
 struct collected {
@@ -167,16 +167,13 @@ static int request_send(struct conn *conn, const struct wire_frame *frame,
 
 	assert(question.done);
 
-	r = conn_arm(conn, timeout_usec);
-	if (r >= 0)
-		r = conn_send(conn, frame);
+	r = conn_send(conn, frame);
 	if (r < 0) {
-		/* Unless the timer is what ends the connection now. */
-		if (conn_check(conn) >= 0)
-			conn_disarm(conn);
 		free(question.collected);
 		return r;
 	}
+
+	conn_arm(conn, timeout_usec);
 
 	question.state = QUESTION_SENT;
 	question.verb = frame->header.verb;

@@ -169,7 +169,7 @@ static void send_frame(struct stage *stage, enum wire_verb verb, uint8_t oddity)
 
 static bool is_armed(const struct conn *conn)
 {
-	return sd_event_source_get_enabled(conn->timer, NULL) > 0;
+	return conn->deadline_usec != 0;
 }
 
 static void deadline(struct stage *stage)
@@ -178,8 +178,8 @@ static void deadline(struct stage *stage)
 	if (!stage->conn || stage->conn->state == CONN_ENDING || stage->n_deadlines++ > 2)
 		return;
 
-	promise(sd_event_source_set_time_accuracy(stage->conn->timer, 1) >= 0);
-	promise(conn_arm(stage->conn, 0) >= 0);
+	promise(sd_event_source_set_time_accuracy(stage->conn->loop->timer, 1) >= 0);
+	conn_arm(stage->conn, 0);
 	for (int i = 0; stage->conn && is_armed(stage->conn); i++) {
 		promise(i < 1000);
 		(void)sd_event_run(stage->event, 1000);

@@ -103,8 +103,8 @@ static inline void fixture_on_stillborn(struct conn *conn, enum conn_end end,
 	fixture_over(f, conn, end);
 }
 
-/* Static: a fixture with its rows is too large for some stacks. */
-static inline struct fixture *fixture_new(void)
+/* Takes @event. Static: a fixture with its rows is too large for some stacks. */
+static inline struct fixture *fixture_on(sd_event *event)
 {
 	static const struct conn_handler handler = {
 		.on_hello = fixture_on_hello,
@@ -114,17 +114,30 @@ static inline struct fixture *fixture_new(void)
 	struct fixture *f = calloc(1, sizeof(*f));
 	int fds[2];
 
-	if (!f || sd_event_new(&f->event) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ||
-	    conn_new(f->event, fds[0], FIXTURE_PID, FIXTURE_UID, &handler, f, &f->conn) <
-		    0) {
+	if (!f || !event || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ||
+	    conn_new(event, fds[0], FIXTURE_PID, FIXTURE_UID, &handler, f, &f->conn) < 0) {
 		perror("fixture");
 		exit(1);
 	}
 
+	f->event = event;
 	f->daemon = fds[0];
 	f->peer = fds[1];
 	return f;
+}
+
+static inline struct fixture *fixture_new(void)
+{
+	sd_event *event = NULL;
+
+	(void)sd_event_new(&event);
+	return fixture_on(event);
+}
+
+/* Another connection of the same loop. */
+static inline struct fixture *fixture_beside(const struct fixture *f)
+{
+	return fixture_on(sd_event_ref(f->event));
 }
 
 static inline void fixture_free(struct fixture *f)
@@ -161,12 +174,12 @@ static inline void fixture_strike_first(struct fixture *f)
 {
 	struct conn *conn = f->conn;
 
-	CHECK(sd_event_source_set_priority(conn->io, SD_EVENT_PRIORITY_IDLE) >= 0);
-	CHECK(sd_event_source_set_time_accuracy(conn->timer, 1) >= 0);
-	CHECK_EQ(conn_arm(conn, 0), 0);
+	CHECK(sd_event_source_set_priority(conn->loop->io, SD_EVENT_PRIORITY_IDLE) >= 0);
+	CHECK(sd_event_source_set_time_accuracy(conn->loop->timer, 1) >= 0);
+	conn_arm(conn, 0);
 	CHECK(sd_event_run(f->event, 60000000) > 0);
 	if (f->conn)
-		CHECK(sd_event_source_set_priority(conn->io, SD_EVENT_PRIORITY_NORMAL) >=
+		CHECK(sd_event_source_set_priority(conn->loop->io, SD_EVENT_PRIORITY_NORMAL) >=
 		      0);
 }
 
