@@ -253,11 +253,13 @@ static int on_trim(const char *what, enum method method, struct bus_reply *reply
 
 	command->method = method;
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
-		if (!guard_has_match(guard, what) || guard->round.active)
+		if (!guard_has_match(guard, what) || guard->round)
 			continue;
-		n_begun++;
 		command->n_open++;
-		round_begin(guard, REASON_COMMAND, (pid_t)only, command);
+		if (round_begin(guard, REASON_COMMAND, (pid_t)only, command) < 0)
+			command->n_open--;
+		else
+			n_begun++;
 	}
 
 	if (n_begun == 0) {

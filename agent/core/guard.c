@@ -12,6 +12,7 @@
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/core/membership.h"
+#include "agent/core/pace.h"
 #include "agent/core/peer.h"
 #include "agent/core/round.h"
 #include "agent/core/watch.h"
@@ -23,6 +24,15 @@
 #define SURVEY_LAST_USEC (8 * USEC_PER_SEC)
 #define SURVEY_MOVED_BYTES (1 * MIB)
 
+/*
+ * The more there are the less often each is looked at while nothing moves, so that a calm
+ * machine costs the same with ten members as with thousands. How long one of them takes:
+ */
+#define SURVEY_SHARE_USEC (200 * USEC_PER_MSEC) /* the facts of a process, of some 50 us */
+#define READING_SHARE_USEC (200 * USEC_PER_MSEC) /* all files of a group, of some 50 us */
+#define USAGE_SHARE_USEC (10 * USEC_PER_MSEC) /* its usage alone, of some 3 us */
+#define READING_LAST_USEC (1 * USEC_PER_SEC)
+
 #define TREE_GAP_USEC (250 * USEC_PER_MSEC)
 
 /* A group that cannot be read now may be readable later, or its members leave. */
@@ -30,14 +40,6 @@
 
 /* How long a group without members is remembered: a restart takes less. */
 #define EMPTY_KEEP_USEC (60 * USEC_PER_SEC)
-
-static int on_sample(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	(void)source;
-	(void)usec;
-	guard_look(userdata);
-	return 0;
-}
 
 void guard_configure(struct guard *guard)
 {
@@ -69,9 +71,9 @@ static void guard_freep(struct guard **guard)
 static int guard_new(struct manager *manager, char *path, uint64_t id, struct guard **ret)
 {
 	_cleanup_(guard_freep) struct guard *guard = NULL;
-	int r;
 
-	guard = calloc(1, sizeof(*guard));
+	if (pace_reserve(manager) >= 0)
+		guard = calloc(1, sizeof(*guard));
 	if (!guard) {
 		free(path);
 		return -ENOMEM;
@@ -87,16 +89,6 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	guard->empty_since_usec = manager_now(manager);
 	LIST_INSERT_HEAD(&manager->guards, guard, in_manager);
 	manager->n_guards++;
-
-	r = sd_event_add_time_relative(manager->event, &guard->sample_source, CLOCK_MONOTONIC,
-				       USEC_PER_SEC, 1, on_sample, guard);
-	if (r < 0)
-		return r;
-	(void)sd_event_source_set_description(guard->sample_source, "sample");
-
-	r = round_prepare(guard);
-	if (r < 0)
-		return r;
 
 	*ret = TAKE_PTR(guard);
 	return 0;
@@ -214,20 +206,21 @@ struct guard *guard_free(struct guard *guard)
 	if (!guard)
 		return NULL;
 
-	/* A round that is under way asks nobody else. */
-	guard->round.decision.n_picks = guard->round.next;
+	round_stop(guard);
 	while ((peer = LIST_FIRST(&guard->peers)))
 		peer_free(peer);
+
+	/* It may have waited for nobody. */
+	round_stop(guard);
 
 	LIST_REMOVE(guard, in_manager);
 	guard->manager->n_guards--;
 	if (guard->manager->command_guard == guard)
 		guard->manager->command_guard = NULL;
 
-	sd_event_source_disable_unref(guard->sample_source);
+	pace_cancel(guard);
 	sd_event_source_disable_unref(guard->events_source);
 	sd_event_source_disable_unref(guard->pressure_source);
-	sd_event_source_disable_unref(guard->retry_source);
 	psi_trigger_close(guard->psi);
 	watch_disarm_threshold(guard);
 	cgroup_close(guard->cgroup);
@@ -250,6 +243,8 @@ void guard_add_peer(struct guard *guard, struct peer *peer)
 void guard_remove_peer(struct guard *guard, struct peer *peer)
 {
 	LIST_REMOVE(peer, in_guard);
+	if (guard->round && guard->round->waiting == peer)
+		guard->round->waiting = NULL;
 	guard->group.n_members--;
 	guard->manager->n_peers--;
 	/* Of the last one that leaves the figures stay, for the account of what happened. */
@@ -306,6 +301,8 @@ int guard_read(struct guard *guard)
 			    (unsigned long long)reading.usage_bytes,
 			    (unsigned long long)reading.limit_bytes);
 
+	guard->usage_usec = now_usec;
+	guard->allocated_bytes = pace_allocated(guard->manager);
 	group->reading = reading;
 	group->peak_bytes = MAX(group->peak_bytes, reading.usage_bytes);
 	group->trend = trend_add(&group->trend, &reading);
@@ -345,7 +342,9 @@ static void survey_if_due(struct guard *guard, uint64_t now_usec)
 		stirred |= peer_refresh(peer, now_usec);
 
 	guard->survey_gap_usec = moved || stirred ? SURVEY_FIRST_USEC :
-				 MIN(guard->survey_gap_usec * 2, SURVEY_LAST_USEC);
+				 MIN(guard->survey_gap_usec * 2,
+				     MAX(SURVEY_LAST_USEC,
+					 guard->manager->n_peers * SURVEY_SHARE_USEC));
 }
 
 void guard_sum_heaps(struct guard *guard)
@@ -375,21 +374,11 @@ void guard_sum_heaps(struct guard *guard)
 void guard_look_soon(struct guard *guard, uint64_t in_usec)
 {
 	const uint64_t at_usec = manager_now(guard->manager) + in_usec;
-	uint64_t planned_usec, accuracy_usec;
-	int enabled;
 
-	if (!guard->sample_source)
-		return;
-	if (sd_event_source_get_enabled(guard->sample_source, &enabled) > 0 &&
-	    sd_event_source_get_time(guard->sample_source, &planned_usec) >= 0 &&
-	    sd_event_source_get_time_accuracy(guard->sample_source, &accuracy_usec) >= 0 &&
-	    planned_usec + accuracy_usec <= at_usec + 1)
-		return;
-
-	(void)sd_event_source_set_time(guard->sample_source, at_usec);
-	/* The planned look may have had much room, this one has none. */
-	(void)sd_event_source_set_time_accuracy(guard->sample_source, 1);
-	(void)sd_event_source_set_enabled(guard->sample_source, SD_EVENT_ONESHOT);
+	if (guard->look_usec == 0 || at_usec < guard->look_usec)
+		pace_plan(guard, at_usec);
+	/* What is asked for is a look, be there anything new or not. */
+	guard->usage_usec = 0;
 }
 
 static void plan_next_look(struct guard *guard, uint64_t now_usec)
@@ -400,10 +389,7 @@ static void plan_next_look(struct guard *guard, uint64_t now_usec)
 	if (guard->leader > 0)
 		in_usec = MAX(in_usec, TREE_GAP_USEC);
 
-	(void)sd_event_source_set_time(guard->sample_source, now_usec + in_usec);
-	/* Far looks may be moved together with other wake-ups of the machine. */
-	(void)sd_event_source_set_time_accuracy(guard->sample_source, MAX(in_usec / 10, 1U));
-	(void)sd_event_source_set_enabled(guard->sample_source, SD_EVENT_ONESHOT);
+	pace_plan(guard, pace_round(now_usec, in_usec));
 	if (guard->events_source)
 		(void)sd_event_source_set_enabled(guard->events_source, SD_EVENT_ON);
 }
@@ -421,8 +407,8 @@ static void step_gate(struct guard *guard, uint64_t now_usec)
 	group->gate = gate;
 	guard->signals = (struct signals){ false, false };
 
-	if (gate_is_open(&gate) && !guard->round.active)
-		round_begin(guard, gate.reason, 0, NULL);
+	if (gate_is_open(&gate) && !guard->round)
+		(void)round_begin(guard, gate.reason, 0, NULL);
 }
 
 /* True when the guard is no longer needed and was freed. */
@@ -449,7 +435,7 @@ void guard_look(struct guard *guard)
 		return;
 
 	r = guard_read(guard);
-	if (r == -ENODEV && guard->group.n_members == 0 && !guard->round.active) {
+	if (r == -ENODEV && guard->group.n_members == 0 && !guard->round) {
 		guard_free(guard);
 		return;
 	}
@@ -468,4 +454,71 @@ void guard_look(struct guard *guard)
 		guard_sum_heaps(guard);
 	step_gate(guard, now_usec);
 	plan_next_look(guard, now_usec);
+}
+
+static uint64_t high_bytes(const struct guard *guard)
+{
+	return share_of(guard->group.reading.limit_bytes, guard->group.settings.usage_high_permyriad);
+}
+
+/*
+ * Nothing is going on, and nothing is waited for. Near the limit usage stays the same while
+ * memory in use takes the place of page cache: there only a whole reading tells.
+ */
+static bool is_calm(const struct guard *guard, uint64_t now_usec)
+{
+	const struct group *group = &guard->group;
+	const struct group_settings *settings = &group->settings;
+
+	return guard->cgroup && guard->usage_usec != 0 && group->n_members > 0 &&
+	       group->gate.state == GATE_CALM && !guard->round &&
+	       group->reading.usage_bytes < high_bytes(guard) &&
+	       !guard->signals.pressure && !guard->signals.limit_hit &&
+	       (settings->retained_high_bytes == 0 ||
+		group->heap.retained_bytes < settings->retained_high_bytes) &&
+	       now_usec - guard->survey_usec < guard->survey_gap_usec;
+}
+
+/* Can it be nearer to a threshold than half of the way that was left? */
+static bool may_have_grown(const struct guard *guard)
+{
+	const uint64_t allocated_bytes = pace_allocated(guard->manager);
+
+	/* Unknown is infinite, on either side. */
+	return allocated_bytes == BYTES_INFINITY ||
+	       sub_sat(allocated_bytes, guard->allocated_bytes) >=
+		       sub_sat(high_bytes(guard), guard->group.reading.usage_bytes) / 2;
+}
+
+/* True when a look would find what the last one found. */
+static bool is_still(struct guard *guard, uint64_t now_usec)
+{
+	const struct manager *manager = guard->manager;
+	const uint64_t last_bytes = guard->group.reading.usage_bytes;
+	uint64_t bytes;
+
+	if (!is_calm(guard, now_usec) ||
+	    now_usec - guard->group.reading.time_usec >=
+		    MAX(READING_LAST_USEC, manager->n_guards * READING_SHARE_USEC))
+		return false;
+	if (!may_have_grown(guard) &&
+	    now_usec - guard->usage_usec < manager->n_guards * USAGE_SHARE_USEC)
+		return true;
+	if (cgroup_read_usage(guard->cgroup, &bytes) < 0 ||
+	    MAX(bytes, last_bytes) - MIN(bytes, last_bytes) >= SURVEY_MOVED_BYTES)
+		return false;
+
+	guard->usage_usec = now_usec;
+	guard->allocated_bytes = pace_allocated(guard->manager);
+	return true;
+}
+
+void guard_sample(struct guard *guard)
+{
+	const uint64_t now_usec = manager_now(guard->manager);
+
+	if (is_still(guard, now_usec))
+		plan_next_look(guard, now_usec);
+	else
+		guard_look(guard);
 }

@@ -27,5 +27,7 @@ void guard_sum_heaps(struct guard *guard);
 
 /* Senses, lets policy step, begins a round when it says so, and plans the next look. */
 void guard_look(struct guard *guard);
+/* The same when it is time, unless nothing can have changed since. */
+void guard_sample(struct guard *guard);
 /* Have that done soon from the loop. */
 void guard_look_soon(struct guard *guard, uint64_t in_usec);

@@ -14,7 +14,9 @@
 #include "agent/core/command.h"
 #include "agent/core/guard.h"
 #include "agent/core/notify.h"
+#include "agent/core/pace.h"
 #include "agent/core/peer.h"
+#include "agent/core/round.h"
 #include "agent/core/state.h"
 #include "agent/report/journal.h"
 
@@ -288,7 +290,9 @@ static struct manager *manager_alloc(sd_event *event, const struct manager_optio
 	manager->event = sd_event_ref(event);
 	manager->options = *options;
 	manager->cgroup_root.fd = manager->cgroup_root.unified_fd = -1;
+	manager->pace.vmstat_fd = -1;
 	LIST_INIT(&manager->guards);
+	LIST_INIT(&manager->rounds);
 	manager->runtime_directory = strdup(options->runtime_directory);
 	if (options->config_file)
 		manager->config_file = strdup(options->config_file);
@@ -322,6 +326,14 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 		return r;
 	}
 
+	r = pace_start(manager);
+	if (r >= 0)
+		r = round_prepare(manager);
+	if (r < 0) {
+		log_error("Cannot make the timers: %s", strerror(-r));
+		return r;
+	}
+
 	r = open_doors(manager);
 	if (r < 0)
 		return r;
@@ -342,6 +354,8 @@ struct manager *manager_free(struct manager *manager)
 		guard_free(guard);
 
 	/* The listener last: with it goes the lock on the directory that both are in. */
+	pace_stop(manager);
+	sd_event_source_disable_unref(manager->patience_source);
 	bus_free(manager->bus);
 	listener_free(manager->listener);
 	survey_free(manager->survey);

@@ -226,6 +226,9 @@ bool peer_refresh(struct peer *peer, uint64_t now_usec)
 
 	if (request_busy(peer->conn) || peer->knobs_due != 0)
 		return false;
+	/* Stopped, or held by a debugger: it would not answer. */
+	if (member->process.state == 'T' || member->process.state == 't')
+		return false;
 	if (member->residue_due && now_usec - member->last_release_usec < RESIDUE_DELAY_USEC)
 		return true;
 	if (!freshness_is_due(&peer->guard->group, member, peer->stats_cpu_usec, now_usec))

@@ -3,6 +3,8 @@
 #include "agent/core/round.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "agent/basic/log.h"
 #include "agent/core/alert.h"
@@ -23,8 +25,41 @@
 /* A member that is just answering a question about its statistics is free in milliseconds. */
 #define BUSY_RETRY_USEC (10 * USEC_PER_MSEC)
 #define BUSY_TIMEOUT_USEC (2 * USEC_PER_SEC)
+#define BUSY_TIMEOUT_CRITICAL_USEC (250 * USEC_PER_MSEC)
+
+/*
+ * After so long without an answer: is it at work? A process that took no CPU time meanwhile
+ * is stopped, frozen or starved, and the others do not wait for it.
+ */
+#define PATIENCE_USEC (500 * USEC_PER_MSEC)
+#define PATIENCE_CRITICAL_USEC (100 * USEC_PER_MSEC)
+
+/* Rounds at once; made at start, since memory is short when they begin. */
+#define ROUNDS_MAX 32
+
+static struct round rounds[ROUNDS_MAX];
 
 static void round_ask_next(struct guard *guard);
+
+/* A command may begin a round in every group there is, and may allocate. */
+static struct round *round_take(bool may_allocate)
+{
+	for (size_t i = 0; i < ROUNDS_MAX; i++)
+		if (!rounds[i].used) {
+			rounds[i].used = true;
+			return &rounds[i];
+		}
+
+	return may_allocate ? calloc(1, sizeof(struct round)) : NULL;
+}
+
+static void round_give_back(struct round *round)
+{
+	if (round >= rounds && round < rounds + ROUNDS_MAX)
+		round->used = false;
+	else
+		free(round);
+}
 
 /*
  * "Did nothing, because": told when the group is near its limit or somebody wants to know,
@@ -44,7 +79,7 @@ static bool is_news(const struct round *round, enum reason last_quiet)
 
 static void round_report(struct guard *guard, bool news)
 {
-	struct round *round = &guard->round;
+	struct round *round = guard->round;
 	struct manager *manager = guard->manager;
 
 	if (news && !manager->options.quiet_journal)
@@ -59,7 +94,7 @@ static void round_report(struct guard *guard, bool news)
 
 static void round_record(struct guard *guard)
 {
-	struct round *round = &guard->round;
+	struct round *round = guard->round;
 	struct group *group = &guard->group;
 	const struct outcome *outcome = &round->outcome;
 
@@ -71,7 +106,7 @@ static void round_record(struct guard *guard)
 
 static void round_finish(struct guard *guard)
 {
-	struct round *round = &guard->round;
+	struct round *round = guard->round;
 	struct outcome *outcome = &round->outcome;
 	const struct manager *manager = guard->manager;
 	bool news;
@@ -99,8 +134,8 @@ static void round_finish(struct guard *guard)
 	if (outcome->kind != OUTCOME_NOTHING)
 		guard->survey_gap_usec = 0;
 
-	round->active = false;
-	round->command = NULL;
+	LIST_REMOVE(guard, in_rounds);
+	round_give_back(TAKE_PTR(guard->round));
 	guard_look_soon(guard, 0);
 }
 
@@ -152,11 +187,8 @@ static void learn(struct member *member, const struct wire_reclaim_reply *reply)
 		estimate_release_usec(&member->stats, released, busy), busy);
 }
 
-static void take_answer(struct guard *guard, struct peer *peer, const struct wire_reclaim_reply *reply)
+static void count_answer(struct outcome *outcome, const struct wire_reclaim_reply *reply)
 {
-	struct outcome *outcome = &guard->round.outcome;
-	struct member *member = &peer->member;
-
 	/* Claims of the process: whatever they are, the sums must not wrap. */
 	outcome->n_answered++;
 	outcome->rss_before_bytes = add_sat(outcome->rss_before_bytes, reply->rss_before);
@@ -164,10 +196,15 @@ static void take_answer(struct guard *guard, struct peer *peer, const struct wir
 	outcome->total_usec = add_sat(outcome->total_usec, reply->duration_usec);
 	outcome->longest_usec = MAX(outcome->longest_usec, reply->duration_usec);
 	outcome->stall_usec = MAX(outcome->stall_usec, stall_of(reply));
+}
+
+static void take_answer(struct peer *peer, const struct wire_reclaim_reply *reply)
+{
+	struct member *member = &peer->member;
 
 	learn(member, reply);
 	member->last_release = *reply;
-	member->last_release_usec = manager_now(guard->manager);
+	member->last_release_usec = manager_now(peer->guard->manager);
 	member->n_failed = 0;
 	member->residue_due = true;
 	/* What it held it has given; until the next statistics nothing more is expected. */
@@ -182,7 +219,7 @@ static void take_answer(struct guard *guard, struct peer *peer, const struct wir
  */
 static void take_refusal(struct guard *guard, struct peer *peer, uint32_t status)
 {
-	struct round *round = &guard->round;
+	struct round *round = guard->round;
 	struct pick *pick = &round->decision.picks[round->next - 1];
 
 	if (pick->method != METHOD_BORROW || status != WIRE_UNSUPPORTED) {
@@ -210,17 +247,25 @@ static void on_reclaimed(struct conn *conn, enum request_end end, const struct r
 {
 	struct peer *peer = userdata;
 	struct guard *guard = peer->guard;
-	struct outcome *outcome = &guard->round.outcome;
+	struct outcome *outcome;
+	const bool released = end == REQUEST_ANSWERED && answer->frame->header.status == WIRE_OK;
 
 	(void)conn;
 
+	if (released)
+		take_answer(peer, &answer->frame->reclaim_reply);
+	/* The round went on without it, and has counted it. */
+	if (!guard->round || guard->round->waiting != peer)
+		return;
+
+	guard->round->waiting = NULL;
+	outcome = &guard->round->outcome;
 	switch (end) {
 	case REQUEST_ANSWERED:
-		if (answer->frame->header.status == WIRE_OK) {
-			take_answer(guard, peer, &answer->frame->reclaim_reply);
-		} else {
+		if (released)
+			count_answer(outcome, &answer->frame->reclaim_reply);
+		else
 			take_refusal(guard, peer, answer->frame->header.status);
-		}
 		break;
 	case REQUEST_TIMED_OUT:
 		outcome->n_timed_out++;
@@ -234,6 +279,30 @@ static void on_reclaimed(struct conn *conn, enum request_end end, const struct r
 	round_ask_next(guard);
 }
 
+static bool is_critical(const struct guard *guard)
+{
+	return guard->round->outcome.trigger == REASON_USAGE_CRITICAL;
+}
+
+static void plan_patience(struct manager *manager, uint64_t at_usec)
+{
+	if (manager->patience_usec != 0 && manager->patience_usec <= at_usec)
+		return;
+
+	manager->patience_usec = at_usec;
+	(void)sd_event_source_set_time(manager->patience_source, at_usec);
+	(void)sd_event_source_set_enabled(manager->patience_source, SD_EVENT_ONESHOT);
+}
+
+static void be_patient(struct guard *guard, uint64_t usec)
+{
+	struct manager *manager = guard->manager;
+	const uint64_t at_usec = manager_now(manager) + usec;
+
+	guard->round->patience_usec = at_usec;
+	plan_patience(manager, at_usec);
+}
+
 enum ask {
 	ASK_SENT, /* an answer will come */
 	ASK_OVER, /* no answer will come; counted */
@@ -243,15 +312,17 @@ enum ask {
 /* Not for ever: a frozen process answers nothing. */
 static bool is_worth_waiting(struct guard *guard, struct peer *peer)
 {
-	struct round *round = &guard->round;
-	uint64_t now_usec = manager_now(guard->manager);
+	struct round *round = guard->round;
+	const uint64_t now_usec = manager_now(guard->manager);
+	const uint64_t timeout_usec = is_critical(guard) ? BUSY_TIMEOUT_CRITICAL_USEC
+							 : BUSY_TIMEOUT_USEC;
 
 	if (!request_busy(peer->conn))
 		return false;
 	if (round->busy_since_usec == 0)
 		round->busy_since_usec = now_usec;
 
-	return now_usec - round->busy_since_usec < BUSY_TIMEOUT_USEC;
+	return now_usec - round->busy_since_usec < timeout_usec;
 }
 
 static void count_method(struct outcome *outcome, const struct pick *pick)
@@ -269,10 +340,10 @@ static void count_method(struct outcome *outcome, const struct pick *pick)
 
 static enum ask round_ask(struct guard *guard, const struct pick *pick)
 {
-	struct outcome *outcome = &guard->round.outcome;
+	struct outcome *outcome = &guard->round->outcome;
 	struct peer *peer = find_peer(guard, pick);
-	const uint64_t timeout_usec = outcome->trigger == REASON_USAGE_CRITICAL ?
-					      RECLAIM_TIMEOUT_CRITICAL_USEC : RECLAIM_TIMEOUT_USEC;
+	const uint64_t timeout_usec = is_critical(guard) ? RECLAIM_TIMEOUT_CRITICAL_USEC
+							 : RECLAIM_TIMEOUT_USEC;
 	const struct reclaim reclaim = {
 		.method = pick->method == METHOD_BORROW ? WIRE_METHOD_BORROW : WIRE_METHOD_FULL,
 		/* It can stop in between, and so answers in time. */
@@ -282,7 +353,6 @@ static enum ask round_ask(struct guard *guard, const struct pick *pick)
 	if (peer && is_worth_waiting(guard, peer))
 		return ASK_BUSY;
 
-	guard->round.busy_since_usec = 0;
 	outcome->n_asked++;
 	/* Seconds may have passed since the round began. */
 	if (!peer || membership_check(peer)) {
@@ -296,53 +366,133 @@ static enum ask round_ask(struct guard *guard, const struct pick *pick)
 	}
 
 	count_method(outcome, pick);
+	guard->round->busy_since_usec = 0;
+	guard->round->waiting = peer;
+	guard->round->waiting_cpu_usec = peer->member.process.cpu_usec;
+	be_patient(guard, is_critical(guard) ? PATIENCE_CRITICAL_USEC : PATIENCE_USEC);
 	return ASK_SENT;
 }
 
-static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+/* Its question stays open: should it wake up, it releases, and that is learnt from. */
+static void go_on_without(struct guard *guard, struct peer *peer)
 {
-	struct guard *guard = userdata;
+	log_debug("Process %d (%s) does not answer and takes no CPU time: going on without it",
+		  (int)peer->member.process.pid, peer->member.process.command);
+	guard->round->waiting = NULL;
+	guard->round->outcome.n_timed_out++;
+	peer->member.n_failed++;
+	round_ask_next(guard);
+}
+
+static void look_after(struct guard *guard)
+{
+	struct round *round = guard->round;
+	struct peer *peer = round->waiting;
+
+	round->patience_usec = 0;
+	if (!peer) {
+		round_ask_next(guard);
+		return;
+	}
+
+	peer_survey(peer, manager_now(guard->manager));
+	if (peer->member.process.cpu_usec == round->waiting_cpu_usec) {
+		go_on_without(guard, peer);
+		return;
+	}
+
+	/* At work: there is a deadline for that. */
+	round->waiting_cpu_usec = peer->member.process.cpu_usec;
+	be_patient(guard, PATIENCE_USEC);
+}
+
+/* One round for each strike: afterwards the list may be another. */
+static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct manager *manager = userdata;
+	const uint64_t now_usec = manager_now(manager);
+	uint64_t next_usec = UINT64_MAX;
+	struct guard *guard;
 
 	(void)source;
 	(void)usec;
-	if (guard->round.active)
-		round_ask_next(guard);
+	manager->patience_usec = 0;
+	LIST_FOREACH(guard, &manager->rounds, in_rounds) {
+		const uint64_t at_usec = guard->round->patience_usec;
+
+		if (at_usec != 0 && at_usec <= now_usec) {
+			plan_patience(manager, now_usec);
+			look_after(guard);
+			return 0;
+		}
+		if (at_usec != 0)
+			next_usec = MIN(next_usec, at_usec);
+	}
+
+	if (next_usec != UINT64_MAX)
+		plan_patience(manager, next_usec);
 	return 0;
 }
 
-int round_prepare(struct guard *guard)
+int round_prepare(struct manager *manager)
 {
 	int r;
 
-	r = sd_event_add_time_relative(guard->manager->event, &guard->retry_source, CLOCK_MONOTONIC,
-				       BUSY_RETRY_USEC, 1, on_retry, guard);
+	r = sd_event_add_time(manager->event, &manager->patience_source, CLOCK_MONOTONIC, 0, 1,
+			      on_patience, manager);
 	if (r < 0)
 		return r;
 
-	(void)sd_event_source_set_description(guard->retry_source, "round-retry");
-	return sd_event_source_set_enabled(guard->retry_source, SD_EVENT_OFF);
+	(void)sd_event_source_set_description(manager->patience_source, "rounds");
+	return sd_event_source_set_enabled(manager->patience_source, SD_EVENT_OFF);
+}
+
+/* Behind the others, who need not wait for it. False when all that are left are busy. */
+static bool put_off(struct round *round)
+{
+	struct pick *picks = round->decision.picks;
+	const unsigned int last = round->decision.n_picks - 1;
+	const struct pick pick = picks[round->next];
+
+	memmove(&picks[round->next], &picks[round->next + 1],
+		(last - round->next) * sizeof(pick));
+	picks[last] = pick;
+	return ++round->n_put_off <= last - round->next;
 }
 
 /* One at a time: parallel releases would stall each other and every CPU of the group. */
 static void round_ask_next(struct guard *guard)
 {
-	struct round *round = &guard->round;
+	struct round *round = guard->round;
 
-	while (round->next < round->decision.n_picks)
-		switch (round_ask(guard, &round->decision.picks[round->next])) {
-		case ASK_SENT:
-			round->next++;
-			return;
-		case ASK_OVER:
-			round->next++;
-			break;
-		case ASK_BUSY:
-			(void)sd_event_source_set_time_relative(guard->retry_source, BUSY_RETRY_USEC);
-			(void)sd_event_source_set_enabled(guard->retry_source, SD_EVENT_ONESHOT);
+	while (round->next < round->decision.n_picks) {
+		const enum ask ask = round_ask(guard, &round->decision.picks[round->next]);
+
+		if (ask == ASK_BUSY && put_off(round))
+			continue;
+
+		round->n_put_off = 0;
+		if (ask == ASK_BUSY) {
+			be_patient(guard, BUSY_RETRY_USEC);
 			return;
 		}
 
+		round->next++;
+		if (ask == ASK_SENT)
+			return;
+	}
+
 	round_finish(guard);
+}
+
+void round_stop(struct guard *guard)
+{
+	if (!guard->round)
+		return;
+
+	guard->round->decision.n_picks = guard->round->next;
+	if (!guard->round->waiting)
+		round_finish(guard);
 }
 
 static size_t list_members(const struct guard *guard, pid_t only, const struct member **members, size_t size)
@@ -370,11 +520,16 @@ void round_plan(const struct guard *guard, struct decision *ret)
 		     guard->group.settings.method, ret);
 }
 
-void round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command)
+int round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command)
 {
 	struct manager *manager = guard->manager;
-	struct round *round = &guard->round;
+	struct round *round = round_take(command);
+	struct decision *decision;
 	size_t n_members;
+
+	/* As many rounds are under way as there may be: it is looked again soon. */
+	if (!round)
+		return -EAGAIN;
 
 	/* A trigger has just read the group; before a command that may be seconds ago. */
 	if (command)
@@ -382,24 +537,29 @@ void round_begin(struct guard *guard, enum reason trigger, pid_t only, struct co
 	guard_survey(guard);
 	n_members = list_members(guard, only, members, ARRAY_SIZE(members));
 
-	*round = (struct round){ .active = true, .command = command };
+	LIST_INSERT_HEAD(&manager->rounds, guard, in_rounds);
+	*round = (struct round){ .used = true, .command = command };
+	guard->round = round;
+	decision = &round->decision;
 	pick_members(&guard->group, members, n_members, trigger,
 		     command && command->method != METHOD_AUTO ? command->method
 							       : guard->group.settings.method,
-		     &round->decision);
+		     decision);
 	round->outcome = (struct outcome){
 		.round = ++manager->n_rounds,
 		.group_id = guard->group.id,
 		.trigger = trigger,
-		.reason = round->decision.reason,
+		.reason = decision->reason,
 		.begin_usec = manager_now(manager),
 		.limit_bytes = guard->group.reading.limit_bytes,
 		.usage_before_bytes = guard->group.reading.usage_bytes,
-		.expected_bytes = round->decision.expected_bytes,
+		.expected_bytes = decision->expected_bytes,
 	};
 
-	if (round->decision.act)
+	if (decision->act)
 		round_ask_next(guard);
 	else
 		round_finish(guard);
+
+	return 0;
 }

@@ -8,8 +8,8 @@
 
 #include "agent/core/state.h"
 
-/* Makes what rounds of @guard need, so that none has to allocate. */
-int round_prepare(struct guard *guard);
+/* Makes what rounds need, so that none has to allocate. */
+int round_prepare(struct manager *manager);
 
 /* What a round of @guard would decide now, without one. */
 void round_plan(const struct guard *guard, struct decision *ret);
@@ -17,5 +17,9 @@ void round_plan(const struct guard *guard, struct decision *ret);
 /*
  * Begins a round of @guard, which has none running. @only: this process alone, or 0.
  * @command: told the outcome; or NULL. Ends in exactly one outcome, maybe before it returns.
+ * -EAGAIN: too many rounds are under way; not begun.
  */
-void round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command);
+int round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command);
+
+/* A round that is under way asks nobody else, and ends when nobody's answer is due. */
+void round_stop(struct guard *guard);

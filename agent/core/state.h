@@ -43,16 +43,21 @@ struct peer {
 
 /* One pass from a trigger to an outcome; begin and finish are far apart in time. */
 struct round {
-	bool active;
+	bool used; /* in round.c: taken */
+	uint64_t patience_usec; /* when to look after it: its pick is busy, or silent; 0: no need */
 	struct decision decision;
 	unsigned int next; /* index of the pick to be asked */
-	uint64_t busy_since_usec; /* that pick is answering another question; 0: it is not */
+	unsigned int n_put_off; /* picks in a row that were answering another question */
+	uint64_t busy_since_usec; /* all that are left are; 0: they are not */
+	struct peer *waiting; /* whose answer is due; or NULL */
+	uint64_t waiting_cpu_usec; /* its CPU time when it was asked */
 	struct outcome outcome;
 	struct command *command;
 };
 
 struct guard {
 	LIST_ENTRY(guard) in_manager;
+	LIST_ENTRY(guard) in_rounds; /* while it has a round */
 	struct manager *manager;
 	struct group group;
 	LIST_HEAD(, peer) peers;
@@ -65,11 +70,14 @@ struct guard {
 	int threshold_fd; /* v1, at UsageHigh */
 	uint64_t threshold_bytes;
 
-	sd_event_source *sample_source;
+	uint64_t look_usec;  /* when the next look is planned; 0: it is not. See pace.h */
+	size_t pace_index;
+	uint64_t usage_usec; /* usage was read, maybe without the rest of the reading */
+	uint64_t allocated_bytes; /* by the machine, then */
+
 	sd_event_source *events_source;
 	sd_event_source *pressure_source;
 	sd_event_source *threshold_source;
-	sd_event_source *retry_source; /* of a round that found its next pick busy */
 
 	struct signals signals;    /* since the last look */
 	uint64_t survey_usec;      /* last look at the processes */
@@ -77,11 +85,23 @@ struct guard {
 	uint64_t survey_usage_bytes;
 	uint64_t empty_since_usec; /* no peers since; 0: has some */
 	uint64_t alert_usec;       /* when Exec= was last started */
-	struct round round;
+	struct round *round; /* under way; one of a few, see round.c. Or NULL */
+};
+
+/* See pace.h. */
+struct pace {
+	sd_event_source *timer;
+	uint64_t timer_usec; /* when it strikes; 0: not at all */
+	struct guard **heap; /* the next one first */
+	size_t n, n_max;
+	int vmstat_fd;       /* -1: looks have to go by the sizes of groups alone */
+	uint64_t allocated_usec;
+	uint64_t allocated_bytes;
 };
 
 struct manager {
 	sd_event *event;
+	struct pace pace;
 	struct manager_options options;
 	char *runtime_directory;
 	char *config_file;
@@ -96,6 +116,9 @@ struct manager {
 	struct bus *bus;
 
 	LIST_HEAD(, guard) guards;
+	LIST_HEAD(, guard) rounds;
+	sd_event_source *patience_source;
+	uint64_t patience_usec; /* when it strikes; 0: not at all */
 	size_t n_guards;
 	size_t n_peers;
 	struct guard *command_guard; /* `run`: where every peer belongs; or NULL */

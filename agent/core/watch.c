@@ -15,6 +15,9 @@
 /* The kernel's window for triggers without privilege is a multiple of this. */
 #define PRESSURE_WINDOW_USEC (2 * USEC_PER_SEC)
 
+/* Growth does not reach a threshold farther than this between two looks. */
+#define FAR_BYTES (10 * GIB)
+
 /* A group at its limit reports an event per reclaim pass: look at most this often. */
 #define EVENTS_HOLD_OFF_USEC (50 * USEC_PER_MSEC)
 
@@ -75,6 +78,7 @@ void watch_disarm_threshold(struct guard *guard)
 static void describe_threshold(struct guard *guard)
 {
 	(void)sd_event_source_set_description(guard->threshold_source, "usage-threshold");
+	(void)sd_event_source_set_priority(guard->threshold_source, SD_EVENT_PRIORITY_IMPORTANT);
 	(void)sd_event_source_set_ratelimit(guard->threshold_source, EVENTS_HOLD_OFF_USEC, 1);
 }
 
@@ -89,7 +93,11 @@ void watch_arm_threshold(struct guard *guard)
 	if (group->kind != GROUP_V1 || bytes == BYTES_INFINITY || bytes == guard->threshold_bytes)
 		return;
 
+	/* Of a group that is limited by the machine alone, looks notice it in time. */
 	watch_disarm_threshold(guard);
+	if (sub_sat(bytes, group->reading.usage_bytes) > FAR_BYTES)
+		return;
+
 	r = cgroup_arm_threshold(guard->cgroup, bytes);
 	if (r < 0) {
 		log_debug("Cannot arm a usage threshold on \"%s\": %s; sampling instead",
@@ -141,6 +149,7 @@ void watch_arm_pressure(struct guard *guard)
 	}
 
 	(void)sd_event_source_set_description(guard->pressure_source, "pressure");
+	(void)sd_event_source_set_priority(guard->pressure_source, SD_EVENT_PRIORITY_IMPORTANT);
 	guard->manager->has_psi = true;
 }
 
@@ -152,8 +161,10 @@ void watch_arm_events(struct guard *guard)
 		return;
 
 	if (sd_event_add_io(guard->manager->event, &guard->events_source, fd, EPOLLPRI, on_events,
-			    guard) < 0)
+			    guard) < 0) {
 		log_debug("Cannot watch memory.events of \"%s\"; sampling instead", guard->group.path);
-	else
+	} else {
 		(void)sd_event_source_set_description(guard->events_source, "memory-events");
+		(void)sd_event_source_set_priority(guard->events_source, SD_EVENT_PRIORITY_IMPORTANT);
+	}
 }

@@ -68,8 +68,11 @@ static bool can_be_asked(const struct member *m, enum reason trigger)
 {
 	if (m->seccomp_changed || m->process.state == 'Z' || m->process.state == 'X')
 		return false;
+	if (trigger == REASON_COMMAND)
+		return true;
 
-	return trigger == REASON_COMMAND || m->n_failed < FAILED_MAX;
+	/* Whoever is stopped, or held by a debugger, answers nothing; somebody may try. */
+	return m->n_failed < FAILED_MAX && m->process.state != 'T' && m->process.state != 't';
 }
 
 /* How one member would be asked. */

@@ -28,6 +28,17 @@ wait "${started[@]:2}" 2>/dev/null || true
 claim "the liars are gone" wait_for 30 eval \
 	'[ "$(ctl --json=short list | jq length)" = 1 ]'
 
+n_rounds()
+{
+	ctl --json=short status | jq .rounds
+}
+
+rounds=$(n_rounds)
+claim "there was a round" test "$rounds" -gt 0
+claim "a reload" ctl reload
+claim "loses no member" is_member "$retainer"
+claim "and no round" test "$(n_rounds)" = "$rounds"
+
 kill -STOP "$retainer"
 claim "row 50: a frozen member is told as such" eval '! timeout 60 "$MEMGUARDCTL" --runtime-directory="$runtime" show '"$retainer"' | grep -q "not fresh" || true'
 kill -CONT "$retainer"

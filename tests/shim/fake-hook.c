@@ -331,6 +331,12 @@ static int answer_slowly(struct fake *fake, const struct wire_frame *question)
 	return answer_well(fake, question);
 }
 
+/* Stopped in the middle of a release, for all that the daemon can see. */
+static int answer_but_reclaim(struct fake *fake, const struct wire_frame *question)
+{
+	return question->header.verb == WIRE_RECLAIM ? 0 : answer_well(fake, question);
+}
+
 static int answer_never(struct fake *fake, const struct wire_frame *question)
 {
 	(void)fake;
@@ -443,6 +449,7 @@ static const struct mode modes[] = {
 	{ "mute", greet_hello, answer_never, "reads questions, answers none" },
 	{ "deaf", greet_hello, NULL, "does not even read them" },
 	{ "lying", greet_hello, answer_lying, "valid answers, impossible figures" },
+	{ "stuck", greet_holding, answer_but_reclaim, "good, but never answers a RECLAIM" },
 	{ "full-only", greet_holding, answer_full_only, "good, but cannot borrow" },
 	{ "refusing", greet_hello, answer_refusing, "refuses everything" },
 	{ "vanish", greet_hello, answer_by_vanishing, "is gone when asked" },

@@ -539,6 +539,20 @@ static void test_exactly_as_many_as_fit_are_all_kept(void)
 	CHECK_EQ(decision.picks[DECISION_PICKS_MAX - 1].pid, 101);
 }
 
+static void test_who_is_stopped_is_asked_by_command_only(void)
+{
+	reset();
+	add(0, 100, 900)->process.state = 'T';
+	add(1, 101, 800)->process.state = 't';
+	add(2, 102, 700);
+	pick(3, REASON_USAGE_CRITICAL);
+	CHECK_EQ(decision.n_picks, 1);
+	CHECK_EQ(decision.picks[0].pid, 102);
+
+	pick(3, REASON_COMMAND);
+	CHECK_EQ(decision.n_picks, 3);
+}
+
 static void test_boundless_claims_do_not_overflow(void)
 {
 	reset();
@@ -585,6 +599,7 @@ int main(void)
 	RUN(test_observe_names_whom_it_would_ask);
 	RUN(test_of_too_many_the_largest_are_kept_in_order);
 	RUN(test_exactly_as_many_as_fit_are_all_kept);
+	RUN(test_who_is_stopped_is_asked_by_command_only);
 	RUN(test_boundless_claims_do_not_overflow);
 
 	return TEST_RESULT();
