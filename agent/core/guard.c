@@ -30,13 +30,15 @@
  */
 #define SURVEY_SHARE_USEC (200 * USEC_PER_MSEC) /* the facts of a process, of some 50 us */
 #define READING_SHARE_USEC (200 * USEC_PER_MSEC) /* all files of a group, of some 50 us */
-#define USAGE_SHARE_USEC (10 * USEC_PER_MSEC) /* its usage alone, of some 3 us */
+#define USAGE_SHARE_USEC (20 * USEC_PER_MSEC) /* its usage alone, of some 3 us */
 #define READING_LAST_USEC (1 * USEC_PER_SEC)
 
 #define TREE_GAP_USEC (250 * USEC_PER_MSEC)
 
 /* A group that cannot be read now may be readable later, or its members leave. */
 #define UNREADABLE_GAP_USEC (1 * USEC_PER_SEC)
+
+#define GONE_GAP_USEC (500 * USEC_PER_MSEC)
 
 /* How long a group without members is remembered: a restart takes less. */
 #define EMPTY_KEEP_USEC (60 * USEC_PER_SEC)
@@ -49,6 +51,11 @@ void guard_configure(struct guard *guard)
 	watch_arm_pressure(guard);
 	watch_arm_threshold(guard);
 	guard_look_soon(guard, 0);
+}
+
+static uint64_t high_bytes(const struct guard *guard)
+{
+	return share_of(guard->group.reading.limit_bytes, guard->group.settings.usage_high_permyriad);
 }
 
 static struct guard *guard_find(struct manager *manager, uint64_t id)
@@ -248,10 +255,13 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 	guard->group.n_members--;
 	guard->manager->n_peers--;
 	/* Of the last one that leaves the figures stay, for the account of what happened. */
-	if (guard->group.n_members > 0)
+	if (guard->group.n_members > 0) {
 		guard_sum_heaps(guard);
-	else if (!guard->leader)
+	} else if (!guard->leader) {
 		guard->empty_since_usec = manager_now(guard->manager);
+		/* Often the group itself is removed with its last process. */
+		guard_look_soon(guard, GONE_GAP_USEC);
+	}
 }
 
 static int read_rss(struct guard *guard, struct reading *ret)
@@ -324,6 +334,18 @@ void guard_survey(struct guard *guard)
 	guard->survey_usage_bytes = guard->group.reading.usage_bytes;
 }
 
+/* Not all groups in the same turn: by their numbers the longest gap is up to a fifth less. */
+static uint64_t wider_gap(const struct guard *guard)
+{
+	const uint64_t last_usec = MAX(SURVEY_LAST_USEC,
+				       guard->manager->n_peers * SURVEY_SHARE_USEC);
+
+	if (guard->survey_gap_usec * 2 < SURVEY_LAST_USEC)
+		return guard->survey_gap_usec * 2;
+
+	return last_usec - last_usec / 40 * (guard->group.id % 8);
+}
+
 /* Looks at the processes when that is due, and asks for statistics where they are stale. */
 static void survey_if_due(struct guard *guard, uint64_t now_usec)
 {
@@ -341,10 +363,7 @@ static void survey_if_due(struct guard *guard, uint64_t now_usec)
 	LIST_FOREACH(peer, &guard->peers, in_guard)
 		stirred |= peer_refresh(peer, now_usec);
 
-	guard->survey_gap_usec = moved || stirred ? SURVEY_FIRST_USEC :
-				 MIN(guard->survey_gap_usec * 2,
-				     MAX(SURVEY_LAST_USEC,
-					 guard->manager->n_peers * SURVEY_SHARE_USEC));
+	guard->survey_gap_usec = moved || stirred ? SURVEY_FIRST_USEC : wider_gap(guard);
 }
 
 void guard_sum_heaps(struct guard *guard)
@@ -383,7 +402,10 @@ void guard_look_soon(struct guard *guard, uint64_t in_usec)
 
 static void plan_next_look(struct guard *guard, uint64_t now_usec)
 {
-	uint64_t in_usec = trend_next_usec(&guard->group, guard->threshold_fd >= 0, now_usec);
+	/* One that was crossed already tells nothing more. */
+	const bool has_event = guard->threshold_fd >= 0 &&
+			       guard->group.reading.usage_bytes < guard->threshold_bytes;
+	uint64_t in_usec = trend_next_usec(&guard->group, has_event, now_usec);
 
 	/* The RSS of a tree takes a walk over all processes of the machine. */
 	if (guard->leader > 0)
@@ -429,6 +451,7 @@ static bool drop_if_empty(struct guard *guard, uint64_t now_usec)
 void guard_look(struct guard *guard)
 {
 	const uint64_t now_usec = manager_now(guard->manager);
+	bool hurry;
 	int r;
 
 	if (drop_if_empty(guard, now_usec))
@@ -448,17 +471,17 @@ void guard_look(struct guard *guard)
 		return;
 	}
 
-	watch_arm_threshold(guard);
-	survey_if_due(guard, now_usec);
+	/* Near the limit first things first: a round looks at its processes itself. */
+	hurry = guard->group.reading.anon_bytes >= high_bytes(guard);
+	if (!hurry)
+		survey_if_due(guard, now_usec);
 	if (guard->group.n_members > 0)
 		guard_sum_heaps(guard);
 	step_gate(guard, now_usec);
+	if (hurry && !guard->round)
+		survey_if_due(guard, now_usec);
+	watch_arm_threshold(guard);
 	plan_next_look(guard, now_usec);
-}
-
-static uint64_t high_bytes(const struct guard *guard)
-{
-	return share_of(guard->group.reading.limit_bytes, guard->group.settings.usage_high_permyriad);
 }
 
 /*

@@ -9,6 +9,7 @@
 
 #include "agent/basic/log.h"
 #include "agent/core/guard.h"
+#include "agent/core/round.h"
 #include "agent/policy/estimate.h"
 #include "agent/policy/freshness.h"
 
@@ -211,6 +212,7 @@ static void on_stats(struct conn *conn, enum request_end end, const struct reque
 			peer_take_stats(peer, &answer->frame->stats);
 		guard_sum_heaps(peer->guard);
 		guard_look_soon(peer->guard, 0);
+		round_go_on(peer->guard);
 		return;
 	case REQUEST_TIMED_OUT:
 		peer->member.n_failed++;

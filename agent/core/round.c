@@ -485,6 +485,12 @@ static void round_ask_next(struct guard *guard)
 	round_finish(guard);
 }
 
+void round_go_on(struct guard *guard)
+{
+	if (guard->round && guard->round->patience_usec != 0 && !guard->round->waiting)
+		round_ask_next(guard);
+}
+
 void round_stop(struct guard *guard)
 {
 	if (!guard->round)

@@ -21,5 +21,8 @@ void round_plan(const struct guard *guard, struct decision *ret);
  */
 int round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command);
 
+/* A member has answered another question: a round that waited for that goes on. */
+void round_go_on(struct guard *guard);
+
 /* A round that is under way asks nobody else, and ends when nobody's answer is due. */
 void round_stop(struct guard *guard);

@@ -69,6 +69,7 @@ struct guard {
 	uint64_t psi_stall_usec; /* its threshold */
 	int threshold_fd; /* v1, at UsageHigh */
 	uint64_t threshold_bytes;
+	uint64_t threshold_usec; /* when it was armed */
 
 	uint64_t look_usec;  /* when the next look is planned; 0: it is not. See pace.h */
 	size_t pace_index;

@@ -82,12 +82,32 @@ static void describe_threshold(struct guard *guard)
 	(void)sd_event_source_set_ratelimit(guard->threshold_source, EVENTS_HOLD_OFF_USEC, 1);
 }
 
+/*
+ * The kernel compares all usage, and what counts is what cannot be dropped: when the first
+ * is above UsageHigh= and the second is not, the place is farther up. It moves with the page
+ * cache then, and is followed as often as events are taken.
+ */
+static uint64_t threshold_of(const struct guard *guard)
+{
+	const struct group *group = &guard->group;
+	const struct reading *reading = &group->reading;
+	const uint64_t bytes = share_of(reading->limit_bytes, group->settings.usage_high_permyriad);
+
+	if (reading->usage_bytes < bytes)
+		return bytes;
+	/* It has told already; or it has just been moved. */
+	if (reading->anon_bytes >= bytes ||
+	    reading->time_usec - guard->threshold_usec < EVENTS_HOLD_OFF_USEC)
+		return guard->threshold_bytes > 0 ? guard->threshold_bytes : bytes;
+
+	return bytes + (reading->usage_bytes - reading->anon_bytes);
+}
+
 /* v1 only: be woken when usage crosses UsageHigh=, whose place moves with the limit. */
 void watch_arm_threshold(struct guard *guard)
 {
 	const struct group *group = &guard->group;
-	const uint64_t bytes = share_of(group->reading.limit_bytes,
-					group->settings.usage_high_permyriad);
+	const uint64_t bytes = threshold_of(guard);
 	int r;
 
 	if (group->kind != GROUP_V1 || bytes == BYTES_INFINITY || bytes == guard->threshold_bytes)
@@ -107,6 +127,7 @@ void watch_arm_threshold(struct guard *guard)
 
 	guard->threshold_fd = r;
 	guard->threshold_bytes = bytes;
+	guard->threshold_usec = group->reading.time_usec;
 	r = sd_event_add_io(guard->manager->event, &guard->threshold_source, guard->threshold_fd,
 			    EPOLLIN, on_threshold, guard);
 	if (r < 0)
