@@ -573,6 +573,8 @@ def record(row):
 
 def main():
     parse_options()
+    # So that groups and processes are ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("scale.py: ended"))
     if Options.restart:
         times = restart()
         record({"restart_members": Options.restart, "restart_sec": times})
