@@ -42,6 +42,7 @@
 
 /* How long a group without members is remembered: a restart takes less. */
 #define EMPTY_KEEP_USEC (60 * USEC_PER_SEC)
+#define EMPTY_GAP_USEC (5 * USEC_PER_SEC) /* and looked at, in case that it was removed */
 
 void guard_configure(struct guard *guard)
 {
@@ -440,7 +441,7 @@ static bool drop_if_empty(struct guard *guard, uint64_t now_usec)
 		return false;
 
 	if (now_usec - guard->empty_since_usec < EMPTY_KEEP_USEC) {
-		guard_look_soon(guard, EMPTY_KEEP_USEC);
+		guard_look_soon(guard, EMPTY_GAP_USEC);
 		return false;
 	}
 
