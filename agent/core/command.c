@@ -15,6 +15,7 @@
 #include "agent/core/peer.h"
 #include "agent/core/round.h"
 #include "agent/policy/estimate.h"
+#include "agent/policy/verdict.h"
 
 #define SHOW_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
@@ -180,13 +181,15 @@ static int on_each_option(int (*f)(const struct bus_item *, void *), void *arg, 
 	return config_each(manager->config, visit_option, &visit);
 }
 
-static const char *on_verdict(const struct group *group, const char **ret_text, void *userdata)
+static void on_diagnose(const struct group *group, const struct member *member,
+			struct diagnosis *ret, void *userdata)
 {
-	const enum verdict verdict = estimate_verdict(group);
+	const struct manager *manager = userdata;
 
-	(void)userdata;
-	*ret_text = verdict_to_text(verdict);
-	return verdict_to_string(verdict);
+	if (member)
+		verdict_member(group, member, manager_now(manager), ret);
+	else
+		verdict_group(group, manager_now(manager), ret);
 }
 
 static void on_plan(const struct group *group, struct decision *ret, void *userdata)
@@ -471,7 +474,7 @@ const struct bus_handler command_handler = {
 	.each_group = on_each_group,
 	.each_member = on_each_member,
 	.each_option = on_each_option,
-	.verdict = on_verdict,
+	.diagnose = on_diagnose,
 	.plan = on_plan,
 	.show = on_show,
 	.trim = on_trim,

@@ -16,8 +16,8 @@
 #include "agent/core/peer.h"
 #include "agent/core/round.h"
 #include "agent/core/watch.h"
-#include "agent/policy/estimate.h"
 #include "agent/policy/trend.h"
+#include "agent/policy/verdict.h"
 
 /* Process facts cost some 100 us each: from 1 s apart, doubling while nothing moves. */
 #define SURVEY_FIRST_USEC (1 * USEC_PER_SEC)
@@ -372,21 +372,8 @@ void guard_sum_heaps(struct guard *guard)
 	struct heap heap = { .time_usec = 0 };
 	struct peer *peer;
 
-	LIST_FOREACH(peer, &guard->peers, in_guard) {
-		const struct member *member = &peer->member;
-		uint64_t foreign_in_use;
-
-		heap.rss_bytes += member->process.rss_bytes;
-		if (member->stats_usec == 0)
-			continue;
-		(void)estimate_foreign(&member->stats, &foreign_in_use);
-		heap.in_use_bytes += member->stats.in_use + member->stats.mmapped + foreign_in_use;
-		heap.retained_bytes += estimate_give(member, guard->group.settings.method);
-		heap.unused_bytes += estimate_unused(&member->stats);
-		heap.stall_usec = MAX(heap.stall_usec, member->stall_usec);
-		if (heap.time_usec == 0 || member->stats_usec < heap.time_usec)
-			heap.time_usec = member->stats_usec;
-	}
+	LIST_FOREACH(peer, &guard->peers, in_guard)
+		verdict_sum(&heap, &peer->member, guard->group.settings.method);
 
 	guard->group.heap = heap;
 }

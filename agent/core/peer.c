@@ -12,6 +12,7 @@
 #include "agent/core/round.h"
 #include "agent/policy/estimate.h"
 #include "agent/policy/freshness.h"
+#include "agent/policy/verdict.h"
 
 /* Answers take milliseconds; a process that is stopped or starved may take for ever. */
 #define STATS_TIMEOUT_USEC (10 * USEC_PER_SEC)
@@ -192,6 +193,7 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *stats)
 		member->residue_due = false;
 	}
 	estimate_member(member);
+	floors_add(&member->floors, verdict_in_use(stats), member->stats_usec);
 	log_debug("Process %d (%s): RSS %" PRIu64 "M, heap %" PRIu64 "M, in use %" PRIu64
 		  "M, retained %" PRIu64 "M, stall %" PRIu64 " us",
 		  (int)member->process.pid, member->process.command, stats->rss / MIB,

@@ -210,6 +210,9 @@ static void take_answer(struct peer *peer, const struct wire_reclaim_reply *repl
 	/* What it held it has given; until the next statistics nothing more is expected. */
 	member->retained_bytes = 0;
 	member->borrow.bytes = 0;
+	member->process.anon_bytes =
+		sub_sat(member->process.anon_bytes,
+			sub_sat(member->process.rss_bytes, reply->rss_after));
 	member->process.rss_bytes = reply->rss_after;
 }
 

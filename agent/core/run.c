@@ -21,7 +21,7 @@
 #include "agent/basic/parse.h"
 #include "agent/core/manager.h"
 #include "agent/core/sandbox.h"
-#include "agent/policy/estimate.h"
+#include "agent/policy/verdict.h"
 #include "agent/sense/cgroup.h"
 
 #define EXIT_CANNOT_EXECUTE 126
@@ -356,19 +356,23 @@ struct account {
 	uint64_t released_bytes;
 	uint64_t n_rounds;
 	uint64_t n_oom_kill;
-	enum verdict verdict;
+	uint64_t now_usec;
+	struct diagnosis diagnosis; /* the worst */
 };
 
 static int add_group(const struct group *group, void *userdata)
 {
 	struct account *account = userdata;
+	struct diagnosis diagnosis;
 
 	account->peak_bytes = MAX(account->peak_bytes, group->peak_bytes);
 	account->limit_bytes = MIN(account->limit_bytes, group->reading.limit_bytes);
 	account->released_bytes += group->benefit.released_bytes;
 	account->n_rounds += group->benefit.n_rounds;
 	account->n_oom_kill += group->reading.n_oom_kill;
-	account->verdict = MAX(account->verdict, estimate_verdict(group));
+	verdict_group(group, account->now_usec, &diagnosis);
+	if (diagnosis.verdict >= account->diagnosis.verdict)
+		account->diagnosis = diagnosis;
 	return 0;
 }
 
@@ -397,6 +401,7 @@ static void tell_account(struct run *run)
 		return;
 
 	tell_end(run);
+	(void)sd_event_now(run->event, CLOCK_MONOTONIC, &account.now_usec);
 	(void)manager_each_group(run->manager, add_group, &account);
 	if (account.peak_bytes == 0) {
 		log_info("nothing was measured: it ended too soon, or the hook cannot enter it (static, "
@@ -409,8 +414,10 @@ static void tell_account(struct run *run)
 		 account.limit_bytes < BYTES_INFINITY ? format_bytes(limit, account.limit_bytes) : "",
 		 format_bytes(released, account.released_bytes), (unsigned long long)account.n_rounds,
 		 account.n_rounds == 1 ? "" : "s");
-	log_info("verdict so far: %s. %s", verdict_to_string(account.verdict),
-		 verdict_to_text(account.verdict));
+	log_info("verdict so far: %s (%u%% sure). %s",
+		 verdict_to_string(account.diagnosis.verdict),
+		 account.diagnosis.confidence_percent,
+		 verdict_to_text(account.diagnosis.verdict));
 	if (account.n_oom_kill > 0)
 		log_warning("the kernel's OOM killer ended %llu of its processes",
 			    (unsigned long long)account.n_oom_kill);

@@ -8,6 +8,7 @@
 #include "agent/ctl/fields.h"
 #include "agent/ctl/table.h"
 #include "agent/ctl/verbs.h"
+#include "agent/ctl/verdict.h"
 
 static const struct table_column columns[] = {
 	{ .name = "SIGNAL" },
@@ -184,8 +185,7 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 	else
 		output_pair(ctl, "Usage:", "not read yet");
 
-	output_pair(ctl, "Verdict:", "%s. %s", fields_string(group, "verdict"),
-		    fields_string(group, "verdict_text"));
+	verdict_print(ctl, group);
 	if (fields_number(group, "oom_kills") > 0)
 		output_pair(ctl, "Kills:",
 			    "the kernel's OOM killer acted here %" PRIu64 " time%s",

@@ -6,6 +6,7 @@
 #include "agent/ctl/fields.h"
 #include "agent/ctl/table.h"
 #include "agent/ctl/verbs.h"
+#include "agent/ctl/verdict.h"
 
 /* PID and GROUP stay in front: completion reads them. */
 static const struct table_column columns[] = {
@@ -15,11 +16,12 @@ static const struct table_column columns[] = {
 	{ .name = "RSS", .right = true },
 	{ .name = "IN USE", .right = true },
 	{ .name = "RETAINED", .right = true },
+	{ .name = "VERDICT", .least_width = 80 },
 	{ .name = "ARENAS", .right = true, .least_width = 90 },
 	{ .name = "STALL", .right = true, .least_width = 90 },
 	{ .name = "MEASURED", .right = true, .least_width = 100 },
-	{ .name = "MALLOC", .least_width = 120 },
-	{ .name = "HOOK", .least_width = 120 },
+	{ .name = "MALLOC", .least_width = 130 },
+	{ .name = "HOOK", .least_width = 140 },
 	{ .name = "NOTE", .least_width = 100 },
 };
 
@@ -49,6 +51,7 @@ static void add_member(struct table *table, const json_t *member)
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "rss_bytes", text));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "in_use_bytes", text));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "retained_bytes", text));
+	verdict_cell(table, member);
 	if (fields_find(member, "n_arenas", &number))
 		table_cell(table, COLOR_NONE, "%llu", (unsigned long long)number);
 	else

@@ -6,6 +6,7 @@
 #include "agent/ctl/fields.h"
 #include "agent/ctl/table.h"
 #include "agent/ctl/verbs.h"
+#include "agent/ctl/verdict.h"
 
 #define CLASSES 7
 #define COLUMN_NAME_MAX 16
@@ -346,6 +347,8 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 			print_process(ctl, member);
 			print_heap(ctl, member);
 			print_history(ctl, member);
+			if (json_object_get(member, "verdict"))
+				verdict_print(ctl, member);
 			r = print_arenas(ctl, member);
 			if (r < 0)
 				break;

@@ -8,6 +8,7 @@
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
 #include "agent/ctl/table.h"
+#include "agent/ctl/verdict.h"
 #include "agent/ctl/verbs.h"
 
 #define BAR_CELLS 8
@@ -33,16 +34,6 @@ static enum color color_of_state(const char *state)
 		return COLOR_RED;
 
 	return streq(state, "calm") ? COLOR_GREEN : COLOR_YELLOW;
-}
-
-static enum color color_of_verdict(const char *verdict)
-{
-	if (streq(verdict, "healthy"))
-		return COLOR_GREEN;
-	if (streq(verdict, "unknown"))
-		return COLOR_DIM;
-
-	return streq(verdict, "growing") ? COLOR_RED : COLOR_YELLOW;
 }
 
 static const char *plural(uint64_t n)
@@ -156,7 +147,6 @@ static void add_bar(const struct ctl *ctl, struct table *table, const json_t *gr
 static void add_group(const struct ctl *ctl, struct table *table, const json_t *group)
 {
 	const char *state = fields_string(group, "state");
-	const char *verdict = fields_string(group, "verdict");
 	char usage[FORMAT_MAX], limit[FORMAT_MAX], in_use[FORMAT_MAX],
 		retained[FORMAT_MAX];
 
@@ -170,7 +160,7 @@ static void add_group(const struct ctl *ctl, struct table *table, const json_t *
 	table_cell(table, COLOR_NONE, "%s",
 		   fields_bytes(group, "retained_bytes", retained));
 	table_cell(table, color_of_state(state), "%s", state);
-	table_cell(table, color_of_verdict(verdict), "%s", verdict);
+	verdict_cell(table, group);
 	add_last_outcome(ctl, table, group);
 }
 

@@ -48,6 +48,25 @@ struct heap {
 	uint64_t stall_usec;         /* policy/estimate: longest stall of a full trim */
 	uint64_t rss_bytes;
 	uint64_t time_usec;          /* of the oldest figure in the sum; 0: nothing known */
+
+	/* For policy/verdict, which alone adds a member: */
+	uint64_t anon_bytes;         /* resident by kind, as the kernel counts */
+	uint64_t file_bytes;         /* shared memory included */
+	uint64_t swap_bytes;
+	uint64_t huge_bytes;         /* of the heaps, in huge pages */
+	uint64_t opaque_bytes;       /* anonymous, of those whose allocator tells nothing */
+	uint32_t n_threads;
+	uint32_t n_arenas;
+	uint32_t owners;             /* bits of enum wire_allocator that serve malloc() */
+	uint64_t floor_first_bytes;  /* of members whose in-use floor rises; see floors.h */
+	uint64_t floor_last_bytes;
+	uint64_t floor_span_usec;    /* longest, of these or else of those judged */
+	uint32_t n_floor_figures;
+	uint32_t n_judged;           /* members with enough of a history */
+	uint64_t expected_bytes;     /* of the members' last releases */
+	uint64_t released_bytes;
+	uint64_t before_bytes;       /* resident before them */
+	uint64_t release_usec;       /* of the newest; 0: never */
 };
 
 enum gate_state {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/model/floors.h"
 #include "libhook/wire.h"
 
 /* From /proc, by sense/survey. */
@@ -19,6 +20,7 @@ struct process {
 	uint64_t start_time; /* clock ticks since boot */
 	uid_t uid;           /* effective */
 	uint64_t rss_bytes;
+	uint64_t anon_bytes; /* of it; the rest is file and shared memory */
 	uint64_t swap_bytes;
 	uint64_t cpu_usec;   /* user and system, ever */
 	unsigned int n_threads;
@@ -51,6 +53,7 @@ struct member {
 
 	struct wire_stats stats;   /* last answer */
 	uint64_t stats_usec;       /* when; 0: never */
+	struct floors floors;      /* of what was in use */
 	uint64_t residue_bytes;    /* heap RSS not in use right after the last release */
 	int64_t bias_bytes;        /* policy/estimate: what that release showed to be wrong */
 	bool residue_due;          /* the next stats give the residue */

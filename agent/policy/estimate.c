@@ -37,12 +37,6 @@
 /* What remains right after a release is wrongly predicted: up to this part is believed. */
 #define BIAS_PART 16
 
-/* Less than this is not worth a diagnosis, in a group of whatever size. */
-#define VERDICT_BYTES (64 * MIB)
-
-/* In use by this much of the memory, and a release cannot make the difference. */
-#define GROWING_PERMYRIAD 7000
-
 /* Trim drops the whole pages inside free chunks and the main arena's top, nothing else. */
 static uint64_t going_bytes(const struct wire_stats *stats)
 {
@@ -245,7 +239,8 @@ uint64_t estimate_unused(const struct wire_stats *stats)
 	if ((stats->flags & WIRE_STATS_HEAP) == 0)
 		return 0;
 
-	return sub_sat(stats->heap_rss, stats->in_use);
+	/* Mappings of others that lie beside an arena's are one with it for the kernel. */
+	return sub_sat(MIN(stats->heap_rss, stats->system), stats->in_use);
 }
 
 uint64_t estimate_foreign(const struct wire_stats *stats, uint64_t *ret_in_use_bytes)
@@ -260,131 +255,4 @@ uint64_t estimate_foreign(const struct wire_stats *stats, uint64_t *ret_in_use_b
 	*ret_in_use_bytes = MIN(in_use, stats->rss);
 	/* A claim of the process: no more than the kernel says it has. */
 	return MIN(retained, stats->rss);
-}
-
-/* The last release was tried on as much as is there now, and gave next to nothing. */
-static bool is_disproved(const struct benefit *benefit, uint64_t bytes)
-{
-	return benefit->n_rounds > 0 && benefit->backoff_usec > 0 &&
-	       benefit->last_released_bytes < bytes / 10;
-}
-
-static bool is_retained(const struct group *group)
-{
-	const uint64_t high = group->settings.retained_high_bytes;
-	const uint64_t least =
-		MAX(high > 0 ? high : VERDICT_BYTES, group->reading.anon_bytes / 4);
-
-	return group->heap.retained_bytes >= least &&
-	       !is_disproved(&group->benefit, group->heap.retained_bytes);
-}
-
-static bool is_growing(const struct group *group)
-{
-	const struct reading *r = &group->reading;
-	const uint32_t high = group->settings.usage_high_permyriad;
-
-	if (high == 0 || r->limit_bytes == BYTES_INFINITY)
-		return false;
-
-	return r->anon_bytes > 0 && r->anon_bytes >= share_of(r->limit_bytes, high) &&
-	       group->heap.in_use_bytes >= share_of(r->anon_bytes, GROWING_PERMYRIAD);
-}
-
-static bool is_not_malloc(const struct group *group)
-{
-	const struct heap *h = &group->heap;
-	const uint64_t known =
-		add_sat(h->in_use_bytes, MAX(h->retained_bytes, h->unused_bytes));
-
-	return group->reading.anon_bytes >= VERDICT_BYTES &&
-	       known < group->reading.anon_bytes / 2;
-}
-
-/*
- * Much is free, and neither does the histogram find whole pages in it nor did a release.
- */
-static bool is_fragmented(const struct group *group)
-{
-	const uint64_t unused = group->heap.unused_bytes;
-
-	if (unused < MAX(VERDICT_BYTES, group->reading.anon_bytes / 4))
-		return false;
-
-	return group->heap.retained_bytes < unused / 10 ||
-	       is_disproved(&group->benefit, unused);
-}
-
-/* The last release gave back a good part of what was there. */
-static bool has_paid(const struct benefit *benefit)
-{
-	const uint64_t before =
-		add_sat(benefit->last_usage_bytes, benefit->last_released_bytes);
-
-	return benefit->n_rounds > 0 &&
-	       benefit->last_released_bytes >= MAX(before / 4, 1);
-}
-
-enum verdict estimate_verdict(const struct group *group)
-{
-	if (group->heap.time_usec == 0 || group->reading.time_usec == 0)
-		return VERDICT_UNKNOWN;
-
-	if (is_retained(group))
-		return VERDICT_RETAINED;
-
-	if (is_growing(group))
-		return VERDICT_GROWING;
-
-	if (is_not_malloc(group))
-		return VERDICT_NOT_MALLOC;
-
-	/* What the last release could not give back is no news while it gave much. */
-	if (has_paid(&group->benefit))
-		return VERDICT_RETAINED;
-
-	return is_fragmented(group) ? VERDICT_FRAGMENTED : VERDICT_HEALTHY;
-}
-
-const char *verdict_to_string(enum verdict verdict)
-{
-	switch (verdict) {
-	case VERDICT_UNKNOWN:
-		return "unknown";
-	case VERDICT_HEALTHY:
-		return "healthy";
-	case VERDICT_RETAINED:
-		return "retained";
-	case VERDICT_FRAGMENTED:
-		return "fragmented";
-	case VERDICT_GROWING:
-		return "growing";
-	case VERDICT_NOT_MALLOC:
-		return "not-malloc";
-	}
-
-	return "unknown";
-}
-
-const char *verdict_to_text(enum verdict verdict)
-{
-	switch (verdict) {
-	case VERDICT_UNKNOWN:
-		return "Nothing has been measured yet; see that the program runs with the hook.";
-	case VERDICT_HEALTHY:
-		return "Little memory is held that is not in use; there is nothing to do.";
-	case VERDICT_RETAINED:
-		return "Memory was freed but is held by the allocator; a release gives it back.";
-	case VERDICT_FRAGMENTED:
-		return "Memory is free in pieces too small to give back; lower ArenaMax=, change "
-		       "the allocator, or restart the program.";
-	case VERDICT_GROWING:
-		return "Most of the memory is in use and near the limit; look for a leak or a cache "
-		       "without bound, or raise the limit.";
-	case VERDICT_NOT_MALLOC:
-		return "Most of the memory is outside the allocators memguard knows; look at thread "
-		       "stacks, direct mmap(), other runtimes, processes without the hook.";
-	}
-
-	return "The verdict is unknown to this version.";
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a release would give, what it would cost, and which disease this is. Pure. */
+/* What a release would give, and what it would cost. Pure. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,18 +57,3 @@ uint64_t estimate_unused(const struct wire_stats *stats);
 
 /* What other allocators say that a purge could give back, and that they have handed out. */
 uint64_t estimate_foreign(const struct wire_stats *stats, uint64_t *ret_in_use_bytes);
-
-enum verdict {
-	VERDICT_UNKNOWN, /* nothing measured yet */
-	VERDICT_HEALTHY, /* little is retained */
-	VERDICT_RETAINED, /* freed, held by the allocator, a release returns it */
-	VERDICT_FRAGMENTED, /* free, but below page granularity: a release cannot help */
-	VERDICT_GROWING, /* the in-use floor rises: leak, or a cache without bound */
-	VERDICT_NOT_MALLOC, /* most of the memory is outside the allocators we know */
-};
-
-/* From what is known of the group now: its heap figures, reading and past benefit. */
-enum verdict estimate_verdict(const struct group *group);
-const char *verdict_to_string(enum verdict verdict);
-/* One sentence: what it means and what to do. */
-const char *verdict_to_text(enum verdict verdict);

@@ -32,7 +32,7 @@ static int run_get_status(struct bus *bus, sd_bus_message *call, uid_t uid)
 }
 
 typedef void (*group_row_t)(struct dict *dict, const struct group *group,
-			    const struct rows_verdict *verdict, uint64_t now_usec);
+			    const struct diagnosis *diagnosis, uint64_t now_usec);
 
 struct groups {
 	struct bus_reply *reply;
@@ -45,11 +45,11 @@ static int add_group(const struct group *group, void *userdata)
 	struct groups *groups = userdata;
 	const struct bus *bus = groups->reply->bus;
 	struct dict *dict = &groups->reply->dict;
-	struct rows_verdict verdict = { 0 };
+	struct diagnosis diagnosis;
 
-	verdict.name = bus->handler->verdict(group, &verdict.text, bus->userdata);
+	bus->handler->diagnose(group, NULL, &diagnosis, bus->userdata);
 	dict_open(dict);
-	groups->row(dict, group, &verdict, bus_now(bus));
+	groups->row(dict, group, &diagnosis, bus_now(bus));
 	if (groups->row == rows_explain && bus->handler->plan) {
 		static struct decision plan;
 
@@ -125,14 +125,17 @@ static int add_member(const struct group *group, const struct member *member,
 		      void *userdata)
 {
 	struct members *members = userdata;
+	const struct bus *bus = members->reply->bus;
 	struct dict *dict = &members->reply->dict;
+	struct diagnosis diagnosis;
 
 	if (!bus_reply_may_see(members->reply, member->process.uid))
 		return 0;
 
 	members->n++;
+	bus->handler->diagnose(group, member, &diagnosis, bus->userdata);
 	dict_open(dict);
-	rows_member(dict, group, member, bus_now(members->reply->bus));
+	rows_member(dict, group, member, &diagnosis, bus_now(bus));
 	dict_close(dict);
 	return dict->error;
 }

@@ -162,11 +162,15 @@ bool bus_reply_may_see(const struct bus_reply *reply, uid_t owner)
 
 int bus_reply_fresh(struct bus_reply *reply, const struct fresh *fresh)
 {
+	const struct bus *bus = reply->bus;
+	struct diagnosis diagnosis;
+
 	if (!bus_reply_may_see(reply, fresh->member->process.uid))
 		return 0;
 
+	bus->handler->diagnose(fresh->group, fresh->member, &diagnosis, bus->userdata);
 	dict_open(&reply->dict);
-	rows_fresh(&reply->dict, fresh, bus_now(reply->bus));
+	rows_fresh(&reply->dict, fresh, &diagnosis, bus_now(bus));
 	dict_close(&reply->dict);
 	return reply->dict.error;
 }

@@ -35,6 +35,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "agent/model/diagnosis.h"
 #include "agent/model/group.h"
 #include "agent/model/ledger.h"
 #include "agent/model/member.h"
@@ -111,9 +112,9 @@ struct bus_handler {
 			   void *arg, void *userdata);
 	int (*each_option)(int (*f)(const struct bus_item *, void *), void *arg,
 			   void *userdata);
-	/* The disease's name, and a sentence about it. */
-	const char *(*verdict)(const struct group *group, const char **ret_text,
-			       void *userdata);
+	/* Which disease: of the group, or of @member (not NULL) of it. */
+	void (*diagnose)(const struct group *group, const struct member *member,
+			 struct diagnosis *ret, void *userdata);
 	/* What a round of the group would do now. */
 	void (*plan)(const struct group *group, struct decision *ret, void *userdata);
 	/* These take the reply on 0; on a negative return bus answers with that error. */

@@ -203,7 +203,7 @@ static void put_benefit(struct dict *dict, const struct benefit *benefit,
 }
 
 void rows_group(struct dict *dict, const struct group *group,
-		const struct rows_verdict *verdict, uint64_t now_usec)
+		const struct diagnosis *diagnosis, uint64_t now_usec)
 {
 	dict_u64(dict, "id", group->id);
 	put_names(dict, group);
@@ -214,8 +214,7 @@ void rows_group(struct dict *dict, const struct group *group,
 	dict_u64(dict, "rss_bytes", group->heap.rss_bytes);
 	put_heap(dict, &group->heap, now_usec);
 	put_gate(dict, &group->gate, now_usec);
-	dict_string(dict, "verdict", verdict->name);
-	dict_string(dict, "verdict_text", verdict->text);
+	rows_diagnosis(dict, group, NULL, diagnosis);
 	put_benefit(dict, &group->benefit, now_usec);
 
 	if (group->last_outcome.round == 0)
@@ -256,11 +255,11 @@ void rows_plan(struct dict *dict, const struct decision *plan)
 }
 
 void rows_explain(struct dict *dict, const struct group *group,
-		  const struct rows_verdict *verdict, uint64_t now_usec)
+		  const struct diagnosis *diagnosis, uint64_t now_usec)
 {
 	const struct group_settings *s = &group->settings;
 
-	rows_group(dict, group, verdict, now_usec);
+	rows_group(dict, group, diagnosis, now_usec);
 
 	put_share(dict, group, s->usage_high_permyriad, "usage_high_permyriad",
 		  "usage_high_bytes");
@@ -416,7 +415,8 @@ static void put_last_release(struct dict *dict, const struct member *member,
 }
 
 void rows_member(struct dict *dict, const struct group *group,
-		 const struct member *member, uint64_t now_usec)
+		 const struct member *member, const struct diagnosis *diagnosis,
+		 uint64_t now_usec)
 {
 	const struct process *p = &member->process;
 
@@ -425,6 +425,7 @@ void rows_member(struct dict *dict, const struct group *group,
 	dict_u32(dict, "uid", p->uid);
 	put_names(dict, group);
 	dict_u64(dict, "rss_bytes", p->rss_bytes);
+	dict_u64(dict, "rss_anon_bytes", p->anon_bytes);
 	dict_u64(dict, "swap_bytes", p->swap_bytes);
 	dict_u32(dict, "threads", p->n_threads);
 	dict_u64(dict, "cpu_usec", p->cpu_usec);
@@ -432,6 +433,8 @@ void rows_member(struct dict *dict, const struct group *group,
 	put_hello(dict, &member->hello);
 	put_stats(dict, member, now_usec);
 	put_last_release(dict, member, now_usec);
+	if (diagnosis)
+		rows_diagnosis(dict, group, member, diagnosis);
 	dict_u32(dict, "failures", member->n_failed);
 	dict_bool(dict, "seccomp_changed", member->seccomp_changed);
 }
@@ -478,11 +481,12 @@ static const char *fresh_error(int error)
 	return strerror(-error);
 }
 
-void rows_fresh(struct dict *dict, const struct fresh *fresh, uint64_t now_usec)
+void rows_fresh(struct dict *dict, const struct fresh *fresh,
+		const struct diagnosis *diagnosis, uint64_t now_usec)
 {
 	uint64_t limits[ARRAY_SIZE(class_pages)];
 
-	rows_member(dict, fresh->group, fresh->member, now_usec);
+	rows_member(dict, fresh->group, fresh->member, diagnosis, now_usec);
 	dict_string(dict, "error", fresh_error(fresh->error));
 	if (fresh->symbols)
 		dict_string(dict, "missing_symbols", fresh->symbols);

@@ -12,25 +12,27 @@
 
 void rows_facts(struct dict *dict, const struct daemon_facts *facts);
 
-struct rows_verdict {
-	const char *name;
-	const char *text;
-};
-
 /* @now_usec: CLOCK_MONOTONIC, for ages. */
 void rows_group(struct dict *dict, const struct group *group,
-		const struct rows_verdict *verdict, uint64_t now_usec);
+		const struct diagnosis *diagnosis, uint64_t now_usec);
 
 /* The same, and everything its decisions are made from. */
 void rows_explain(struct dict *dict, const struct group *group,
-		  const struct rows_verdict *verdict, uint64_t now_usec);
+		  const struct diagnosis *diagnosis, uint64_t now_usec);
 
 /* What a round now would do; behind the entries of rows_explain(). */
 void rows_plan(struct dict *dict, const struct decision *plan);
 
+/* @member: NULL, or the one of the group that the diagnosis is about. */
+void rows_diagnosis(struct dict *dict, const struct group *group,
+		    const struct member *member, const struct diagnosis *diagnosis);
+
+/* @diagnosis may be NULL: not made. */
 void rows_member(struct dict *dict, const struct group *group,
-		 const struct member *member, uint64_t now_usec);
-void rows_fresh(struct dict *dict, const struct fresh *fresh, uint64_t now_usec);
+		 const struct member *member, const struct diagnosis *diagnosis,
+		 uint64_t now_usec);
+void rows_fresh(struct dict *dict, const struct fresh *fresh,
+		const struct diagnosis *diagnosis, uint64_t now_usec);
 void rows_outcome(struct dict *dict, const struct group *group,
 		  const struct outcome *outcome);
 void rows_tuned(struct dict *dict, const struct tuned *tuned);

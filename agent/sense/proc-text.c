@@ -155,6 +155,7 @@ int proc_text_status(const char *line, void *userdata)
 		{ "Tgid:", 0, &status->tgid },
 		{ "Uid:", 1, &status->euid },
 		{ "VmRSS:", 0, &status->rss_kib },
+		{ "RssAnon:", 0, &status->anon_kib },
 		{ "VmSwap:", 0, &status->swap_kib },
 	};
 

@@ -39,6 +39,7 @@ struct proc_status {
 	uint64_t tgid;
 	uint64_t euid;
 	uint64_t rss_kib;
+	uint64_t anon_kib;
 	uint64_t swap_kib;
 };
 

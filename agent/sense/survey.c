@@ -89,6 +89,7 @@ int survey_process(struct survey *survey, pid_t pid, struct process *ret)
 		.start_time = stat.start_ticks,
 		.uid = (uid_t)status.euid,
 		.rss_bytes = status.rss_kib * KIB,
+		.anon_bytes = status.anon_kib * KIB,
 		.swap_bytes = status.swap_kib * KIB,
 		.cpu_usec = stat.cpu_ticks * USEC_PER_SEC / survey->ticks_per_sec,
 		.n_threads = (unsigned int)stat.n_threads,

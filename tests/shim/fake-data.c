@@ -342,25 +342,33 @@ static int on_each_option(int (*f)(const struct bus_item *, void *), void *arg,
 	return 0;
 }
 
-static const char *on_verdict(const struct group *group, const char **ret_text,
-			      void *userdata)
+static void on_diagnose(const struct group *group, const struct member *member,
+			struct diagnosis *ret, void *userdata)
 {
+	(void)member;
 	(void)userdata;
-	if (group->id == 4711) {
-		*ret_text = "Memory was freed but is held by the allocator; a release "
-			    "gives it back.";
-		return "retained";
-	}
-	if (group->id == 4712) {
-		*ret_text = "Most of the memory is in use and near the limit; look for a "
-			    "leak or a "
-			    "cache without bound, or raise the limit.";
-		return "growing";
-	}
-
-	*ret_text =
-		"Nothing has been measured yet; see that the program runs with the hook.";
-	return "unknown";
+	*ret = (struct diagnosis){ .verdict = VERDICT_UNKNOWN };
+	if (group->id == 4711)
+		*ret = (struct diagnosis){
+			.verdict = VERDICT_RETAINED,
+			.confidence_percent = 95,
+			.n_evidence = 2,
+			.evidence = { { FACT_RELEASED_BYTES, 412 * MIB },
+				      { FACT_IN_USE_BYTES, 131 * MIB } },
+			.n_advice = 2,
+			.advice = { ADVICE_RELEASE, ADVICE_THRESHOLDS },
+		};
+	if (group->id == 4712)
+		*ret = (struct diagnosis){
+			.verdict = VERDICT_GROWING,
+			.confidence_percent = 85,
+			.n_evidence = 3,
+			.evidence = { { FACT_FLOOR_FIRST_BYTES, 900 * MIB },
+				      { FACT_FLOOR_LAST_BYTES, 1790 * MIB },
+				      { FACT_FLOOR_SPAN_USEC, 5400 * USEC_PER_SEC } },
+			.n_advice = 1,
+			.advice = { ADVICE_HEAPTRACK },
+		};
 }
 
 static void on_plan(const struct group *group, struct decision *ret, void *userdata)
@@ -530,7 +538,7 @@ const struct bus_handler fake_handler = {
 	.each_group = on_each_group,
 	.each_member = on_each_member,
 	.each_option = on_each_option,
-	.verdict = on_verdict,
+	.diagnose = on_diagnose,
 	.plan = on_plan,
 	.show = on_show,
 	.trim = on_trim,

@@ -78,10 +78,12 @@ done
 
 # Keys: the first string of a dict_ call (or of the helpers on top of it), and all between
 # underscores in the manual. That one may say more: values, settings.
-rows=agent/report/rows.c
-tr -d '\n' <"$rows" | grep -oE '(dict_[a-z0-9_]+|put_finite|age)\(dict, "[a-z0-9_]+"' |
+rows='agent/report/rows.c agent/report/rows-*.c'
+# shellcheck disable=SC2086 # several files
+cat $rows | tr -d '\n' | grep -oE '(dict_[a-z0-9_]+|put_finite|age)\(dict, "[a-z0-9_]+"' |
 	sed 's/.*"\(.*\)"/\1/' | keep keys-rows 90
-tr -d '\n' <"$rows" | grep -oE 'put_share\([^;]*' | grep -oE '"[a-z_]+"' | tr -d '"' |
+# shellcheck disable=SC2086 # several files
+cat $rows | tr -d '\n' | grep -oE 'put_share\([^;]*' | grep -oE '"[a-z_]+"' | tr -d '"' |
 	keep keys-shares 4
 cat "$scratch/keys-shares" >>"$scratch/keys-rows"
 sort -u -o "$scratch/keys-rows" "$scratch/keys-rows"

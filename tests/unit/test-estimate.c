@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Estimates in heap states like those of real programs, and verdicts with
- * evidence.
+ * Estimates in heap states like those of real programs.
  */
 
 #include "agent/policy/estimate.h"
@@ -257,176 +256,6 @@ static void test_borrowing_reaches_anchored_arenas_and_their_tops(void)
 	CHECK(!estimate_has_methods(&m));
 }
 
-/* 1000 MiB of 2000; memory in use, nothing special. */
-static struct group group_of(uint64_t in_use_mib, uint64_t retained_mib,
-			     uint64_t unused_mib)
-{
-	return (struct group){
-		.settings = { .usage_high_permyriad = 8000 },
-		.reading = {
-			.time_usec = 10,
-			.anon_bytes = 1000 * MIB,
-			.limit_bytes = 2000 * MIB,
-		},
-		.heap = {
-			.in_use_bytes = in_use_mib * MIB,
-			.retained_bytes = retained_mib * MIB,
-			.unused_bytes = unused_mib * MIB,
-			.rss_bytes = 1000 * MIB,
-			.time_usec = 10,
-		},
-	};
-}
-
-static void test_unmeasured_is_unknown(void)
-{
-	struct group g = group_of(0, 0, 0);
-
-	g.heap.time_usec = 0;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "unknown");
-	g = group_of(900, 0, 0);
-	g.reading.time_usec = 0;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "unknown");
-}
-
-static void test_in_use_below_the_limit_is_healthy(void)
-{
-	const struct group g = group_of(900, 50, 60);
-
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-}
-
-static void test_a_quarter_held_is_retained(void)
-{
-	struct group g = group_of(700, 250, 250);
-
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
-	g = group_of(700, 249, 249);
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-
-	/* In a small group not below the absolute bound. */
-	g = group_of(50, 63, 63);
-	g.reading.anon_bytes = 120 * MIB;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-	g.heap.retained_bytes = 64 * MIB;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
-	g.settings.retained_high_bytes = 100 * MIB;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-}
-
-static void test_a_release_that_paid_is_evidence_of_retention(void)
-{
-	struct group g = group_of(700, 0, 100);
-
-	g.benefit.n_rounds = 1;
-	g.benefit.last_usage_bytes = 750 * MIB;
-	g.benefit.last_released_bytes = 250 * MIB;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
-	g.benefit.last_released_bytes = 249 * MIB;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-}
-
-static void test_mostly_in_use_near_the_limit_is_growing(void)
-{
-	struct group g = group_of(1120, 0, 100);
-
-	g.reading.anon_bytes = 1600 * MIB;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "growing");
-	g.heap.in_use_bytes -= 1;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-	g.heap.in_use_bytes += 1;
-	g.reading.limit_bytes = BYTES_INFINITY;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-	g.reading.limit_bytes = 2000 * MIB;
-	g.settings.usage_high_permyriad = 0;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-}
-
-static void test_half_unaccounted_for_is_not_malloc(void)
-{
-	struct group g = group_of(399, 100, 100);
-
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "not-malloc");
-	g = group_of(400, 100, 100);
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-
-	/* Small programs are mostly libraries and stacks; that is no disease. */
-	g = group_of(1, 0, 0);
-	g.reading.anon_bytes = 64 * MIB;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "not-malloc");
-	g.reading.anon_bytes = 64 * MIB - 1;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-}
-
-static void test_free_but_in_no_whole_pages_is_fragmented(void)
-{
-	struct group g = group_of(300, 6, 600);
-
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "fragmented");
-	g = group_of(500, 60, 600);
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-	g = group_of(500, 6, 250);
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "fragmented");
-	g = group_of(500, 6, 249);
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-
-	/* Half of it could go, nobody tried: not proven. */
-	g = group_of(300, 200, 600);
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-
-	/* Tried, with next to nothing for it. */
-	g.benefit.n_rounds = 1;
-	g.benefit.backoff_usec = 1;
-	g.benefit.last_usage_bytes = 1000 * MIB;
-	g.benefit.last_released_bytes = 59 * MIB;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "fragmented");
-	g.benefit.last_released_bytes = 60 * MIB;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-}
-
-static void test_a_release_that_gave_nothing_disproves_the_estimate(void)
-{
-	struct group g = group_of(300, 600, 600);
-
-	g.benefit.n_rounds = 1;
-	g.benefit.last_usage_bytes = 1000 * MIB;
-	g.benefit.last_released_bytes = 5 * MIB;
-	/*
-	 * One that paid less than this because there was less does not: no back-off then.
-	 */
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
-	g.benefit.backoff_usec = 1;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "fragmented");
-}
-
-static void test_extreme_groups_get_some_verdict(void)
-{
-	struct group g = group_of(0, 0, 0);
-
-	g.reading.anon_bytes = UINT64_MAX;
-	g.heap.in_use_bytes = g.heap.unused_bytes = g.heap.retained_bytes = UINT64_MAX;
-	g.benefit.last_usage_bytes = g.benefit.last_released_bytes = UINT64_MAX;
-	g.benefit.n_rounds = UINT64_MAX;
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "retained");
-	g.reading.anon_bytes = 0;
-	g.reading.limit_bytes = 0;
-	g.heap = (struct heap){ .time_usec = 1 };
-	g.benefit = (struct benefit){ .n_rounds = 1 };
-	CHECK_STR(verdict_to_string(estimate_verdict(&g)), "healthy");
-}
-
-static void test_every_verdict_has_a_name_and_a_sentence(void)
-{
-	for (int i = VERDICT_UNKNOWN; i <= VERDICT_NOT_MALLOC; i++) {
-		const char *text = verdict_to_text((enum verdict)i);
-
-		CHECK(strlen(verdict_to_string((enum verdict)i)) > 0);
-		CHECK(text[strlen(text) - 1] == '.');
-		CHECK_EQ(strcmp(verdict_to_string((enum verdict)i), "unknown") == 0,
-			 i == VERDICT_UNKNOWN);
-	}
-}
-
 int main(void)
 {
 	RUN(test_resident_holes_are_expected_to_go);
@@ -444,16 +273,6 @@ int main(void)
 	RUN(test_huge_pages_are_dropped_faster);
 	RUN(test_a_release_takes_as_long_as_all_arenas);
 	RUN(test_borrowing_reaches_anchored_arenas_and_their_tops);
-	RUN(test_unmeasured_is_unknown);
-	RUN(test_in_use_below_the_limit_is_healthy);
-	RUN(test_a_quarter_held_is_retained);
-	RUN(test_a_release_that_paid_is_evidence_of_retention);
-	RUN(test_mostly_in_use_near_the_limit_is_growing);
-	RUN(test_half_unaccounted_for_is_not_malloc);
-	RUN(test_free_but_in_no_whole_pages_is_fragmented);
-	RUN(test_a_release_that_gave_nothing_disproves_the_estimate);
-	RUN(test_extreme_groups_get_some_verdict);
-	RUN(test_every_verdict_has_a_name_and_a_sentence);
 
 	return TEST_RESULT();
 }

@@ -397,7 +397,7 @@ static void test_malformed_processes_are_refused(void)
 		"42 (cat) S 1 42 42 0 -1 4194560 1 2 3 4 99999999999999999999 7 9 9 20 0 3 0 1 8 3",
 	};
 	static const char *const lines[] = {
-		"Tgid:", "Tgid:\t", "Tgid:\tx", "Uid:\t1", "Uid:\t1\tx", "VmRSS:\t-1 kB",
+		"Tgid:", "Tgid:\t", "Tgid:\tx", "Uid:\t1", "Uid:\t1\tx", "VmRSS:\t-1 kB", "RssAnon:\tx kB",
 		"VmSwap:\t99999999999999999999 kB",
 	};
 	struct proc_status status = { .tgid = 7 };

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Which disease it is, what says so, how sure that is, and what to try next. */
+
+#include <stdint.h>
+
+enum verdict {
+	VERDICT_UNKNOWN,    /* nothing measured yet, or nothing that tells */
+	VERDICT_HEALTHY,    /* little is held that is not in use */
+	VERDICT_RETAINED,   /* freed, held by the allocator, a release returns it */
+	VERDICT_FRAGMENTED, /* free, but below page granularity: a release cannot help */
+	VERDICT_GROWING,    /* the in-use floor rises: leak, or a cache without bound */
+	VERDICT_NOT_MALLOC, /* most of the memory is outside the allocators we know */
+	VERDICT_MAX_,
+};
+
+/* A number that speaks for or against it. The unit is in the name. */
+enum fact {
+	FACT_ANON_BYTES,         /* anonymous and resident */
+	FACT_LIMIT_BYTES,
+	FACT_IN_USE_BYTES,
+	FACT_RETAINED_BYTES,     /* what a release should give */
+	FACT_UNUSED_BYTES,       /* resident in heaps, not in use */
+	FACT_OTHER_ANON_BYTES,   /* anonymous and resident, outside of malloc */
+	FACT_UNHOOKED_BYTES,     /* of processes in the group without the hook */
+	FACT_FILE_BYTES,         /* file and shared memory, resident */
+	FACT_SWAP_BYTES,
+	FACT_HUGE_BYTES,         /* of the heap, in huge pages */
+	FACT_THREADS,
+	FACT_ARENAS,
+	FACT_FLOOR_FIRST_BYTES,  /* least in use, in the first quarter of the time */
+	FACT_FLOOR_LAST_BYTES,   /* in the last one */
+	FACT_FLOOR_SPAN_USEC,
+	FACT_FLOOR_FIGURES,      /* measurements in it */
+	FACT_EXPECTED_BYTES,     /* of the last release */
+	FACT_RELEASED_BYTES,
+	FACT_RELEASE_AGE_USEC,
+	FACT_MAX_,
+};
+
+struct evidence {
+	enum fact fact;
+	uint64_t value;
+};
+
+enum advice {
+	ADVICE_NONE,        /* nothing to do */
+	ADVICE_MEASURE,     /* use a release as the measuring instrument */
+	ADVICE_RELEASE,     /* now, and from now on while calm */
+	ADVICE_ARENA_MAX,   /* cap the arenas */
+	ADVICE_THRESHOLDS,  /* pin glibc's moving thresholds */
+	ADVICE_ALLOCATOR,   /* preload another one */
+	ADVICE_HEAPTRACK,   /* who allocates, in the running program */
+	ADVICE_SANITIZER,   /* LeakSanitizer, where it can be built anew */
+	ADVICE_RAISE_LIMIT,
+	ADVICE_STACKS,      /* smaller thread stacks, or fewer threads */
+	ADVICE_MAPS,        /* look which mappings it is */
+	ADVICE_HOOK,        /* see why the others carry no hook */
+	ADVICE_HUGE_PAGES,  /* keep malloc out of huge pages */
+	ADVICE_RESTART,
+	ADVICE_MAX_,
+};
+
+#define DIAGNOSIS_EVIDENCE_MAX 8
+#define DIAGNOSIS_ADVICE_MAX 4
+
+struct diagnosis {
+	enum verdict verdict;
+	uint32_t confidence_percent;
+	const char *allocator; /* ADVICE_ALLOCATOR: which; as in `enable --allocator=` */
+	uint32_t n_evidence;
+	struct evidence evidence[DIAGNOSIS_EVIDENCE_MAX]; /* the strongest first */
+	uint32_t n_advice;
+	enum advice advice[DIAGNOSIS_ADVICE_MAX]; /* in the order in which to try */
+};
+
+/* "retained": stable, in JSON and journal. */
+const char *verdict_to_string(enum verdict verdict);
+/* One sentence: what it means and what to do. */
+const char *verdict_to_text(enum verdict verdict);
+/* "in_use_bytes", "heaptrack": stable, in JSON. */
+const char *fact_to_string(enum fact fact);
+const char *advice_to_string(enum advice advice);

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Five diseases have one symptom, that memory grows. What tells them apart: a release that
+ * was predicted or made, the floor of what is in use, and what the kernel counts beside it.
+ * Figures of members are claims: any value must be survived.
+ */
+
+#include "agent/policy/verdict.h"
+
+#include "agent/basic/macro.h"
+#include "agent/policy/estimate.h"
+
+/* Less than this is not worth a diagnosis, in a group of whatever size. */
+#define LEAST_BYTES (64 * MIB)
+
+/* In use by this much of the memory, and a release cannot make the difference. */
+#define FULL_PERMYRIAD 7000
+
+/* A floor rises when it did by this much, by a good part of it in every quarter. */
+#define RISE_LEAST_BYTES (16 * MIB)
+#define RISE_PART 16
+#define STEP_PART 10
+
+/* How long a release that paid says something about the program. */
+#define PAID_USEC (6 * 3600 * USEC_PER_SEC)
+
+/* Threads of this much outside of malloc each, or less: it may well be their stacks. */
+#define STACK_BYTES (8 * MIB)
+#define MANY_THREADS 16
+
+/* More arenas than this are worth a cap. */
+#define MANY_ARENAS 4
+
+/* What is decided from; of a member, as if it were a group of one without a limit. */
+struct facts {
+	const struct heap *heap;
+	const struct benefit *benefit; /* NULL: of a member */
+	uint64_t anon_bytes;
+	uint64_t other_bytes;          /* anonymous, outside of the allocators we know */
+	uint64_t unhooked_bytes;       /* of it, of processes without the hook */
+	uint64_t limit_bytes;
+	uint64_t retained_high_bytes;
+	uint32_t usage_high_permyriad;
+	uint64_t now_usec;
+};
+
+uint64_t verdict_in_use(const struct wire_stats *stats)
+{
+	uint64_t foreign;
+
+	(void)estimate_foreign(stats, &foreign);
+	return add_sat(add_sat(stats->in_use, stats->mmapped), foreign);
+}
+
+/* Its malloc() tells nothing, so what it holds cannot be divided. */
+static bool is_opaque(const struct member *member)
+{
+	const struct wire_stats *s = &member->stats;
+	const uint32_t owner = member->hello.malloc_owner;
+
+	if (owner == 0 || owner == WIRE_ALLOCATOR_GLIBC || owner == WIRE_ALLOCATOR_OTHER)
+		return false;
+
+	for (size_t i = 0; i < WIRE_FOREIGN && s->foreign[i].allocator != 0; i++)
+		if (s->foreign[i].allocator == owner)
+			return s->foreign[i].in_use == 0 && s->foreign[i].retained == 0;
+
+	return true;
+}
+
+static bool rises(const struct rise *rise)
+{
+	const uint64_t all = sub_sat(rise->last_bytes, rise->first_bytes);
+
+	return all >= MAX(RISE_LEAST_BYTES, rise->last_bytes / RISE_PART) &&
+	       rise->least_step_bytes >= all / STEP_PART;
+}
+
+static void sum_floors(struct heap *heap, const struct member *member)
+{
+	const struct rise rise = floors_rise(&member->floors);
+
+	if (rise.n < FLOORS_ENOUGH)
+		return;
+
+	heap->n_judged++;
+	heap->floor_span_usec = MAX(heap->floor_span_usec, rise.span_usec);
+	if (!rises(&rise))
+		return;
+
+	heap->floor_first_bytes = add_sat(heap->floor_first_bytes, rise.first_bytes);
+	heap->floor_last_bytes = add_sat(heap->floor_last_bytes, rise.last_bytes);
+	heap->n_floor_figures += MIN(rise.n_figures, UINT32_MAX - heap->n_floor_figures);
+}
+
+static void sum_release(struct heap *heap, const struct member *member)
+{
+	const struct wire_reclaim_reply *r = &member->last_release;
+
+	if (member->last_release_usec == 0)
+		return;
+
+	heap->release_usec = MAX(heap->release_usec, member->last_release_usec);
+	heap->expected_bytes = add_sat(heap->expected_bytes, member->last_forecast.bytes);
+	heap->before_bytes = add_sat(heap->before_bytes, r->rss_before);
+	heap->released_bytes =
+		add_sat(heap->released_bytes, sub_sat(r->rss_before, r->rss_after));
+}
+
+void verdict_sum(struct heap *heap, const struct member *member, enum method method)
+{
+	const struct process *p = &member->process;
+	const struct wire_stats *s = &member->stats;
+
+	heap->rss_bytes = add_sat(heap->rss_bytes, p->rss_bytes);
+	heap->anon_bytes = add_sat(heap->anon_bytes, p->anon_bytes);
+	heap->file_bytes = add_sat(heap->file_bytes, sub_sat(p->rss_bytes, p->anon_bytes));
+	heap->swap_bytes = add_sat(heap->swap_bytes, p->swap_bytes);
+	heap->n_threads += MIN(p->n_threads, UINT32_MAX - heap->n_threads);
+	sum_release(heap, member);
+	if (member->stats_usec == 0)
+		return;
+
+	heap->in_use_bytes = add_sat(heap->in_use_bytes, verdict_in_use(s));
+	heap->retained_bytes =
+		add_sat(heap->retained_bytes, estimate_give(member, method));
+	heap->unused_bytes = add_sat(heap->unused_bytes, estimate_unused(s));
+	heap->huge_bytes = add_sat(heap->huge_bytes, s->heap_huge);
+	heap->stall_usec = MAX(heap->stall_usec, member->stall_usec);
+	heap->n_arenas += MIN(s->n_arenas, UINT32_MAX - heap->n_arenas);
+	heap->owners |= member->hello.malloc_owner;
+	if (is_opaque(member))
+		heap->opaque_bytes = add_sat(heap->opaque_bytes, p->anon_bytes);
+	if (heap->time_usec == 0 || member->stats_usec < heap->time_usec)
+		heap->time_usec = member->stats_usec;
+	sum_floors(heap, member);
+}
+
+/* The last release was tried on as much as is there now, and gave next to nothing. */
+static bool is_disproved(const struct facts *f, uint64_t bytes)
+{
+	const struct benefit *b = f->benefit;
+
+	if (b && b->n_rounds > 0 && b->backoff_usec > 0 &&
+	    b->last_released_bytes < bytes / 10)
+		return true;
+
+	return f->heap->release_usec > 0 && f->heap->expected_bytes >= bytes / 2 &&
+	       f->heap->expected_bytes > 0 && f->heap->released_bytes < bytes / 10;
+}
+
+/* The last release gave back a good part of what was there. */
+static bool has_paid(const struct facts *f)
+{
+	const struct benefit *b = f->benefit;
+	const struct heap *h = f->heap;
+
+	if (b && b->n_rounds > 0 &&
+	    sub_sat(f->now_usec, b->last_round_usec) < PAID_USEC)
+		return b->last_released_bytes >=
+		       MAX(add_sat(b->last_usage_bytes, b->last_released_bytes) / 4, 1);
+
+	return h->release_usec > 0 && sub_sat(f->now_usec, h->release_usec) < PAID_USEC &&
+	       h->released_bytes >= MAX(h->before_bytes / 4, RISE_LEAST_BYTES);
+}
+
+static bool is_retained(const struct facts *f)
+{
+	const uint64_t high = f->retained_high_bytes;
+	const uint64_t least = MAX(high > 0 ? high : LEAST_BYTES, f->anon_bytes / 4);
+
+	return f->heap->retained_bytes >= least &&
+	       !is_disproved(f, f->heap->retained_bytes);
+}
+
+/* Of most of the memory: a small leak in a program that retains much can wait. */
+static bool has_rising_floor(const struct facts *f)
+{
+	return f->heap->floor_last_bytes > 0 &&
+	       f->heap->in_use_bytes >= f->anon_bytes / 2;
+}
+
+/* Nobody has watched for long, and nearly all that fills the limit is in use. */
+static bool fills_limit(const struct facts *f)
+{
+	return f->usage_high_permyriad > 0 && f->limit_bytes != BYTES_INFINITY &&
+	       f->anon_bytes > 0 &&
+	       f->anon_bytes >= share_of(f->limit_bytes, f->usage_high_permyriad) &&
+	       f->heap->in_use_bytes >= share_of(f->anon_bytes, FULL_PERMYRIAD);
+}
+
+static bool is_not_malloc(const struct facts *f)
+{
+	return f->anon_bytes >= LEAST_BYTES && f->other_bytes > f->anon_bytes / 2;
+}
+
+/* Most of it belongs to an allocator that tells nothing. */
+static bool is_untold(const struct facts *f)
+{
+	return f->anon_bytes >= LEAST_BYTES && f->heap->opaque_bytes > f->anon_bytes / 2;
+}
+
+/* Much is free, and neither does the histogram find whole pages in it nor did a release. */
+static bool is_fragmented(const struct facts *f)
+{
+	const uint64_t unused = f->heap->unused_bytes;
+
+	if (unused < MAX(LEAST_BYTES, f->anon_bytes / 4))
+		return false;
+
+	return f->heap->retained_bytes < unused / 10 || is_disproved(f, unused);
+}
+
+static enum verdict decide(const struct facts *f)
+{
+	const bool is_judged = f->heap->n_judged > 0;
+
+	if (f->heap->time_usec == 0)
+		return VERDICT_UNKNOWN;
+
+	if (has_rising_floor(f))
+		return VERDICT_GROWING;
+
+	if (is_retained(f))
+		return VERDICT_RETAINED;
+
+	if (f->heap->floor_last_bytes > 0 || (!is_judged && fills_limit(f)))
+		return VERDICT_GROWING;
+
+	/* What the last release could not give back is no news while it gave much. */
+	if (is_untold(f))
+		return has_paid(f) ? VERDICT_RETAINED : VERDICT_UNKNOWN;
+
+	if (is_not_malloc(f))
+		return VERDICT_NOT_MALLOC;
+
+	if (has_paid(f))
+		return VERDICT_RETAINED;
+
+	return is_fragmented(f) ? VERDICT_FRAGMENTED : VERDICT_HEALTHY;
+}
+
+/* The longer a floor was watched to rise, the less can it be a program that warms up. */
+static uint32_t confidence_of_rise(uint64_t span_usec)
+{
+	static const struct {
+		uint64_t sec;
+		uint32_t percent;
+	} steps[] = { { 6 * 3600, 95 }, { 3600, 85 }, { 600, 75 }, { 30, 60 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		if (span_usec >= steps[i].sec * USEC_PER_SEC)
+			return steps[i].percent;
+
+	return 50;
+}
+
+static uint32_t confidence(const struct facts *f, enum verdict verdict)
+{
+	const struct heap *h = f->heap;
+
+	switch (verdict) {
+	case VERDICT_UNKNOWN:
+		return 0;
+	case VERDICT_GROWING:
+		return h->floor_last_bytes > 0 ? confidence_of_rise(h->floor_span_usec) : 40;
+	case VERDICT_RETAINED:
+		return has_paid(f) ? 95 : 75;
+	case VERDICT_FRAGMENTED:
+		return h->release_usec > 0 && h->released_bytes < h->unused_bytes / 10 ? 90
+										       : 60;
+	case VERDICT_NOT_MALLOC:
+		return f->other_bytes / 3 >= f->anon_bytes / 4 ? 90 : 70;
+	case VERDICT_HEALTHY:
+		return h->n_judged > 0 || f->anon_bytes < LEAST_BYTES ? 90 : 70;
+	case VERDICT_MAX_:
+		break;
+	}
+
+	return 0;
+}
+
+static void show(struct diagnosis *d, enum fact fact, uint64_t value)
+{
+	if (d->n_evidence < DIAGNOSIS_EVIDENCE_MAX)
+		d->evidence[d->n_evidence++] = (struct evidence){ fact, value };
+}
+
+static void show_some(struct diagnosis *d, enum fact fact, uint64_t value)
+{
+	if (value > 0)
+		show(d, fact, value);
+}
+
+static void show_release(const struct facts *f, struct diagnosis *d)
+{
+	const struct heap *h = f->heap;
+
+	if (h->release_usec == 0)
+		return;
+
+	show(d, FACT_RELEASED_BYTES, h->released_bytes);
+	show_some(d, FACT_EXPECTED_BYTES, h->expected_bytes);
+	show(d, FACT_RELEASE_AGE_USEC, sub_sat(f->now_usec, h->release_usec));
+}
+
+static void show_limit(const struct facts *f, struct diagnosis *d)
+{
+	show(d, FACT_ANON_BYTES, f->anon_bytes);
+	if (f->limit_bytes != BYTES_INFINITY)
+		show(d, FACT_LIMIT_BYTES, f->limit_bytes);
+}
+
+static void show_rise(const struct facts *f, struct diagnosis *d)
+{
+	const struct heap *h = f->heap;
+
+	if (h->floor_last_bytes == 0)
+		return;
+
+	show(d, FACT_FLOOR_FIRST_BYTES, h->floor_first_bytes);
+	show(d, FACT_FLOOR_LAST_BYTES, h->floor_last_bytes);
+	show(d, FACT_FLOOR_SPAN_USEC, h->floor_span_usec);
+	show(d, FACT_FLOOR_FIGURES, h->n_floor_figures);
+}
+
+static void find_evidence(const struct facts *f, struct diagnosis *d)
+{
+	const struct heap *h = f->heap;
+
+	switch (d->verdict) {
+	case VERDICT_UNKNOWN:
+		show_limit(f, d);
+		return;
+	case VERDICT_GROWING:
+		show_rise(f, d);
+		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
+		show_limit(f, d);
+		show_some(d, FACT_SWAP_BYTES, h->swap_bytes);
+		return;
+	case VERDICT_RETAINED:
+		show_release(f, d);
+		show(d, FACT_RETAINED_BYTES, h->retained_bytes);
+		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
+		show(d, FACT_ANON_BYTES, f->anon_bytes);
+		show_some(d, FACT_HUGE_BYTES, h->huge_bytes);
+		return;
+	case VERDICT_FRAGMENTED:
+		show(d, FACT_UNUSED_BYTES, h->unused_bytes);
+		show(d, FACT_RETAINED_BYTES, h->retained_bytes);
+		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
+		show_release(f, d);
+		show_some(d, FACT_ARENAS, h->n_arenas);
+		show_some(d, FACT_HUGE_BYTES, h->huge_bytes);
+		return;
+	case VERDICT_NOT_MALLOC:
+		show(d, FACT_OTHER_ANON_BYTES, f->other_bytes);
+		show_some(d, FACT_UNHOOKED_BYTES, f->unhooked_bytes);
+		show(d, FACT_ANON_BYTES, f->anon_bytes);
+		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
+		show_some(d, FACT_THREADS, h->n_threads);
+		show_some(d, FACT_FILE_BYTES, h->file_bytes);
+		return;
+	case VERDICT_HEALTHY:
+		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
+		show(d, FACT_RETAINED_BYTES, h->retained_bytes);
+		show_limit(f, d);
+		if (h->n_judged > 0)
+			show(d, FACT_FLOOR_SPAN_USEC, h->floor_span_usec);
+		show_some(d, FACT_SWAP_BYTES, h->swap_bytes);
+		return;
+	case VERDICT_MAX_:
+		return;
+	}
+}
+
+static void advise(struct diagnosis *d, enum advice advice)
+{
+	if (d->n_advice < DIAGNOSIS_ADVICE_MAX)
+		d->advice[d->n_advice++] = advice;
+}
+
+/*
+ * Of those that Debian has: jemalloc returns by itself what is free, has pages of one size
+ * of chunk each, and tells figures; see README, "what idle programs keep". A program on it
+ * already is sent to mimalloc.
+ */
+static void advise_allocator(const struct facts *f, struct diagnosis *d)
+{
+	d->allocator = f->heap->owners & WIRE_ALLOCATOR_JEMALLOC ? "mimalloc" : "jemalloc";
+	advise(d, ADVICE_ALLOCATOR);
+}
+
+static bool is_on_glibc(const struct facts *f)
+{
+	return f->heap->owners == 0 || (f->heap->owners & WIRE_ALLOCATOR_GLIBC) != 0;
+}
+
+static void advise_not_malloc(const struct facts *f, struct diagnosis *d)
+{
+	const struct heap *h = f->heap;
+	const uint64_t own = sub_sat(f->other_bytes, f->unhooked_bytes);
+
+	if (f->unhooked_bytes > f->other_bytes / 2)
+		advise(d, ADVICE_HOOK);
+	if (h->n_threads >= MANY_THREADS && own / h->n_threads <= STACK_BYTES)
+		advise(d, ADVICE_STACKS);
+	advise(d, ADVICE_MAPS);
+}
+
+static void find_advice(const struct facts *f, struct diagnosis *d)
+{
+	switch (d->verdict) {
+	case VERDICT_UNKNOWN:
+		advise(d, ADVICE_MEASURE);
+		return;
+	case VERDICT_GROWING:
+		advise(d, ADVICE_HEAPTRACK);
+		advise(d, ADVICE_SANITIZER);
+		advise(d, ADVICE_RAISE_LIMIT);
+		return;
+	case VERDICT_RETAINED:
+		advise(d, ADVICE_RELEASE);
+		if (is_on_glibc(f) && f->heap->n_arenas > MANY_ARENAS)
+			advise(d, ADVICE_ARENA_MAX);
+		if (is_on_glibc(f))
+			advise(d, ADVICE_THRESHOLDS);
+		return;
+	case VERDICT_FRAGMENTED:
+		if (f->heap->huge_bytes > f->heap->unused_bytes / 2)
+			advise(d, ADVICE_HUGE_PAGES);
+		if (is_on_glibc(f) && f->heap->n_arenas > MANY_ARENAS)
+			advise(d, ADVICE_ARENA_MAX);
+		advise_allocator(f, d);
+		advise(d, ADVICE_RESTART);
+		return;
+	case VERDICT_NOT_MALLOC:
+		advise_not_malloc(f, d);
+		return;
+	case VERDICT_HEALTHY:
+		advise(d, fills_limit(f) ? ADVICE_RAISE_LIMIT : ADVICE_NONE);
+		return;
+	case VERDICT_MAX_:
+		return;
+	}
+}
+
+static void judge(struct facts *f, struct diagnosis *ret)
+{
+	const struct heap *h = f->heap;
+
+	f->other_bytes = sub_sat(f->anon_bytes, add_sat(h->in_use_bytes,
+							MAX(h->retained_bytes,
+							    h->unused_bytes)));
+	*ret = (struct diagnosis){ .verdict = decide(f) };
+	ret->confidence_percent = confidence(f, ret->verdict);
+	find_evidence(f, ret);
+	find_advice(f, ret);
+}
+
+/* Resident memory has the members' files in it, the charge of a cgroup has not. */
+static uint64_t anon_of(const struct group *group)
+{
+	const uint64_t anon = group->reading.anon_bytes;
+
+	return group->kind == GROUP_RSS ? sub_sat(anon, group->heap.file_bytes) : anon;
+}
+
+void verdict_group(const struct group *group, uint64_t now_usec, struct diagnosis *ret)
+{
+	struct facts facts = {
+		.heap = &group->heap,
+		.benefit = &group->benefit,
+		.anon_bytes = anon_of(group),
+		.limit_bytes = group->reading.limit_bytes,
+		.retained_high_bytes = group->settings.retained_high_bytes,
+		.usage_high_permyriad = group->settings.usage_high_permyriad,
+		.now_usec = now_usec,
+	};
+
+	if (group->reading.time_usec == 0) {
+		*ret = (struct diagnosis){ .verdict = VERDICT_UNKNOWN };
+		advise(ret, ADVICE_MEASURE);
+		return;
+	}
+
+	/* Charged to the group and to no member. */
+	if (group->heap.anon_bytes > 0)
+		facts.unhooked_bytes = sub_sat(facts.anon_bytes, group->heap.anon_bytes);
+	judge(&facts, ret);
+}
+
+void verdict_member(const struct group *group, const struct member *member,
+		    uint64_t now_usec, struct diagnosis *ret)
+{
+	struct heap heap = { 0 };
+	struct facts facts = {
+		.heap = &heap,
+		.anon_bytes = member->process.anon_bytes,
+		.limit_bytes = BYTES_INFINITY,
+		.retained_high_bytes = group->settings.retained_high_bytes,
+		.now_usec = now_usec,
+	};
+
+	verdict_sum(&heap, member, group->settings.method);
+	judge(&facts, ret);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* For somebody who has been woken up: numbers with units, and what to type. */
+
+#include "agent/report/sentences.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "agent/basic/macro.h"
+#include "agent/basic/parse.h"
+#include "agent/report/dict.h"
+
+/* By enum fact: around its value. */
+static const struct {
+	const char *before, *after;
+} clauses[] = {
+	[FACT_ANON_BYTES] = { "", " are resident and anonymous" },
+	[FACT_LIMIT_BYTES] = { "the limit is ", "" },
+	[FACT_IN_USE_BYTES] = { "", " are in use" },
+	[FACT_RETAINED_BYTES] = { "a release should give ", "" },
+	[FACT_UNUSED_BYTES] = { "", " of the heap are resident and not in use" },
+	[FACT_OTHER_ANON_BYTES] = { "", " are outside of malloc" },
+	[FACT_UNHOOKED_BYTES] = { "", " of that belong to processes without the hook" },
+	[FACT_FILE_BYTES] = { "", " more are file and shared memory" },
+	[FACT_SWAP_BYTES] = { "", " are swapped out" },
+	[FACT_HUGE_BYTES] = { "", " of the heap are in huge pages" },
+	[FACT_THREADS] = { "", " threads" },
+	[FACT_ARENAS] = { "", " arenas" },
+	[FACT_FLOOR_FIRST_BYTES] = { "the least that was in use rose from ", "" },
+	[FACT_FLOOR_LAST_BYTES] = { "to ", "" },
+	[FACT_FLOOR_SPAN_USEC] = { "watched for ", "" },
+	[FACT_FLOOR_FIGURES] = { "measured ", " times" },
+	[FACT_EXPECTED_BYTES] = { "that was expected to give ", "" },
+	[FACT_RELEASED_BYTES] = { "the last release gave ", "" },
+	[FACT_RELEASE_AGE_USEC] = { "it was ", " ago" },
+};
+
+enum unit {
+	UNIT_BYTES,
+	UNIT_USEC,
+	UNIT_NUMBER,
+};
+
+static enum unit unit_of(enum fact fact)
+{
+	switch (fact) {
+	case FACT_FLOOR_SPAN_USEC:
+	case FACT_RELEASE_AGE_USEC:
+		return UNIT_USEC;
+	case FACT_THREADS:
+	case FACT_ARENAS:
+	case FACT_FLOOR_FIGURES:
+		return UNIT_NUMBER;
+	case FACT_ANON_BYTES:
+	case FACT_LIMIT_BYTES:
+	case FACT_IN_USE_BYTES:
+	case FACT_RETAINED_BYTES:
+	case FACT_UNUSED_BYTES:
+	case FACT_OTHER_ANON_BYTES:
+	case FACT_UNHOOKED_BYTES:
+	case FACT_FILE_BYTES:
+	case FACT_SWAP_BYTES:
+	case FACT_HUGE_BYTES:
+	case FACT_FLOOR_FIRST_BYTES:
+	case FACT_FLOOR_LAST_BYTES:
+	case FACT_EXPECTED_BYTES:
+	case FACT_RELEASED_BYTES:
+	case FACT_MAX_:
+		break;
+	}
+
+	return UNIT_BYTES;
+}
+
+char *sentences_fact(const struct evidence *evidence, char *buf, size_t size)
+{
+	const unsigned int i = (unsigned int)evidence->fact;
+	char value[FORMAT_MAX];
+
+	switch (unit_of(evidence->fact)) {
+	case UNIT_BYTES:
+		format_bytes(value, evidence->value);
+		break;
+	case UNIT_USEC:
+		/* Whole seconds are fine enough. */
+		format_usec(value, evidence->value < USEC_PER_SEC
+					   ? evidence->value
+					   : evidence->value / USEC_PER_SEC * USEC_PER_SEC);
+		break;
+	case UNIT_NUMBER:
+		snprintf(value, sizeof(value), "%" PRIu64, evidence->value);
+		break;
+	}
+
+	if (i < ARRAY_SIZE(clauses) && clauses[i].before)
+		snprintf(buf, size, "%s%s%s", clauses[i].before, value, clauses[i].after);
+	else
+		snprintf(buf, size, "%s %s", fact_to_string(evidence->fact), value);
+	return buf;
+}
+
+char *sentences_evidence(const struct diagnosis *diagnosis, char *buf, size_t size)
+{
+	char clause[96];
+	size_t used = 0;
+	int n;
+
+	if (size > 0)
+		buf[0] = '\0';
+	for (uint32_t i = 0; i < diagnosis->n_evidence && used < size; i++) {
+		n = snprintf(buf + used, size - used, "%s%s", i > 0 ? ", " : "",
+			     sentences_fact(&diagnosis->evidence[i], clause,
+					    sizeof(clause)));
+		if (n < 0)
+			break;
+		used += (size_t)n;
+	}
+
+	return buf;
+}
+
+/* By enum advice. {what}, {unit}, {pid} and {allocator} are filled in. */
+static const char *const advices[] = {
+	[ADVICE_NONE] = "nothing to do",
+	[ADVICE_MEASURE] = "measure by a release: memguardctl diagnose {what}",
+	[ADVICE_RELEASE] = "release it now: memguardctl trim {what}; and from now on while it "
+			   "is idle: RetainedHigh= in memguard.conf",
+	[ADVICE_ARENA_MAX] = "cap the arenas: ArenaMax=2 in memguard.conf, and restart it",
+	[ADVICE_THRESHOLDS] = "pin glibc's thresholds, which rise by themselves: memguardctl "
+			      "tune {what} MmapThreshold=128K TrimThreshold=128K",
+	[ADVICE_ALLOCATOR] = "try another allocator: memguardctl enable "
+			     "--allocator={allocator} {unit}, and restart it",
+	[ADVICE_HEAPTRACK] = "see who allocates and does not free: heaptrack --pid {pid}, for as "
+			     "long as it grows",
+	[ADVICE_SANITIZER] = "where it can be built anew: -fsanitize=leak, and end it in an "
+			     "orderly way",
+	[ADVICE_RAISE_LIMIT] = "if it needs that much: systemctl set-property {unit} "
+			       "MemoryMax=SIZE",
+	[ADVICE_STACKS] = "thread stacks can be all of it: have it start fewer threads, or set "
+			  "LimitSTACK=1M in {unit}",
+	[ADVICE_MAPS] = "see which mappings it is, the largest last: pmap -x {pid} | sort -n -k3 "
+			"| tail",
+	[ADVICE_HOOK] = "see which processes lack the hook: memguardctl list, against systemctl "
+			"status {unit}",
+	[ADVICE_HUGE_PAGES] = "keep its heap out of huge pages: "
+			      "Environment=GLIBC_TUNABLES=glibc.malloc.hugetlb=0 in {unit}, and "
+			      "madvise in /sys/kernel/mm/transparent_hugepage/enabled",
+	[ADVICE_RESTART] = "until then a restart helps: systemctl restart {unit}",
+};
+
+struct words {
+	char what[192]; /* as the command line takes it: a unit, a path, or a pid */
+	char unit[192];
+	char pid[16];
+	const char *allocator;
+};
+
+static void find_words(const struct diagnosis *diagnosis, const struct group *group,
+		       const struct member *member, struct words *ret)
+{
+	const char *path = group->path ? group->path : "WHAT";
+
+	snprintf(ret->pid, sizeof(ret->pid), "%s", "PID");
+	if (member)
+		snprintf(ret->pid, sizeof(ret->pid), "%d", (int)member->process.pid);
+
+	dict_clean(group->unit ? group->unit : "UNIT", ret->unit, sizeof(ret->unit));
+	dict_clean(group->unit ? group->unit : member ? ret->pid : path, ret->what,
+		   sizeof(ret->what));
+	ret->allocator = diagnosis->allocator ? diagnosis->allocator : "jemalloc";
+}
+
+/* The word for what @text begins with, and how much of it that stands for. */
+static const char *word_at(const struct words *words, const char *text, size_t *ret_n)
+{
+	const struct {
+		const char *name, *word;
+	} all[] = {
+		{ "{what}", words->what },
+		{ "{unit}", words->unit },
+		{ "{pid}", words->pid },
+		{ "{allocator}", words->allocator },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		*ret_n = strlen(all[i].name);
+		if (strncmp(text, all[i].name, *ret_n) == 0)
+			return all[i].word;
+	}
+
+	return NULL;
+}
+
+char *sentences_advice(enum advice advice, const struct diagnosis *diagnosis,
+		       const struct group *group, const struct member *member, char *buf,
+		       size_t size)
+{
+	const char *text = (unsigned int)advice < ARRAY_SIZE(advices) ? advices[advice]
+								      : "unknown";
+	struct words words;
+	size_t used = 0, n;
+
+	find_words(diagnosis, group, member, &words);
+	while (*text && used + 1 < size) {
+		const char *word = word_at(&words, text, &n);
+
+		if (!word) {
+			buf[used++] = *text++;
+			continue;
+		}
+		text += n;
+		for (; *word && used + 1 < size; word++)
+			buf[used++] = *word;
+	}
+
+	buf[used] = '\0';
+	return buf;
+}
