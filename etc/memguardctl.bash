@@ -29,9 +29,10 @@ __memguardctl_enabled()
 _memguardctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local verbs='status list show explain trim tune run enable disable config verify reload'
+	local verbs='status list show explain diagnose history trim tune run enable disable config verify reload'
 	local options='--help --version --runtime-directory= --json= -j --no-pager --no-legend
-		--config= --hook= --limit= --verbose --method= --root='
+		--config= --hook= --limit= --verbose --method= --allocator=
+		--root='
 	local verb='' i words=''
 
 	COMPREPLY=()
@@ -54,6 +55,10 @@ _memguardctl()
 		;;
 	--method)
 		mapfile -t COMPREPLY < <(compgen -W 'auto full borrow' -- "$cur")
+		return
+		;;
+	--allocator)
+		mapfile -t COMPREPLY < <(compgen -W 'jemalloc mimalloc tcmalloc glibc' -- "$cur")
 		return
 		;;
 	--limit)
@@ -83,7 +88,7 @@ _memguardctl()
 	'')
 		words=$verbs
 		;;
-	list | show | explain | trim)
+	list | show | explain | diagnose | history | trim)
 		words=$(__memguardctl_targets)
 		;;
 	tune)

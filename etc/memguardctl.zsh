@@ -38,6 +38,8 @@ _memguardctl() {
     'list:list guarded processes with their last known figures'
     'show:measure processes now and show their heaps'
     'explain:say why memory was released or was not'
+    'diagnose:find out why memory grows'
+    'history:show past rounds'
     'trim:make processes give freed memory back now'
     "tune:change settings of a running program's allocator"
     'run:run a command under guard, without a daemon'
@@ -60,7 +62,8 @@ _memguardctl() {
     '--hook=[run, enable\: the library to preload]:file:_files' \
     '--limit=[run\: limit the memory]:size:' \
     '--verbose[run\: tell every round]' \
-    '--method=[trim\: how]:method:(auto full borrow)' \
+    '--method=[trim, diagnose\: how]:method:(auto full borrow)' \
+    '--allocator=[enable\: preload this allocator]:allocator:(jemalloc mimalloc tcmalloc glibc)' \
     '--root=[enable, disable\: change files below this]:directory:_files -/' \
     '1:verb:->verb' \
     '*::argument:->argument' && return
@@ -71,7 +74,7 @@ _memguardctl() {
       ;;
     argument)
       case $words[1] in
-        list|show|explain|trim) (( CURRENT == 2 )) && _memguardctl_targets ;;
+        list|show|explain|diagnose|history|trim) (( CURRENT == 2 )) && _memguardctl_targets ;;
         tune)
           if (( CURRENT == 2 )); then
             _memguardctl_targets

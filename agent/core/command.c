@@ -160,6 +160,47 @@ static int on_each_member(const char *what,
 	return found ? 0 : -ENOENT;
 }
 
+/* Its group lives and matches, or it is gone and has that name. */
+static bool past_matches(const struct manager *manager, const struct past *past,
+			 const char *what)
+{
+	const struct guard *guard;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		if (guard->group.id == past->outcome->group_id)
+			return guard_has_match(guard, what);
+
+	return what[0] == '\0' || is_unit(past->name, what) || is_below(past->name, what);
+}
+
+static int on_each_round(const char *what, int (*f)(const struct past *, void *), void *arg,
+			 void *userdata)
+{
+	const struct manager *manager = userdata;
+	const struct ledger *ledger = &manager->ledger;
+	size_t back = LEDGER_SIZE;
+	bool found = what[0] == '\0';
+	const struct guard *guard;
+	int r;
+
+	while (back-- > 0) {
+		const struct past past = { ledger_name(ledger, back), ledger_at(ledger, back) };
+
+		if (!past.outcome || !past_matches(manager, &past, what))
+			continue;
+		found = true;
+		r = f(&past, arg);
+		if (r < 0)
+			return r;
+	}
+
+	/* That nothing ever happened there is an answer too. */
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		found = found || guard_has_match(guard, what);
+
+	return found ? 0 : -ENOENT;
+}
+
 struct option_visit {
 	int (*f)(const struct bus_item *, void *);
 	void *arg;
@@ -474,6 +515,7 @@ const struct bus_handler command_handler = {
 	.each_group = on_each_group,
 	.each_member = on_each_member,
 	.each_option = on_each_option,
+	.each_round = on_each_round,
 	.diagnose = on_diagnose,
 	.plan = on_plan,
 	.show = on_show,

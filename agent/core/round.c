@@ -16,6 +16,7 @@
 #include "agent/policy/calibrate.h"
 #include "agent/policy/estimate.h"
 #include "agent/policy/pick.h"
+#include "agent/policy/verdict.h"
 #include "agent/report/journal.h"
 
 /* A release of 10 GiB takes seconds; when a kill is near there is no time to wait for one. */
@@ -96,10 +97,16 @@ static void round_record(struct guard *guard)
 {
 	struct round *round = guard->round;
 	struct group *group = &guard->group;
-	const struct outcome *outcome = &round->outcome;
+	struct outcome *outcome = &round->outcome;
+	struct diagnosis diagnosis;
 
-	ledger_append(&guard->manager->ledger, outcome);
 	group->benefit = benefit_add(&group->benefit, &group->settings, outcome);
+	if (outcome->n_asked > 0)
+		guard_sum_heaps(guard);
+	verdict_group(group, outcome->end_usec, &diagnosis);
+	outcome_diagnose(outcome, &diagnosis);
+	ledger_append(&guard->manager->ledger, outcome,
+		      group->unit ? group->unit : group->path);
 	if (!outcome_is_quiet(outcome))
 		group->last_outcome = *outcome;
 }

@@ -19,13 +19,17 @@ const struct verb ctl_verbs[] = {
 	  "Measure processes now and show their heaps, arena by arena" },
 	{ "explain", 0, 1, verb_explain, "[WHAT]",
 	  "Say why memory was released or was not, and what is next" },
+	{ "diagnose", 1, 1, verb_diagnose, "[--method=METHOD] WHAT",
+	  "Find out why memory grows, by a release as the measure" },
+	{ "history", 0, 1, verb_history, "[WHAT]",
+	  "Show past rounds: when, why, what was predicted and released" },
 	{ "trim", 1, 1, verb_trim, "[--method=METHOD] WHAT",
 	  "Make processes give freed memory back now" },
 	{ "tune", 2, -1, verb_tune, "WHAT KEY=VALUE...",
 	  "Change settings of a running program's allocator" },
 	{ "run", 1, -1, verb_run, "[--limit=SIZE] -- COMMAND...",
 	  "Run a command under guard, without a daemon" },
-	{ "enable", 1, -1, verb_enable, "UNIT...",
+	{ "enable", 1, -1, verb_enable, "[--allocator=NAME] UNIT...",
 	  "Put services under guard from their next start" },
 	{ "disable", 1, -1, verb_disable, "UNIT...",
 	  "Take services out of guard from their next start" },
@@ -54,7 +58,9 @@ static const char options[] =
 	"     --limit=SIZE           run: limit the command's memory, such as 600M\n"
 	"     --verbose              run: tell every round as it happens\n"
 	"     --method=auto|full|borrow\n"
-	"                            trim: how [as configured]\n"
+	"                            trim, diagnose: how [as configured]\n"
+	"     --allocator=jemalloc|mimalloc|tcmalloc|glibc\n"
+	"                            enable: preload this allocator too [as it is]\n"
 	"     --root=DIR             enable, disable: change files below DIR only\n";
 /* clang-format on */
 

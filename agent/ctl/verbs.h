@@ -33,6 +33,8 @@ int verb_status(struct ctl *ctl, int argc, char **argv);
 int verb_list(struct ctl *ctl, int argc, char **argv);
 int verb_show(struct ctl *ctl, int argc, char **argv);
 int verb_explain(struct ctl *ctl, int argc, char **argv);
+int verb_diagnose(struct ctl *ctl, int argc, char **argv);
+int verb_history(struct ctl *ctl, int argc, char **argv);
 int verb_trim(struct ctl *ctl, int argc, char **argv);
 int verb_tune(struct ctl *ctl, int argc, char **argv);
 int verb_enable(struct ctl *ctl, int argc, char **argv);

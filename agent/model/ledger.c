@@ -6,7 +6,14 @@
 
 #include "agent/basic/macro.h"
 
-void ledger_append(struct ledger *ledger, const struct outcome *outcome)
+static void set_name(char buf[static LEDGER_NAME_MAX], const char *name)
+{
+	const size_t n = strlen(name);
+
+	memcpy(buf, name + sub_sat(n, LEDGER_NAME_MAX - 1), MIN(n, LEDGER_NAME_MAX - 1) + 1);
+}
+
+void ledger_append(struct ledger *ledger, const struct outcome *outcome, const char *name)
 {
 	const uint64_t released = outcome_released_bytes(outcome);
 
@@ -21,6 +28,7 @@ void ledger_append(struct ledger *ledger, const struct outcome *outcome)
 			MIN(released, UINT64_MAX - ledger->released_bytes);
 
 	ledger->outcomes[ledger->n_appended % LEDGER_SIZE] = *outcome;
+	set_name(ledger->names[ledger->n_appended % LEDGER_SIZE], name);
 	ledger->n_appended++;
 }
 
@@ -30,4 +38,12 @@ const struct outcome *ledger_at(const struct ledger *ledger, size_t back)
 		return NULL;
 
 	return &ledger->outcomes[(ledger->n_appended - 1 - back) % LEDGER_SIZE];
+}
+
+const char *ledger_name(const struct ledger *ledger, size_t back)
+{
+	if (!ledger_at(ledger, back))
+		return NULL;
+
+	return ledger->names[(ledger->n_appended - 1 - back) % LEDGER_SIZE];
 }

@@ -9,16 +9,22 @@
 #include "agent/model/outcome.h"
 
 #define LEDGER_SIZE 128
+#define LEDGER_NAME_MAX 128
 
 struct ledger {
 	uint64_t n_appended;           /* ever; the newest is (n_appended - 1) % LEDGER_SIZE */
 	uint64_t n_quiet;              /* rounds that asked nobody: only counted */
 	uint64_t released_bytes;       /* sum over all, ever */
 	struct outcome outcomes[LEDGER_SIZE];
+	/* Units, or paths, of groups that may be gone by now; of long ones the end. */
+	char names[LEDGER_SIZE][LEDGER_NAME_MAX];
 };
 
 /* Quiet outcomes are counted, the others kept. */
-void ledger_append(struct ledger *ledger, const struct outcome *outcome);
+void ledger_append(struct ledger *ledger, const struct outcome *outcome,
+		   const char *name);
 
 /* @back 0 is the newest. NULL when there is none that far back. */
 const struct outcome *ledger_at(const struct ledger *ledger, size_t back);
+/* The group's name at that time, likewise. */
+const char *ledger_name(const struct ledger *ledger, size_t back);

@@ -19,6 +19,15 @@ bool outcome_is_quiet(const struct outcome *outcome)
 	return outcome->kind == OUTCOME_NOTHING && outcome->trigger != REASON_COMMAND;
 }
 
+void outcome_diagnose(struct outcome *outcome, const struct diagnosis *diagnosis)
+{
+	outcome->verdict = diagnosis->verdict;
+	outcome->confidence_percent = diagnosis->confidence_percent;
+	outcome->n_evidence = MIN(diagnosis->n_evidence, OUTCOME_EVIDENCE_MAX);
+	memcpy(outcome->evidence, diagnosis->evidence,
+	       outcome->n_evidence * sizeof(outcome->evidence[0]));
+}
+
 const char *outcome_method(const struct outcome *outcome)
 {
 	if (outcome->n_full > 0 && outcome->n_borrow > 0)

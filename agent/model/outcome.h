@@ -7,12 +7,15 @@
 #include <stdint.h>
 
 #include "agent/model/decision.h"
+#include "agent/model/diagnosis.h"
 
 enum outcome_kind {
 	OUTCOME_RELEASED, /* at least one member answered */
 	OUTCOME_NOTHING,  /* nobody was asked; reason says why */
 	OUTCOME_FAILED,   /* members were asked, none answered well */
 };
+
+#define OUTCOME_EVIDENCE_MAX 3
 
 struct outcome {
 	uint64_t round;          /* number, from 1, unique in one daemon; 0: no outcome */
@@ -45,7 +48,15 @@ struct outcome {
 	uint64_t expected_stall_usec; /* longest predicted, of the methods used */
 	uint64_t full_stall_usec;     /* longest predicted of full trims */
 	uint64_t stall_usec;          /* longest that was measured: bound of any stall */
+
+	enum verdict verdict;         /* of the group, with what the round showed */
+	uint32_t confidence_percent;
+	uint32_t n_evidence;          /* the strongest of it */
+	struct evidence evidence[OUTCOME_EVIDENCE_MAX];
 };
+
+/* Keeps of a diagnosis what an outcome has room for. */
+void outcome_diagnose(struct outcome *outcome, const struct diagnosis *diagnosis);
 
 /* By the cgroup's charge: may be less than RSS says (THP, growth meanwhile). Never < 0. */
 uint64_t outcome_released_bytes(const struct outcome *outcome);

@@ -377,6 +377,68 @@ static int run_reload(struct bus *bus, sd_bus_message *call, uid_t uid)
 	return sd_bus_reply_method_return(call, NULL);
 }
 
+struct pasts {
+	struct bus_reply *reply;
+	uid_t uid;
+	uint64_t group_id;
+	bool is_own;
+};
+
+static int find_own_group(const struct group *group, const struct member *member,
+			  void *userdata)
+{
+	struct pasts *pasts = userdata;
+
+	if (group->id == pasts->group_id && member->process.uid == pasts->uid)
+		pasts->is_own = true;
+
+	return 0;
+}
+
+/* Others see rounds of the groups that their processes are in now, as with ListGroups. */
+static int add_past(const struct past *past, void *userdata)
+{
+	struct pasts *pasts = userdata;
+	const struct bus *bus = pasts->reply->bus;
+	struct dict *dict = &pasts->reply->dict;
+
+	pasts->group_id = past->outcome->group_id;
+	pasts->is_own = bus_private_is_privileged(pasts->uid);
+	if (!pasts->is_own)
+		(void)bus->handler->each_member("", find_own_group, pasts, bus->userdata);
+	if (!pasts->is_own)
+		return 0;
+
+	dict_open(dict);
+	rows_past(dict, past);
+	dict_close(dict);
+	return dict->error;
+}
+
+static int run_list_rounds(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	struct pasts pasts = { .uid = uid };
+	const char *what;
+	int r;
+
+	r = read_what(call, &what);
+	if (r < 0)
+		return r;
+
+	r = bus_reply_new(bus, call, uid, true, &pasts.reply);
+	if (r < 0)
+		return r;
+
+	r = bus->handler->each_round(what, add_past, &pasts, bus->userdata);
+	if (r < 0) {
+		bus_reply_free(pasts.reply);
+		return r;
+	}
+
+	bus_reply_finish(pasts.reply, 0, NULL);
+	return 0;
+}
+
 /* What each method is, and what polkit calls it where it changes something. */
 static const struct row {
 	const char *name;
@@ -388,6 +450,7 @@ static const struct row {
 	{ "ListMembers", run_list_members, NULL },
 	{ "Show", run_show, NULL },
 	{ "Explain", run_explain, NULL },
+	{ "ListRounds", run_list_rounds, NULL },
 	{ "GetConfig", run_get_config, NULL },
 	{ "Trim", run_trim, ACTION_TRIM },
 	{ "TrimWith", run_trim_with, ACTION_TRIM },

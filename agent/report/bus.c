@@ -87,6 +87,7 @@ static const sd_bus_vtable vtable[] = {
 	METHOD("Tune", "sst", SD_BUS_PARAM(what) SD_BUS_PARAM(knob) SD_BUS_PARAM(value),
 	       "aa{sv}", SD_BUS_PARAM(members)),
 	ON_WHAT("Explain", groups),
+	ON_WHAT("ListRounds", outcomes),
 	METHOD("GetConfig", "", "", "aa{sv}", SD_BUS_PARAM(options)),
 	METHOD("Reload", "", "", "", ""),
 	SD_BUS_SIGNAL_WITH_NAMES("RoundFinished", "a{sv}", SD_BUS_PARAM(outcome), 0),

@@ -15,6 +15,8 @@
  *   Tune(s what, s knob, t value)    -> aa{sv}   one row per member asked
  *   Explain(s what)                  -> aa{sv}   one per group: signals, thresholds,
  *                                                state, next look
+ *   ListRounds(s what)               -> aa{sv}   past rounds of these groups, the newest
+ *                                                last
  *   GetConfig()                      -> aa{sv}   section, key, value, file, line
  *   Reload()
  *   signal RoundFinished(a{sv})      each outcome that was not quiet
@@ -58,6 +60,12 @@ struct daemon_facts {
 	uint64_t private_bytes; /* our own private memory */
 	uint64_t n_rounds; /* in this run of the daemon, but for quiet ones */
 	uint64_t released_bytes; /* sum over all of them */
+};
+
+/* A round of the past, of a group that may be gone. */
+struct past {
+	const char *name; /* the unit, or the path */
+	const struct outcome *outcome;
 };
 
 /* Fresh figures of one member. */
@@ -112,6 +120,9 @@ struct bus_handler {
 			   void *arg, void *userdata);
 	int (*each_option)(int (*f)(const struct bus_item *, void *), void *arg,
 			   void *userdata);
+	/* The oldest first; WHAT as above, or the name of a group that is gone. */
+	int (*each_round)(const char *what, int (*f)(const struct past *, void *),
+			  void *arg, void *userdata);
 	/* Which disease: of the group, or of @member (not NULL) of it. */
 	void (*diagnose)(const struct group *group, const struct member *member,
 			 struct diagnosis *ret, void *userdata);

@@ -19,6 +19,7 @@
 #include "agent/basic/log.h"
 #include "agent/basic/parse.h"
 #include "agent/report/dict.h"
+#include "agent/report/sentences.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
@@ -150,6 +151,9 @@ static void add_sentence(struct text *text, const struct group *group,
 		break;
 	}
 	add(text, "; because %s", reason_to_text(outcome->trigger));
+	if (outcome->confidence_percent > 0)
+		add(text, "; verdict: %s (%" PRIu32 "%% sure)",
+		    verdict_to_string(outcome->verdict), outcome->confidence_percent);
 }
 
 void journal_sentence(const struct group *group, const struct outcome *outcome, char *buf,
@@ -209,6 +213,18 @@ static void add_names(struct text *text, const struct group *group)
 	add_string(text, "OBJECT_SYSTEMD_UNIT", group->unit);
 }
 
+static void add_verdict(struct text *text, const struct outcome *outcome)
+{
+	struct diagnosis diagnosis = { .n_evidence = outcome->n_evidence };
+	char evidence[512];
+
+	memcpy(diagnosis.evidence, outcome->evidence, sizeof(outcome->evidence));
+	add_string(text, "MEMGUARD_VERDICT", verdict_to_string(outcome->verdict));
+	add_number(text, "CONFIDENCE_PERCENT", outcome->confidence_percent);
+	add_string(text, "MEMGUARD_EVIDENCE",
+		   sentences_evidence(&diagnosis, evidence, sizeof(evidence)));
+}
+
 static void add_figures(struct text *text, const struct outcome *outcome)
 {
 	add_number(text, "ROUND", outcome->round);
@@ -234,6 +250,7 @@ static void add_figures(struct text *text, const struct outcome *outcome)
 		add_number(text, "STALL_USEC", outcome->stall_usec);
 		add_number(text, "EXPECTED_STALL_USEC", outcome->expected_stall_usec);
 	}
+	add_verdict(text, outcome);
 	add_number(text, "DURATION_USEC",
 		   sub_sat(outcome->end_usec, outcome->begin_usec));
 }

@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "agent/basic/macro.h"
-#include "agent/report/journal.h"
 
 /* By bit of enum wire_allocator. */
 static const char *const allocators[] = { "glibc", "jemalloc", "mimalloc", "tcmalloc",
@@ -76,70 +75,10 @@ void rows_facts(struct dict *dict, const struct daemon_facts *facts)
 	dict_u64(dict, "private_bytes", facts->private_bytes);
 }
 
-static void put_method(struct dict *dict, const struct outcome *outcome)
-{
-	if (outcome->n_full + outcome->n_borrow == 0)
-		return;
-
-	dict_string(dict, "method", outcome_method(outcome));
-	dict_string(dict, "method_reason", why_to_string(outcome->why));
-	dict_string(dict, "method_reason_text", why_to_text(outcome->why));
-	dict_u64(dict, "expected_stall_usec", outcome->expected_stall_usec);
-	dict_u64(dict, "full_stall_usec", outcome->full_stall_usec);
-	if (outcome->n_answered > 0)
-		dict_u64(dict, "stall_usec", outcome->stall_usec);
-}
-
-static void put_outcome(struct dict *dict, const struct outcome *outcome)
-{
-	dict_u64(dict, "round", outcome->round);
-	dict_string(dict, "kind", outcome_kind_to_string(outcome->kind));
-	dict_string(dict, "trigger", reason_to_string(outcome->trigger));
-	dict_string(dict, "trigger_text", reason_to_text(outcome->trigger));
-	if (outcome->kind == OUTCOME_NOTHING) {
-		dict_string(dict, "reason", reason_to_string(outcome->reason));
-		dict_string(dict, "reason_text", reason_to_text(outcome->reason));
-	}
-	dict_u64(dict, "ended_realtime_usec", outcome->realtime_usec);
-	put_finite(dict, "limit_bytes", outcome->limit_bytes);
-	dict_u64(dict, "usage_before_bytes", outcome->usage_before_bytes);
-	dict_u64(dict, "usage_after_bytes", outcome->usage_after_bytes);
-	/* While nobody was asked usage also moves, but that is not our doing. */
-	dict_u64(dict, "released_bytes",
-		 outcome->n_asked > 0 ? outcome_released_bytes(outcome) : 0);
-	dict_u64(dict, "expected_bytes", outcome->expected_bytes);
-	dict_u32(dict, "asked", outcome->n_asked);
-	dict_u32(dict, "answered", outcome->n_answered);
-	dict_u32(dict, "refused", outcome->n_refused);
-	dict_u32(dict, "timed_out", outcome->n_timed_out);
-	dict_u32(dict, "gone", outcome->n_gone);
-	dict_u64(dict, "duration_usec", sub_sat(outcome->end_usec, outcome->begin_usec));
-	put_method(dict, outcome);
-	if (outcome->n_answered == 0)
-		return;
-
-	/* Sums over those that answered. */
-	dict_u64(dict, "rss_before_bytes", outcome->rss_before_bytes);
-	dict_u64(dict, "rss_after_bytes", outcome->rss_after_bytes);
-	dict_u64(dict, "longest_usec", outcome->longest_usec);
-	dict_u64(dict, "released_in_usec", outcome->total_usec);
-}
-
 static void put_names(struct dict *dict, const struct group *group)
 {
 	dict_string(dict, "path", group->path);
 	dict_string(dict, "unit", group->unit);
-}
-
-void rows_outcome(struct dict *dict, const struct group *group,
-		  const struct outcome *outcome)
-{
-	char sentence[512];
-
-	put_names(dict, group);
-	put_outcome(dict, outcome);
-	journal_sentence(group, outcome, sentence, sizeof(sentence));
-	dict_string(dict, "text", sentence);
 }
 
 static void put_reading(struct dict *dict, const struct group *group)
@@ -221,7 +160,7 @@ void rows_group(struct dict *dict, const struct group *group,
 		return;
 
 	dict_open_entry(dict, "last_outcome");
-	put_outcome(dict, &group->last_outcome);
+	rows_figures(dict, &group->last_outcome);
 	dict_close_entry(dict);
 }
 

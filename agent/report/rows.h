@@ -35,6 +35,9 @@ void rows_fresh(struct dict *dict, const struct fresh *fresh,
 		const struct diagnosis *diagnosis, uint64_t now_usec);
 void rows_outcome(struct dict *dict, const struct group *group,
 		  const struct outcome *outcome);
+/* The entries of rows_outcome() that need no group. */
+void rows_figures(struct dict *dict, const struct outcome *outcome);
+void rows_past(struct dict *dict, const struct past *past);
 void rows_tuned(struct dict *dict, const struct tuned *tuned);
 void rows_option(struct dict *dict, const struct bus_item *item);
 

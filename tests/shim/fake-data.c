@@ -342,6 +342,29 @@ static int on_each_option(int (*f)(const struct bus_item *, void *), void *arg,
 	return 0;
 }
 
+static int on_each_round(const char *what, int (*f)(const struct past *, void *), void *arg,
+			 void *userdata)
+{
+	const struct fake *fake = userdata;
+	struct outcome outcome = fake->groups[0].last_outcome;
+	const struct past gone = { "gone.service", &outcome };
+	const struct past web = { fake->groups[0].unit, &fake->groups[0].last_outcome };
+	int r = 0;
+
+	outcome.group_id = 4000;
+	outcome.round = 11;
+	if (fake->n_groups == 0)
+		return what[0] == '\0' ? 0 : -ENOENT;
+	if (what[0] == '\0' || streq(what, gone.name))
+		r = f(&gone, arg);
+	if (r >= 0 && (what[0] == '\0' || group_matches(fake, 0, what)))
+		r = f(&web, arg);
+	if (r >= 0 && what[0] != '\0' && !streq(what, gone.name) &&
+	    !group_matches(fake, 0, what))
+		r = -ENOENT;
+	return r;
+}
+
 static void on_diagnose(const struct group *group, const struct member *member,
 			struct diagnosis *ret, void *userdata)
 {
@@ -538,6 +561,7 @@ const struct bus_handler fake_handler = {
 	.each_group = on_each_group,
 	.each_member = on_each_member,
 	.each_option = on_each_option,
+	.each_round = on_each_round,
 	.diagnose = on_diagnose,
 	.plan = on_plan,
 	.show = on_show,

@@ -13,7 +13,7 @@ if [ $# -eq 0 ]; then
 fi
 
 # Copies and comparisons of plain memory.
-allowed='memcpy|memset|memcmp|memmove|strcmp'
+allowed='memcpy|memset|memcmp|memmove|strcmp|strlen'
 # The same with a length check, and the check of the stack: hardening flags add them.
 allowed="$allowed|__mem(cpy|set|move)_chk|__stack_chk_(fail|guard|fail_local)"
 # 64-bit arithmetic on 32-bit machines; position-independent code.

@@ -271,6 +271,25 @@ static void test_no_journal_is_an_error_not_a_crash(void)
 	CHECK_EQ(journal_send(too_long, "MESSAGE=x\n", 10), -ENAMETOOLONG);
 }
 
+static void test_the_verdict_is_told_with_its_evidence(void)
+{
+	struct outcome outcome = released;
+	char sentence[512];
+
+	outcome.verdict = VERDICT_GROWING;
+	outcome.confidence_percent = 85;
+	outcome.n_evidence = 2;
+	outcome.evidence[0] = (struct evidence){ FACT_FLOOR_FIRST_BYTES, 100 * MIB };
+	outcome.evidence[1] = (struct evidence){ FACT_FLOOR_LAST_BYTES, 500 * MIB };
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, "; verdict: growing (85% sure)") != NULL);
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_VERDICT"), "growing");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_CONFIDENCE_PERCENT"), "85");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_EVIDENCE"),
+		  "the least that was in use rose from 100M, to 500M");
+	CHECK_STR(field(&group, &released, "MEMGUARD_VERDICT"), "unknown");
+}
+
 int main(void)
 {
 	RUN(test_the_sentence_has_the_figures);
@@ -286,5 +305,7 @@ int main(void)
 	RUN(test_an_entry_arrives_as_one_datagram);
 	RUN(test_a_journal_that_is_stuck_is_not_waited_for);
 	RUN(test_no_journal_is_an_error_not_a_crash);
+	RUN(test_the_verdict_is_told_with_its_evidence);
+
 	return TEST_RESULT();
 }

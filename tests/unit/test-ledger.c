@@ -22,7 +22,7 @@ static void append(uint64_t round, uint64_t released_bytes)
 		.usage_before_bytes = released_bytes,
 	};
 
-	ledger_append(&ledger, &outcome);
+	ledger_append(&ledger, &outcome, "/x.slice/x.service");
 }
 
 static void test_an_empty_ledger_has_no_newest(void)
@@ -66,7 +66,7 @@ static void test_quiet_outcomes_are_only_counted(void)
 	};
 
 	ledger = (struct ledger){ 0 };
-	ledger_append(&ledger, &quiet);
+	ledger_append(&ledger, &quiet, "x");
 	CHECK_EQ(ledger.n_quiet, 1);
 	CHECK_EQ(ledger.n_appended, 0);
 	CHECK_EQ(ledger.released_bytes, 0);
@@ -83,7 +83,7 @@ static void test_a_command_is_kept_even_if_nobody_was_asked(void)
 	};
 
 	ledger = (struct ledger){ 0 };
-	ledger_append(&ledger, &nobody);
+	ledger_append(&ledger, &nobody, "x");
 	CHECK_EQ(ledger.n_quiet, 0);
 	CHECK_EQ(ledger_at(&ledger, 0)->round, 1);
 	/* Usage fell meanwhile, but not by our doing. */
@@ -166,6 +166,41 @@ static void test_states_and_kinds_have_names_of_their_own(void)
 	CHECK_STR(outcome_kind_to_string(OUTCOME_FAILED), "failed");
 }
 
+static void test_names_outlive_their_groups_and_are_cut_in_front(void)
+{
+	char name[300];
+
+	ledger = (struct ledger){ 0 };
+	CHECK(!ledger_name(&ledger, 0));
+	append(1, 10);
+	CHECK_STR(ledger_name(&ledger, 0), "/x.slice/x.service");
+	CHECK(!ledger_name(&ledger, 1));
+
+	memset(name, 'a', sizeof(name) - 1);
+	memcpy(name + sizeof(name) - 5, "tail", 5);
+	ledger_append(&ledger, ledger_at(&ledger, 0), name);
+	CHECK_EQ(strlen(ledger_name(&ledger, 0)), LEDGER_NAME_MAX - 1);
+	CHECK_STR(ledger_name(&ledger, 0) + LEDGER_NAME_MAX - 5, "tail");
+	CHECK_STR(ledger_name(&ledger, 1), "/x.slice/x.service");
+}
+
+static void test_an_outcome_keeps_the_strongest_evidence(void)
+{
+	const struct diagnosis diagnosis = {
+		.verdict = VERDICT_GROWING,
+		.confidence_percent = 85,
+		.n_evidence = 5,
+		.evidence = { { FACT_IN_USE_BYTES, 1 }, { FACT_ANON_BYTES, 2 } },
+	};
+	struct outcome outcome = { .round = 1 };
+
+	outcome_diagnose(&outcome, &diagnosis);
+	CHECK_EQ(outcome.verdict, VERDICT_GROWING);
+	CHECK_EQ(outcome.confidence_percent, 85);
+	CHECK_EQ(outcome.n_evidence, OUTCOME_EVIDENCE_MAX);
+	CHECK_EQ(outcome.evidence[1].value, 2);
+}
+
 int main(void)
 {
 	RUN(test_an_empty_ledger_has_no_newest);
@@ -180,6 +215,8 @@ int main(void)
 	RUN(test_reason_numbers_are_stable);
 	RUN(test_unknown_reasons_are_refused);
 	RUN(test_states_and_kinds_have_names_of_their_own);
+	RUN(test_names_outlive_their_groups_and_are_cut_in_front);
+	RUN(test_an_outcome_keeps_the_strongest_evidence);
 
 	return TEST_RESULT();
 }

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* How a round ended, as entries of a row. */
+
+#include "agent/basic/macro.h"
+#include "agent/report/journal.h"
+#include "agent/report/rows.h"
+#include "agent/report/sentences.h"
+
+static void put_method(struct dict *dict, const struct outcome *outcome)
+{
+	if (outcome->n_full + outcome->n_borrow == 0)
+		return;
+
+	dict_string(dict, "method", outcome_method(outcome));
+	dict_string(dict, "method_reason", why_to_string(outcome->why));
+	dict_string(dict, "method_reason_text", why_to_text(outcome->why));
+	dict_u64(dict, "expected_stall_usec", outcome->expected_stall_usec);
+	dict_u64(dict, "full_stall_usec", outcome->full_stall_usec);
+	if (outcome->n_answered > 0)
+		dict_u64(dict, "stall_usec", outcome->stall_usec);
+}
+
+static void put_verdict(struct dict *dict, const struct outcome *outcome)
+{
+	char text[128];
+
+	dict_string(dict, "verdict", verdict_to_string(outcome->verdict));
+	dict_u32(dict, "confidence_percent", outcome->confidence_percent);
+	dict_open_rows_entry(dict, "evidence");
+	for (uint32_t i = 0; i < outcome->n_evidence; i++) {
+		const struct evidence *e = &outcome->evidence[i];
+
+		dict_open(dict);
+		dict_string(dict, "name", fact_to_string(e->fact));
+		dict_u64(dict, "value", e->value);
+		dict_string(dict, "text", sentences_fact(e, text, sizeof(text)));
+		dict_close(dict);
+	}
+	dict_close_rows_entry(dict);
+}
+
+void rows_figures(struct dict *dict, const struct outcome *outcome)
+{
+	dict_u64(dict, "round", outcome->round);
+	dict_string(dict, "kind", outcome_kind_to_string(outcome->kind));
+	dict_string(dict, "trigger", reason_to_string(outcome->trigger));
+	dict_string(dict, "trigger_text", reason_to_text(outcome->trigger));
+	if (outcome->kind == OUTCOME_NOTHING) {
+		dict_string(dict, "reason", reason_to_string(outcome->reason));
+		dict_string(dict, "reason_text", reason_to_text(outcome->reason));
+	}
+	dict_u64(dict, "ended_realtime_usec", outcome->realtime_usec);
+	if (outcome->limit_bytes != BYTES_INFINITY)
+		dict_u64(dict, "limit_bytes", outcome->limit_bytes);
+	dict_u64(dict, "usage_before_bytes", outcome->usage_before_bytes);
+	dict_u64(dict, "usage_after_bytes", outcome->usage_after_bytes);
+	/* While nobody was asked usage also moves, but that is not our doing. */
+	dict_u64(dict, "released_bytes",
+		 outcome->n_asked > 0 ? outcome_released_bytes(outcome) : 0);
+	dict_u64(dict, "expected_bytes", outcome->expected_bytes);
+	dict_u32(dict, "asked", outcome->n_asked);
+	dict_u32(dict, "answered", outcome->n_answered);
+	dict_u32(dict, "refused", outcome->n_refused);
+	dict_u32(dict, "timed_out", outcome->n_timed_out);
+	dict_u32(dict, "gone", outcome->n_gone);
+	dict_u64(dict, "duration_usec", sub_sat(outcome->end_usec, outcome->begin_usec));
+	put_method(dict, outcome);
+	put_verdict(dict, outcome);
+	if (outcome->n_answered == 0)
+		return;
+
+	/* Sums over those that answered. */
+	dict_u64(dict, "rss_before_bytes", outcome->rss_before_bytes);
+	dict_u64(dict, "rss_after_bytes", outcome->rss_after_bytes);
+	dict_u64(dict, "longest_usec", outcome->longest_usec);
+	dict_u64(dict, "released_in_usec", outcome->total_usec);
+}
+
+void rows_outcome(struct dict *dict, const struct group *group,
+		  const struct outcome *outcome)
+{
+	char sentence[512];
+
+	dict_string(dict, "path", group->path);
+	dict_string(dict, "unit", group->unit);
+	rows_figures(dict, outcome);
+	journal_sentence(group, outcome, sentence, sizeof(sentence));
+	dict_string(dict, "text", sentence);
+}
+
+void rows_past(struct dict *dict, const struct past *past)
+{
+	dict_string(dict, "name", past->name);
+	dict_u64(dict, "group_id", past->outcome->group_id);
+	rows_figures(dict, past->outcome);
+}
