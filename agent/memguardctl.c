@@ -14,6 +14,7 @@
 #include "agent/basic/parse.h"
 #include "agent/config/config.h"
 #include "agent/core/run.h"
+#include "agent/ctl/allocator.h"
 #include "agent/ctl/ctl.h"
 #include "agent/ctl/verbs.h"
 
@@ -38,6 +39,7 @@ enum option_value {
 	OPTION_LIMIT,
 	OPTION_VERBOSE,
 	OPTION_METHOD,
+	OPTION_ALLOCATOR,
 	OPTION_ROOT,
 	OPTION_VERSION,
 };
@@ -54,6 +56,7 @@ static const struct option options[] = {
 	{ "limit", required_argument, NULL, OPTION_LIMIT },
 	{ "verbose", no_argument, NULL, OPTION_VERBOSE },
 	{ "method", required_argument, NULL, OPTION_METHOD },
+	{ "allocator", required_argument, NULL, OPTION_ALLOCATOR },
 	{ "root", required_argument, NULL, OPTION_ROOT },
 	{ NULL, 0, NULL, 0 },
 };
@@ -82,6 +85,17 @@ static int set_method(struct ctl *ctl, const char *s)
 	}
 
 	ctl->method = s;
+	return 0;
+}
+
+static int set_allocator(struct ctl *ctl, const char *s)
+{
+	if (!allocator_is_known(s)) {
+		log_error("--allocator= takes jemalloc, mimalloc, tcmalloc or glibc, not \"%s\"", s);
+		return -EINVAL;
+	}
+
+	ctl->allocator = s;
 	return 0;
 }
 
@@ -135,6 +149,8 @@ static int take_option(struct ctl *ctl, int option)
 		return 0;
 	case OPTION_METHOD:
 		return set_method(ctl, optarg);
+	case OPTION_ALLOCATOR:
+		return set_allocator(ctl, optarg);
 	case OPTION_ROOT:
 		ctl->root = optarg;
 		return 0;

@@ -30,6 +30,7 @@ struct ctl {
 	bool pager; /* may be used */
 	const char *root; /* enable, disable: below this directory; or NULL */
 	const char *method; /* trim: auto, full or borrow; NULL: as the settings say */
+	const char *allocator; /* enable: to preload too; NULL: as the unit has it */
 	const char *hook; /* enable: the library; NULL: as installed */
 
 	/* Filled in by output_begin(). */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "agent/basic/macro.h"
+#include "agent/ctl/allocator.h"
 
 #define UNIT_DIRECTORY "/etc/systemd/system"
 
@@ -119,6 +120,35 @@ int dropin_preload(const char *existing, const char *hook, char **ret)
 	memcpy(list + used, hook, strlen(hook));
 	*ret = list;
 	return 0;
+}
+
+int dropin_preload_allocator(const char *existing, const char *allocator, const char *hook,
+			     char **ret)
+{
+	const char *s = existing ? existing : "";
+	char *list;
+	size_t n, used;
+	int r;
+
+	list = calloc(1, strlen(s) + strlen(allocator) + 2);
+	if (!list)
+		return -ENOMEM;
+
+	used = strlen(allocator);
+	memcpy(list, allocator, used);
+	for (s += strspn(s, LIST_SEPARATORS); *s; s += strspn(s, LIST_SEPARATORS)) {
+		n = strcspn(s, LIST_SEPARATORS);
+		if (!allocator_is_library(s, n)) {
+			list[used++] = ':';
+			memcpy(list + used, s, n);
+			used += n;
+		}
+		s += n;
+	}
+
+	r = dropin_preload(list, hook, ret);
+	free(list);
+	return r;
 }
 
 const char *dropin_value(const char *assignment, const char *name)

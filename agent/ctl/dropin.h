@@ -33,6 +33,13 @@ bool dropin_is_hook(const char *path);
  */
 int dropin_preload(const char *existing, const char *hook, char **ret);
 
+/*
+ * The same with @allocator in front ("": none) and without other allocators' libraries of
+ * @existing, which would otherwise serve malloc() in its place.
+ */
+int dropin_preload_allocator(const char *existing, const char *allocator, const char *hook,
+			     char **ret);
+
 /* The value of @name in one assignment "NAME=VALUE", or NULL. */
 const char *dropin_value(const char *assignment, const char *name);
 

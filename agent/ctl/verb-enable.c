@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "agent/basic/elf.h"
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/ctl/allocator.h"
 #include "agent/ctl/dropin.h"
 #include "agent/ctl/output.h"
 #include "agent/ctl/service.h"
@@ -135,7 +137,35 @@ static int check_hook(const struct ctl *ctl, const char *hook)
 	return 0;
 }
 
-static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook)
+/* The library that goes in front; "" where --allocator= is not given, or glibc. */
+static int find_allocator(const struct ctl *ctl, const char *hook,
+			  char library[static PATH_MAX])
+{
+	int r;
+
+	library[0] = '\0';
+	if (!ctl->allocator || allocator_is_glibc(ctl->allocator))
+		return 0;
+
+	r = allocator_find(ctl->root, ctl->allocator, ctl->root ? NULL : hook, library);
+	if (r == -ENOENT)
+		log_error("%s is not installed%s%s: apt install %s, and then again",
+			  ctl->allocator, ctl->root ? " below " : "",
+			  ctl->root ? ctl->root : "", allocator_package(ctl->allocator));
+	else if (r < 0)
+		log_error("Cannot look for %s: %s", ctl->allocator, strerror(-r));
+	return r;
+}
+
+static void warn_linked(const struct ctl *ctl, const struct service *service)
+{
+	if (ctl->allocator)
+		log_warning("%s has jemalloc linked in: --allocator=%s changes nothing in it",
+			    service->program, ctl->allocator);
+}
+
+static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook,
+		       const char *library)
 {
 	_cleanup_(service_donep) struct service service = { 0 };
 	_cleanup_(freep) char *preload = NULL, *text = NULL;
@@ -150,9 +180,12 @@ static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook
 		service_warn(&service, unit, hook);
 		linked = service.program && !service.root &&
 			 elf_symbols_variable(service.program, symbols, sizeof(symbols)) == 0;
+		if (linked)
+			warn_linked(ctl, &service);
 	}
 
-	r = dropin_preload(service.preload, hook, &preload);
+	r = ctl->allocator ? dropin_preload_allocator(service.preload, library, hook, &preload)
+			   : dropin_preload(service.preload, hook, &preload);
 	if (r >= 0)
 		r = dropin_text(unit, preload, linked ? symbols : NULL, &text);
 	if (r < 0) {
@@ -237,10 +270,11 @@ static bool print_json(const struct ctl *ctl, const char *key, int argc, char **
 int verb_enable(struct ctl *ctl, int argc, char **argv)
 {
 	const char *hook = ctl->hook ? ctl->hook : MEMGUARD_HOOK_PATH;
-	char unit[DROPIN_UNIT_MAX];
+	char unit[DROPIN_UNIT_MAX], library[PATH_MAX];
 	int n_failed = 0;
 
-	if (check_root(ctl, "enable") < 0 || check_hook(ctl, hook) < 0)
+	if (check_root(ctl, "enable") < 0 || check_hook(ctl, hook) < 0 ||
+	    find_allocator(ctl, hook, library) < 0)
 		return CTL_FAILED;
 
 	/* All names are looked at before the first file is written. */
@@ -250,7 +284,7 @@ int verb_enable(struct ctl *ctl, int argc, char **argv)
 
 	for (int i = 1; i < argc; i++) {
 		(void)dropin_unit(argv[i], unit);
-		n_failed += enable_unit(ctl, unit, hook) < 0;
+		n_failed += enable_unit(ctl, unit, hook, library) < 0;
 	}
 
 	/* Also what was written before something failed is to be in force. */

@@ -2,8 +2,10 @@
 
 #include "agent/ctl/dropin.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
+#include "agent/ctl/allocator.h"
 #include "tests/unit/test.h"
 
 #define HOOK "/usr/lib/libmemguard-hook.so"
@@ -45,6 +47,46 @@ static void test_another_copy_of_the_hook_goes(void)
 	check_preload("/build/libmemguard-hook.so:/a.so", "/a.so:" HOOK);
 	check_preload("libmemguard-hook.so", HOOK);
 	check_preload("/x/libmemguard-hook.so.bak", "/x/libmemguard-hook.so.bak:" HOOK);
+}
+
+static void check_allocator(const char *existing, const char *allocator, const char *wanted)
+{
+	char *list = NULL;
+
+	CHECK_EQ(dropin_preload_allocator(existing, allocator, HOOK, &list), 0);
+	CHECK_STR(list, wanted);
+	free(list);
+}
+
+static void test_an_allocator_goes_in_front_and_replaces_others(void)
+{
+	check_allocator(NULL, "/l/libjemalloc.so.2", "/l/libjemalloc.so.2:" HOOK);
+	check_allocator("/a.so:" HOOK, "/l/libjemalloc.so.2",
+			"/l/libjemalloc.so.2:/a.so:" HOOK);
+	check_allocator("/l/libmimalloc.so.2 /a.so", "/l/libtcmalloc_minimal.so.4",
+			"/l/libtcmalloc_minimal.so.4:/a.so:" HOOK);
+	check_allocator("/l/libjemalloc.so.2:libtcmalloc.so:" HOOK, "/l/libjemalloc.so.2",
+			"/l/libjemalloc.so.2:" HOOK);
+	/* Back to glibc's. */
+	check_allocator("/l/libjemalloc.so.2:/a.so:" HOOK, "", "/a.so:" HOOK);
+	check_allocator(NULL, "", HOOK);
+	/* No allocator, whatever its directory is called. */
+	check_allocator("/libjemalloc/a.so", "", "/libjemalloc/a.so:" HOOK);
+}
+
+static void test_allocators_are_known_by_name(void)
+{
+	char path[PATH_MAX] = "untouched";
+
+	CHECK(allocator_is_known("jemalloc"));
+	CHECK(allocator_is_known("glibc"));
+	CHECK(!allocator_is_known("hoard"));
+	CHECK(!allocator_is_known(""));
+	CHECK_STR(allocator_package("mimalloc"), "libmimalloc2.0");
+	CHECK_EQ(allocator_find("/nonexistent", "jemalloc", NULL, path), -ENOENT);
+	CHECK_EQ(allocator_find(NULL, "hoard", NULL, path), -EINVAL);
+	CHECK_EQ(allocator_find(NULL, "glibc", NULL, path), -EINVAL);
+	CHECK_STR(path, "untouched");
 }
 
 static void check_name(const char *name, enum dropin_name kind, const char *unit)
@@ -165,5 +207,8 @@ int main(void)
 	RUN(test_the_text_pulls_in_the_socket);
 	RUN(test_what_systemd_would_expand_is_escaped);
 	RUN(test_the_directory_is_below_the_root);
+	RUN(test_an_allocator_goes_in_front_and_replaces_others);
+	RUN(test_allocators_are_known_by_name);
+
 	return TEST_RESULT();
 }

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Programs with known diseases, one for each mode:
+ *
+ *	leak       keeps a part of each step for ever
+ *	fill       a cache that fills, step by step, until it is full
+ *	sawtooth   grows over five steps and gives all of that back
+ *	steady     works, and holds the same at each end of a step
+ *	holes      frees three of four small chunks: no page of it is free
+ *	burst      frees nearly all of a burst in threads
+ *	huge       the same, with a heap that asks for huge pages
+ *	map        maps memory directly
+ *	stacks     many threads that have used their stacks
+ *	beside     a jemalloc of its own, loaded beside glibc
+ *	fork       a server whose children share its heap
+ *	pageout    has its memory swapped out
+ *
+ * Prints "ready", then takes one step for each line of input and prints "step"; its end ends
+ * the program.
+ */
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define MIB (1UL << 20)
+#define CHUNK 3000UL
+
+/* Never freed. */
+static void *allocate(size_t bytes)
+{
+	for (size_t n = 0; n < bytes; n += CHUNK) {
+		void **chunk = malloc(CHUNK);
+
+		if (!chunk)
+			abort();
+		memset(chunk, 'k', CHUNK);
+	}
+
+	return NULL;
+}
+
+/* A list of chunks, so that they can be freed. */
+static void **hold(void **list, size_t bytes)
+{
+	for (size_t n = 0; n < bytes; n += CHUNK) {
+		void **chunk = malloc(CHUNK);
+
+		if (!chunk)
+			abort();
+		memset(chunk, 'h', CHUNK);
+		*chunk = list;
+		list = chunk;
+	}
+
+	return list;
+}
+
+static void give_back(void **list)
+{
+	while (list) {
+		void **next = *list;
+
+		free(list);
+		list = next;
+	}
+}
+
+/* Frees all but every @keep-th chunk of @size bytes. */
+static void leave(size_t bytes, size_t size, size_t keep)
+{
+	const size_t n = bytes / size;
+	char **chunks = malloc(n * sizeof(*chunks));
+
+	if (!chunks)
+		abort();
+	for (size_t i = 0; i < n; i++) {
+		chunks[i] = malloc(size);
+		memset(chunks[i], 'c', size);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (i % keep != 0)
+			free(chunks[i]);
+	free(chunks);
+}
+
+static void *burst(void *arg)
+{
+	(void)arg;
+	leave(64 * MIB, 6000, 200);
+	return NULL;
+}
+
+static void *nap(void *arg)
+{
+	(void)arg;
+	pause();
+	return NULL;
+}
+
+/* So that the hook has its thread in a program that needs none. */
+static void start_thread(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, nap, NULL) != 0)
+		abort();
+}
+
+static void bursts(void)
+{
+	pthread_t threads[4];
+
+	for (size_t i = 0; i < 4; i++)
+		if (pthread_create(&threads[i], NULL, burst, NULL) != 0)
+			abort();
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void *use_stack(void *barrier)
+{
+	char deep[4 * MIB];
+
+	memset(deep, 's', sizeof(deep));
+	__asm__ volatile("" : : "r"(deep) : "memory");
+	pthread_barrier_wait(barrier);
+	pause();
+	return NULL;
+}
+
+static void stacks(void)
+{
+	static pthread_barrier_t barrier;
+	pthread_t thread;
+
+	pthread_barrier_init(&barrier, NULL, 41);
+	for (int i = 0; i < 40; i++)
+		if (pthread_create(&thread, NULL, use_stack, &barrier) != 0)
+			abort();
+	pthread_barrier_wait(&barrier);
+}
+
+static void *map(size_t bytes)
+{
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		abort();
+	memset(p, 'm', bytes);
+	return p;
+}
+
+static int beside(void)
+{
+	void *library = dlopen("libjemalloc.so.2", RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+	void *(*other)(size_t, int) = NULL;
+
+	if (library)
+		*(void **)&other = dlsym(library, "mallocx");
+	if (!other)
+		return -1;
+	for (size_t n = 0; n < 160 * MIB; n += 64 * 1024)
+		memset(other(64 * 1024, 0), 'j', 64 * 1024);
+	return 0;
+}
+
+static void serve_by_forks(void)
+{
+	allocate(160 * MIB);
+	for (int i = 0; i < 4; i++)
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			pause();
+			_exit(0);
+		}
+}
+
+static int page_out(void)
+{
+	const unsigned long low = ((unsigned long)sbrk(0) + 4095) & ~4095UL;
+
+	allocate(160 * MIB);
+	return madvise((void *)low, ((unsigned long)sbrk(0) - low) & ~4095UL, MADV_PAGEOUT);
+}
+
+static int begin(const char *mode)
+{
+	if (strcmp(mode, "holes") == 0)
+		leave(256 * MIB, 1000, 4);
+	else if (strcmp(mode, "burst") == 0 || strcmp(mode, "huge") == 0)
+		bursts();
+	else if (strcmp(mode, "map") == 0)
+		map(160 * MIB);
+	else if (strcmp(mode, "stacks") == 0)
+		stacks();
+	else if (strcmp(mode, "beside") == 0)
+		return beside();
+	else if (strcmp(mode, "fork") == 0)
+		serve_by_forks();
+	else if (strcmp(mode, "pageout") == 0)
+		return page_out();
+	else if (strcmp(mode, "steady") == 0)
+		allocate(160 * MIB);
+	else
+		allocate(64 * MIB);
+
+	return 0;
+}
+
+static void step(const char *mode, int n)
+{
+	static void **list;
+
+	if (strcmp(mode, "leak") == 0)
+		allocate(8 * MIB);
+	if (strcmp(mode, "fill") == 0 && n <= 8)
+		allocate(8 * MIB);
+	if (strcmp(mode, "steady") == 0)
+		give_back(hold(NULL, 8 * MIB));
+	if (strcmp(mode, "sawtooth") == 0) {
+		list = hold(list, 16 * MIB);
+		if (n % 5 == 0) {
+			give_back(list);
+			list = NULL;
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	char line[64];
+
+	if (argc != 2) {
+		fputs("Usage: verdict-subject MODE\n", stderr);
+		return 2;
+	}
+
+	start_thread();
+	if (begin(argv[1]) < 0) {
+		puts("cannot");
+		return 0;
+	}
+
+	puts("ready");
+	fflush(stdout);
+	for (int n = 1; fgets(line, sizeof(line), stdin); n++) {
+		step(argv[1], n);
+		puts("step");
+		fflush(stdout);
+	}
+
+	return 0;
+}
