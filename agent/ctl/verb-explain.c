@@ -18,19 +18,33 @@ static const struct table_column columns[] = {
 	{ .name = "DISTANCE", .wrap = true },
 };
 
+/* What is further away than this is no growth. */
+#define DAY_SEC (UINT64_C(24) * 3600)
+
 static const char *plural(uint64_t n)
 {
 	return n == 1 ? "" : "s";
 }
 
-/* More is worse, for bytes: "72.0M to go", "reached". */
-static void add_distance(struct table *table, uint64_t now, uint64_t threshold)
+/*
+ * More is worse, for bytes: "72.0M to go", "reached"; with the time that is left where it
+ * grows by so much.
+ */
+static void add_distance(struct table *table, uint64_t now, uint64_t threshold,
+			 int64_t bytes_per_sec)
 {
-	char text[FORMAT_MAX];
+	char text[FORMAT_MAX], left[FORMAT_MAX];
+	const uint64_t sec = bytes_per_sec > 0
+				     ? sub_sat(threshold, now) / (uint64_t)bytes_per_sec
+				     : UINT64_MAX;
 
 	if (now >= threshold)
 		table_cell(table, COLOR_RED, "reached, %s over",
 			   format_bytes(text, now - threshold));
+	else if (sec < DAY_SEC)
+		table_cell(table, COLOR_YELLOW, "%s to go, in %s as it grows",
+			   format_bytes(text, threshold - now),
+			   fields_round_usec(sec * USEC_PER_SEC, left));
 	else
 		table_cell(table, COLOR_GREEN, "%s to go",
 			   format_bytes(text, threshold - now));
@@ -60,7 +74,8 @@ static void add_usage(struct table *table, const json_t *group, const char *sett
 	else if (!fields_find(group, key_bytes, &threshold))
 		add_off(table, "the group has no limit");
 	else
-		add_distance(table, usage, threshold);
+		add_distance(table, usage, threshold,
+			     fields_signed(group, "growth_bytes_per_sec"));
 }
 
 static void add_eta(struct table *table, const json_t *group)
@@ -105,7 +120,7 @@ static void add_retained(struct table *table, const json_t *group)
 	else if (!fields_find(group, "retained_bytes", &retained))
 		add_off(table, "not measured yet");
 	else
-		add_distance(table, retained, threshold);
+		add_distance(table, retained, threshold, 0);
 }
 
 static void add_pressure(struct table *table, const json_t *group)

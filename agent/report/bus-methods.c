@@ -415,6 +415,27 @@ static int add_past(const struct past *past, void *userdata)
 	return dict->error;
 }
 
+static int find_own(const struct group *group, const struct member *member, void *userdata)
+{
+	struct pasts *pasts = userdata;
+
+	(void)group;
+	pasts->is_own = pasts->is_own || member->process.uid == pasts->uid;
+	return 0;
+}
+
+/* Named, there or once there, and somebody else's: the same as never there. */
+static bool may_name(struct bus *bus, uid_t uid, const char *what)
+{
+	struct pasts pasts = { .uid = uid };
+
+	if (what[0] == '\0' || bus_private_is_privileged(uid))
+		return true;
+
+	return bus->handler->each_member(what, find_own, &pasts, bus->userdata) >= 0 &&
+	       pasts.is_own;
+}
+
 static int run_list_rounds(struct bus *bus, sd_bus_message *call, uid_t uid)
 {
 	struct pasts pasts = { .uid = uid };
@@ -424,6 +445,9 @@ static int run_list_rounds(struct bus *bus, sd_bus_message *call, uid_t uid)
 	r = read_what(call, &what);
 	if (r < 0)
 		return r;
+
+	if (!may_name(bus, uid, what))
+		return -ENOENT;
 
 	r = bus_reply_new(bus, call, uid, true, &pasts.reply);
 	if (r < 0)

@@ -196,7 +196,7 @@ static json_t *fetch(const char *method, const char *what)
 static void call_everything(void)
 {
 	static const char *const on_what[] = { "ListGroups", "ListMembers", "Show",
-					       "Trim", "Explain" };
+					       "Trim", "Explain", "ListRounds" };
 	json_t *value;
 
 	for (size_t i = 0; i < ARRAY_SIZE(on_what); i++) {
@@ -253,6 +253,10 @@ static void call_as_other(void)
 	value = fetch("Explain", "1240");
 	CHECK_EQ(json_array_size(value), 1);
 	CHECK_EQ(json_array_size(fetch("Show", "1240")), 1);
+	value = fetch("ListRounds", "");
+	CHECK_EQ(json_array_size(value), 1);
+	CHECK_STR(fields_string(json_array_get(value, 0), "name"), "webreport.service");
+	CHECK(fetch("ListRounds", "gone.service") == NULL);
 	CHECK(fields_is(fetch("GetStatus", NULL), "running"));
 	CHECK_EQ(json_array_size(fetch("GetConfig", NULL)), 4);
 

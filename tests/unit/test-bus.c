@@ -35,6 +35,53 @@ static void test_rows_leave_out_what_is_not_known(void)
 	world_close();
 }
 
+static const json_t *item(const json_t *row, const char *key, size_t i)
+{
+	return json_array_get(json_object_get(row, key), i);
+}
+
+static void test_a_verdict_comes_with_evidence_and_with_what_to_type(void)
+{
+	struct answer answer;
+
+	world_open();
+	answer = ask("ListGroups", "");
+	CHECK_EQ(fields_number(row(&answer, 0), "confidence_percent"), 95);
+	CHECK_STR(fields_string(item(row(&answer, 0), "evidence", 0), "name"),
+		  "released_bytes");
+	CHECK_EQ(fields_number(item(row(&answer, 0), "evidence", 0), "value"), 412 * MIB);
+	CHECK_STR(fields_string(item(row(&answer, 0), "evidence", 0), "text"),
+		  "the last release gave 412M");
+	CHECK_STR(fields_string(item(row(&answer, 0), "advice", 0), "name"), "release");
+	CHECK(strstr(fields_string(item(row(&answer, 0), "advice", 0), "text"),
+		     "memguardctl trim webreport.service"));
+	CHECK_STR(fields_string(item(row(&answer, 1), "evidence", 2), "text"),
+		  "watched for 1h 30min");
+	json_decref(answer.value);
+
+	answer = ask("ListMembers", "1234");
+	CHECK_STR(fields_string(row(&answer, 0), "verdict"), "retained");
+	json_decref(answer.value);
+	world_close();
+}
+
+static void test_rounds_are_told_of_groups_that_are_gone(void)
+{
+	struct answer answer;
+
+	world_open();
+	answer = ask("ListRounds", "");
+	CHECK_EQ(json_array_size(answer.value), 2);
+	CHECK_STR(fields_string(row(&answer, 0), "name"), "gone.service");
+	CHECK_STR(fields_string(row(&answer, 0), "trigger"), "usage-high");
+	CHECK_STR(fields_string(row(&answer, 1), "name"), "webreport.service");
+	json_decref(answer.value);
+	answer = ask("ListRounds", "gone.service");
+	CHECK_EQ(json_array_size(answer.value), 1);
+	json_decref(answer.value);
+	world_close();
+}
+
 static void test_text_from_processes_is_clean(void)
 {
 	struct answer answer;
@@ -89,7 +136,7 @@ static void test_fresh_figures_come_with_arenas(void)
 static void test_what_is_not_there_has_an_error_of_its_own(void)
 {
 	static const char *const methods[] = { "ListGroups", "ListMembers", "Show",
-					       "Trim", "Explain" };
+					       "Trim", "Explain", "ListRounds" };
 	struct answer answer;
 
 	world_open();
@@ -398,6 +445,8 @@ static void test_a_directory_that_cannot_be_is_an_error(void)
 int main(void)
 {
 	RUN(test_rows_leave_out_what_is_not_known);
+	RUN(test_a_verdict_comes_with_evidence_and_with_what_to_type);
+	RUN(test_rounds_are_told_of_groups_that_are_gone);
 	RUN(test_text_from_processes_is_clean);
 	RUN(test_fresh_figures_come_with_arenas);
 	RUN(test_what_is_not_there_has_an_error_of_its_own);
