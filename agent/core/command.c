@@ -89,6 +89,35 @@ static uint64_t private_bytes(void)
 	return kib * KIB;
 }
 
+static void count_source(struct daemon_facts *facts, enum source source, int state)
+{
+	facts->sources[source].n_armed += state == SOURCE_ARMED;
+	if (state < 0) {
+		facts->sources[source].n_failed++;
+		facts->sources[source].error = state;
+	}
+}
+
+static void count_sources(const struct manager *manager, struct daemon_facts *facts)
+{
+	const struct guard *guard;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		for (int i = 0; i < SOURCE_MACHINE; i++)
+			count_source(facts, (enum source)i, guard->group.sources[i]);
+	count_source(facts, SOURCE_MACHINE, manager->machine_state);
+}
+
+static const char *layout_of(const struct manager *manager)
+{
+	if (!manager->has_cgroup)
+		return "none";
+	if (manager->cgroup_root.kind == GROUP_V2)
+		return "unified";
+
+	return manager->cgroup_root.unified_fd >= 0 ? "hybrid" : "v1";
+}
+
 static void on_facts(struct daemon_facts *ret, void *userdata)
 {
 	const struct manager *manager = userdata;
@@ -103,6 +132,9 @@ static void on_facts(struct daemon_facts *ret, void *userdata)
 		.cgroup = !manager->has_cgroup ? "none" :
 			  manager->cgroup_root.kind == GROUP_V2 ? "v2" : "v1",
 		.psi = manager->has_psi,
+		.layout = layout_of(manager),
+		.root = manager->has_cgroup && manager->cgroup_root.prefix[0] != '\0' ?
+				manager->cgroup_root.prefix : "/",
 		.system_bus = bus_has_system(manager->bus) ? "connected" : "absent",
 		.mode = settings.mode,
 		.n_groups = manager->n_guards,
@@ -113,6 +145,7 @@ static void on_facts(struct daemon_facts *ret, void *userdata)
 		.released_bytes = manager->ledger.released_bytes,
 		.private_bytes = private_bytes(),
 	};
+	count_sources(manager, ret);
 }
 
 static int on_each_group(const char *what, int (*f)(const struct group *, void *), void *arg,

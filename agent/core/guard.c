@@ -51,6 +51,7 @@ void guard_configure(struct guard *guard)
 	config_resolve(guard->manager->config, group->unit, group->path, &group->settings);
 	watch_arm_pressure(guard);
 	watch_arm_threshold(guard);
+	watch_arm_level(guard);
 	guard_look_soon(guard, 0);
 }
 
@@ -91,7 +92,7 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	guard->group.path = path;
 	guard->group.id = id;
 	guard->group.kind = GROUP_RSS;
-	guard->threshold_fd = -1;
+	guard->threshold_fd = guard->level_fd = -1;
 	guard->rss_limit_bytes = BYTES_INFINITY;
 	guard->survey_gap_usec = SURVEY_FIRST_USEC;
 	guard->empty_since_usec = manager_now(manager);
@@ -231,6 +232,7 @@ struct guard *guard_free(struct guard *guard)
 	sd_event_source_disable_unref(guard->pressure_source);
 	psi_trigger_close(guard->psi);
 	watch_disarm_threshold(guard);
+	watch_disarm_level(guard);
 	cgroup_close(guard->cgroup);
 	free(guard->group.path);
 	free(guard->group.unit);
@@ -415,7 +417,7 @@ static void step_gate(struct guard *guard, uint64_t now_usec)
 			  reason_to_text(gate.reason));
 
 	group->gate = gate;
-	guard->signals = (struct signals){ false, false };
+	guard->signals = (struct signals){ 0 };
 
 	if (gate_is_open(&gate) && !guard->round)
 		(void)round_begin(guard, gate.reason, 0, NULL);

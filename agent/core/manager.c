@@ -13,6 +13,7 @@
 #include "agent/basic/parse.h"
 #include "agent/core/command.h"
 #include "agent/core/guard.h"
+#include "agent/core/machine.h"
 #include "agent/core/notify.h"
 #include "agent/core/pace.h"
 #include "agent/core/peer.h"
@@ -202,6 +203,7 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 	bus_changed(manager->bus);
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		guard_configure(guard);
+	machine_arm(manager);
 
 	if (!manager->options.quiet_journal)
 		journal_reload(NULL, config_n_files(manager->config));

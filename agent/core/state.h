@@ -68,8 +68,9 @@ struct guard {
 	struct psi_trigger *psi;
 	uint64_t psi_stall_usec; /* its threshold */
 	int threshold_fd; /* v1, at UsageHigh */
-	uint64_t threshold_bytes;
+	uint64_t threshold_bytes; /* where it is, or was last tried */
 	uint64_t threshold_usec; /* when it was armed */
+	int level_fd; /* v1 */
 
 	uint64_t look_usec;  /* when the next look is planned; 0: it is not. See pace.h */
 	size_t pace_index;
@@ -79,6 +80,7 @@ struct guard {
 	sd_event_source *events_source;
 	sd_event_source *pressure_source;
 	sd_event_source *threshold_source;
+	sd_event_source *level_source;
 
 	struct signals signals;    /* since the last look */
 	uint64_t survey_usec;      /* last look at the processes */
@@ -112,6 +114,10 @@ struct manager {
 	bool has_cgroup;
 	struct cgroup_root cgroup_root;
 	bool has_psi;
+	struct psi_trigger *machine_psi;
+	sd_event_source *machine_source;
+	uint64_t machine_stall_usec; /* its threshold */
+	int machine_state; /* as group.sources */
 	struct survey *survey;
 	struct listener *listener;
 	struct bus *bus;

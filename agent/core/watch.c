@@ -21,6 +21,24 @@
 /* A group at its limit reports an event per reclaim pass: look at most this often. */
 #define EVENTS_HOLD_OFF_USEC (50 * USEC_PER_MSEC)
 
+/* Reclaim reports its level with every few pages. */
+#define LEVEL_HOLD_OFF_USEC (500 * USEC_PER_MSEC)
+
+static int on_level(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct guard *guard = userdata;
+	uint64_t count;
+
+	(void)source;
+	(void)revents;
+	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		log_debug("Cannot read a pressure level: %m; ignoring");
+
+	guard->signals.pressure = true;
+	guard_look(guard);
+	return 0;
+}
+
 static int on_threshold(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	uint64_t count;
@@ -59,6 +77,7 @@ static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *
 		/* The group is gone; its file would report that for ever. */
 		guard->pressure_source = sd_event_source_disable_unref(guard->pressure_source);
 		guard->psi = psi_trigger_close(guard->psi);
+		guard->group.sources[SOURCE_GROUP] = r;
 	}
 	if (r > 0)
 		guard->signals.pressure = true;
@@ -72,6 +91,7 @@ void watch_disarm_threshold(struct guard *guard)
 	guard->threshold_source = sd_event_source_disable_unref(guard->threshold_source);
 	guard->threshold_fd = fd_close(guard->threshold_fd);
 	guard->threshold_bytes = 0;
+	guard->group.sources[SOURCE_THRESHOLD] = SOURCE_OFF;
 }
 
 /* A program that hovers around the threshold crosses it thousands of times a second. */
@@ -106,7 +126,7 @@ static uint64_t threshold_of(const struct guard *guard)
 /* v1 only: be woken when usage crosses UsageHigh=, whose place moves with the limit. */
 void watch_arm_threshold(struct guard *guard)
 {
-	const struct group *group = &guard->group;
+	struct group *group = &guard->group;
 	const uint64_t bytes = threshold_of(guard);
 	int r;
 
@@ -119,14 +139,16 @@ void watch_arm_threshold(struct guard *guard)
 		return;
 
 	r = cgroup_arm_threshold(guard->cgroup, bytes);
+	/* What the kernel refuses it refuses at each look: once per place is enough. */
+	guard->threshold_bytes = bytes;
 	if (r < 0) {
+		group->sources[SOURCE_THRESHOLD] = r;
 		log_debug("Cannot arm a usage threshold on \"%s\": %s; sampling instead",
 			  group->path, strerror(-r));
 		return;
 	}
 
 	guard->threshold_fd = r;
-	guard->threshold_bytes = bytes;
 	guard->threshold_usec = group->reading.time_usec;
 	r = sd_event_add_io(guard->manager->event, &guard->threshold_source, guard->threshold_fd,
 			    EPOLLIN, on_threshold, guard);
@@ -134,6 +156,43 @@ void watch_arm_threshold(struct guard *guard)
 		watch_disarm_threshold(guard);
 	else
 		describe_threshold(guard);
+	group->sources[SOURCE_THRESHOLD] = r < 0 ? r : SOURCE_ARMED;
+}
+
+void watch_disarm_level(struct guard *guard)
+{
+	guard->level_source = sd_event_source_disable_unref(guard->level_source);
+	guard->level_fd = fd_close(guard->level_fd);
+	guard->group.sources[SOURCE_LEVEL] = SOURCE_OFF;
+}
+
+void watch_arm_level(struct guard *guard)
+{
+	struct group *group = &guard->group;
+	int r;
+
+	if (group->kind != GROUP_V1 || group->settings.pressure_some_permyriad == 0) {
+		watch_disarm_level(guard);
+		return;
+	}
+	if (guard->level_fd >= 0)
+		return;
+
+	r = guard->level_fd = cgroup_arm_level(guard->cgroup);
+	if (r >= 0)
+		r = sd_event_add_io(guard->manager->event, &guard->level_source, guard->level_fd,
+				    EPOLLIN, on_level, guard);
+	if (r < 0) {
+		log_debug("No pressure level of \"%s\": %s; usage alone decides", group->path,
+			  strerror(-r));
+		watch_disarm_level(guard);
+		group->sources[SOURCE_LEVEL] = r;
+		return;
+	}
+
+	group->sources[SOURCE_LEVEL] = SOURCE_ARMED;
+	(void)sd_event_source_set_description(guard->level_source, "pressure-level");
+	(void)sd_event_source_set_ratelimit(guard->level_source, LEVEL_HOLD_OFF_USEC, 1);
 }
 
 void watch_arm_pressure(struct guard *guard)
@@ -152,8 +211,14 @@ void watch_arm_pressure(struct guard *guard)
 	guard->pressure_source = sd_event_source_disable_unref(guard->pressure_source);
 	guard->psi = psi_trigger_close(guard->psi);
 	guard->psi_stall_usec = stall_usec;
-	if (!guard->cgroup || stall_usec == 0 || fd < 0)
+	guard->group.sources[SOURCE_GROUP] = SOURCE_OFF;
+	if (!guard->cgroup || stall_usec == 0)
 		return;
+	if (fd < 0) {
+		/* v1 alone: no hierarchy has these files. */
+		guard->group.sources[SOURCE_GROUP] = -ENOENT;
+		return;
+	}
 
 	if (snprintf(path, sizeof(path), ".%s/memory.pressure", guard->group.path) >= (int)sizeof(path))
 		return;
@@ -166,8 +231,11 @@ void watch_arm_pressure(struct guard *guard)
 		log_debug("No pressure trigger on \"%s\": %s; usage alone decides",
 			  guard->group.path, strerror(-r));
 		guard->psi = psi_trigger_close(guard->psi);
+		guard->group.sources[SOURCE_GROUP] = r;
 		return;
 	}
+
+	guard->group.sources[SOURCE_GROUP] = SOURCE_ARMED;
 
 	(void)sd_event_source_set_description(guard->pressure_source, "pressure");
 	(void)sd_event_source_set_priority(guard->pressure_source, SD_EVENT_PRIORITY_IMPORTANT);
@@ -177,13 +245,17 @@ void watch_arm_pressure(struct guard *guard)
 void watch_arm_events(struct guard *guard)
 {
 	int fd = guard->cgroup ? cgroup_events_fd(guard->cgroup) : -1;
+	int r;
 
-	if (fd < 0)
+	if (guard->group.kind != GROUP_V2)
 		return;
 
-	if (sd_event_add_io(guard->manager->event, &guard->events_source, fd, EPOLLPRI, on_events,
-			    guard) < 0) {
-		log_debug("Cannot watch memory.events of \"%s\"; sampling instead", guard->group.path);
+	r = fd < 0 ? -ENOENT : sd_event_add_io(guard->manager->event, &guard->events_source, fd,
+					       EPOLLPRI, on_events, guard);
+	guard->group.sources[SOURCE_EVENTS] = r < 0 ? r : SOURCE_ARMED;
+	if (r < 0) {
+		log_debug("Cannot watch memory.events of \"%s\": %s; sampling instead",
+			  guard->group.path, strerror(-r));
 	} else {
 		(void)sd_event_source_set_description(guard->events_source, "memory-events");
 		(void)sd_event_source_set_priority(guard->events_source, SD_EVENT_PRIORITY_IMPORTANT);

@@ -12,6 +12,10 @@
 void watch_arm_threshold(struct guard *guard);
 void watch_disarm_threshold(struct guard *guard);
 
+/* v1: memory.pressure_level, unless PressureSome=0. */
+void watch_arm_level(struct guard *guard);
+void watch_disarm_level(struct guard *guard);
+
 /* By PressureSome=. Does nothing while the trigger is as it should be. */
 void watch_arm_pressure(struct guard *guard);
 

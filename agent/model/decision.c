@@ -33,6 +33,9 @@ static const struct {
 	[REASON_STALL] = { "stall", "it would stall a busy program for longer than "
 				    "StallBudgetMSec=" },
 	[REASON_BUSY] = { "busy", "another round of the group is still running" },
+	[REASON_MACHINE] = { "machine-pressure",
+			     "the machine stalls on memory more than "
+			     "MachinePressureSome=" },
 };
 
 static const struct {

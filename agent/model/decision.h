@@ -28,6 +28,8 @@ enum reason {
 	REASON_NOT_WORTH,      /* expected release below MinRelease= */
 	REASON_STALL,          /* would stall a busy program longer than StallBudgetMSec= */
 	REASON_BUSY,           /* a round of this group is running */
+	/* open */
+	REASON_MACHINE,        /* PSI of the machine, and this group has most to give */
 	REASON_MAX_,
 };
 

@@ -18,6 +18,26 @@ const char *group_kind_to_string(enum group_kind kind)
 	return "unknown";
 }
 
+const char *source_to_string(enum source source)
+{
+	switch (source) {
+	case SOURCE_THRESHOLD:
+		return "usage_threshold";
+	case SOURCE_LEVEL:
+		return "pressure_level";
+	case SOURCE_EVENTS:
+		return "memory_events";
+	case SOURCE_GROUP:
+		return "group_pressure";
+	case SOURCE_MACHINE:
+		return "machine_pressure";
+	case SOURCE_MAX_:
+		break;
+	}
+
+	return "unknown";
+}
+
 const char *gate_state_to_string(enum gate_state state)
 {
 	switch (state) {

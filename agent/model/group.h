@@ -19,6 +19,20 @@ enum group_kind {
 	GROUP_RSS, /* no cgroup of its own: the sum of its processes' RSS */
 };
 
+/* What the kernel tells by itself, so that it need not be sampled for. */
+enum source {
+	SOURCE_THRESHOLD, /* v1: usage crossed UsageHigh= */
+	SOURCE_LEVEL,     /* v1: memory.pressure_level */
+	SOURCE_EVENTS,    /* v2: memory.events */
+	SOURCE_GROUP,     /* PSI of the group */
+	SOURCE_MACHINE,   /* PSI of the machine: one for all groups */
+	SOURCE_MAX_,
+};
+
+/* State of a source; a negative errno is why it cannot be had, and sampling has to do. */
+#define SOURCE_OFF 0   /* not wanted, or this kind of group has none */
+#define SOURCE_ARMED 1
+
 /* One reading of a group. Every byte count is what the kernel said at time_usec. */
 struct reading {
 	uint64_t time_usec;           /* CLOCK_MONOTONIC; 0: never read */
@@ -104,6 +118,8 @@ struct group {
 	enum group_kind kind;
 	struct group_settings settings; /* effective: defaults plus overrides */
 
+	int sources[SOURCE_MAX_];
+
 	struct reading reading; /* the latest */
 	uint64_t peak_bytes;    /* highest usage seen by us */
 	struct trend trend;
@@ -115,4 +131,6 @@ struct group {
 };
 
 const char *group_kind_to_string(enum group_kind kind);
+/* "group_pressure": a key in JSON. */
+const char *source_to_string(enum source source);
 const char *gate_state_to_string(enum gate_state state);

@@ -29,6 +29,7 @@ struct group_settings {
 	uint32_t usage_high_permyriad;     /* of the effective limit */
 	uint32_t usage_critical_permyriad; /* of the effective limit, above usage_high */
 	uint32_t pressure_some_permyriad;  /* of a 2-s window; 0 is off */
+	uint32_t machine_pressure_permyriad; /* the same of the machine; 0: not for its sake */
 	uint64_t oom_eta_usec;             /* predicted time to the limit; 0 is off */
 	uint64_t retained_high_bytes;      /* proactive release while calm; 0 is off */
 

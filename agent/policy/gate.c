@@ -17,6 +17,7 @@
  *   usage >= UsageHigh                        HIGH       usage-high
  *   PSI event and the group holds memory      PRESSED    pressure
  *   limit reached within OomEtaSec            PRESSED    oom-eta
+ *   PSI event of the machine, much retained   PRESSED    machine-pressure
  *   steady and retained >= RetainedHigh       RETAINING  retained
  *   none                                      CALM       (below)
  *
@@ -110,6 +111,15 @@ static bool is_pressed(const struct group *group, const struct signals *signals)
 	       group->heap.retained_bytes >= MAX(s->min_release_bytes, 1);
 }
 
+/* Other groups' stalls: only what costs this one nothing to give. */
+static bool is_pressed_by_machine(const struct group *group, const struct signals *signals)
+{
+	const struct group_settings *s = &group->settings;
+
+	return signals->machine && s->machine_pressure_permyriad > 0 &&
+	       group->heap.retained_bytes >= MAX(s->min_release_bytes, 1);
+}
+
 static bool is_near_limit(const struct group *group)
 {
 	const struct trend *t = &group->trend;
@@ -151,6 +161,9 @@ static enum reason gate_wanted(const struct group *group, const struct signals *
 	if (is_near_limit(group))
 		return REASON_OOM_ETA;
 
+	if (is_pressed_by_machine(group, signals))
+		return REASON_MACHINE;
+
 	if (is_retaining(group, now_usec))
 		return REASON_RETAINED;
 
@@ -167,6 +180,7 @@ static enum gate_state state_of(enum reason reason)
 		return GATE_HIGH;
 	case REASON_PRESSURE:
 	case REASON_OOM_ETA:
+	case REASON_MACHINE:
 		return GATE_PRESSED;
 	case REASON_RETAINED:
 		return GATE_RETAINING;

@@ -13,8 +13,9 @@
 
 /* What woke us, beside the reading. */
 struct signals {
-	bool pressure; /* a PSI trigger fired */
+	bool pressure; /* a PSI trigger of the group fired, or v1's memory.pressure_level */
 	bool limit_hit; /* memory.events max or v1 failcnt rose since the last reading */
+	bool machine; /* the machine's PSI trigger fired, and this group was chosen */
 };
 
 /* From group (settings, reading, trend, heap, gate, benefit) and signals: the next. */

@@ -3,6 +3,7 @@
 #include "agent/report/bus-methods.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "agent/basic/macro.h"

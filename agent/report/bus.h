@@ -51,6 +51,13 @@ struct daemon_facts {
 	size_t n_config_files;
 	const char *cgroup; /* "v2", "v1", "none": where memory is sensed */
 	bool psi; /* PSI triggers can be armed */
+	const char *layout; /* "unified", "hybrid", "v1", "none" */
+	const char *root; /* how the kernel calls the root we see: "/" unless in a container */
+	struct {
+		uint64_t n_armed;  /* of so many groups, or 1 for the machine's */
+		uint64_t n_failed; /* sampled instead */
+		int error;         /* of one of these; negative errno */
+	} sources[SOURCE_MAX_];
 	const char *system_bus; /* "connected" or "absent" */
 	enum mode mode; /* of the defaults */
 	size_t n_groups;

@@ -65,6 +65,9 @@ void rows_facts(struct dict *dict, const struct daemon_facts *facts)
 	dict_u64(dict, "n_config_files", facts->n_config_files);
 	dict_string(dict, "cgroup", facts->cgroup);
 	dict_bool(dict, "psi", facts->psi);
+	dict_string(dict, "cgroup_layout", facts->layout);
+	dict_string(dict, "cgroup_root", facts->root);
+	rows_sources(dict, facts);
 	dict_string(dict, "system_bus", facts->system_bus);
 	dict_u64(dict, "n_groups", facts->n_groups);
 	dict_u64(dict, "n_members", facts->n_members);
@@ -205,6 +208,8 @@ void rows_explain(struct dict *dict, const struct group *group,
 	put_share(dict, group, s->usage_critical_permyriad, "usage_critical_permyriad",
 		  "usage_critical_bytes");
 	dict_u32(dict, "pressure_some_permyriad", s->pressure_some_permyriad);
+	dict_u32(dict, "machine_pressure_permyriad", s->machine_pressure_permyriad);
+	rows_group_sources(dict, group);
 	dict_u64(dict, "oom_eta_usec", s->oom_eta_usec);
 	dict_u64(dict, "retained_high_bytes", s->retained_high_bytes);
 	dict_string(dict, "method", method_to_string(s->method));

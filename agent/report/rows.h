@@ -12,6 +12,11 @@
 
 void rows_facts(struct dict *dict, const struct daemon_facts *facts);
 
+/* An entry "signals": by source, in how many groups it is in force or not, and why not. */
+void rows_sources(struct dict *dict, const struct daemon_facts *facts);
+/* The same of one group: "armed", or why not; what is off is left out. */
+void rows_group_sources(struct dict *dict, const struct group *group);
+
 /* @now_usec: CLOCK_MONOTONIC, for ages. */
 void rows_group(struct dict *dict, const struct group *group,
 		const struct diagnosis *diagnosis, uint64_t now_usec);

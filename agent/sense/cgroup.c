@@ -296,7 +296,8 @@ int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret)
 	return 0;
 }
 
-int cgroup_arm_threshold(struct cgroup *cgroup, uint64_t bytes)
+/* Registers an eventfd for @fd, a file of the group, with @argument; returns it. */
+static int arm_event(const struct cgroup *cgroup, int fd, const char *argument)
 {
 	_cleanup_(fd_closep) int event_fd = -1, control_fd = -1;
 	char text[64];
@@ -313,11 +314,36 @@ int cgroup_arm_threshold(struct cgroup *cgroup, uint64_t bytes)
 	if (control_fd < 0)
 		return gone(-errno);
 
-	n = snprintf(text, sizeof(text), "%d %d %llu", event_fd, cgroup->usage_fd,
-		     (unsigned long long)bytes);
+	n = snprintf(text, sizeof(text), "%d %d %s", event_fd, fd, argument);
 	r = fd_write_exact(control_fd, text, (size_t)n);
 	if (r < 0)
 		return gone(r);
 
 	return TAKE_FD(event_fd);
+}
+
+int cgroup_arm_threshold(struct cgroup *cgroup, uint64_t bytes)
+{
+	char argument[32];
+
+	if (cgroup->kind != GROUP_V1)
+		return -EOPNOTSUPP;
+
+	(void)snprintf(argument, sizeof(argument), "%llu", (unsigned long long)bytes);
+	return arm_event(cgroup, cgroup->usage_fd, argument);
+}
+
+int cgroup_arm_level(struct cgroup *cgroup)
+{
+	_cleanup_(fd_closep) int fd = -1;
+
+	if (cgroup->kind != GROUP_V1)
+		return -EOPNOTSUPP;
+
+	fd = openat(cgroup->fd, "memory.pressure_level", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+
+	/* Those who listen to medium hear of critical, too. */
+	return arm_event(cgroup, fd, "medium");
 }

@@ -64,3 +64,9 @@ int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret);
  * when the group is removed. -EOPNOTSUPP on v2. The caller closes it, which disarms.
  */
 int cgroup_arm_threshold(struct cgroup *cgroup, uint64_t bytes);
+
+/*
+ * v1: an eventfd that becomes readable when memory.pressure_level is medium or critical.
+ * -EOPNOTSUPP on v2, and where the kernel has no v1 events (PREEMPT_RT). Closed as above.
+ */
+int cgroup_arm_level(struct cgroup *cgroup);

@@ -25,7 +25,7 @@ has()
 
 is_in()
 {
-	ctl --json=short list "${group#"$base"}/$1" 2>/dev/null | grep -q "\"pid\":$retainer[,}]"
+	ctl --json=short list "${group#"$base"}/$1" 2>/dev/null | grep -q "\"pid\":${retainer}[,}]"
 }
 
 is_new()

@@ -18,9 +18,9 @@
 #include "agent/policy/pick.h"
 #include "agent/policy/trend.h"
 
-#define MEMBERS_MAX 256
-#define LINE_MAX_BYTES 512
-#define TEXT_MAX 1024
+#define MEMBERS_MAX 4096
+#define LINE_MAX_BYTES 2048
+#define TEXT_MAX 2048
 
 /* What a step must come to; compared as text. */
 enum expectation {
@@ -180,11 +180,13 @@ static const struct row scene_rows[] = {
 	{ "command", SCENE(command), take_bool },
 	{ "signals.pressure", SCENE(signals.pressure), take_bool },
 	{ "signals.limit_hit", SCENE(signals.limit_hit), take_bool },
+	{ "signals.machine", SCENE(signals.machine), take_bool },
 	{ "trend.take_reading", SCENE(take_reading), take_bool },
 	{ GROUP(settings.mode), take_mode },
 	{ GROUP(settings.usage_high_permyriad), take_permyriad },
 	{ GROUP(settings.usage_critical_permyriad), take_permyriad },
 	{ GROUP(settings.pressure_some_permyriad), take_permyriad },
+	{ GROUP(settings.machine_pressure_permyriad), take_permyriad },
 	{ GROUP(settings.oom_eta_usec), take_usec },
 	{ GROUP(settings.retained_high_bytes), take_bytes },
 	{ GROUP(settings.method), take_method },

@@ -247,6 +247,13 @@ static void on_facts(struct daemon_facts *ret, void *userdata)
 		.n_config_files = 2,
 		.cgroup = "v2",
 		.psi = true,
+		.layout = "unified",
+		.root = "/",
+		.sources = {
+			[SOURCE_EVENTS] = { .n_armed = 3 },
+			[SOURCE_GROUP] = { .n_armed = 2, .n_failed = 1, .error = -EACCES },
+			[SOURCE_MACHINE] = { .n_armed = 1 },
+		},
 		.system_bus = "absent",
 		.mode = MODE_TRIM,
 		.n_groups = fake->n_groups,

@@ -216,6 +216,7 @@ static void test_thresholds_are_v1_only(void)
 	CHECK_EQ(cgroup_open(&root, "/kubepods", &cgroup), 0);
 	CHECK(cgroup_events_fd(cgroup) >= 0);
 	CHECK_EQ(cgroup_arm_threshold(cgroup, 1), -EOPNOTSUPP);
+	CHECK_EQ(cgroup_arm_level(cgroup), -EOPNOTSUPP);
 	cgroup_close(cgroup);
 	cgroup_root_close(&root);
 }
@@ -533,6 +534,62 @@ static void test_a_real_limit_and_its_kill_are_seen(void)
 	real_end(&real);
 }
 
+static void test_the_pressure_level_is_told_when_a_limit_is_reclaimed_for(void)
+{
+	struct child child;
+	struct real real;
+	char byte;
+	int fd;
+
+	if (!real_begin(&real))
+		return;
+
+	write_file(real.full, "memory.limit_in_bytes", "16777216");
+	write_file(real.full, "memory.swappiness", "0");
+	fd = cgroup_arm_level(real.cgroup);
+	CHECK(fd >= 0);
+	CHECK(!is_readable(fd, POLLIN));
+
+	child = child_start(&real, 64 * MIB);
+	CHECK_EQ(write(child.to, "x", 1), 1);
+	CHECK_EQ(read(child.from, &byte, 1), 0);
+	(void)child_stop(&child);
+	/* By a kernel worker. */
+	CHECK_EQ(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 10000), 1);
+	close(fd);
+	real_end(&real);
+}
+
+/* A kernel with PREEMPT_RT refuses the write; /dev/full does so everywhere. */
+static void test_refused_v1_events_leave_nothing_open(void)
+{
+	char base[] = "/tmp/memguard-cgroup-XXXXXX", name[64];
+	struct cgroup_root root;
+	struct cgroup *cgroup;
+	int before;
+
+	CHECK(mkdtemp(base) != NULL);
+	write_file(base, "memory.usage_in_bytes", "0\n");
+	CHECK_EQ(cgroup_root_open(base, &root), 0);
+	CHECK_EQ(cgroup_open(&root, "/", &cgroup), 0);
+	before = n_open_fds();
+
+	/* Neither file is there, as in a container that shows a part only. */
+	CHECK_EQ(cgroup_arm_threshold(cgroup, MIB), -ENODEV);
+	CHECK_EQ(cgroup_arm_level(cgroup), -ENOENT);
+
+	(void)snprintf(name, sizeof(name), "%s/cgroup.event_control", base);
+	CHECK_EQ(symlink("/dev/full", name), 0);
+	write_file(base, "memory.pressure_level", "");
+	CHECK_EQ(cgroup_arm_threshold(cgroup, MIB), -ENOSPC);
+	CHECK_EQ(cgroup_arm_level(cgroup), -ENOSPC);
+	CHECK_EQ(n_open_fds(), before);
+
+	cgroup_close(cgroup);
+	cgroup_root_close(&root);
+	remove_tree(base);
+}
+
 static void test_a_removed_group_reads_as_gone_and_wakes_its_threshold(void)
 {
 	struct reading reading;
@@ -578,6 +635,8 @@ int main(void)
 	RUN(test_a_directory_inside_a_real_mount_can_be_the_root);
 	RUN(test_a_threshold_fires_when_usage_crosses_it);
 	RUN(test_a_real_limit_and_its_kill_are_seen);
+	RUN(test_the_pressure_level_is_told_when_a_limit_is_reclaimed_for);
+	RUN(test_refused_v1_events_leave_nothing_open);
 	RUN(test_a_removed_group_reads_as_gone_and_wakes_its_threshold);
 
 	return TEST_RESULT();

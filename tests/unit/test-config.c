@@ -477,7 +477,7 @@ static void every_option_is_listed_with_its_origin(void)
 	CHECK_EQ(load_root(), 0);
 	CHECK_EQ(config_each(config, on_item, &listing), 0);
 
-	CHECK_EQ(listing.n, 16 + 3);
+	CHECK_EQ(listing.n, 17 + 3);
 	CHECK(strncmp(listing.text, "[Guard] Mode=trim -:0\n", 22) == 0);
 	CHECK(strstr(listing.text, "[Trigger] UsageHigh=75% memguard.conf:6\n"));
 	CHECK(strstr(listing.text, "[Trigger] UsageCritical=92% -:0\n"));

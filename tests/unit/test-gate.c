@@ -26,6 +26,7 @@ static struct group example(void)
 			.usage_high_permyriad = 8000,
 			.usage_critical_permyriad = 9200,
 			.pressure_some_permyriad = 1000,
+			.machine_pressure_permyriad = 1000,
 			.oom_eta_usec = SEC(10),
 			.retained_high_bytes = 200 * MIB,
 			.min_release_bytes = 32 * MIB,
@@ -196,7 +197,7 @@ static struct group group_at(const struct event *event, enum gate_state before)
 
 static void check_event(const struct event *event, size_t i)
 {
-	const struct signals signals = { event->pressure, event->limit_hit };
+	const struct signals signals = { event->pressure, event->limit_hit, false };
 	const enum gate_state before = all_states[i];
 	const struct group group = group_at(event, before);
 	const struct gate gate = gate_step(&group, &signals, NOW);
@@ -248,7 +249,7 @@ static void test_settling_says_when_it_ends(void)
 static void test_a_never_read_group_is_calm(void)
 {
 	struct group group = example();
-	const struct signals all = { true, true };
+	const struct signals all = { true, true, false };
 	struct gate gate;
 
 	group.reading = (struct reading){ 0 };
@@ -261,7 +262,7 @@ static void test_a_never_read_group_is_calm(void)
 
 static void test_zero_turns_every_threshold_off(void)
 {
-	const struct signals all = { true, true };
+	const struct signals all = { true, true, false };
 	struct group group = example();
 
 	group.reading.anon_bytes = 1000 * MIB;
@@ -290,7 +291,7 @@ static void test_zero_turns_every_threshold_off(void)
 
 static void test_without_a_limit_only_pressure_and_retained_count(void)
 {
-	const struct signals all = { true, true };
+	const struct signals all = { true, true, false };
 	struct group group = example();
 
 	group.reading.limit_bytes = BYTES_INFINITY;
@@ -314,6 +315,28 @@ static void test_pressure_needs_something_to_give_even_if_min_release_is_zero(vo
 	CHECK_EQ(gate_step(&group, &pressure, NOW).reason, REASON_BELOW);
 	group.heap.retained_bytes = 1;
 	CHECK_EQ(gate_step(&group, &pressure, NOW).reason, REASON_PRESSURE);
+}
+
+static void test_pressure_of_the_machine_is_for_what_is_retained(void)
+{
+	const struct signals machine = { .machine = true };
+	struct group group = example();
+
+	group.reading.anon_bytes = 700 * MIB;
+	group.settings.min_release_bytes = 16 * MIB;
+	group.heap.retained_bytes = 16 * MIB - 1;
+	CHECK_EQ(gate_step(&group, &machine, NOW).reason, REASON_BELOW);
+	group.heap.retained_bytes = 16 * MIB;
+	CHECK_EQ(gate_step(&group, &machine, NOW).reason, REASON_MACHINE);
+	CHECK_EQ(gate_step(&group, &machine, NOW).state, GATE_PRESSED);
+	CHECK(gate_is_open(&(struct gate){ .state = GATE_PRESSED, .reason = REASON_MACHINE }));
+
+	/* Not again while the last release settles, and not where it was switched off. */
+	group.benefit.last_round_usec = NOW - 1;
+	CHECK_EQ(gate_step(&group, &machine, NOW).reason, REASON_COOLDOWN);
+	group.benefit.last_round_usec = 0;
+	group.settings.machine_pressure_permyriad = 0;
+	CHECK_EQ(gate_step(&group, &machine, NOW).reason, REASON_BELOW);
 }
 
 static void test_limits_of_zero_and_of_nearly_everything(void)
@@ -431,6 +454,7 @@ int main(void)
 	RUN(test_zero_turns_every_threshold_off);
 	RUN(test_without_a_limit_only_pressure_and_retained_count);
 	RUN(test_pressure_needs_something_to_give_even_if_min_release_is_zero);
+	RUN(test_pressure_of_the_machine_is_for_what_is_retained);
 	RUN(test_limits_of_zero_and_of_nearly_everything);
 	RUN(test_times_beyond_the_end_saturate);
 	RUN(test_observe_opens_the_gate_as_usual_but_not_again_at_once);

@@ -25,6 +25,7 @@ static void defaults_are_the_documented_ones(void)
 	CHECK_EQ(s.usage_high_permyriad, 8000);
 	CHECK_EQ(s.usage_critical_permyriad, 9200);
 	CHECK_EQ(s.pressure_some_permyriad, 1000);
+	CHECK_EQ(s.machine_pressure_permyriad, 1000);
 	CHECK_EQ(s.oom_eta_usec, 10 * USEC_PER_SEC);
 	CHECK_EQ(s.retained_high_bytes, 64 * MIB);
 	CHECK_EQ(s.method, METHOD_AUTO);
@@ -115,6 +116,10 @@ static const struct example examples[] = {
 	{ "PressureSome", "1%", 0, NULL },
 	{ "PressureSome", "0.5%", -ERANGE, NULL },
 	{ "PressureSome", "10", -EINVAL, NULL },
+
+	{ "MachinePressureSome", "0", 0, NULL },
+	{ "MachinePressureSome", "100%", 0, NULL },
+	{ "MachinePressureSome", "101%", -ERANGE, NULL },
 
 	{ "OomEtaSec", "0", 0, NULL },
 	{ "OomEtaSec", "1", 0, "1s" },

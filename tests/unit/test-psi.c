@@ -202,6 +202,15 @@ static void test_files_that_are_no_pressure_are_not_written_to(void)
 	unlink(path);
 }
 
+/* PSI that is built in but disabled opens and does not read; so does this file. */
+static void test_what_opens_but_does_not_read_is_not_armed(void)
+{
+	struct psi_trigger *trigger = NULL;
+
+	CHECK_EQ(psi_trigger_open(AT_FDCWD, "/proc/self/mem", 200000, &trigger), -EIO);
+	CHECK(!trigger);
+}
+
 static void test_stalls_that_cannot_be_are_refused(void)
 {
 	struct psi_trigger *trigger = NULL;
@@ -297,6 +306,7 @@ int main(void)
 	RUN(test_events_of_the_privileged_are_believed_though_the_total_lags);
 	RUN(test_errors_end_a_trigger_and_other_wakeups_mean_nothing);
 	RUN(test_files_that_are_no_pressure_are_not_written_to);
+	RUN(test_what_opens_but_does_not_read_is_not_armed);
 	RUN(test_stalls_that_cannot_be_are_refused);
 	RUN(test_the_kernel_takes_the_trigger);
 	RUN(test_the_kernel_takes_the_trigger_of_an_unprivileged_process);

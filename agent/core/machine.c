@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/core/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "agent/basic/log.h"
+#include "agent/core/guard.h"
+
+#define MACHINE_FILE "/proc/pressure/memory"
+
+/* As in watch.c: of triggers without privilege. */
+#define WINDOW_USEC (2 * USEC_PER_SEC)
+
+/* Would it be asked now, for the machine's sake alone? */
+static bool can_give(const struct guard *guard, uint64_t now_usec)
+{
+	const struct signals machine = { .machine = true };
+	const struct gate gate = gate_step(&guard->group, &machine, now_usec);
+
+	return gate.reason == REASON_MACHINE && gate_is_open(&gate) && !guard->round.active;
+}
+
+static struct guard *find_richest(struct manager *manager)
+{
+	const uint64_t now_usec = manager_now(manager);
+	struct guard *guard, *richest = NULL;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		if ((!richest || guard->group.heap.retained_bytes > richest->group.heap.retained_bytes) &&
+		    can_give(guard, now_usec))
+			richest = guard;
+
+	return richest;
+}
+
+static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct manager *manager = userdata;
+	struct guard *guard;
+	int r;
+
+	(void)source;
+	(void)fd;
+
+	r = psi_trigger_check(manager->machine_psi, revents);
+	if (r < 0) {
+		log_debug("The machine's pressure trigger ended: %s", strerror(-r));
+		machine_disarm(manager);
+		manager->machine_state = r;
+	}
+	if (r <= 0)
+		return 0;
+
+	guard = find_richest(manager);
+	log_debug("The machine stalls on memory; %s%s%s", guard ? "asking \"" : "no group has anything to give",
+		  guard ? guard->group.path : "", guard ? "\"" : "");
+	if (guard) {
+		guard->signals.machine = true;
+		guard_look(guard);
+	}
+	return 0;
+}
+
+void machine_disarm(struct manager *manager)
+{
+	manager->machine_source = sd_event_source_disable_unref(manager->machine_source);
+	manager->machine_psi = psi_trigger_close(manager->machine_psi);
+	manager->machine_stall_usec = 0;
+	manager->machine_state = SOURCE_OFF;
+}
+
+void machine_arm(struct manager *manager)
+{
+	struct group_settings settings;
+	uint64_t stall_usec;
+	int r;
+
+	config_resolve(manager->config, NULL, "", &settings);
+	stall_usec = share_of(WINDOW_USEC, settings.machine_pressure_permyriad);
+	if (manager->machine_psi && manager->machine_stall_usec == stall_usec)
+		return;
+
+	machine_disarm(manager);
+	if (stall_usec == 0)
+		return;
+
+	r = psi_trigger_open(AT_FDCWD, MACHINE_FILE, stall_usec, &manager->machine_psi);
+	if (r >= 0)
+		r = sd_event_add_io(manager->event, &manager->machine_source,
+				    psi_trigger_fd(manager->machine_psi), EPOLLPRI, on_pressure,
+				    manager);
+	if (r < 0) {
+		log_debug("No pressure trigger of the machine: %s; each group for itself",
+			  strerror(-r));
+		machine_disarm(manager);
+		manager->machine_state = r;
+		return;
+	}
+
+	(void)sd_event_source_set_description(manager->machine_source, "machine-pressure");
+	manager->machine_stall_usec = stall_usec;
+	manager->machine_state = SOURCE_ARMED;
+	manager->has_psi = true;
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Where memory can be seen, and by which signals: on a hierarchy as it is, one that is
+# read-only, inside a container of its own cgroup namespace, and with no hierarchy at all.
+# Whatever is missing is named by `status`, and the rest does the work.
+
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" = 0 ] || skip "needs root for cgroups and namespaces"
+unshare --mount --cgroup true 2>/dev/null || skip "may not make namespaces here"
+make_group 4000
+mkdir "$group/a"
+real_daemon=$MEMGUARDD
+
+# world COMMANDS [UNSHARE-OPTION...] : a daemon that sees what they leave.
+world()
+{
+	local commands=$1
+
+	shift
+	cat >"$scratch/memguardd" <<-EOF2
+		#!/bin/sh
+		echo 0 >"$group/cgroup.procs"
+		exec unshare --mount $* sh -c '$commands; exec "\$@"' sh "$real_daemon" "\$@"
+	EOF2
+	chmod +x "$scratch/memguardd"
+	MEMGUARDD=$scratch/memguardd
+	start_daemon '[Trigger]\nRetainedHigh=0\nOomEtaSec=0\n[Trim]\nCooldownSec=1s\n'
+}
+
+end_world()
+{
+	exec 9>&-
+	echo -1 >"$group/memory.limit_in_bytes"
+	kill "$daemon"
+	wait "$daemon" 2>/dev/null || true
+	wait "$retainer" 2>/dev/null || true
+}
+
+# retain MIB : a program in the group below the daemon's own.
+retain()
+{
+	rm -f "$scratch/in" && mkfifo "$scratch/in"
+	(
+		echo 0 >"$group/a/cgroup.procs"
+		hooked "$shims/retainer" "$1" <"$scratch/in" >"$scratch/out"
+	) &
+	retainer=$!
+	started+=("$retainer")
+	exec 9>"$scratch/in"
+	wait_for 60 grep -q retained "$scratch/out"
+}
+
+# lower : the limit of the group above, so far that the program is in its way.
+lower()
+{
+	echo $((225 << 20)) >"$group/memory.limit_in_bytes"
+}
+
+# gives_back : once the limit is low.
+gives_back()
+{
+	lower
+	wait_for 30 rss_is_below "$retainer" 100
+}
+
+# signals NAME KEY : of the daemon
+signals()
+{
+	ctl --json=short status | jq -r ".signals.$1.$2"
+}
+
+says()
+{
+	ctl status | grep -qE -e "$1"
+}
+
+world :
+retain 200
+claim "the limit of the group above makes it give back" gives_back
+claim "a usage threshold is armed" wait_for 10 eval '[ "$(signals usage_threshold armed)" -ge 1 ]'
+claim "the pressure level too" eval '[ "$(signals pressure_level armed)" -ge 1 ]'
+claim "status names both" says 'Signals:.*usage thresholds, pressure levels'
+claim "explain has them for the group" eval 'ctl explain "$retainer" | grep -q "pressure_level: armed"'
+if [ -w /proc/pressure/memory ]; then
+	claim "the machine's pressure is watched" eval '[ "$(signals machine_pressure armed)" = 1 ]'
+fi
+if [ -d /sys/fs/cgroup/unified ] && [ ! -e "/sys/fs/cgroup/unified${group#/sys/fs/cgroup/memory}" ]; then
+	claim "a hybrid layout is known as one" says 'Sensing:.*v1 \(hybrid\)'
+	claim "a group without pressure files is named" says 'Without:.*pressure of groups'
+fi
+printf '[Trigger]\nRetainedHigh=0\nPressureSome=0\nMachinePressureSome=0\n' >"$scratch/memguard.conf"
+ctl reload
+claim "what is switched off is neither armed nor missing" eval \
+	'[ "$(signals pressure_level armed)$(signals pressure_level failed)$(signals machine_pressure armed)" = 000 ]'
+end_world
+
+world 'mount -o remount,ro,bind /sys/fs/cgroup/memory'
+retain 200
+claim "on a read-only hierarchy sampling does it" gives_back
+claim "which is named, with the reason" says 'Without:.*usage thresholds \(Read-only file system\)'
+claim "no complaint at each look" eval '[ "$(grep -c "Cannot arm a usage threshold" "$scratch/daemon.log")" -le 3 ]'
+end_world
+
+world 'umount -l /sys/fs/cgroup/memory; mount -t cgroup -o memory memory /sys/fs/cgroup/memory' --cgroup
+retain 200
+claim "in a container the limit of the visible root counts" gives_back
+claim "the group is named as seen from there" eval \
+	'[ "$(ctl --json=short explain "$retainer" | jq -r ".[0].path")" = /a ]'
+end_world
+
+world 'mount -t tmpfs none /sys/fs/cgroup'
+retain 200
+claim "without any hierarchy members are watched by their RSS" \
+	wait_for 20 eval '[ "$(ctl --json=short explain "$retainer" | jq -r ".[0].kind")" = rss ]'
+claim "status says so" says 'Sensing:.*RSS only'
+claim "they can still be asked" eval 'ctl trim "$retainer" && rss_is_below "$retainer" 100'
+end_world
+finish
