@@ -29,7 +29,7 @@ __memguardctl_enabled()
 _memguardctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local verbs='status list show explain diagnose history trim tune run enable disable config verify reload'
+	local verbs='status list show explain diagnose history record trim tune run enable disable config verify reload'
 	local options='--help --version --runtime-directory= --json= -j --no-pager --no-legend
 		--config= --hook= --limit= --verbose --method= --allocator=
 		--root='
@@ -88,7 +88,7 @@ _memguardctl()
 	'')
 		words=$verbs
 		;;
-	list | show | explain | diagnose | history | trim)
+	list | show | explain | diagnose | history | record | trim)
 		words=$(__memguardctl_targets)
 		;;
 	tune)

@@ -40,6 +40,7 @@ _memguardctl() {
     'explain:say why memory was released or was not'
     'diagnose:find out why memory grows'
     'history:show past rounds'
+    'record:write down facts and decision of a group'
     'trim:make processes give freed memory back now'
     "tune:change settings of a running program's allocator"
     'run:run a command under guard, without a daemon'
@@ -74,7 +75,7 @@ _memguardctl() {
       ;;
     argument)
       case $words[1] in
-        list|show|explain|diagnose|history|trim) (( CURRENT == 2 )) && _memguardctl_targets ;;
+        list|show|explain|diagnose|history|record|trim) (( CURRENT == 2 )) && _memguardctl_targets ;;
         tune)
           if (( CURRENT == 2 )); then
             _memguardctl_targets

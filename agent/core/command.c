@@ -13,6 +13,7 @@
 #include "agent/basic/parse.h"
 #include "agent/core/membership.h"
 #include "agent/core/peer.h"
+#include "agent/core/recorder.h"
 #include "agent/core/round.h"
 #include "agent/policy/estimate.h"
 #include "agent/policy/verdict.h"
@@ -538,6 +539,26 @@ static int on_tune(const char *what, enum wire_knob knob, uint64_t value, struct
 	return 0;
 }
 
+static int on_record(const char *what, bool last, char **ret, void *userdata)
+{
+	struct manager *manager = userdata;
+	struct guard *guard, *found = NULL;
+
+	membership_check_all(manager);
+	LIST_FOREACH(guard, &manager->guards, in_manager) {
+		if (!guard_has_match(guard, what))
+			continue;
+		if (found)
+			return -ENOTUNIQ;
+		found = guard;
+	}
+
+	if (!found)
+		return -ENOENT;
+
+	return last ? recorder_last(found, ret) : recorder_now(found, ret);
+}
+
 static int on_reload(char *text, size_t size, void *userdata)
 {
 	return manager_reload(userdata, text, size);
@@ -554,5 +575,6 @@ const struct bus_handler command_handler = {
 	.show = on_show,
 	.trim = on_trim,
 	.tune = on_tune,
+	.record = on_record,
 	.reload = on_reload,
 };

@@ -416,6 +416,8 @@ static void step_gate(struct guard *guard, uint64_t now_usec)
 			  gate_state_to_string(gate.state), gate_state_to_string(group->gate.state),
 			  reason_to_text(gate.reason));
 
+	guard->given_gate = group->gate;
+	guard->given_signals = guard->signals;
 	group->gate = gate;
 	guard->signals = (struct signals){ 0 };
 

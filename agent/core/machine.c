@@ -21,7 +21,7 @@ static bool can_give(const struct guard *guard, uint64_t now_usec)
 	const struct signals machine = { .machine = true };
 	const struct gate gate = gate_step(&guard->group, &machine, now_usec);
 
-	return gate.reason == REASON_MACHINE && gate_is_open(&gate) && !guard->round.active;
+	return gate.reason == REASON_MACHINE && gate_is_open(&gate) && !guard->round;
 }
 
 static struct guard *find_richest(struct manager *manager)

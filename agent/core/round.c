@@ -12,6 +12,7 @@
 #include "agent/core/guard.h"
 #include "agent/core/membership.h"
 #include "agent/core/peer.h"
+#include "agent/core/recorder.h"
 #include "agent/policy/benefit.h"
 #include "agent/policy/calibrate.h"
 #include "agent/policy/estimate.h"
@@ -572,10 +573,12 @@ int round_begin(struct guard *guard, enum reason trigger, pid_t only, struct com
 		.expected_bytes = decision->expected_bytes,
 	};
 
-	if (decision->act)
+	if (decision->act) {
+		recorder_keep(guard, members, n_members);
 		round_ask_next(guard);
-	else
+	} else {
 		round_finish(guard);
+	}
 
 	return 0;
 }

@@ -83,6 +83,9 @@ struct guard {
 	sd_event_source *level_source;
 
 	struct signals signals;    /* since the last look */
+	struct gate given_gate;    /* what the last step of the gate began from */
+	struct signals given_signals;
+	uint64_t record_round;     /* its round that was recorded last */
 	uint64_t survey_usec;      /* last look at the processes */
 	uint64_t survey_gap_usec;  /* doubles while nothing moves */
 	uint64_t survey_usage_bytes;
@@ -129,6 +132,11 @@ struct manager {
 	size_t n_guards;
 	size_t n_peers;
 	struct guard *command_guard; /* `run`: where every peer belongs; or NULL */
+
+	/* Text of the last round that asked somebody; a hundred members do not fit. */
+	char record[64 * 1024];
+	uint64_t record_round;
+	int record_error;
 
 	struct ledger ledger;
 	uint64_t n_rounds;

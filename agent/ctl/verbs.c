@@ -23,6 +23,8 @@ const struct verb ctl_verbs[] = {
 	  "Find out why memory grows, by a release as the measure" },
 	{ "history", 0, 1, verb_history, "[WHAT]",
 	  "Show past rounds: when, why, what was predicted and released" },
+	{ "record", 1, 2, verb_record, "WHAT [now|last]",
+	  "Write down a group's facts and decision, to be replayed" },
 	{ "trim", 1, 1, verb_trim, "[--method=METHOD] WHAT",
 	  "Make processes give freed memory back now" },
 	{ "tune", 2, -1, verb_tune, "WHAT KEY=VALUE...",

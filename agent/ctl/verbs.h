@@ -35,6 +35,7 @@ int verb_show(struct ctl *ctl, int argc, char **argv);
 int verb_explain(struct ctl *ctl, int argc, char **argv);
 int verb_diagnose(struct ctl *ctl, int argc, char **argv);
 int verb_history(struct ctl *ctl, int argc, char **argv);
+int verb_record(struct ctl *ctl, int argc, char **argv);
 int verb_trim(struct ctl *ctl, int argc, char **argv);
 int verb_tune(struct ctl *ctl, int argc, char **argv);
 int verb_enable(struct ctl *ctl, int argc, char **argv);

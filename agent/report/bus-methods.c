@@ -363,6 +363,54 @@ static int run_get_config(struct bus *bus, sd_bus_message *call, uid_t uid)
 	return 0;
 }
 
+static void add_lines(struct dict *dict, char *text)
+{
+	char *rest = text;
+
+	for (char *line; (line = strsep(&rest, "\n")) && rest;) {
+		dict_open(dict);
+		dict_string(dict, "line", line);
+		dict_close(dict);
+	}
+}
+
+static int record(struct bus *bus, sd_bus_message *call, uid_t uid, bool last)
+{
+	struct bus_reply *reply;
+	char *text = NULL;
+	const char *what;
+	int r;
+
+	r = read_what(call, &what);
+	if (r < 0)
+		return r;
+
+	r = bus_reply_new(bus, call, uid, true, &reply);
+	if (r < 0)
+		return r;
+
+	r = bus->handler->record(what, last, &text, bus->userdata);
+	if (r < 0) {
+		bus_reply_free(reply);
+		return r;
+	}
+
+	add_lines(&reply->dict, text);
+	free(text);
+	bus_reply_finish(reply, 0, NULL);
+	return 0;
+}
+
+static int run_record(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	return record(bus, call, uid, false);
+}
+
+static int run_record_last(struct bus *bus, sd_bus_message *call, uid_t uid)
+{
+	return record(bus, call, uid, true);
+}
+
 static int run_reload(struct bus *bus, sd_bus_message *call, uid_t uid)
 {
 	char text[512] = "";
@@ -480,6 +528,9 @@ static const struct row {
 	{ "Trim", run_trim, ACTION_TRIM },
 	{ "TrimWith", run_trim_with, ACTION_TRIM },
 	{ "Tune", run_tune, ACTION_TUNE },
+	/* They tell everything about all members: for administrators. */
+	{ "Record", run_record, ACTION_RELOAD },
+	{ "RecordLast", run_record_last, ACTION_RELOAD },
 	{ "Reload", run_reload, ACTION_RELOAD },
 };
 

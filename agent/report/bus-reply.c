@@ -70,6 +70,18 @@ void bus_reply_failure(sd_bus_message *call, int error)
 			snprintf(text, sizeof(text),
 				 "Nothing called \"%.200s\" is guarded", what);
 		break;
+	case ENOTUNIQ:
+		snprintf(text, sizeof(text),
+			 "\"%.200s\" names several groups; name one of them", what);
+		break;
+	case ENODATA:
+		snprintf(text, sizeof(text),
+			 "The last round that asked somebody was none of \"%.200s\"", what);
+		break;
+	case EFBIG:
+	case E2BIG:
+		snprintf(text, sizeof(text), "The group has too many members to record it");
+		break;
 	case EBUSY:
 		snprintf(text, sizeof(text), "A round is already running there");
 		break;

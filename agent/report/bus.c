@@ -88,6 +88,8 @@ static const sd_bus_vtable vtable[] = {
 	       "aa{sv}", SD_BUS_PARAM(members)),
 	ON_WHAT("Explain", groups),
 	ON_WHAT("ListRounds", outcomes),
+	ON_WHAT("Record", lines),
+	ON_WHAT("RecordLast", lines),
 	METHOD("GetConfig", "", "", "aa{sv}", SD_BUS_PARAM(options)),
 	METHOD("Reload", "", "", "", ""),
 	SD_BUS_SIGNAL_WITH_NAMES("RoundFinished", "a{sv}", SD_BUS_PARAM(outcome), 0),

@@ -17,6 +17,7 @@
  *                                                state, next look
  *   ListRounds(s what)               -> aa{sv}   past rounds of these groups, the newest
  *                                                last
+ *   Record, RecordLast(s what)       -> aa{sv}   lines of a *.round file, as "line"
  *   GetConfig()                      -> aa{sv}   section, key, value, file, line
  *   Reload()
  *   signal RoundFinished(a{sv})      each outcome that was not quiet
@@ -28,8 +29,8 @@
  * UTF-8. Reading is open to the daemon's own uid and root for all, and to other users for
  * their own processes and the groups these are in; the signal goes to the former only.
  *
- * Trim, TrimWith, Tune and Reload need root or the daemon's uid; on the system bus polkit
- * may allow them to others. Nothing here waits for a client, for the system bus or for
+ * Trim, TrimWith, Tune, Record and Reload need root or the daemon's uid; on the system bus
+ * polkit may allow them to others. Nothing here waits for a client, for the system bus or for
  * polkit. Beside it both have org.freedesktop.LogControl1.
  */
 
@@ -142,6 +143,8 @@ struct bus_handler {
 		    void *userdata);
 	int (*tune)(const char *what, enum wire_knob knob, uint64_t value,
 		    struct bus_reply *reply, void *userdata);
+	/* The text of a *.round file, malloc'ed; -ENOTUNIQ: more than one group. */
+	int (*record)(const char *what, bool last, char **ret, void *userdata);
 	/* 0, or negative with a message for the caller in @text. */
 	int (*reload)(char *text, size_t size, void *userdata);
 };

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/core/recorder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/basic/macro.h"
+#include "agent/core/guard.h"
+#include "agent/core/peer.h"
+#include "agent/policy/pick.h"
+#include "agent/report/record.h"
+
+static void buffer_freep(char **buffer)
+{
+	free(*buffer);
+}
+
+static void members_freep(const struct member ***members)
+{
+	free(*members);
+}
+
+void recorder_keep(struct guard *guard, const struct member *const *members, size_t n_members)
+{
+	struct manager *manager = guard->manager;
+	const struct round *round = guard->round;
+	const struct command *command = round->command;
+	struct group group = guard->group;
+	const struct record record = {
+		.now_usec = manager_now(manager),
+		.group = &group,
+		.members = members,
+		.n_members = n_members,
+		.pressure = guard->given_signals.pressure,
+		.limit_hit = guard->given_signals.limit_hit,
+		.machine = guard->given_signals.machine,
+		.command = command != NULL,
+		.gate = &guard->group.gate,
+		.decision = &round->decision,
+	};
+
+	if (command && command->method != METHOD_AUTO)
+		group.settings.method = command->method;
+	if (!command)
+		group.gate = guard->given_gate;
+
+	manager->record_error = record_format(&record, manager->record, sizeof(manager->record));
+	manager->record_round = guard->record_round = round->outcome.round;
+}
+
+int recorder_last(struct guard *guard, char **ret)
+{
+	const struct manager *manager = guard->manager;
+	char *text;
+
+	if (manager->record_round == 0 || manager->record_round != guard->record_round)
+		return -ENODATA;
+	if (manager->record_error < 0)
+		return -EFBIG;
+
+	text = strdup(manager->record);
+	if (!text)
+		return -ENOMEM;
+
+	*ret = text;
+	return 0;
+}
+
+static int list_members(const struct guard *guard, const struct member ***ret)
+{
+	const struct member **members = calloc(guard->group.n_members + 1, sizeof(*members));
+	const struct peer *peer;
+	size_t n = 0;
+
+	if (!members)
+		return -ENOMEM;
+
+	LIST_FOREACH(peer, &guard->peers, in_guard)
+		members[n++] = &peer->member;
+	*ret = members;
+	return 0;
+}
+
+static void decide(const struct group *given, const struct gate *gate,
+		   const struct member *const *members, struct decision *ret)
+{
+	struct group group = *given;
+
+	group.gate = *gate;
+	*ret = (struct decision){ .reason = gate->reason };
+	if (gate_is_open(gate))
+		pick_members(&group, members, group.n_members, gate->reason, group.settings.method,
+			     ret);
+}
+
+int recorder_now(struct guard *guard, char **ret)
+{
+	static struct decision decision;
+	const uint64_t now_usec = manager_now(guard->manager);
+	_cleanup_(members_freep) const struct member **members = NULL;
+	_cleanup_(buffer_freep) char *text = NULL;
+	struct record record;
+	struct gate gate;
+	size_t size;
+	int r;
+
+	r = guard_read(guard);
+	if (r < 0)
+		return r;
+	guard_survey(guard);
+	if (guard->group.n_members > 0)
+		guard_sum_heaps(guard);
+
+	r = list_members(guard, &members);
+	if (r < 0)
+		return r;
+
+	gate = gate_step(&guard->group, &guard->signals, now_usec);
+	decide(&guard->group, &gate, members, &decision);
+	record = (struct record){
+		.now_usec = now_usec,
+		.group = &guard->group,
+		.members = members,
+		.n_members = guard->group.n_members,
+		.pressure = guard->signals.pressure,
+		.limit_hit = guard->signals.limit_hit,
+		.machine = guard->signals.machine,
+		.gate = &gate,
+		.decision = &decision,
+	};
+
+	size = RECORD_GROUP_BYTES + record.n_members * RECORD_MEMBER_BYTES;
+	text = malloc(size);
+	if (!text)
+		return -ENOMEM;
+
+	r = record_format(&record, text, size);
+	if (r >= 0)
+		*ret = TAKE_PTR(text);
+	return r;
+}

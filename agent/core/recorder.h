@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Rounds as files: of each round that asks somebody what the policy was given is kept until
+ * the next one, and a group can be written down as it is now.
+ */
+
+#include "agent/core/state.h"
+
+/* Keeps what the decision of the round that begins was made from. */
+void recorder_keep(struct guard *guard, const struct member *const *members, size_t n_members);
+
+/* The last one that was kept, if it was of a group that @what names: malloc'ed. -ENODATA. */
+int recorder_last(struct guard *guard, char **ret);
+
+/* What would be decided now, by fresh readings; begins nothing. malloc'ed text. */
+int recorder_now(struct guard *guard, char **ret);
