@@ -291,6 +291,25 @@ static int read_rss(struct guard *guard, struct reading *ret)
 	return 0;
 }
 
+/* Told once, and once more when it is another file. */
+static void tell_bad_file(struct guard *guard, int r)
+{
+	const char *bad_file = guard->cgroup ? cgroup_bad_file(guard->cgroup) : NULL;
+
+	if (bad_file && bad_file != guard->bad_file && r < 0)
+		log_warning("Cannot read \"%s\" of cgroup \"%s\": %s; nothing is done there until "
+			    "it can be read",
+			    bad_file, guard->group.path, strerror(-r));
+	else if (bad_file && bad_file != guard->bad_file)
+		log_warning("Cannot make sense of \"%s\" of cgroup \"%s\"; going on without it",
+			    bad_file, guard->group.path);
+	else if (!bad_file && guard->bad_file)
+		log_info("\"%s\" of cgroup \"%s\" can be read again", guard->bad_file,
+			 guard->group.path);
+
+	guard->bad_file = bad_file;
+}
+
 int guard_read(struct guard *guard)
 {
 	struct group *group = &guard->group;
@@ -303,6 +322,8 @@ int guard_read(struct guard *guard)
 		return r;
 
 	r = guard->cgroup ? cgroup_read(guard->cgroup, now_usec, &reading) : read_rss(guard, &reading);
+	if (r != -ENODEV)
+		tell_bad_file(guard, r);
 	if (r < 0)
 		return r;
 

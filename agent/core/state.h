@@ -82,6 +82,7 @@ struct guard {
 	sd_event_source *threshold_source;
 	sd_event_source *level_source;
 
+	const char *bad_file;      /* that people were told of; or NULL */
 	struct signals signals;    /* since the last look */
 	struct gate given_gate;    /* what the last step of the gate began from */
 	struct signals given_signals;

@@ -36,12 +36,29 @@ struct cgroup {
 	int usage_fd;
 	int events_fd;  /* v2 */
 	int unified_fd; /* v1: the directory of the same name that has memory.pressure */
+	const char *bad_file; /* of the last reading; or NULL */
 };
 
 /* A removed group's open files give ENODEV, names below its directory ENOENT. */
 static int gone(int r)
 {
 	return r == -ENOENT ? -ENODEV : r;
+}
+
+/* The file may say something new, or nonsense: named, for whoever tells people. */
+static int judge(struct cgroup *cgroup, const char *name, int r)
+{
+	if (r < 0 && r != -ENODEV && r != -ENOENT)
+		cgroup->bad_file = name;
+
+	return r;
+}
+
+/* What a reading can do without is left at 0. */
+static int judge_optional(struct cgroup *cgroup, const char *name, int r)
+{
+	r = judge(cgroup, name, r);
+	return r == -EINVAL || r == -E2BIG ? 0 : r;
 }
 
 static const char *usage_name(enum group_kind kind)
@@ -126,6 +143,11 @@ int cgroup_events_fd(const struct cgroup *cgroup)
 	return cgroup->events_fd;
 }
 
+const char *cgroup_bad_file(const struct cgroup *cgroup)
+{
+	return cgroup->bad_file;
+}
+
 int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes)
 {
 	char text[64];
@@ -150,7 +172,7 @@ static int read_optional(int dirfd, const char *name, char *buf, size_t size)
 }
 
 /* The lowest limit from the group up to the root of the hierarchy. */
-static int read_limits(const struct cgroup *cgroup, uint64_t *ret_bytes)
+static int read_limits(struct cgroup *cgroup, uint64_t *ret_bytes)
 {
 	const char *name =
 		cgroup->kind == GROUP_V2 ? "memory.max" : "memory.limit_in_bytes";
@@ -166,7 +188,7 @@ static int read_limits(const struct cgroup *cgroup, uint64_t *ret_bytes)
 			r = cgroup_stat_parse_limit(text, &bytes);
 		else
 			bytes = BYTES_INFINITY;
-		if (r < 0)
+		if (judge(cgroup, name, r) < 0)
 			return r;
 
 		lowest = MIN(lowest, bytes);
@@ -186,7 +208,7 @@ static uint64_t ram_bytes(void)
 				    (uint64_t)info.totalram * info.mem_unit;
 }
 
-static int read_stat(const struct cgroup *cgroup, struct reading *reading)
+static int read_stat(struct cgroup *cgroup, struct reading *reading)
 {
 	struct cgroup_stat stat;
 	char text[TEXT_MAX];
@@ -194,11 +216,8 @@ static int read_stat(const struct cgroup *cgroup, struct reading *reading)
 	int r;
 
 	n = fd_read_file(cgroup->fd, "memory.stat", text, sizeof(text));
-	if (n < 0)
-		return (int)n;
-
-	r = cgroup_stat_parse(text, cgroup->kind, &stat);
-	if (r < 0)
+	r = n < 0 ? (int)n : cgroup_stat_parse(text, cgroup->kind, &stat);
+	if (judge(cgroup, "memory.stat", r) < 0)
 		return r;
 
 	/* v1 has done the walk for us, and it knows ancestors that we cannot see. */
@@ -213,7 +232,7 @@ static int read_stat(const struct cgroup *cgroup, struct reading *reading)
 	return 0;
 }
 
-static int read_counters_v1(const struct cgroup *cgroup, struct reading *reading)
+static int read_counters_v1(struct cgroup *cgroup, struct reading *reading)
 {
 	char text[256];
 	int r;
@@ -221,6 +240,7 @@ static int read_counters_v1(const struct cgroup *cgroup, struct reading *reading
 	r = read_optional(cgroup->fd, "memory.failcnt", text, sizeof(text));
 	if (r > 0)
 		r = cgroup_stat_parse_number(text, &reading->n_max);
+	r = judge_optional(cgroup, "memory.failcnt", r);
 	if (r < 0)
 		return r;
 
@@ -228,13 +248,14 @@ static int read_counters_v1(const struct cgroup *cgroup, struct reading *reading
 	if (r > 0)
 		r = cgroup_stat_parse_oom_control(text, &reading->n_oom_kill);
 
-	return MIN(r, 0);
+	return MIN(judge_optional(cgroup, "memory.oom_control", r), 0);
 }
 
-static int read_counters(const struct cgroup *cgroup, struct reading *reading)
+static int read_counters(struct cgroup *cgroup, struct reading *reading)
 {
 	char text[512];
 	ssize_t n;
+	int r;
 
 	if (cgroup->kind != GROUP_V2)
 		return read_counters_v1(cgroup, reading);
@@ -243,13 +264,13 @@ static int read_counters(const struct cgroup *cgroup, struct reading *reading)
 
 	/* Through the descriptor that is polled: this read is what rearms it. */
 	n = fd_read_again(cgroup->events_fd, text, sizeof(text));
-	if (n < 0)
-		return (int)n;
+	r = n < 0 ? (int)n :
+		    cgroup_stat_parse_events(text, &reading->n_max, &reading->n_oom_kill);
 
-	return cgroup_stat_parse_events(text, &reading->n_max, &reading->n_oom_kill);
+	return judge_optional(cgroup, "memory.events", r);
 }
 
-static int read_pressure(const struct cgroup *cgroup, struct reading *reading)
+static int read_pressure(struct cgroup *cgroup, struct reading *reading)
 {
 	const int fd = cgroup->kind == GROUP_V2 ? cgroup->fd : cgroup->unified_fd;
 	struct psi_line some;
@@ -266,15 +287,13 @@ static int read_pressure(const struct cgroup *cgroup, struct reading *reading)
 	r = read_optional(fd, "memory.pressure", text, sizeof(text));
 	if (r == -EOPNOTSUPP || (r == -ENODEV && cgroup->kind != GROUP_V2))
 		return 0;
-	if (r <= 0)
-		return r;
+	if (r > 0) {
+		r = psi_parse(text, &some);
+		if (r >= 0)
+			reading->pressure_total_usec = some.total_usec;
+	}
 
-	r = psi_parse(text, &some);
-	if (r < 0)
-		return r;
-
-	reading->pressure_total_usec = some.total_usec;
-	return 0;
+	return judge_optional(cgroup, "memory.pressure", r);
 }
 
 int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret)
@@ -282,7 +301,9 @@ int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret)
 	struct reading reading = { .time_usec = now_usec };
 	int r;
 
-	r = cgroup_read_usage(cgroup, &reading.usage_bytes);
+	cgroup->bad_file = NULL;
+	r = judge(cgroup, usage_name(cgroup->kind),
+		  cgroup_read_usage(cgroup, &reading.usage_bytes));
 	if (r >= 0)
 		r = read_stat(cgroup, &reading);
 	if (r >= 0)
@@ -302,9 +323,6 @@ static int arm_event(const struct cgroup *cgroup, int fd, const char *argument)
 	_cleanup_(fd_closep) int event_fd = -1, control_fd = -1;
 	char text[64];
 	int n, r;
-
-	if (cgroup->kind != GROUP_V1)
-		return -EOPNOTSUPP;
 
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (event_fd < 0)

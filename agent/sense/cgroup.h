@@ -60,6 +60,12 @@ int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes);
 int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret);
 
 /*
+ * The file that the last cgroup_read() could not make sense of, or NULL: where it failed,
+ * or one it could do without (events, failcnt, oom_control, pressure read as 0 then).
+ */
+const char *cgroup_bad_file(const struct cgroup *cgroup);
+
+/*
  * v1: an eventfd that becomes readable when usage crosses @bytes in either direction, and
  * when the group is removed. -EOPNOTSUPP on v2. The caller closes it, which disarms.
  */

@@ -55,6 +55,24 @@ static int n_open_fds(void)
 	return n;
 }
 
+static void write_file(const char *directory, const char *name, const char *text)
+{
+	char path[1024];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = fopen(path, "w");
+	CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static void remove_tree(const char *path)
+{
+	char command[8192];
+
+	(void)snprintf(command, sizeof(command), "rm -rf -- '%s'", path);
+	CHECK_EQ(system(command), 0);
+}
+
 /* Opens fixture @tree, reads group @path. */
 static int read_group(const char *tree, const char *path, struct reading *ret)
 {
@@ -207,6 +225,54 @@ static void test_groups_that_cannot_be_read_say_so(void)
 	CHECK_EQ(read_group("cgroup-v2", "relative", &reading), -EINVAL);
 }
 
+/* A tree of one v1 group; each case spoils one file of it. */
+static void check_spoilt(const char *name, const char *text, int expected)
+{
+	char base[] = "/tmp/memguard-cgroup-XXXXXX";
+	struct reading reading = { .usage_bytes = 7 };
+	struct cgroup_root root;
+	struct cgroup *cgroup;
+
+	CHECK(mkdtemp(base) != NULL);
+	write_file(base, "memory.usage_in_bytes", "1000\n");
+	write_file(base, "memory.stat", "total_active_file 1\ntotal_inactive_file 2\n"
+					"hierarchical_memory_limit 4096\n");
+	write_file(base, "memory.failcnt", "3\n");
+	write_file(base, "memory.oom_control", "under_oom 0\noom_kill 4\n");
+	CHECK_EQ(cgroup_root_open(base, &root), 0);
+	write_file(base, name, text);
+
+	CHECK_EQ(cgroup_open(&root, "/", &cgroup), 0);
+	CHECK_EQ(cgroup_read(cgroup, 1, &reading), expected);
+	CHECK_STR(cgroup_bad_file(cgroup), name);
+	if (expected < 0)
+		CHECK_EQ(reading.usage_bytes, 7);
+	else
+		CHECK_EQ(reading.limit_bytes, 4096);
+
+	cgroup_close(cgroup);
+	cgroup_root_close(&root);
+	remove_tree(base);
+}
+
+static void test_a_file_that_makes_no_sense_is_named(void)
+{
+	static char huge[16384];
+
+	memset(huge, '9', sizeof(huge) - 1);
+	check_spoilt("memory.usage_in_bytes", "", -EINVAL);
+	check_spoilt("memory.usage_in_bytes", "12x\n", -EINVAL);
+	check_spoilt("memory.usage_in_bytes", huge, -E2BIG);
+	check_spoilt("memory.stat", "", -EINVAL);
+	check_spoilt("memory.stat", "total_active_file -1\n", -EINVAL);
+	check_spoilt("memory.stat", huge, -E2BIG);
+
+	/* Usage and limit are enough to go on. */
+	check_spoilt("memory.failcnt", "", 0);
+	check_spoilt("memory.failcnt", huge, 0);
+	check_spoilt("memory.oom_control", "nonsense\n", 0);
+}
+
 static void test_thresholds_are_v1_only(void)
 {
 	struct cgroup_root root;
@@ -247,24 +313,6 @@ static void test_a_process_that_never_was_is_gone(void)
 	CHECK_EQ(cgroup_of_pid(&root, -1, &path, &id), -ESRCH);
 	CHECK(!path);
 	cgroup_root_close(&root);
-}
-
-static void write_file(const char *directory, const char *name, const char *text)
-{
-	char path[1024];
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
-	file = fopen(path, "w");
-	CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
-}
-
-static void remove_tree(const char *path)
-{
-	char command[8192];
-
-	(void)snprintf(command, sizeof(command), "rm -rf -- '%s'", path);
-	CHECK_EQ(system(command), 0);
 }
 
 /* A child in group @path of the real v2 hierarchy, seen through a tree @base of ours. */
@@ -627,6 +675,7 @@ int main(void)
 	RUN(test_v1_reading_takes_every_figure);
 	RUN(test_v1_group_without_a_unified_twin_has_no_pressure);
 	RUN(test_groups_that_cannot_be_read_say_so);
+	RUN(test_a_file_that_makes_no_sense_is_named);
 	RUN(test_thresholds_are_v1_only);
 	RUN(test_nothing_stays_open);
 	RUN(test_a_process_that_never_was_is_gone);
