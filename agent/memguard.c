@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -99,7 +100,21 @@ static int parse_arguments(int argc, char **argv, struct manager_options *ret)
 	return 0;
 }
 
-/* hook.sock and bus, in whatever order the units came up. */
+/* Of the two stream sockets of memguard-control.socket, by its path. */
+static bool is_pressure_socket(int fd)
+{
+	struct sockaddr_un address = { 0 };
+	socklen_t size = sizeof(address) - 1;
+	const char *name;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+		return false;
+
+	name = strrchr(address.sun_path, '/');
+	return name && streq(name, "/pressure");
+}
+
+/* hook.sock, bus and pressure, in whatever order the units came up. */
 static int take_sockets(struct manager_options *ret)
 {
 	const int n = sd_listen_fds(1);
@@ -107,6 +122,8 @@ static int take_sockets(struct manager_options *ret)
 	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n; fd++) {
 		if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, NULL, 0) > 0 && ret->hook_fd < 0) {
 			ret->hook_fd = fd;
+		} else if (is_pressure_socket(fd) && sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) > 0) {
+			ret->pressure_fd = fd;
 		} else if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) > 0 && ret->bus_fd < 0) {
 			ret->bus_fd = fd;
 		} else {
@@ -185,7 +202,8 @@ static int serve(sd_event *event, struct manager *manager)
 
 int main(int argc, char **argv)
 {
-	struct manager_options chosen = { .system_bus = true, .notify = true, .hook_fd = -1, .bus_fd = -1 };
+	struct manager_options chosen = { .system_bus = true, .notify = true, .hook_fd = -1, .bus_fd = -1,
+					  .pressure_fd = -1 };
 	_cleanup_(manager_freep) struct manager *manager = NULL;
 	char directory[RUNTIME_DIRECTORY_MAX];
 	sd_event *event = NULL;

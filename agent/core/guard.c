@@ -15,6 +15,7 @@
 #include "agent/core/pace.h"
 #include "agent/core/peer.h"
 #include "agent/core/round.h"
+#include "agent/core/warner.h"
 #include "agent/core/watch.h"
 #include "agent/policy/trend.h"
 #include "agent/policy/verdict.h"
@@ -222,6 +223,7 @@ struct guard *guard_free(struct guard *guard)
 	/* It may have waited for nobody. */
 	round_stop(guard);
 
+	warner_forget(guard);
 	LIST_REMOVE(guard, in_manager);
 	guard->manager->n_guards--;
 	if (guard->manager->command_guard == guard)
@@ -260,7 +262,7 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 	/* Of the last one that leaves the figures stay, for the account of what happened. */
 	if (guard->group.n_members > 0) {
 		guard_sum_heaps(guard);
-	} else if (!guard->leader) {
+	} else if (!guard->leader && guard->n_hearers == 0) {
 		guard->empty_since_usec = manager_now(guard->manager);
 		/* Often the group itself is removed with its last process. */
 		guard_look_soon(guard, GONE_GAP_USEC);
@@ -354,6 +356,7 @@ void guard_survey(struct guard *guard)
 			peer_survey(peer, now_usec);
 	}
 
+	warner_check(guard);
 	guard->survey_usec = now_usec;
 	guard->survey_usage_bytes = guard->group.reading.usage_bytes;
 }
@@ -442,6 +445,7 @@ static void step_gate(struct guard *guard, uint64_t now_usec)
 	group->gate = gate;
 	guard->signals = (struct signals){ 0 };
 
+	warner_tell(guard, now_usec);
 	if (gate_is_open(&gate) && !guard->round)
 		(void)round_begin(guard, gate.reason, 0, NULL);
 }

@@ -19,6 +19,7 @@
 #include "agent/core/peer.h"
 #include "agent/core/round.h"
 #include "agent/core/state.h"
+#include "agent/core/warner.h"
 #include "agent/report/journal.h"
 
 /* Nobody reads `systemctl status` more often. */
@@ -293,6 +294,7 @@ static struct manager *manager_alloc(sd_event *event, const struct manager_optio
 	manager->options = *options;
 	manager->cgroup_root.fd = manager->cgroup_root.unified_fd = -1;
 	manager->pace.vmstat_fd = -1;
+	manager->warner_fd = -1;
 	LIST_INIT(&manager->guards);
 	LIST_INIT(&manager->rounds);
 	manager->runtime_directory = strdup(options->runtime_directory);
@@ -340,6 +342,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 	if (r < 0)
 		return r;
 
+	warner_open(manager, options->pressure_fd);
 	manager->ready = true;
 	*ret = TAKE_PTR(manager);
 	return 0;
@@ -354,6 +357,9 @@ struct manager *manager_free(struct manager *manager)
 
 	while ((guard = LIST_FIRST(&manager->guards)))
 		guard_free(guard);
+
+	machine_disarm(manager);
+	warner_close(manager);
 
 	/* The listener last: with it goes the lock on the directory that both are in. */
 	pace_stop(manager);

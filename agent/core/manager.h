@@ -19,6 +19,7 @@ struct manager_options {
 	bool notify;              /* the service manager hears of reloads and status */
 	int hook_fd;              /* activated sockets, or -1 */
 	int bus_fd;
+	int pressure_fd;
 };
 
 /* Takes the descriptors on success. Logs what failed. */

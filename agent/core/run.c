@@ -315,6 +315,7 @@ static int start(struct run *run, char *const command[])
 		.quiet_journal = !run->options->verbose,
 		.hook_fd = -1,
 		.bus_fd = -1,
+		.pressure_fd = -1,
 	};
 	int pipe_fds[2], r;
 

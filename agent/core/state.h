@@ -61,6 +61,9 @@ struct guard {
 	struct manager *manager;
 	struct group group;
 	LIST_HEAD(, peer) peers;
+	LIST_HEAD(, hearer) hearers; /* programs to be told when the group is short; warner.c */
+	size_t n_hearers;
+	uint64_t warned_usec;        /* when they were */
 
 	struct cgroup *cgroup; /* NULL: GROUP_RSS */
 	pid_t leader;          /* GROUP_RSS: head of the process tree; 0: sum of the peers */
@@ -132,6 +135,10 @@ struct manager {
 	uint64_t patience_usec; /* when it strikes; 0: not at all */
 	size_t n_guards;
 	size_t n_peers;
+	size_t n_hearers;
+	int warner_fd;            /* RUNTIME/pressure */
+	bool warner_made;         /* by us */
+	sd_event_source *warner_source;
 	struct guard *command_guard; /* `run`: where every peer belongs; or NULL */
 
 	/* Text of the last round that asked somebody; a hundred members do not fit. */
