@@ -29,6 +29,8 @@ static const char help[] =
 	"  --config=FILE             read this file alone, no drop-ins\n"
 	"  --runtime-directory=DIR   where the sockets are [/run/memguard; as a user\n"
 	"                            $XDG_RUNTIME_DIR/memguard]\n"
+	"  --user                    for a user's own programs: in $XDG_RUNTIME_DIR/memguard,\n"
+	"                            and not on the system bus\n"
 	"  --cgroup-root=DIR         the memory hierarchy [found by itself]\n"
 	"  --log-level=LEVEL         error, warning, notice, info or debug [info]\n"
 	"  --version                 print the version\n"
@@ -36,13 +38,14 @@ static const char help[] =
 	"\n"
 	"See memguard(8) and memguard.conf(5).\n";
 
-enum option_value { OPTION_CONFIG = 256, OPTION_RUNTIME, OPTION_CGROUP, OPTION_LOG, OPTION_VERSION };
+enum option_value { OPTION_CONFIG = 256, OPTION_RUNTIME, OPTION_CGROUP, OPTION_LOG, OPTION_USER, OPTION_VERSION };
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, OPTION_CONFIG },
 	{ "runtime-directory", required_argument, NULL, OPTION_RUNTIME },
 	{ "cgroup-root", required_argument, NULL, OPTION_CGROUP },
 	{ "log-level", required_argument, NULL, OPTION_LOG },
+	{ "user", no_argument, NULL, OPTION_USER },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -81,6 +84,9 @@ static int parse_arguments(int argc, char **argv, struct manager_options *ret)
 			if (set_log_level(optarg) < 0)
 				return -EINVAL;
 			break;
+		case OPTION_USER:
+			ret->system_bus = false;
+			break;
 		case OPTION_VERSION:
 			puts("memguardd " PACKAGE_VERSION);
 			return 1;
@@ -98,6 +104,22 @@ static int parse_arguments(int argc, char **argv, struct manager_options *ret)
 	}
 
 	return 0;
+}
+
+static int choose_directory(struct manager_options *chosen,
+			    char directory[static RUNTIME_DIRECTORY_MAX])
+{
+	if (chosen->runtime_directory)
+		return 0;
+
+	chosen->runtime_directory = chosen->system_bus ? runtime_directory_default(directory)
+						       : runtime_directory_user(directory);
+	if (chosen->runtime_directory)
+		return 0;
+
+	log_error("--user needs XDG_RUNTIME_DIR, which a session sets: log in, or name a "
+		  "--runtime-directory=");
+	return -ENXIO;
 }
 
 /* Of the two stream sockets of memguard-control.socket, by its path. */
@@ -214,8 +236,9 @@ int main(int argc, char **argv)
 	if (r != 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 
-	if (!chosen.runtime_directory)
-		chosen.runtime_directory = runtime_directory_default(directory);
+	r = choose_directory(&chosen, directory);
+	if (r < 0)
+		return EXIT_FAILURE;
 	r = take_sockets(&chosen);
 	if (r < 0)
 		return EXIT_FAILURE;

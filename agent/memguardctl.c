@@ -12,6 +12,7 @@
 
 #include "agent/basic/log.h"
 #include "agent/basic/parse.h"
+#include "agent/basic/runtime.h"
 #include "agent/config/config.h"
 #include "agent/core/run.h"
 #include "agent/ctl/allocator.h"
@@ -41,6 +42,7 @@ enum option_value {
 	OPTION_METHOD,
 	OPTION_ALLOCATOR,
 	OPTION_ROOT,
+	OPTION_USER,
 	OPTION_VERSION,
 };
 
@@ -58,6 +60,7 @@ static const struct option options[] = {
 	{ "method", required_argument, NULL, OPTION_METHOD },
 	{ "allocator", required_argument, NULL, OPTION_ALLOCATOR },
 	{ "root", required_argument, NULL, OPTION_ROOT },
+	{ "user", no_argument, NULL, OPTION_USER },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -112,6 +115,22 @@ static int set_limit(const char *s)
 	return 0;
 }
 
+/* The user's own daemon, and no other where that is not. */
+static int set_user(struct ctl *ctl)
+{
+	static char directory[RUNTIME_DIRECTORY_MAX];
+
+	ctl->runtime_directory = runtime_directory_user(directory);
+	if (!ctl->runtime_directory) {
+		log_error("--user needs XDG_RUNTIME_DIR, which a session sets: log in, or name "
+			  "a --runtime-directory=");
+		return -EINVAL;
+	}
+
+	ctl->user = true;
+	return 0;
+}
+
 /* 0 to go on, 1 when all is done, negative for wrong usage. */
 static int take_option(struct ctl *ctl, int option)
 {
@@ -154,6 +173,8 @@ static int take_option(struct ctl *ctl, int option)
 	case OPTION_ROOT:
 		ctl->root = optarg;
 		return 0;
+	case OPTION_USER:
+		return set_user(ctl);
 	default:
 		fputs("Try \"memguardctl --help\".\n", stderr);
 		return -EINVAL;

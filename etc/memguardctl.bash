@@ -30,7 +30,7 @@ _memguardctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local verbs='status list show explain diagnose history record trim tune run enable disable config verify reload'
-	local options='--help --version --runtime-directory= --json= -j --no-pager --no-legend
+	local options='--help --version --runtime-directory= --user --json= -j --no-pager --no-legend
 		--config= --hook= --limit= --verbose --method= --allocator=
 		--root='
 	local verb='' i words=''

@@ -55,6 +55,7 @@ _memguardctl() {
     '(- *)'{-h,--help}'[print help]' \
     '(- *)--version[print the version]' \
     '--runtime-directory=[where the sockets are]:directory:_files -/' \
+    "--user[the user's own daemon, and no other]" \
     '(-j)--json=[answer in JSON]:format:(short pretty off)' \
     '(--json)-j[answer in JSON]' \
     '--no-pager[do not use a pager]' \

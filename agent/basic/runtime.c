@@ -8,14 +8,21 @@
 
 #define SYSTEM_DIRECTORY "/run/memguard"
 
+char *runtime_directory_user(char buf[static RUNTIME_DIRECTORY_MAX])
+{
+	const char *user = getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	if (!user || user[0] != '/')
+		return NULL;
+
+	n = snprintf(buf, RUNTIME_DIRECTORY_MAX, "%s/memguard", user);
+	return n < 0 || n >= RUNTIME_DIRECTORY_MAX ? NULL : buf;
+}
+
 char *runtime_directory_default(char buf[static RUNTIME_DIRECTORY_MAX])
 {
-	const char *user = getuid() != 0 ? getenv("XDG_RUNTIME_DIR") : NULL;
-	int n = -1;
-
-	if (user && user[0] == '/')
-		n = snprintf(buf, RUNTIME_DIRECTORY_MAX, "%s/memguard", user);
-	if (n < 0 || n >= RUNTIME_DIRECTORY_MAX)
+	if (getuid() == 0 || !runtime_directory_user(buf))
 		snprintf(buf, RUNTIME_DIRECTORY_MAX, "%s", SYSTEM_DIRECTORY);
 
 	return buf;

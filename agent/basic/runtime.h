@@ -10,3 +10,6 @@
  * Returns @buf.
  */
 char *runtime_directory_default(char buf[static RUNTIME_DIRECTORY_MAX]);
+
+/* $XDG_RUNTIME_DIR/memguard, whoever it is; NULL where that is not set. */
+char *runtime_directory_user(char buf[static RUNTIME_DIRECTORY_MAX]);

@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #include "agent/basic/log.h"
+#include "agent/policy/verdict.h"
+#include "agent/policy/warn.h"
+#include "agent/report/journal-alert.h"
 
 #define WORDS_MAX 32
 
@@ -105,4 +108,92 @@ void alert_run(struct guard *guard, const struct outcome *outcome)
 	r = sd_event_add_child(guard->manager->event, &source, pid, WEXITED, on_exit_of_command, NULL);
 	if (r < 0)
 		log_debug("Cannot wait for process %d: %s; ignoring", (int)pid, strerror(-r));
+}
+
+static void tell(struct guard *guard, const struct warn *warn, enum alert_kind kind)
+{
+	struct manager *manager = guard->manager;
+	struct alert alert = {
+		.kind = kind,
+		.n_oom_kills = warn->n_oom_kills,
+		.n_held_back = warn->n_held_back[kind],
+	};
+	struct diagnosis diagnosis;
+
+	verdict_group(&guard->group, manager_now(manager), &diagnosis);
+	alert.verdict = verdict_to_string(diagnosis.verdict);
+	alert.verdict_text = verdict_to_text(diagnosis.verdict);
+
+	if (!manager->options.quiet_journal)
+		journal_alert(&guard->group, &alert);
+	bus_alert(manager->bus, &guard->group, &alert);
+}
+
+void alert_look(struct guard *guard)
+{
+	const struct warn warn = warn_step(&guard->alerts, &guard->group, manager_now(guard->manager));
+
+	guard->alerts = warn.memory;
+	for (int kind = 0; kind < ALERT_MAX_; kind++)
+		if (warn.due & UINT32_C(1) << kind)
+			tell(guard, &warn, (enum alert_kind)kind);
+}
+
+static uint64_t hash_of(const char *path)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (; *path; path++)
+		hash = (hash ^ (unsigned char)*path) * 0x100000001b3;
+
+	return hash;
+}
+
+static uint64_t last_told(const struct alert_memory *memory)
+{
+	uint64_t last_usec = 0;
+
+	for (int kind = 0; kind < ALERT_MAX_; kind++)
+		last_usec = MAX(last_usec, memory->kinds[kind].told_usec);
+
+	return last_usec;
+}
+
+void alert_recall(struct guard *guard)
+{
+	struct manager *manager = guard->manager;
+	const uint64_t key = hash_of(guard->group.path);
+	const struct guard *other;
+
+	/* The one before may not have been forgotten yet. */
+	LIST_FOREACH(other, &manager->guards, in_manager)
+		if (other != guard && streq(other->group.path, guard->group.path))
+			alert_remember(other);
+
+	for (size_t i = 0; i < ALERTS_KEPT; i++)
+		if (manager->alerts_kept[i].key == key)
+			guard->alerts = warn_renew(&manager->alerts_kept[i].memory);
+}
+
+void alert_remember(const struct guard *guard)
+{
+	struct manager *manager = guard->manager;
+	const uint64_t key = hash_of(guard->group.path);
+	size_t oldest = 0;
+
+	if (last_told(&guard->alerts) == 0)
+		return;
+
+	for (size_t i = 0; i < ALERTS_KEPT; i++) {
+		if (manager->alerts_kept[i].key == key) {
+			oldest = i;
+			break;
+		}
+		if (last_told(&manager->alerts_kept[i].memory) <
+		    last_told(&manager->alerts_kept[oldest].memory))
+			oldest = i;
+	}
+
+	manager->alerts_kept[oldest].key = key;
+	manager->alerts_kept[oldest].memory = guard->alerts;
 }

@@ -11,6 +11,7 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/core/alert.h"
 #include "agent/core/membership.h"
 #include "agent/core/pace.h"
 #include "agent/core/peer.h"
@@ -100,6 +101,7 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	LIST_INSERT_HEAD(&manager->guards, guard, in_manager);
 	manager->n_guards++;
 
+	alert_recall(guard);
 	*ret = TAKE_PTR(guard);
 	return 0;
 }
@@ -224,6 +226,7 @@ struct guard *guard_free(struct guard *guard)
 	round_stop(guard);
 
 	warner_forget(guard);
+	alert_remember(guard);
 	LIST_REMOVE(guard, in_manager);
 	guard->manager->n_guards--;
 	if (guard->manager->command_guard == guard)
@@ -267,6 +270,10 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 		/* Often the group itself is removed with its last process. */
 		guard_look_soon(guard, GONE_GAP_USEC);
 	}
+
+	/* If it was killed that is in the group's files, which may be gone at the next look. */
+	if (guard->group.n_members == 0 && guard->cgroup && guard_read(guard) >= 0)
+		alert_look(guard);
 }
 
 static int read_rss(struct guard *guard, struct reading *ret)
@@ -331,12 +338,6 @@ int guard_read(struct guard *guard)
 
 	if (group->reading.time_usec > 0 && reading.n_max > group->reading.n_max)
 		guard->signals.limit_hit = true;
-	if (group->reading.time_usec > 0 && reading.n_oom_kill > group->reading.n_oom_kill)
-		log_warning("The kernel's OOM killer acted in \"%s\" (%llu bytes of %llu used)",
-			    group->unit ? group->unit : group->path,
-			    (unsigned long long)reading.usage_bytes,
-			    (unsigned long long)reading.limit_bytes);
-
 	guard->usage_usec = now_usec;
 	guard->allocated_bytes = pace_allocated(guard->manager);
 	group->reading = reading;
@@ -479,6 +480,8 @@ void guard_look(struct guard *guard)
 		guard_free(guard);
 		return;
 	}
+	if (r >= 0 && guard->empty_since_usec != 0)
+		alert_look(guard);
 	if (guard->empty_since_usec != 0)
 		return;
 	if (r < 0) {
@@ -495,6 +498,7 @@ void guard_look(struct guard *guard)
 	if (guard->group.n_members > 0)
 		guard_sum_heaps(guard);
 	step_gate(guard, now_usec);
+	alert_look(guard);
 	if (hurry && !guard->round)
 		survey_if_due(guard, now_usec);
 	watch_arm_threshold(guard);

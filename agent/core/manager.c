@@ -140,7 +140,9 @@ static void on_accept(int fd, pid_t pid, uid_t uid, void *userdata)
 struct first_message {
 	char *text;
 	size_t size;
-	bool told;
+	char file[256];
+	unsigned int line;
+	unsigned int n; /* all of them */
 };
 
 /* Every finding goes to the log; the first one with the reload's entry and to whoever asked. */
@@ -154,9 +156,10 @@ static void on_config_message(const char *file, unsigned int line, const char *t
 	else
 		snprintf(where, sizeof(where), "%s", file);
 
-	if (!first->told) {
+	if (first->n++ == 0) {
 		snprintf(first->text, first->size, "%s: %s", where, text);
-		first->told = true;
+		snprintf(first->file, sizeof(first->file), "%s", file);
+		first->line = line;
 		return;
 	}
 
@@ -188,11 +191,12 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 	notify_reloading(manager);
 	r = config_load(manager->config_file, "", on_config_message, &first, &config);
 	if (r < 0) {
-		if (!first.told)
+		if (first.n == 0)
 			snprintf(text, size, "Cannot read the configuration: %s", strerror(-r));
 		snprintf(manager->config_state, sizeof(manager->config_state), "%s", text);
 		bus_changed(manager->bus);
-		journal_reload(text, 0);
+		journal_bad_config(&(struct journal_mistake){
+			text, first.n > 0 ? first.file : NULL, first.line, first.n });
 		notify_reloaded(manager);
 		return r;
 	}
@@ -207,7 +211,7 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 	machine_arm(manager);
 
 	if (!manager->options.quiet_journal)
-		journal_reload(NULL, config_n_files(manager->config));
+		journal_reload(config_n_files(manager->config));
 	notify_reloaded(manager);
 	return 0;
 }
@@ -227,8 +231,7 @@ static int load_config(struct manager *manager)
 	if (r < 0 && manager->config_file)
 		return r;
 	if (r < 0)
-		log_warning("Starting with the compiled-in defaults: mend the configuration, then run "
-			    "\"memguardctl reload\"");
+		journal_defaults();
 
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "agent/core/manager.h"
 #include "agent/hook/listener.h"
 #include "agent/hook/request.h"
+#include "agent/model/alert.h"
 #include "agent/model/ledger.h"
 #include "agent/policy/gate.h"
 #include "agent/report/bus.h"
@@ -95,6 +96,7 @@ struct guard {
 	uint64_t survey_usage_bytes;
 	uint64_t empty_since_usec; /* no peers since; 0: has some */
 	uint64_t alert_usec;       /* when Exec= was last started */
+	struct alert_memory alerts;
 	struct round *round; /* under way; one of a few, see round.c. Or NULL */
 };
 
@@ -108,6 +110,9 @@ struct pace {
 	uint64_t allocated_usec;
 	uint64_t allocated_bytes;
 };
+
+/* Groups that are gone and of which something was told; the longest ago goes first. */
+#define ALERTS_KEPT 64
 
 struct manager {
 	sd_event *event;
@@ -145,6 +150,11 @@ struct manager {
 	char record[64 * 1024];
 	uint64_t record_round;
 	int record_error;
+
+	struct {
+		uint64_t key; /* of the group's path */
+		struct alert_memory memory;
+	} alerts_kept[ALERTS_KEPT];
 
 	struct ledger ledger;
 	uint64_t n_rounds;

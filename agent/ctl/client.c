@@ -109,8 +109,32 @@ static int tell_connect(int r, const char *path)
 	return r;
 }
 
+/* What polkit may allow to others than root, and polkit is asked on the system bus only. */
+static bool wants_polkit(const char *method)
+{
+	static const char *const methods[] = { "Trim", "TrimWith", "Tune", "Reload" };
+
+	for (size_t i = 0; geteuid() != 0 && i < ARRAY_SIZE(methods); i++)
+		if (streq(method, methods[i]))
+			return true;
+
+	return false;
+}
+
+/* The daemon of the system, by its socket or else by the bus; or the other way round. */
+static int open_system_daemon(struct ctl *ctl, bool polkit)
+{
+	int r;
+
+	if (polkit && open_system(&ctl->bus) >= 0)
+		return 0;
+
+	r = open_private(SYSTEM_SOCKET, &ctl->bus);
+	return is_absent(r) && !polkit ? open_system(&ctl->bus) : r;
+}
+
 /* A directory that was named is meant; only the usual place has substitutes. */
-static int open_bus(struct ctl *ctl)
+static int open_bus(struct ctl *ctl, bool polkit)
 {
 	char usual[RUNTIME_DIRECTORY_MAX],
 		path[RUNTIME_DIRECTORY_MAX + sizeof("/" BUS_SOCKET)];
@@ -119,17 +143,17 @@ static int open_bus(struct ctl *ctl)
 	int r;
 
 	runtime_directory_default(usual);
-	named = directory && !streq(directory, usual);
+	named = directory && (ctl->user || !streq(directory, usual));
 	r = snprintf(path, sizeof(path), "%s/%s", directory ? directory : usual,
 		     BUS_SOCKET);
 	if (r < 0 || (size_t)r >= sizeof(path))
 		return tell_connect(-ENAMETOOLONG, directory ? directory : usual);
 
-	r = open_private(path, &ctl->bus);
-	if (is_absent(r) && !named && !streq(path, SYSTEM_SOCKET))
-		r = open_private(SYSTEM_SOCKET, &ctl->bus);
+	r = -ENOENT;
+	if (named || !streq(path, SYSTEM_SOCKET))
+		r = open_private(path, &ctl->bus);
 	if (is_absent(r) && !named)
-		r = open_system(&ctl->bus);
+		r = open_system_daemon(ctl, polkit);
 
 	return r < 0 ? tell_connect(r, path) : 0;
 }
@@ -170,7 +194,8 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 		log_error("%s; the settings in force stay: mend that, check with "
 			  "\"memguardctl verify\", and reload again",
 			  text);
-	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
+	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
+		 sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
 		/* A bus daemon that refuses explains its rules, not ours. */
 		log_error("%s: try with sudo", sd_bus_is_bus_client(ctl->bus) > 0
 						       ? "Only root may do this"
@@ -224,13 +249,16 @@ static int new_call(struct ctl *ctl, const char *method, sd_bus_message **ret)
 	int r;
 
 	if (!ctl->bus) {
-		r = open_bus(ctl);
+		r = open_bus(ctl, wants_polkit(method));
 		if (r < 0)
 			return r;
 	}
 
 	r = sd_bus_message_new_method_call(ctl->bus, ret, BUS_NAME, BUS_PATH,
 					   BUS_INTERFACE, method);
+	if (r >= 0)
+		/* Only polkit makes use of it: somebody may be asked for a password. */
+		r = sd_bus_message_set_allow_interactive_authorization(*ret, 1);
 	if (r < 0)
 		log_error("Cannot make a request: %s", strerror(-r));
 	return r;

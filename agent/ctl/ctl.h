@@ -25,6 +25,7 @@ enum output {
 struct ctl {
 	/* From the command line; all zero but legend and pager is a good default. */
 	const char *runtime_directory; /* NULL: RUNTIME/bus where it usually is */
+	bool user; /* that is the user's own daemon: the system's does not do */
 	enum output json;
 	bool legend; /* headings, hints */
 	bool pager; /* may be used */

@@ -10,13 +10,17 @@
 #include "agent/basic/macro.h"
 #include "agent/report/bus-names.h"
 #include "agent/report/rows.h"
+#include "agent/report/rows-alert.h"
 
 /* Properties that change are told after this, all at once. */
 #define CHANGED_DELAY_USEC (1 * USEC_PER_SEC)
 
+/* One of the two signals: an outcome, or an alert. */
 struct news {
+	const char *name;
 	const struct group *group;
 	const struct outcome *outcome;
+	const struct alert *alert;
 };
 
 static int make_signal(sd_bus *connection, const struct news *news, sd_bus_message **ret)
@@ -25,12 +29,15 @@ static int make_signal(sd_bus *connection, const struct news *news, sd_bus_messa
 	int r;
 
 	r = sd_bus_message_new_signal(connection, &dict.message, BUS_PATH, BUS_INTERFACE,
-				      "RoundFinished");
+				      news->name);
 	if (r < 0)
 		return r;
 
 	dict_open(&dict);
-	rows_outcome(&dict, news->group, news->outcome);
+	if (news->outcome)
+		rows_outcome(&dict, news->group, news->outcome);
+	else
+		rows_alert(&dict, news->group, news->alert);
 	dict_close(&dict);
 	if (dict.error < 0) {
 		sd_bus_message_unref(dict.message);
@@ -63,16 +70,26 @@ static void send_news(sd_bus *connection, uid_t uid, void *userdata)
 	sd_bus_message_unref(message);
 }
 
+static void tell(struct bus *bus, struct news *news)
+{
+	sd_bus *system = bus_system_connection(bus->system);
+
+	bus_private_each(bus->private, send_news, news);
+	/* Who may receive it there is up to memguard-dbus.conf. */
+	if (system)
+		send_news(system, 0, news);
+}
+
 void bus_round_finished(struct bus *bus, const struct group *group,
 			const struct outcome *outcome)
 {
-	struct news news = { group, outcome };
-	sd_bus *system = bus_system_connection(bus->system);
+	tell(bus, &(struct news){ "RoundFinished", group, outcome, NULL });
+}
 
-	bus_private_each(bus->private, send_news, &news);
-	/* Who may receive it there is up to memguard-dbus.conf. */
-	if (system)
-		send_news(system, 0, &news);
+void bus_alert(struct bus *bus, const struct group *group, const struct alert *alert)
+{
+	if (bus)
+		tell(bus, &(struct news){ "Alert", group, NULL, alert });
 }
 
 static struct bus_told told_now(const struct bus *bus)

@@ -93,6 +93,7 @@ static const sd_bus_vtable vtable[] = {
 	METHOD("GetConfig", "", "", "aa{sv}", SD_BUS_PARAM(options)),
 	METHOD("Reload", "", "", "", ""),
 	SD_BUS_SIGNAL_WITH_NAMES("RoundFinished", "a{sv}", SD_BUS_PARAM(outcome), 0),
+	SD_BUS_SIGNAL_WITH_NAMES("Alert", "a{sv}", SD_BUS_PARAM(alert), 0),
 	SD_BUS_PROPERTY("Version", "s", on_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	CHANGING("Mode", "s"),
 	CHANGING("NGroups", "u"),

@@ -21,6 +21,7 @@
  *   GetConfig()                      -> aa{sv}   section, key, value, file, line
  *   Reload()
  *   signal RoundFinished(a{sv})      each outcome that was not quiet
+ *   signal Alert(a{sv})              what the journal gets as an alert
  *   properties Version s, Mode s, NGroups u, NMembers u, ConfigState s; all but the first
  *   are told when they change
  *
@@ -38,6 +39,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "agent/model/alert.h"
 #include "agent/model/diagnosis.h"
 #include "agent/model/group.h"
 #include "agent/model/ledger.h"
@@ -164,6 +166,9 @@ void bus_freep(struct bus **bus);
 /* Signal RoundFinished; a slow reader loses it, never blocks us. */
 void bus_round_finished(struct bus *bus, const struct group *group,
 			const struct outcome *outcome);
+
+/* Signal Alert, to the same listeners. @bus may be NULL. */
+void bus_alert(struct bus *bus, const struct group *group, const struct alert *alert);
 
 /*
  * Something that a property says may have changed: PropertiesChanged, a second later and

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,62 +18,31 @@
 #include "agent/basic/log.h"
 #include "agent/basic/parse.h"
 #include "agent/report/dict.h"
+#include "agent/report/journal-text.h"
 #include "agent/report/sentences.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 static uint64_t n_dropped;
 
-struct text {
-	char *buf;
-	size_t size;
-	size_t used;
-	bool overflow;
-};
-
-static void add(struct text *text, const char *format, ...) _printf_(2, 3);
-
-static void add(struct text *text, const char *format, ...)
-{
-	const size_t left = text->size - text->used;
-	va_list arguments;
-	int n;
-
-	va_start(arguments, format);
-	n = vsnprintf(text->buf + text->used, left, format, arguments);
-	va_end(arguments);
-
-	if (n < 0 || (size_t)n >= left) {
-		text->overflow = true;
-		text->used = text->size - 1;
-	} else {
-		text->used += (size_t)n;
-	}
-}
-
-static const char *name_of(const struct group *group)
-{
-	return group->unit ? group->unit : group->path ? group->path : "?";
-}
-
 static void add_usage(struct text *text, const struct outcome *outcome)
 {
 	char after[FORMAT_MAX], limit[FORMAT_MAX];
 
-	add(text, "%s", format_bytes(after, outcome->usage_after_bytes));
+	text_add(text, "%s", format_bytes(after, outcome->usage_after_bytes));
 	if (outcome->limit_bytes != BYTES_INFINITY)
-		add(text, " of %s", format_bytes(limit, outcome->limit_bytes));
+		text_add(text, " of %s", format_bytes(limit, outcome->limit_bytes));
 }
 
 /* ", 1 refused, 2 timed out, 1 ended": only what there was. */
 static void add_losses(struct text *text, const struct outcome *outcome)
 {
 	if (outcome->n_refused > 0)
-		add(text, ", %" PRIu32 " refused", outcome->n_refused);
+		text_add(text, ", %" PRIu32 " refused", outcome->n_refused);
 	if (outcome->n_timed_out > 0)
-		add(text, ", %" PRIu32 " timed out", outcome->n_timed_out);
+		text_add(text, ", %" PRIu32 " timed out", outcome->n_timed_out);
 	if (outcome->n_gone > 0)
-		add(text, ", %" PRIu32 " ended meanwhile", outcome->n_gone);
+		text_add(text, ", %" PRIu32 " ended meanwhile", outcome->n_gone);
 }
 
 /* ", by borrow, stalling for at most 1.2ms, because a full trim ...". */
@@ -85,10 +53,10 @@ static void add_method(struct text *text, const struct outcome *outcome)
 	if (outcome->n_borrow == 0)
 		return;
 
-	add(text, ", %s, no stall above %s", outcome_method(outcome),
+	text_add(text, ", %s, no stall above %s", outcome_method(outcome),
 	    format_usec(stall, outcome->stall_usec));
 	if (outcome->why == WHY_STALL)
-		add(text, " (a full trim: about %s)",
+		text_add(text, " (a full trim: about %s)",
 		    format_usec(predicted, outcome->full_stall_usec));
 }
 
@@ -98,13 +66,13 @@ static void add_released(struct text *text, const struct outcome *outcome)
 	char released[FORMAT_MAX], before[FORMAT_MAX], longest[FORMAT_MAX];
 
 	if (released_bytes > 0)
-		add(text, "released %s", format_bytes(released, released_bytes));
+		text_add(text, "released %s", format_bytes(released, released_bytes));
 	else
-		add(text, "released nothing that can be measured");
+		text_add(text, "released nothing that can be measured");
 
-	add(text, ", usage %s -> ", format_bytes(before, outcome->usage_before_bytes));
+	text_add(text, ", usage %s -> ", format_bytes(before, outcome->usage_before_bytes));
 	add_usage(text, outcome);
-	add(text, ", %" PRIu32 " of %" PRIu32 " processes in at most %s each",
+	text_add(text, ", %" PRIu32 " of %" PRIu32 " processes in at most %s each",
 	    outcome->n_answered, outcome->n_asked,
 	    format_usec(longest, outcome->longest_usec));
 	add_method(text, outcome);
@@ -113,10 +81,10 @@ static void add_released(struct text *text, const struct outcome *outcome)
 
 static void add_failed(struct text *text, const struct outcome *outcome)
 {
-	add(text, "released nothing: none of %" PRIu32 " processes answered",
+	text_add(text, "released nothing: none of %" PRIu32 " processes answered",
 	    outcome->n_asked);
 	add_losses(text, outcome);
-	add(text, ", usage is ");
+	text_add(text, ", usage is ");
 	add_usage(text, outcome);
 }
 
@@ -124,11 +92,11 @@ static void add_nothing(struct text *text, const struct outcome *outcome)
 {
 	char expected[FORMAT_MAX];
 
-	add(text, "asked nobody: %s", reason_to_text(outcome->reason));
+	text_add(text, "asked nobody: %s", reason_to_text(outcome->reason));
 	if (outcome->expected_bytes > 0)
-		add(text, " (expected %s)",
+		text_add(text, " (expected %s)",
 		    format_bytes(expected, outcome->expected_bytes));
-	add(text, ", usage is ");
+	text_add(text, ", usage is ");
 	add_usage(text, outcome);
 }
 
@@ -138,7 +106,7 @@ static void add_sentence(struct text *text, const struct group *group,
 	/* Whatever the path, the figures have to fit in. */
 	char name[160];
 
-	add(text, "%s: ", dict_clean(name_of(group), name, sizeof(name)));
+	text_add(text, "%s: ", dict_clean(text_name_of(group), name, sizeof(name)));
 	switch (outcome->kind) {
 	case OUTCOME_RELEASED:
 		add_released(text, outcome);
@@ -150,9 +118,9 @@ static void add_sentence(struct text *text, const struct group *group,
 		add_nothing(text, outcome);
 		break;
 	}
-	add(text, "; because %s", reason_to_text(outcome->trigger));
+	text_add(text, "; because %s", reason_to_text(outcome->trigger));
 	if (outcome->confidence_percent > 0)
-		add(text, "; verdict: %s (%" PRIu32 "%% sure)",
+		text_add(text, "; verdict: %s (%" PRIu32 "%% sure)",
 		    verdict_to_string(outcome->verdict), outcome->confidence_percent);
 }
 
@@ -182,76 +150,45 @@ static int level_of(const struct outcome *outcome)
 	return LOG_INFO;
 }
 
-static void add_number(struct text *text, const char *field, uint64_t value)
-{
-	add(text, "MEMGUARD_%s=%" PRIu64 "\n", field, value);
-}
-
-/* A line is a field: a newline in a cgroup's name must not begin another one. */
-static void add_string(struct text *text, const char *field, const char *value)
-{
-	size_t at;
-
-	add(text, "%s=", field);
-	at = text->used;
-	add(text, "%s", value);
-	for (; at < text->used; at++)
-		if (text->buf[at] == '\n')
-			text->buf[at] = '?';
-	add(text, "\n");
-}
-
-static void add_names(struct text *text, const struct group *group)
-{
-	if (group->path)
-		add_string(text, "MEMGUARD_GROUP", group->path);
-	if (!group->unit)
-		return;
-
-	add_string(text, "MEMGUARD_UNIT", group->unit);
-	/* Shown by `journalctl -u` under the unit itself where the daemon is root. */
-	add_string(text, "OBJECT_SYSTEMD_UNIT", group->unit);
-}
-
 static void add_verdict(struct text *text, const struct outcome *outcome)
 {
 	struct diagnosis diagnosis = { .n_evidence = outcome->n_evidence };
 	char evidence[512];
 
 	memcpy(diagnosis.evidence, outcome->evidence, sizeof(outcome->evidence));
-	add_string(text, "MEMGUARD_VERDICT", verdict_to_string(outcome->verdict));
-	add_number(text, "CONFIDENCE_PERCENT", outcome->confidence_percent);
-	add_string(text, "MEMGUARD_EVIDENCE",
+	text_field(text, "MEMGUARD_VERDICT", verdict_to_string(outcome->verdict));
+	text_number(text, "CONFIDENCE_PERCENT", outcome->confidence_percent);
+	text_field(text, "MEMGUARD_EVIDENCE",
 		   sentences_evidence(&diagnosis, evidence, sizeof(evidence)));
 }
 
 static void add_figures(struct text *text, const struct outcome *outcome)
 {
-	add_number(text, "ROUND", outcome->round);
-	add_number(text, "GROUP_ID", outcome->group_id);
+	text_number(text, "ROUND", outcome->round);
+	text_number(text, "GROUP_ID", outcome->group_id);
 	if (outcome->limit_bytes != BYTES_INFINITY)
-		add_number(text, "LIMIT_BYTES", outcome->limit_bytes);
-	add_number(text, "USAGE_BEFORE_BYTES", outcome->usage_before_bytes);
-	add_number(text, "USAGE_AFTER_BYTES", outcome->usage_after_bytes);
-	add_number(text, "RSS_BEFORE_BYTES", outcome->rss_before_bytes);
-	add_number(text, "RSS_AFTER_BYTES", outcome->rss_after_bytes);
-	add_number(text, "RELEASED_BYTES",
+		text_number(text, "LIMIT_BYTES", outcome->limit_bytes);
+	text_number(text, "USAGE_BEFORE_BYTES", outcome->usage_before_bytes);
+	text_number(text, "USAGE_AFTER_BYTES", outcome->usage_after_bytes);
+	text_number(text, "RSS_BEFORE_BYTES", outcome->rss_before_bytes);
+	text_number(text, "RSS_AFTER_BYTES", outcome->rss_after_bytes);
+	text_number(text, "RELEASED_BYTES",
 		   outcome->n_asked > 0 ? outcome_released_bytes(outcome) : 0);
-	add_number(text, "EXPECTED_BYTES", outcome->expected_bytes);
-	add_number(text, "ASKED", outcome->n_asked);
-	add_number(text, "ANSWERED", outcome->n_answered);
-	add_number(text, "REFUSED", outcome->n_refused);
-	add_number(text, "TIMED_OUT", outcome->n_timed_out);
-	add_number(text, "GONE", outcome->n_gone);
-	add_number(text, "LONGEST_USEC", outcome->longest_usec);
+	text_number(text, "EXPECTED_BYTES", outcome->expected_bytes);
+	text_number(text, "ASKED", outcome->n_asked);
+	text_number(text, "ANSWERED", outcome->n_answered);
+	text_number(text, "REFUSED", outcome->n_refused);
+	text_number(text, "TIMED_OUT", outcome->n_timed_out);
+	text_number(text, "GONE", outcome->n_gone);
+	text_number(text, "LONGEST_USEC", outcome->longest_usec);
 	if (outcome->n_asked > 0) {
-		add_string(text, "MEMGUARD_METHOD", outcome_method(outcome));
-		add_string(text, "MEMGUARD_METHOD_REASON", why_to_string(outcome->why));
-		add_number(text, "STALL_USEC", outcome->stall_usec);
-		add_number(text, "EXPECTED_STALL_USEC", outcome->expected_stall_usec);
+		text_field(text, "MEMGUARD_METHOD", outcome_method(outcome));
+		text_field(text, "MEMGUARD_METHOD_REASON", why_to_string(outcome->why));
+		text_number(text, "STALL_USEC", outcome->stall_usec);
+		text_number(text, "EXPECTED_STALL_USEC", outcome->expected_stall_usec);
 	}
 	add_verdict(text, outcome);
-	add_number(text, "DURATION_USEC",
+	text_number(text, "DURATION_USEC",
 		   sub_sat(outcome->end_usec, outcome->begin_usec));
 }
 
@@ -262,14 +199,14 @@ ssize_t journal_format(const struct group *group, const struct outcome *outcome,
 	char sentence[512];
 
 	journal_sentence(group, outcome, sentence, sizeof(sentence));
-	add_string(&text, "MESSAGE", sentence);
-	add(&text, "MESSAGE_ID=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=memguardd\n",
+	text_field(&text, "MESSAGE", sentence);
+	text_add(&text, "MESSAGE_ID=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=memguardd\n",
 	    MESSAGE_ROUND, level_of(outcome));
-	add_string(&text, "MEMGUARD_OUTCOME", outcome_kind_to_string(outcome->kind));
-	add_string(&text, "MEMGUARD_TRIGGER", reason_to_string(outcome->trigger));
+	text_field(&text, "MEMGUARD_OUTCOME", outcome_kind_to_string(outcome->kind));
+	text_field(&text, "MEMGUARD_TRIGGER", reason_to_string(outcome->trigger));
 	if (outcome->kind == OUTCOME_NOTHING)
-		add_string(&text, "MEMGUARD_REASON", reason_to_string(outcome->reason));
-	add_names(&text, group);
+		text_field(&text, "MEMGUARD_REASON", reason_to_string(outcome->reason));
+	text_group(&text, group);
 	add_figures(&text, outcome);
 
 	return text.overflow ? -E2BIG : (ssize_t)text.used;
@@ -295,6 +232,17 @@ int journal_send(const char *path, const char *entry, size_t size)
 	return 0;
 }
 
+void journal_drop(void)
+{
+	n_dropped++;
+}
+
+void journal_deliver(const char *entry, size_t size)
+{
+	if (journal_send(JOURNAL_SOCKET, entry, size) < 0)
+		journal_drop();
+}
+
 void journal_outcome(const struct group *group, const struct outcome *outcome)
 {
 	char entry[JOURNAL_ENTRY_MAX], sentence[512];
@@ -307,35 +255,71 @@ void journal_outcome(const struct group *group, const struct outcome *outcome)
 	}
 
 	n = journal_format(group, outcome, entry, sizeof(entry));
-	if (n < 0 || journal_send(JOURNAL_SOCKET, entry, (size_t)n) < 0)
-		n_dropped++;
+	if (n >= 0)
+		journal_deliver(entry, (size_t)n);
+	else
+		journal_drop();
 }
 
-void journal_reload(const char *error, size_t n_files)
+/* An entry without a group: begun, then fields, then ended. */
+static bool begin_entry(struct text *text, const char *id, int level, const char *message)
 {
-	char entry[2048], message[512];
-	struct text text = { .buf = entry, .size = sizeof(entry) };
-	const int level = error ? LOG_ERR : LOG_INFO;
-
-	if (error)
-		snprintf(
-			message, sizeof(message),
-			"The configuration has errors, keeping the settings in force: %s",
-			error);
-	else
-		snprintf(message, sizeof(message), "Configuration loaded from %zu file%s",
-			 n_files, n_files == 1 ? "" : "s");
-
 	if (!log_to_journal()) {
 		log_line(level, "%s", message);
-		return;
+		return false;
 	}
 
-	add_string(&text, "MESSAGE", message);
-	add(&text, "MESSAGE_ID=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=memguardd\n",
-	    error ? MESSAGE_BAD_CONFIG : MESSAGE_RELOAD, level);
-	if (text.overflow || journal_send(JOURNAL_SOCKET, entry, text.used) < 0)
-		n_dropped++;
+	text_field(text, "MESSAGE", message);
+	text_add(text, "MESSAGE_ID=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=memguardd\n", id, level);
+	return true;
+}
+
+static void end_entry(const struct text *text)
+{
+	if (!text->overflow)
+		journal_deliver(text->buf, text->used);
+	else
+		journal_drop();
+}
+
+void journal_reload(size_t n_files)
+{
+	char entry[1024], message[80];
+	struct text text = { .buf = entry, .size = sizeof(entry) };
+
+	snprintf(message, sizeof(message), "Configuration loaded from %zu file%s", n_files,
+		 n_files == 1 ? "" : "s");
+	if (begin_entry(&text, MESSAGE_RELOAD, LOG_INFO, message))
+		end_entry(&text);
+}
+
+void journal_bad_config(const struct journal_mistake *mistake)
+{
+	char entry[4096], message[640];
+	struct text text = { .buf = entry, .size = sizeof(entry) };
+
+	snprintf(message, sizeof(message),
+		 "The configuration has errors, keeping the settings in force: %s", mistake->text);
+	if (!begin_entry(&text, MESSAGE_BAD_CONFIG, LOG_ERR, message))
+		return;
+
+	if (mistake->file)
+		text_field(&text, "CONFIG_FILE", mistake->file);
+	if (mistake->line > 0)
+		text_add(&text, "CONFIG_LINE=%u\n", mistake->line);
+	text_number(&text, "MISTAKES", mistake->n);
+	end_entry(&text);
+}
+
+void journal_defaults(void)
+{
+	char entry[1024];
+	struct text text = { .buf = entry, .size = sizeof(entry) };
+
+	if (begin_entry(&text, MESSAGE_DEFAULTS, LOG_WARNING,
+			"Starting with the compiled-in defaults: mend the configuration, then run "
+			"\"memguardctl reload\""))
+		end_entry(&text);
 }
 
 uint64_t journal_n_dropped(void)

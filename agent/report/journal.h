@@ -16,11 +16,21 @@
 #define MESSAGE_ROUND "8d45620c1a4348dbb17410da57c60c66" /* a round ended */
 #define MESSAGE_RELOAD "c7a787079b354eaaa9e77b371893cd27" /* loaded */
 #define MESSAGE_BAD_CONFIG "641257651c1b4ec9a8624d7a40a9e1e7"
+#define MESSAGE_DEFAULTS "8e8531c888804a8089ac760bd82d7785" /* started without a configuration */
 
 void journal_outcome(const struct group *group, const struct outcome *outcome);
 
-/* The configuration was loaded from @n_files files, or (@error) was not and why. */
-void journal_reload(const char *error, size_t n_files);
+/* The first mistake of a configuration that was not taken. */
+struct journal_mistake {
+	const char *text; /* where and what */
+	const char *file; /* or NULL */
+	unsigned int line; /* or 0 */
+	unsigned int n; /* mistakes in all */
+};
+
+void journal_reload(size_t n_files);
+void journal_bad_config(const struct journal_mistake *mistake);
+void journal_defaults(void);
 
 /* The sentence: "x.service: released 412M, ..."; @size 512 is enough. Pure. */
 void journal_sentence(const struct group *group, const struct outcome *outcome, char *buf,
@@ -36,6 +46,10 @@ ssize_t journal_format(const struct group *group, const struct outcome *outcome,
 
 /* One datagram to @path, never waiting: -EAGAIN when the journal does not keep up. */
 int journal_send(const char *path, const char *entry, size_t size);
+
+/* Sends one entry, or drops and counts it. */
+void journal_deliver(const char *entry, size_t size);
+void journal_drop(void);
 
 /* Entries that could not be sent. */
 uint64_t journal_n_dropped(void);

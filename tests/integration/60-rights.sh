@@ -23,6 +23,34 @@ refused()
 	[ $status -eq 1 ] && grep -qiE 'permission|not allowed|denied|root' "$scratch/refused"
 }
 
+# as_other COMMAND... : and its output, refused or not.
+as_other()
+{
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+}
+
+# raw METHOD ... : a call without memguardctl in between, which might be too polite.
+raw()
+{
+	as_other busctl --address="unix:path=$runtime/bus" call org.memguard.Manager1 \
+		/org/memguard/Manager1 org.memguard.Manager1 "$@"
+}
+
+denied()
+{
+	! "$@" >"$scratch/denied" 2>&1 && { cat "$scratch/denied"; grep -qi 'denied' "$scratch/denied"; }
+}
+
+# on_hook_socket WHAT : somebody else there, what he saw in $scratch/other.WHAT.
+on_hook_socket()
+{
+	as_other env PATH=/usr/bin:/bin python3 "$scratch/rights.py" "$runtime/hook.sock" "$1" "$retainer" \
+		>"$scratch/other.$1" 2>&1 &
+	started+=($!)
+	wait_for 20 grep -q connected "$scratch/other.$1"
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
 chmod 755 "$scratch"
 start_daemon
 start_retainer 64
@@ -32,5 +60,36 @@ claim "may ask for the status" other status
 claim "may not trim" refused trim "$retainer"
 claim "may not tune" refused tune "$retainer" TopPad=1M
 claim "may not reload" refused reload
+claim "may ask for his own" eval '[ "$(other --json=short list)" = "[]" ]'
 claim "does not see another user's figures" eval '! other --json=short show '"$retainer"
+
+if command -v busctl >/dev/null; then
+	claim "nor by calls of his own making: trim" denied raw Trim s "$retainer"
+	claim "TrimWith" denied raw TrimWith 'sa{sv}' "$retainer" 1 method s full
+	claim "tune" denied raw Tune sst "$retainer" TopPad 1048576
+	claim "reload" denied raw Reload
+	claim "how loud the daemon is" denied as_other busctl --address="unix:path=$runtime/bus" \
+		set-property org.memguard.Manager1 /org/freedesktop/LogControl1 \
+		org.freedesktop.LogControl1 LogLevel s err
+	claim "another's figures are not there" eval \
+		"! raw Show s $retainer && ! raw ListMembers s $retainer && ! raw Explain s $retainer"
+fi
+
+if as_other env PATH=/usr/bin:/bin python3 -c "" 2>/dev/null; then
+	# He may not be let into the checkout.
+	cp "$here/rights.py" "$here/../shim/hook_peer.py" "$scratch"
+	chmod 644 "$scratch"/*.py
+	on_hook_socket asks
+	claim "who asks on the hook's socket is sent away" wait_for 20 grep -q closed "$scratch/other.asks"
+	claim "without an answer" eval "! grep -q got '$scratch/other.asks'"
+
+	on_hook_socket impersonates
+	pid=$(awk '/connected/ { print $2 }' "$scratch/other.impersonates")
+	claim "who names another's thread is still himself, or nobody" eval \
+		'[ "$(ctl --json=short list | jq "map(select(.pid == '"$retainer"')) | length")" = 1 ] &&
+		 [ "$(ctl --json=short list | jq "map(select(.uid == 65534 and .pid != '"$pid"')) | length")" = 0 ]'
+	claim "a release goes to whom it is meant for" ctl trim "$retainer"
+	claim "who has given it" wait_for 20 rss_is_below "$retainer" 32
+	claim "and to no other" eval "! grep -q 'got 4' '$scratch/other.impersonates'"
+fi
 finish

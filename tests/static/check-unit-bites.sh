@@ -17,7 +17,7 @@ fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-sed 's|@[a-z]*@|/usr/bin|' "$here/../../etc/memguard.service.in" >"$scratch/right.service"
+sed -e 's|@unittype@|notify|; s|@execreload@|ExecReload=|; s|@[a-z]*@|/usr/bin|' "$here/../../etc/memguard.service.in" >"$scratch/right.service"
 if "$here/check-unit.sh" "$scratch/right.service" >"$scratch/out" 2>&1; then
 	echo "ok - the unit as it is passes"
 else

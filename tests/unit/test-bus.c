@@ -256,6 +256,33 @@ static void test_a_finished_round_is_signalled(void)
 	world_close();
 }
 
+static void test_an_alert_is_signalled(void)
+{
+	const struct alert alert = { .kind = ALERT_OOM_KILL, .n_oom_kills = 2, .verdict = "growing" };
+	struct answer answer = { 0 }, news = { 0 };
+	sd_bus *client;
+
+	world_open();
+	client = client_new(true);
+	CHECK(sd_bus_match_signal(client, NULL, NULL, BUS_PATH, BUS_INTERFACE, "Alert",
+				  on_answer, &news) >= 0);
+	send_call(client, "GetStatus", NULL, NULL, 0, &answer);
+	CHECK(turn_until(&answer.done));
+	json_decref(answer.value);
+
+	bus_alert(world.bus, &world.fake.groups[0], &alert);
+	CHECK(turn_until(&news.done));
+	CHECK_STR(fields_string(news.value, "alert"), "oom-kill");
+	CHECK_STR(fields_string(news.value, "unit"), "webreport.service");
+	CHECK_STR(fields_string(news.value, "verdict"), "growing");
+	CHECK_EQ(fields_number(news.value, "oom_kills"), 2);
+	CHECK(strstr(fields_string(news.value, "text"), "ended 2 processes") != NULL);
+	json_decref(news.value);
+	bus_alert(NULL, &world.fake.groups[0], &alert);
+	client_free(client);
+	world_close();
+}
+
 struct changes {
 	bool done;
 	char names[256]; /* of the properties, one after the other */
@@ -455,6 +482,7 @@ int main(void)
 	RUN(test_an_answer_to_a_client_that_is_gone_is_harmless);
 	RUN(test_answers_under_way_end_with_the_bus);
 	RUN(test_a_finished_round_is_signalled);
+	RUN(test_an_alert_is_signalled);
 	RUN(test_properties_that_change_are_told_once);
 	RUN(test_the_log_is_controlled_as_systemd_does);
 	RUN(test_the_socket_is_everybodys_and_stale_ones_go);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/report/journal-alert.h"
 #include "tests/unit/test.h"
 
 static char path[] = "/system.slice/x.service";
@@ -290,8 +291,44 @@ static void test_the_verdict_is_told_with_its_evidence(void)
 	CHECK_STR(field(&group, &released, "MEMGUARD_VERDICT"), "unknown");
 }
 
+static void test_an_alert_tells_when_and_why(void)
+{
+	struct group g = group;
+	struct alert alert = {
+		.kind = ALERT_KILL_NEAR,
+		.n_held_back = 3,
+		.verdict = "growing",
+		.verdict_text = "Look for a leak.",
+	};
+	char text[640];
+
+	g.reading.anon_bytes = 350 * MIB;
+	g.reading.limit_bytes = 600 * MIB;
+	g.trend.growth_bytes_per_sec = 5 * MIB;
+	g.trend.eta_usec = 50 * USEC_PER_SEC;
+	g.heap.time_usec = 1;
+	g.heap.retained_bytes = 12 * MIB;
+	journal_alert_sentence(&g, &alert, text, sizeof(text));
+	CHECK_STR(text, "x.service: the kernel will kill here in about 50s, at a growth of 5.0M "
+			"a second: 350M of 600M used, 12.0M of it free but retained. Look "
+			"for a leak.");
+
+	for (int kind = 0; kind < ALERT_MAX_; kind++) {
+		alert.kind = (enum alert_kind)kind;
+		alert.n_oom_kills = 2;
+		CHECK(journal_alert_format(&g, &alert, entry, sizeof(entry)) > 0);
+		CHECK(strstr(entry, "\nMESSAGE_ID=") != NULL);
+		CHECK(strstr(entry, "\nMEMGUARD_HELD_BACK=3\n") != NULL);
+		CHECK(strstr(entry, "\nMEMGUARD_VERDICT=growing\n") != NULL);
+		CHECK(strstr(entry, "\nMEMGUARD_UNIT=x.service\n") != NULL);
+		CHECK((strstr(entry, "\nMEMGUARD_OOM_KILLS=2\n") != NULL) == (kind == ALERT_OOM_KILL));
+	}
+	CHECK_EQ(journal_alert_format(&g, &alert, entry, 100), -E2BIG);
+}
+
 int main(void)
 {
+	RUN(test_an_alert_tells_when_and_why);
 	RUN(test_the_sentence_has_the_figures);
 	RUN(test_borrowing_is_told_with_what_it_avoided);
 	RUN(test_without_a_limit_none_is_told);

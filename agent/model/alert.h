@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What an administrator wants to be told of a group without asking, and when it last was. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum alert_kind {
+	ALERT_USAGE_CRITICAL, /* above UsageCritical=, and releases have not changed that */
+	ALERT_KILL_NEAR,      /* the limit will be reached soon, at the growth of this moment */
+	ALERT_OOM_KILL,       /* the kernel killed in the group */
+	ALERT_NOT_PAYING,     /* near the limit, and releases give too little */
+	ALERT_MAX_
+};
+
+/* What was said of a group, so that it is not said again and again. Kept by policy/warn. */
+struct alert_memory {
+	struct {
+		uint64_t since_usec; /* it has been so since; 0: it is not so */
+		uint64_t told_usec;  /* when it was last told; 0: never */
+		uint64_t gap_usec;   /* from then on, before it may be told again */
+		uint64_t n_held_back; /* times it was so and was not told, since then */
+		bool is_told;        /* this time */
+	} kinds[ALERT_MAX_];
+	uint64_t near_since_usec; /* the trend has led to the limit since; 0: it does not */
+	uint64_t near_bytes;      /* usage then */
+	uint64_t n_oom_kill;    /* the kernel's count when that was last told, or first seen */
+	bool has_oom_kill;      /* it was seen */
+};
+
+/* One alert about a group; what else is to be said of it is in the group. */
+struct alert {
+	enum alert_kind kind;
+	uint64_t n_oom_kills;   /* since the last one that was told; ALERT_OOM_KILL only */
+	uint64_t n_held_back;   /* of this kind, since the last one */
+	const char *verdict;    /* the disease, and a sentence about it */
+	const char *verdict_text;
+};
+
+const char *alert_kind_to_string(enum alert_kind kind);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/policy/warn.h"
+
+#include "agent/basic/macro.h"
+
+/* What a release mends by itself is no news. */
+#define CRITICAL_LASTS_USEC (1 * USEC_PER_SEC)
+/* A step in usage is growth to the trend for a while; growth that lasts is no step. */
+#define KILL_NEAR_LASTS_USEC (3 * USEC_PER_SEC)
+
+/* Growth while most of the limit is free is a program that starts. */
+#define KILL_NEAR_FLOOR_PERMYRIAD 2500
+
+/* Back-off doubles from the cool-down on: this is the third disappointment in a row. */
+#define NOT_PAYING_FACTOR 4
+
+/* Peace of so many gaps, and the next alert is the first one again. */
+#define PEACE_GAPS 4
+
+static bool usage_is_above(const struct group *group, uint64_t permyriad)
+{
+	const struct reading *reading = &group->reading;
+
+	return permyriad > 0 && reading->limit_bytes != BYTES_INFINITY &&
+	       reading->anon_bytes > 0 &&
+	       reading->anon_bytes >= share_of(reading->limit_bytes, permyriad);
+}
+
+static void step_near(struct alert_memory *memory, const struct group *group,
+		      uint64_t now_usec)
+{
+	const bool near = group->trend.growth_bytes_per_sec > 0 &&
+			  group->trend.eta_usec <= WARN_KILL_NEAR_USEC &&
+			  usage_is_above(group, KILL_NEAR_FLOOR_PERMYRIAD);
+
+	if (!near) {
+		memory->near_since_usec = 0;
+	} else if (memory->near_since_usec == 0) {
+		memory->near_since_usec = MAX(now_usec, 1);
+		memory->near_bytes = group->reading.anon_bytes;
+	}
+}
+
+/* By the trend, and by what has really been added since the trend says so. */
+static bool is_kill_near(const struct alert_memory *memory, const struct group *group,
+			 uint64_t now_usec)
+{
+	const uint64_t anon_bytes = group->reading.anon_bytes;
+	const uint64_t added_bytes = sub_sat(anon_bytes, memory->near_bytes);
+	const uint64_t left_bytes = sub_sat(group->reading.limit_bytes, anon_bytes);
+	const uint64_t elapsed_usec = sub_sat(now_usec, memory->near_since_usec);
+
+	if (memory->near_since_usec == 0 || elapsed_usec < KILL_NEAR_LASTS_USEC)
+		return false;
+
+	/* In KiB and ms, so that the products fit. */
+	return added_bytes > 0 &&
+	       added_bytes / KIB * (WARN_KILL_NEAR_USEC / USEC_PER_MSEC) >=
+		       left_bytes / KIB * MIN(elapsed_usec / USEC_PER_MSEC, UINT32_MAX / 2);
+}
+
+static bool is_not_paying(const struct group *group)
+{
+	const uint64_t first = MAX(group->settings.cooldown_usec, USEC_PER_SEC);
+
+	return group->benefit.backoff_usec / NOT_PAYING_FACTOR >= first &&
+	       usage_is_above(group, group->settings.usage_high_permyriad);
+}
+
+static bool is_so(const struct alert_memory *memory, const struct group *group,
+		  enum alert_kind kind, uint64_t now_usec)
+{
+	/* Who is gone needs no help; of a kill one still wants to hear. */
+	if (group->n_members == 0 && kind != ALERT_OOM_KILL)
+		return false;
+
+	switch (kind) {
+	case ALERT_USAGE_CRITICAL:
+		return usage_is_above(group, group->settings.usage_critical_permyriad);
+	case ALERT_KILL_NEAR:
+		return is_kill_near(memory, group, now_usec);
+	case ALERT_OOM_KILL:
+		return memory->has_oom_kill &&
+		       group->reading.n_oom_kill > memory->n_oom_kill;
+	case ALERT_NOT_PAYING:
+		return is_not_paying(group);
+	case ALERT_MAX_:
+		break;
+	}
+
+	return false;
+}
+
+/* How long it has to be so. */
+static uint64_t lasts_usec(enum alert_kind kind)
+{
+	return kind == ALERT_USAGE_CRITICAL ? CRITICAL_LASTS_USEC : 0;
+}
+
+static uint64_t gap_next(uint64_t gap_usec, uint64_t told_usec, uint64_t now_usec)
+{
+	if (told_usec == 0 || sub_sat(now_usec, told_usec) >= PEACE_GAPS * gap_usec)
+		return WARN_GAP_MIN_USEC;
+
+	return MIN(2 * gap_usec, WARN_GAP_MAX_USEC);
+}
+
+static void step_kind(struct warn *warn, const struct group *group, enum alert_kind kind,
+		      uint64_t now_usec)
+{
+	struct alert_memory *memory = &warn->memory;
+
+	if (!is_so(memory, group, kind, now_usec)) {
+		if (memory->kinds[kind].since_usec > 0 && !memory->kinds[kind].is_told &&
+		    now_usec - memory->kinds[kind].since_usec >= lasts_usec(kind))
+			memory->kinds[kind].n_held_back++;
+		memory->kinds[kind].since_usec = 0;
+		memory->kinds[kind].is_told = false;
+		return;
+	}
+
+	if (memory->kinds[kind].since_usec == 0)
+		memory->kinds[kind].since_usec = MAX(now_usec, 1);
+
+	if (memory->kinds[kind].is_told ||
+	    sub_sat(now_usec, memory->kinds[kind].since_usec) < lasts_usec(kind))
+		return;
+
+	if (memory->kinds[kind].told_usec > 0 &&
+	    sub_sat(now_usec, memory->kinds[kind].told_usec) < memory->kinds[kind].gap_usec)
+		return;
+
+	memory->kinds[kind].gap_usec = gap_next(memory->kinds[kind].gap_usec,
+						memory->kinds[kind].told_usec, now_usec);
+	memory->kinds[kind].told_usec = MAX(now_usec, 1);
+	memory->kinds[kind].is_told = true;
+	warn->n_held_back[kind] = memory->kinds[kind].n_held_back;
+	memory->kinds[kind].n_held_back = 0;
+	warn->due |= UINT32_C(1) << kind;
+}
+
+struct warn warn_step(const struct alert_memory *memory, const struct group *group,
+		      uint64_t now_usec)
+{
+	struct warn warn = { .memory = *memory };
+
+	/* Nothing was ever read: zeroes are no facts. */
+	if (group->reading.time_usec == 0)
+		return warn;
+
+	/* What was killed before we came is somebody else's story. */
+	if (!warn.memory.has_oom_kill) {
+		warn.memory.has_oom_kill = true;
+		warn.memory.n_oom_kill = group->reading.n_oom_kill;
+	}
+
+	step_near(&warn.memory, group, now_usec);
+	for (int kind = 0; kind < ALERT_MAX_; kind++)
+		step_kind(&warn, group, (enum alert_kind)kind, now_usec);
+
+	if (warn.due & UINT32_C(1) << ALERT_OOM_KILL) {
+		warn.n_oom_kills = group->reading.n_oom_kill - warn.memory.n_oom_kill;
+		warn.memory.n_oom_kill = group->reading.n_oom_kill;
+		/* The next one is another one. */
+		warn.memory.kinds[ALERT_OOM_KILL].is_told = false;
+	}
+
+	return warn;
+}
+
+struct alert_memory warn_renew(const struct alert_memory *memory)
+{
+	struct alert_memory next = *memory;
+
+	for (int kind = 0; kind < ALERT_MAX_; kind++) {
+		next.kinds[kind].since_usec = 0;
+		next.kinds[kind].is_told = false;
+	}
+
+	next.near_since_usec = 0;
+	next.has_oom_kill = false;
+	next.n_oom_kill = 0;
+	return next;
+}

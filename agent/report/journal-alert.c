@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/report/journal-alert.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "agent/basic/log.h"
+#include "agent/basic/parse.h"
+#include "agent/report/dict.h"
+#include "agent/report/journal.h"
+#include "agent/report/journal-text.h"
+
+static const char *id_of(enum alert_kind kind)
+{
+	switch (kind) {
+	case ALERT_USAGE_CRITICAL:
+		return MESSAGE_USAGE_CRITICAL;
+	case ALERT_KILL_NEAR:
+		return MESSAGE_KILL_NEAR;
+	case ALERT_OOM_KILL:
+		return MESSAGE_OOM_KILL;
+	case ALERT_NOT_PAYING:
+	case ALERT_MAX_:
+		break;
+	}
+
+	return MESSAGE_NOT_PAYING;
+}
+
+static int level_of(enum alert_kind kind)
+{
+	return kind == ALERT_OOM_KILL ? LOG_ERR : LOG_WARNING;
+}
+
+static void add_used(struct text *text, const struct group *group)
+{
+	char anon[FORMAT_MAX], limit[FORMAT_MAX], retained[FORMAT_MAX];
+
+	text_add(text, "%s", format_bytes(anon, group->reading.anon_bytes));
+	if (group->reading.limit_bytes != BYTES_INFINITY)
+		text_add(text, " of %s", format_bytes(limit, group->reading.limit_bytes));
+	text_add(text, " used");
+	if (group->heap.time_usec > 0)
+		text_add(text, ", %s of it free but retained",
+			 format_bytes(retained, group->heap.retained_bytes));
+}
+
+static void add_kill_near(struct text *text, const struct group *group)
+{
+	const int64_t growth = group->trend.growth_bytes_per_sec;
+	char rate[FORMAT_MAX], eta[FORMAT_MAX];
+
+	text_add(text, "the kernel will kill here in about %s, at a growth of %s a second: ",
+		 format_usec(eta, group->trend.eta_usec),
+		 format_bytes(rate, growth > 0 ? (uint64_t)growth : 0));
+}
+
+static void add_not_paying(struct text *text, const struct group *group)
+{
+	char last[FORMAT_MAX], pause[FORMAT_MAX];
+
+	text_add(text, "releases give too little (the last one %s) and pause for %s more "
+		       "each time: ",
+		 format_bytes(last, group->benefit.last_released_bytes),
+		 format_usec(pause, group->benefit.backoff_usec));
+}
+
+static void add_sentence(struct text *text, const struct group *group,
+			 const struct alert *alert)
+{
+	/* Whatever the path, the figures have to fit in. */
+	char name[160];
+
+	text_add(text, "%s: ", dict_clean(text_name_of(group), name, sizeof(name)));
+	switch (alert->kind) {
+	case ALERT_USAGE_CRITICAL:
+		text_add(text, "usage stays above UsageCritical=: ");
+		break;
+	case ALERT_KILL_NEAR:
+		add_kill_near(text, group);
+		break;
+	case ALERT_OOM_KILL:
+		text_add(text, "the kernel's OOM killer ended %" PRIu64 " process%s: ",
+			 alert->n_oom_kills, alert->n_oom_kills == 1 ? "" : "es");
+		break;
+	case ALERT_NOT_PAYING:
+	case ALERT_MAX_:
+		add_not_paying(text, group);
+		break;
+	}
+
+	add_used(text, group);
+	if (alert->verdict_text)
+		text_add(text, ". %s", alert->verdict_text);
+}
+
+void journal_alert_sentence(const struct group *group, const struct alert *alert,
+			    char *buf, size_t size)
+{
+	struct text text = { .buf = buf, .size = size };
+
+	if (size == 0)
+		return;
+
+	buf[0] = '\0';
+	add_sentence(&text, group, alert);
+}
+
+static void add_figures(struct text *text, const struct group *group,
+			const struct alert *alert)
+{
+	const int64_t growth = group->trend.growth_bytes_per_sec;
+
+	text_number(text, "GROUP_ID", group->id);
+	if (group->reading.limit_bytes != BYTES_INFINITY)
+		text_number(text, "LIMIT_BYTES", group->reading.limit_bytes);
+	text_number(text, "USAGE_BYTES", group->reading.usage_bytes);
+	text_number(text, "ANON_BYTES", group->reading.anon_bytes);
+	if (group->trend.eta_usec != USEC_INFINITY)
+		text_number(text, "ETA_USEC", group->trend.eta_usec);
+	text_number(text, "GROWTH_BYTES_PER_SEC", growth > 0 ? (uint64_t)growth : 0);
+	if (group->heap.time_usec > 0) {
+		text_number(text, "IN_USE_BYTES", group->heap.in_use_bytes);
+		text_number(text, "RETAINED_BYTES", group->heap.retained_bytes);
+	}
+	text_number(text, "BACKOFF_USEC", group->benefit.backoff_usec);
+	if (alert->kind == ALERT_OOM_KILL)
+		text_number(text, "OOM_KILLS", alert->n_oom_kills);
+	text_number(text, "HELD_BACK", alert->n_held_back);
+}
+
+ssize_t journal_alert_format(const struct group *group, const struct alert *alert,
+			     char *buf, size_t size)
+{
+	struct text text = { .buf = buf, .size = size };
+	char sentence[640];
+
+	journal_alert_sentence(group, alert, sentence, sizeof(sentence));
+	text_field(&text, "MESSAGE", sentence);
+	text_add(&text, "MESSAGE_ID=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=memguardd\n",
+		 id_of(alert->kind), level_of(alert->kind));
+	text_field(&text, "MEMGUARD_ALERT", alert_kind_to_string(alert->kind));
+	if (alert->verdict)
+		text_field(&text, "MEMGUARD_VERDICT", alert->verdict);
+	text_group(&text, group);
+	add_figures(&text, group, alert);
+	return text.overflow ? -E2BIG : (ssize_t)text.used;
+}
+
+void journal_alert(const struct group *group, const struct alert *alert)
+{
+	char entry[JOURNAL_ENTRY_MAX], sentence[640];
+	ssize_t n;
+
+	if (!log_to_journal()) {
+		journal_alert_sentence(group, alert, sentence, sizeof(sentence));
+		log_line(level_of(alert->kind), "%s", sentence);
+		return;
+	}
+
+	n = journal_alert_format(group, alert, entry, sizeof(entry));
+	if (n >= 0)
+		journal_deliver(entry, (size_t)n);
+	else
+		journal_drop();
+}

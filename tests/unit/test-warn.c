@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* When a group is worth an alert, from the figures of trend.c, and how often at most. */
+
+#include "agent/policy/warn.h"
+
+#include "agent/basic/macro.h"
+#include "agent/policy/trend.h"
+#include "tests/unit/test.h"
+
+#define LIMIT (1000 * MIB)
+#define T0 (1000 * USEC_PER_SEC)
+
+static struct group group;
+static struct alert_memory memory;
+static unsigned int n_told[ALERT_MAX_];
+static uint64_t first_usec[ALERT_MAX_];
+static uint64_t n_oom_kills, n_held_back;
+
+static void begin(uint64_t limit_bytes)
+{
+	group = (struct group){
+		.n_members = 1,
+		.settings = {
+			.usage_high_permyriad = 8000,
+			.usage_critical_permyriad = 9200,
+			.cooldown_usec = 10 * USEC_PER_SEC,
+		},
+		.reading.limit_bytes = limit_bytes,
+		.trend.eta_usec = USEC_INFINITY,
+	};
+	memory = (struct alert_memory){ 0 };
+	memset(n_told, 0, sizeof(n_told));
+	memset(first_usec, 0, sizeof(first_usec));
+}
+
+/* What core does with a reading. */
+static uint32_t look(uint64_t now_usec, uint64_t anon_bytes)
+{
+	struct warn warn;
+
+	group.reading.time_usec = now_usec;
+	group.reading.usage_bytes = group.reading.anon_bytes = anon_bytes;
+	group.trend = trend_add(&group.trend, &group.reading);
+	warn = warn_step(&memory, &group, now_usec);
+	memory = warn.memory;
+	for (int kind = 0; kind < ALERT_MAX_; kind++) {
+		if (!(warn.due & 1U << kind))
+			continue;
+		if (n_told[kind]++ == 0)
+			first_usec[kind] = now_usec;
+		n_held_back = warn.n_held_back[kind];
+	}
+	if (warn.due & 1U << ALERT_OOM_KILL)
+		n_oom_kills = warn.n_oom_kills;
+	return warn.due;
+}
+
+/*
+ * Grows from @from_permyriad until it is killed, looked at as often as trend_next_usec()
+ * says. Returns how long before the kill it was told, 0 for never.
+ */
+static uint64_t told_before_kill(uint64_t limit_bytes, uint64_t from_permyriad,
+				 uint64_t permyriad_per_sec)
+{
+	const uint64_t from = share_of(limit_bytes, from_permyriad);
+	const uint64_t kill_usec = T0 + (PERMYRIAD - from_permyriad) * USEC_PER_SEC / permyriad_per_sec;
+	uint64_t now_usec = T0;
+
+	begin(limit_bytes);
+	/* Steady for a while. */
+	look(T0 - 20 * USEC_PER_SEC, from);
+	look(T0 - 10 * USEC_PER_SEC, from);
+	while (now_usec < kill_usec) {
+		look(now_usec, from + share_of(limit_bytes, (now_usec - T0) / USEC_PER_MSEC *
+							permyriad_per_sec / 1000));
+		now_usec += trend_next_usec(&group, false, now_usec);
+	}
+
+	return n_told[ALERT_KILL_NEAR] > 0 ? kill_usec - first_usec[ALERT_KILL_NEAR] : 0;
+}
+
+static void test_a_kill_is_told_30_seconds_before(void)
+{
+	static const uint64_t limits[] = { 64 * MIB, 600 * MIB, 8 * GIB, 512 * GIB };
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		for (uint64_t from = 0; from <= 6000; from += 500)
+			for (uint64_t rate = 10; rate <= 100; rate += 15) {
+				const uint64_t before = told_before_kill(limits[i], from, rate);
+
+				CHECK(before >= 30 * USEC_PER_SEC);
+				CHECK(before <= 2 * WARN_KILL_NEAR_USEC);
+				CHECK_EQ(n_told[ALERT_KILL_NEAR], 1);
+			}
+}
+
+static void test_what_begins_late_is_told_at_once(void)
+{
+	/* 20 s are left when it begins. */
+	CHECK(told_before_kill(600 * MIB, 8000, 100) >= 10 * USEC_PER_SEC);
+}
+
+static void test_a_step_is_not_growth(void)
+{
+	begin(LIMIT);
+	look(T0, 300 * MIB);
+	for (uint64_t i = 1; i < 600; i++)
+		CHECK_EQ(look(T0 + i * 100 * USEC_PER_MSEC, (i < 50 ? 300 : 700) * MIB), 0);
+}
+
+static void test_a_start_is_no_kill(void)
+{
+	begin(LIMIT);
+	for (uint64_t i = 0; i < 100; i++)
+		CHECK_EQ(look(T0 + i * 100 * USEC_PER_MSEC, MIN(i * 3, 200U) * MIB), 0);
+}
+
+static void test_without_a_limit_nothing_is_told(void)
+{
+	begin(BYTES_INFINITY);
+	for (uint64_t i = 0; i < 100; i++)
+		CHECK_EQ(look(T0 + i * USEC_PER_SEC, i * GIB), 0);
+}
+
+static void test_critical_is_told_where_it_stays(void)
+{
+	begin(LIMIT);
+	look(T0, 500 * MIB);
+	CHECK_EQ(look(T0 + 10 * USEC_PER_SEC, 950 * MIB), 0);
+	/* Mended by a release at once. */
+	CHECK_EQ(look(T0 + 10 * USEC_PER_SEC + 500 * USEC_PER_MSEC, 500 * MIB), 0);
+
+	CHECK_EQ(look(T0 + 20 * USEC_PER_SEC, 950 * MIB), 0);
+	CHECK_EQ(look(T0 + 21 * USEC_PER_SEC, 950 * MIB), 1U << ALERT_USAGE_CRITICAL);
+	for (uint64_t i = 22; i < 10000; i++)
+		CHECK_EQ(look(T0 + i * USEC_PER_SEC, 950 * MIB), 0);
+
+	/* Off is off. */
+	begin(LIMIT);
+	group.settings.usage_critical_permyriad = 0;
+	for (uint64_t i = 0; i < 100; i++)
+		CHECK_EQ(look(T0 + i * USEC_PER_SEC, 950 * MIB), 0);
+}
+
+static void test_a_sawtooth_makes_no_storm(void)
+{
+	uint64_t in_first_hour = 0;
+
+	begin(LIMIT);
+	for (uint64_t i = 0; i < 24 * 3600; i++) {
+		look(T0 + i * USEC_PER_SEC, (i % 8 < 4 ? 500 : 950) * MIB);
+		if (i == 3600)
+			in_first_hour = n_told[ALERT_USAGE_CRITICAL];
+	}
+
+	CHECK(in_first_hour >= 1 && in_first_hour <= 7);
+	CHECK(n_told[ALERT_USAGE_CRITICAL] <= 7 + 24);
+	/* And those held back are counted: one in 8 s over an hour. */
+	CHECK(n_held_back > 400 && n_held_back < 500);
+
+	/* After peace it is told as at first. */
+	for (uint64_t i = 0; i < 5 * 3600; i += 100)
+		look(T0 + (24 * 3600 + i) * USEC_PER_SEC, 500 * MIB);
+	look(T0 + 30 * 3600 * USEC_PER_SEC, 950 * MIB);
+	CHECK_EQ(look(T0 + (30 * 3600 + 2) * USEC_PER_SEC, 950 * MIB), 1U << ALERT_USAGE_CRITICAL);
+	CHECK_EQ(memory.kinds[ALERT_USAGE_CRITICAL].gap_usec, WARN_GAP_MIN_USEC);
+}
+
+static void test_kills_are_counted_and_old_ones_are_not_ours(void)
+{
+	begin(LIMIT);
+	group.reading.n_oom_kill = 7;
+	CHECK_EQ(look(T0, 500 * MIB), 0);
+	group.reading.n_oom_kill = 8;
+	CHECK_EQ(look(T0 + USEC_PER_SEC, 100 * MIB), 1U << ALERT_OOM_KILL);
+	CHECK_EQ(n_oom_kills, 1);
+
+	/* A worker that is killed each second: those that were not told are in the next. */
+	for (uint64_t i = 2; i < 62; i++) {
+		group.reading.n_oom_kill++;
+		look(T0 + i * USEC_PER_SEC, 100 * MIB);
+	}
+	CHECK_EQ(n_told[ALERT_OOM_KILL], 2);
+	CHECK_EQ(n_oom_kills, 60);
+
+	/* Of the last process too. */
+	begin(LIMIT);
+	look(T0, 500 * MIB);
+	group.n_members = 0;
+	group.reading.n_oom_kill = 1;
+	CHECK_EQ(look(T0 + USEC_PER_SEC, 0), 1U << ALERT_OOM_KILL);
+}
+
+static void test_releases_that_do_not_pay_are_told_near_the_limit(void)
+{
+	begin(LIMIT);
+	group.benefit.backoff_usec = 20 * USEC_PER_SEC; /* the second one in a row */
+	CHECK_EQ(look(T0, 850 * MIB), 0);
+	group.benefit.backoff_usec = 40 * USEC_PER_SEC;
+	CHECK_EQ(look(T0 + 10 * USEC_PER_SEC, 500 * MIB), 0);
+	CHECK_EQ(look(T0 + 20 * USEC_PER_SEC, 850 * MIB), 1U << ALERT_NOT_PAYING);
+	CHECK_EQ(look(T0 + 30 * USEC_PER_SEC, 850 * MIB), 0);
+}
+
+static void test_a_restarted_unit_is_the_same_one(void)
+{
+	begin(LIMIT);
+	look(T0, 500 * MIB);
+	group.reading.n_oom_kill = 1;
+	CHECK_EQ(look(T0 + USEC_PER_SEC, 100 * MIB), 1U << ALERT_OOM_KILL);
+
+	for (uint64_t i = 2; i < 60; i++) {
+		memory = warn_renew(&memory);
+		group.reading.n_oom_kill = 0;
+		CHECK_EQ(look(T0 + i * USEC_PER_SEC, 100 * MIB), 0);
+		group.reading.n_oom_kill = 1;
+		CHECK_EQ(look(T0 + i * USEC_PER_SEC + 1, 100 * MIB), 0);
+	}
+}
+
+static void test_what_was_never_read_is_no_fact(void)
+{
+	struct warn warn;
+
+	begin(0);
+	warn = warn_step(&memory, &group, T0);
+	CHECK_EQ(warn.due, 0);
+
+	/* A clock that stands still or goes back harms nothing. */
+	begin(LIMIT);
+	look(T0, 950 * MIB);
+	CHECK_EQ(look(T0 - USEC_PER_SEC, 950 * MIB), 0);
+}
+
+int main(void)
+{
+	RUN(test_a_kill_is_told_30_seconds_before);
+	RUN(test_what_begins_late_is_told_at_once);
+	RUN(test_a_step_is_not_growth);
+	RUN(test_a_start_is_no_kill);
+	RUN(test_without_a_limit_nothing_is_told);
+	RUN(test_critical_is_told_where_it_stays);
+	RUN(test_a_sawtooth_makes_no_storm);
+	RUN(test_kills_are_counted_and_old_ones_are_not_ours);
+	RUN(test_releases_that_do_not_pay_are_told_near_the_limit);
+	RUN(test_a_restarted_unit_is_the_same_one);
+	RUN(test_what_was_never_read_is_no_fact);
+	return TEST_RESULT();
+}
