@@ -69,6 +69,7 @@ struct heap {
 	uint64_t swap_bytes;
 	uint64_t huge_bytes;         /* of the heaps, in huge pages */
 	uint64_t opaque_bytes;       /* anonymous, of those whose allocator tells nothing */
+	uint64_t grown_bytes;        /* resident, since their allocators were last asked */
 	uint32_t n_threads;
 	uint32_t n_arenas;
 	uint32_t owners;             /* bits of enum wire_allocator that serve malloc() */

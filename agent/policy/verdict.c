@@ -130,6 +130,8 @@ void verdict_sum(struct heap *heap, const struct member *member, enum method met
 	heap->stall_usec = MAX(heap->stall_usec, member->stall_usec);
 	heap->n_arenas += MIN(s->n_arenas, UINT32_MAX - heap->n_arenas);
 	heap->owners |= member->hello.malloc_owner;
+	if (s->rss > 0)
+		heap->grown_bytes = add_sat(heap->grown_bytes, sub_sat(p->rss_bytes, s->rss));
 	if (is_opaque(member))
 		heap->opaque_bytes = add_sat(heap->opaque_bytes, p->anon_bytes);
 	if (heap->time_usec == 0 || member->stats_usec < heap->time_usec)
@@ -195,6 +197,12 @@ static bool is_not_malloc(const struct facts *f)
 	return f->anon_bytes >= LEAST_BYTES && f->other_bytes > f->anon_bytes / 2;
 }
 
+/* Most of it came since the allocators were last asked: it may be theirs or not. */
+static bool is_stale(const struct facts *f)
+{
+	return f->heap->grown_bytes > f->anon_bytes / 2;
+}
+
 /* Most of it belongs to an allocator that tells nothing. */
 static bool is_untold(const struct facts *f)
 {
@@ -233,7 +241,7 @@ static enum verdict decide(const struct facts *f)
 		return has_paid(f) ? VERDICT_RETAINED : VERDICT_UNKNOWN;
 
 	if (is_not_malloc(f))
-		return VERDICT_NOT_MALLOC;
+		return is_stale(f) ? VERDICT_UNKNOWN : VERDICT_NOT_MALLOC;
 
 	if (has_paid(f))
 		return VERDICT_RETAINED;

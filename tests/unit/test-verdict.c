@@ -420,6 +420,16 @@ static void test_a_big_mapping_and_thread_stacks_are_not_malloc(void)
 	CHECK_STR(name_of(&m, HOUR), "not-malloc");
 }
 
+static void test_what_came_since_the_figures_is_nobodys_yet(void)
+{
+	struct member m = process_of(520, 10, 8, 0);
+
+	m.stats.rss = m.process.rss_bytes - 260 * MIB;
+	CHECK_STR(name_of(&m, HOUR), "not-malloc");
+	m.stats.rss -= MIB;
+	CHECK_STR(name_of(&m, HOUR), "unknown");
+}
+
 static void test_what_malloc_maps_singly_is_in_use(void)
 {
 	struct member m = process_of(520, 10, 8, 0);
@@ -605,6 +615,7 @@ int main(void)
 	RUN(test_holes_below_a_page_are_fragmented);
 	RUN(test_huge_pages_are_named_where_they_are_the_cause);
 	RUN(test_a_big_mapping_and_thread_stacks_are_not_malloc);
+	RUN(test_what_came_since_the_figures_is_nobodys_yet);
 	RUN(test_what_malloc_maps_singly_is_in_use);
 	RUN(test_file_pages_are_no_disease);
 	RUN(test_an_allocator_that_tells_is_believed_and_one_that_does_not_is_unknown);
