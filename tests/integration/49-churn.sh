@@ -8,6 +8,7 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+[ -z "${SANITIZED:-}" ] || skip "a sanitizer keeps what was freed"
 make_group 64
 claim "groups that are gone leave nothing behind" \
 	"$(dirname "$0")/../bench/scale.py" --build="$top_builddir" --churn=300
