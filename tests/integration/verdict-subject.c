@@ -33,6 +33,9 @@
 #define MIB (1UL << 20)
 #define CHUNK 3000UL
 
+/* A compiler takes away what it sees nobody use. */
+static void *volatile seen;
+
 /* Never freed. */
 static void *allocate(size_t bytes)
 {
@@ -42,6 +45,7 @@ static void *allocate(size_t bytes)
 		if (!chunk)
 			abort();
 		memset(chunk, 'k', CHUNK);
+		seen = chunk;
 	}
 
 	return NULL;
@@ -84,6 +88,7 @@ static void leave(size_t bytes, size_t size, size_t keep)
 	for (size_t i = 0; i < n; i++) {
 		chunks[i] = malloc(size);
 		memset(chunks[i], 'c', size);
+		seen = chunks[i];
 	}
 	for (size_t i = 0; i < n; i++)
 		if (i % keep != 0)
