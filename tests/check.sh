@@ -84,6 +84,17 @@ configure_and_make()
 	(cd "$build" && "$top/configure" --enable-developer "$@" && make -j"$(nproc)")
 }
 
+# all_files_in TARBALL : those that git knows, but for what only git and editors read.
+all_files_in()
+{
+	local missing
+
+	missing=$(comm -23 <(git -C "$top" ls-files | grep -v '^\.' | sort) \
+		<(tar tf "$1" | sed 's,^[^/]*/,,' | sort))
+	echo "$missing"
+	[ -z "$missing" ]
+}
+
 say "installing what is missing"
 "$top/tests/install.sh"
 
@@ -110,8 +121,12 @@ if [ "$quick" != --quick ]; then
 		--enable-fuzz
 	attempt "fuzz targets find nothing" make -C "$top/build-fuzz" fuzz FUZZ_SECONDS=10
 
+	# What the tarball is for: it has all files, builds, installs and leaves nothing. Most tests
+	# of what it builds have been run above, see tests/run.sh.
 	say "make distcheck"
-	attempt "distcheck" make -C "$top/build" distcheck DISTCHECK_CONFIGURE_FLAGS=
+	attempt "distcheck" env FROM_TARBALL=1 make -C "$top/build" distcheck \
+		DISTCHECK_CONFIGURE_FLAGS=
+	attempt "every file is in the tarball" all_files_in "$top"/build/memguard-*.tar.*
 
 	say "real programs"
 	attempt "their packages" "$top/tests/install.sh" "$top/tests/real/packages"

@@ -10,6 +10,22 @@ build=${top_builddir:?run by make check}
 source=${top_srcdir:?run by make check}
 
 case ${script##*/} in
+*-bites.sh)
+	# Of the sources and of other checks, and so the same in every build.
+	[ -z "${SANITIZED:-}" ] || { echo "skip: seen to bite in the plain build"; exit 77; }
+	;;
+esac
+
+# What was built from a tarball is that which has been tested: all of the tree, one of each kind.
+case ${FROM_TARBALL:+$script} in
+*/10-calm-release.sh | */49-churn.sh | */hook-output.sh) ;;
+*/integration/* | *-bites.sh | */soak/run.sh)
+	echo "skip: run in the plain build"
+	exit 77
+	;;
+esac
+
+case ${script##*/} in
 check-pure.sh)
 	set -- "$build/agent/libpolicy.a"
 	;;
