@@ -104,6 +104,11 @@ static bool has_tops(const struct group *group, const struct member *m)
 					  MAX(group->settings.min_release_bytes, 1));
 }
 
+static bool full_gives(const struct group *group, const struct member *m)
+{
+	return m->retained_bytes >= MAX(group->settings.min_release_bytes, 1);
+}
+
 static struct plan plan_for(const struct group *group, const struct member *m,
 			    enum reason trigger, enum method method)
 {
@@ -113,7 +118,8 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 		return (struct plan){ method, WHY_SETTING };
 	if (m->stats_usec == 0 || m->stats_usec < m->last_release_usec)
 		return (struct plan){ METHOD_FULL, WHY_UNKNOWN };
-	if (has_tops(group, m) && !is_urgent(group, m, trigger))
+	/* Near a kill speed counts, but a full trim that gives nothing is not fast. */
+	if (has_tops(group, m) && (!is_urgent(group, m, trigger) || !full_gives(group, m)))
 		return (struct plan){ METHOD_BORROW, WHY_TOPS };
 	if (m->stall_usec <= group->settings.stall_budget_usec)
 		return (struct plan){ METHOD_FULL, WHY_FITS };

@@ -404,9 +404,14 @@ static void test_tops_are_borrowed_whatever_it_stalls(void)
 	members[0].borrow.bytes--;
 	check_method(REASON_RETAINED, METHOD_FULL, WHY_FITS);
 
-	/* A full trim would give nothing at all. */
-	members[0].retained_bytes = 0;
+	/* A full trim would give next to nothing, also where a kill is near. */
+	members[0].stall_usec = 100 * USEC_PER_MSEC;
+	members[0].busy_permyriad = 9000;
+	members[0].retained_bytes = 16 * MIB;
+	check_method(REASON_USAGE_CRITICAL, METHOD_FULL, WHY_URGENT);
+	members[0].retained_bytes--;
 	check_method(REASON_RETAINED, METHOD_BORROW, WHY_TOPS);
+	check_method(REASON_USAGE_CRITICAL, METHOD_BORROW, WHY_TOPS);
 }
 
 static void test_what_stalls_too_long_is_borrowed(void)
