@@ -83,6 +83,7 @@ static const struct row member_rows[] = {
 	{ MEMBER(process.swap_bytes), TYPE_U64 },
 	{ MEMBER(process.cpu_usec), TYPE_U64 },
 	{ MEMBER(hello.allocators), TYPE_U32 },
+	{ MEMBER(hello.malloc_owner), TYPE_U32 },
 	{ MEMBER(time_usec), TYPE_U64 },
 	{ MEMBER(busy_permyriad), TYPE_U32 },
 	{ MEMBER(stats.flags), TYPE_U32 },

@@ -242,6 +242,7 @@ static const struct row member_rows[] = {
 	{ MEMBER(process.cpu_usec), take_usec },
 	{ MEMBER(process.state), take_char },
 	{ MEMBER(hello.allocators), take_u32 },
+	{ MEMBER(hello.malloc_owner), take_u32 },
 	{ MEMBER(time_usec), take_usec },
 	{ MEMBER(busy_permyriad), take_permyriad },
 	{ MEMBER(stats.flags), take_u32 },
