@@ -390,9 +390,9 @@ static void advise(struct diagnosis *d, enum advice advice)
 }
 
 /*
- * Of those that Debian has: jemalloc returns by itself what is free, has pages of one size
- * of chunk each, and tells figures; see README, "what idle programs keep". A program on it
- * already is sent to mimalloc.
+ * Of those that Debian has: jemalloc keeps chunks of one size in pages of their own, tells
+ * figures, and gives back when asked (README, "Figures"). A program on it already is sent to
+ * mimalloc.
  */
 static void advise_allocator(const struct facts *f, struct diagnosis *d)
 {

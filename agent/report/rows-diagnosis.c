@@ -6,13 +6,13 @@
 #include "agent/report/rows.h"
 #include "agent/report/sentences.h"
 
-static void put_evidence(struct dict *dict, const struct diagnosis *diagnosis)
+void rows_evidence(struct dict *dict, const struct evidence *evidence, size_t n)
 {
 	char text[128];
 
 	dict_open_rows_entry(dict, "evidence");
-	for (uint32_t i = 0; i < diagnosis->n_evidence; i++) {
-		const struct evidence *e = &diagnosis->evidence[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct evidence *e = &evidence[i];
 
 		dict_open(dict);
 		dict_string(dict, "name", fact_to_string(e->fact));
@@ -31,7 +31,7 @@ void rows_diagnosis(struct dict *dict, const struct group *group,
 	dict_string(dict, "verdict", verdict_to_string(diagnosis->verdict));
 	dict_string(dict, "verdict_text", verdict_to_text(diagnosis->verdict));
 	dict_u32(dict, "confidence_percent", diagnosis->confidence_percent);
-	put_evidence(dict, diagnosis);
+	rows_evidence(dict, diagnosis->evidence, diagnosis->n_evidence);
 
 	dict_open_rows_entry(dict, "advice");
 	for (uint32_t i = 0; i < diagnosis->n_advice; i++) {

@@ -5,7 +5,6 @@
 #include "agent/basic/macro.h"
 #include "agent/report/journal.h"
 #include "agent/report/rows.h"
-#include "agent/report/sentences.h"
 
 static void put_method(struct dict *dict, const struct outcome *outcome)
 {
@@ -23,21 +22,9 @@ static void put_method(struct dict *dict, const struct outcome *outcome)
 
 static void put_verdict(struct dict *dict, const struct outcome *outcome)
 {
-	char text[128];
-
 	dict_string(dict, "verdict", verdict_to_string(outcome->verdict));
 	dict_u32(dict, "confidence_percent", outcome->confidence_percent);
-	dict_open_rows_entry(dict, "evidence");
-	for (uint32_t i = 0; i < outcome->n_evidence; i++) {
-		const struct evidence *e = &outcome->evidence[i];
-
-		dict_open(dict);
-		dict_string(dict, "name", fact_to_string(e->fact));
-		dict_u64(dict, "value", e->value);
-		dict_string(dict, "text", sentences_fact(e, text, sizeof(text)));
-		dict_close(dict);
-	}
-	dict_close_rows_entry(dict);
+	rows_evidence(dict, outcome->evidence, outcome->n_evidence);
 }
 
 void rows_figures(struct dict *dict, const struct outcome *outcome)

@@ -28,6 +28,9 @@ void rows_explain(struct dict *dict, const struct group *group,
 /* What a round now would do; behind the entries of rows_explain(). */
 void rows_plan(struct dict *dict, const struct decision *plan);
 
+/* An entry "evidence": each fact by name, value, and in words. */
+void rows_evidence(struct dict *dict, const struct evidence *evidence, size_t n);
+
 /* @member: NULL, or the one of the group that the diagnosis is about. */
 void rows_diagnosis(struct dict *dict, const struct group *group,
 		    const struct member *member, const struct diagnosis *diagnosis);
