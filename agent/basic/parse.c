@@ -221,6 +221,11 @@ int parse_u64(const char *s, uint64_t *ret)
 	return 0;
 }
 
+const char *parse_digits(const char *s, uint64_t *ret)
+{
+	return take_number(&s, ret) < 0 ? NULL : s;
+}
+
 int parse_bool(const char *s, bool *ret)
 {
 	static const char *const yes[] = { "yes", "true", "on", "1" };

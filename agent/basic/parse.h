@@ -25,6 +25,9 @@ int parse_usec(const char *s, uint64_t *ret_usec);
 /* Plain decimal, no sign, no blanks. */
 int parse_u64(const char *s, uint64_t *ret);
 
+/* The digits that a longer text begins with: where they end; NULL: there are none, or too many. */
+const char *parse_digits(const char *s, uint64_t *ret);
+
 /* yes/no, true/false, on/off, 1/0. */
 int parse_bool(const char *s, bool *ret);
 

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+#include "agent/basic/parse.h"
+
 /*
  * v1 shows "no limit" as LONG_MAX rounded down to pages, 32-bit page counters as less.
  * Nobody has 4 EiB, so everything from here on is no limit.
@@ -19,23 +21,6 @@ struct key {
 	bool found;
 	uint64_t value;
 };
-
-/* Digits from @s; NULL when there are none or too many, else where they end. */
-static const char *parse_digits(const char *s, uint64_t *ret)
-{
-	uint64_t value = 0;
-
-	if (*s < '0' || *s > '9')
-		return NULL;
-
-	for (; *s >= '0' && *s <= '9'; s++)
-		if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
-		    __builtin_add_overflow(value, (uint64_t)(*s - '0'), &value))
-			return NULL;
-
-	*ret = value;
-	return s;
-}
 
 static struct key *key_of_line(const char *line, struct key *keys, size_t n_keys)
 {

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "agent/basic/parse.h"
+
 #define LINE_SIZE 8192
 
 /* What is kept between two reads: the begin of a line whose end was not read yet. */
@@ -85,19 +87,7 @@ int proc_text_seccomp(const char *line, void *userdata)
 /* The number at @s, behind blanks; NULL when there is none or it is too large. */
 static const char *parse_number(const char *s, uint64_t *ret)
 {
-	uint64_t value = 0;
-
-	s += strspn(s, " \t");
-	if (*s < '0' || *s > '9')
-		return NULL;
-
-	for (; *s >= '0' && *s <= '9'; s++)
-		if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
-		    __builtin_add_overflow(value, (uint64_t)(*s - '0'), &value))
-			return NULL;
-
-	*ret = value;
-	return s;
+	return parse_digits(s + strspn(s, " \t"), ret);
 }
 
 /* The field that is @n blanks further. */

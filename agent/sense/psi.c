@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/basic/fd.h"
+#include "agent/basic/parse.h"
 
 #define WINDOW_USEC (2 * USEC_PER_SEC)
 
@@ -28,22 +29,8 @@ struct psi_trigger {
 static const char *parse_number(const char *s, const char *name, uint64_t *ret)
 {
 	const size_t length = strlen(name);
-	uint64_t value = 0;
 
-	if (strncmp(s, name, length) != 0)
-		return NULL;
-
-	s += length;
-	if (*s < '0' || *s > '9')
-		return NULL;
-
-	for (; *s >= '0' && *s <= '9'; s++)
-		if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
-		    __builtin_add_overflow(value, (uint64_t)(*s - '0'), &value))
-			return NULL;
-
-	*ret = value;
-	return s;
+	return strncmp(s, name, length) == 0 ? parse_digits(s + length, ret) : NULL;
 }
 
 /* "avg10=12.34 ": always two digits behind the point. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/basic/fd.h"
+#include "agent/basic/parse.h"
 
 /* The counters are in the first half of some 6 KiB. */
 #define TEXT_MAX 8192
@@ -17,22 +18,13 @@
 static const char *parse_line(const char *line, uint64_t *ret)
 {
 	const char *s = line + strcspn(line, " \n");
-	uint64_t n = 0;
 
-	if (*s != ' ' || s[1] < '0' || s[1] > '9')
+	if (*s != ' ')
 		return NULL;
-
-	for (s++; *s >= '0' && *s <= '9'; s++)
-		if (__builtin_mul_overflow(n, UINT64_C(10), &n) ||
-		    __builtin_add_overflow(n, (uint64_t)(*s - '0'), &n))
-			return NULL;
 
 	/* Cut in the middle of a number it would be another one. */
-	if (*s != '\n')
-		return NULL;
-
-	*ret = n;
-	return s;
+	s = parse_digits(s + 1, ret);
+	return s && *s == '\n' ? s : NULL;
 }
 
 int vmstat_parse_allocated(const char *text, uint64_t page_bytes, uint64_t *ret_bytes)
