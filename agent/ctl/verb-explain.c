@@ -6,6 +6,7 @@
 
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
+#include "agent/ctl/sources.h"
 #include "agent/ctl/table.h"
 #include "agent/ctl/verbs.h"
 #include "agent/ctl/verdict.h"
@@ -175,23 +176,6 @@ static char *format_growth(int64_t bytes_per_sec, char *buf, size_t size)
 	return buf;
 }
 
-/* What wakes the daemon beside sampling, and what cannot here. */
-static void print_sources(const struct ctl *ctl, const json_t *signals)
-{
-	char text[512] = "";
-	const char *key;
-	const json_t *value;
-	size_t n = 0;
-
-	/* json_object_foreach takes no const object. */
-	json_object_foreach((json_t *)signals, key, value)
-		if (n < sizeof(text))
-			n += (size_t)snprintf(text + n, sizeof(text) - n, ", %s: %s", key,
-					      json_string_value(value));
-	if (n > 0)
-		output_pair(ctl, "Signals:", "%s", text + 2);
-}
-
 static void print_state(const struct ctl *ctl, const json_t *group)
 {
 	const uint64_t n_members = fields_number(group, "members");
@@ -217,7 +201,7 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 	else
 		output_pair(ctl, "Usage:", "not read yet");
 
-	print_sources(ctl, json_object_get(group, "signals"));
+	sources_print(ctl, json_object_get(group, "signals"));
 	verdict_print(ctl, group);
 	if (fields_number(group, "oom_kills") > 0)
 		output_pair(ctl, "Kills:",

@@ -7,6 +7,7 @@
 #include "agent/basic/log.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
+#include "agent/ctl/sources.h"
 #include "agent/ctl/table.h"
 #include "agent/ctl/verdict.h"
 #include "agent/ctl/verbs.h"
@@ -79,41 +80,6 @@ static void print_sensing(const struct ctl *ctl, const json_t *status)
 		    fields_string(status, "system_bus"));
 }
 
-/* By key in "signals": what it is, of which there may be one per group. */
-static const struct {
-	const char *key;
-	const char *text;
-} sources[] = {
-	{ "usage_threshold", "usage thresholds" },
-	{ "pressure_level", "pressure levels" },
-	{ "memory_events", "memory.events" },
-	{ "group_pressure", "pressure of groups" },
-	{ "machine_pressure", "pressure of the machine" },
-};
-
-/* What the kernel tells by itself, and what it cannot tell here. */
-static void print_sources(const struct ctl *ctl, const json_t *status)
-{
-	const json_t *signals = json_object_get(status, "signals");
-	char text[512] = "";
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
-		if (fields_number(json_object_get(signals, sources[i].key), "armed") > 0 &&
-		    n < sizeof(text))
-			n += (size_t)snprintf(text + n, sizeof(text) - n, ", %s",
-					      sources[i].text);
-	output_pair(ctl, "Signals:", "usage by sampling%s", text);
-
-	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
-		const json_t *source = json_object_get(signals, sources[i].key);
-
-		if (fields_number(source, "failed") > 0)
-			output_pair(ctl, "Without:", "%s (%s); sampling has to do",
-				    sources[i].text, fields_string(source, "error"));
-	}
-}
-
 static void print_header(const struct ctl *ctl, const json_t *status)
 {
 	const uint64_t n_members = fields_number(status, "n_members");
@@ -129,7 +95,7 @@ static void print_header(const struct ctl *ctl, const json_t *status)
 		streq(mode, "observe") ? " (nobody is asked to release)" : "");
 	print_config(ctl, status);
 	print_sensing(ctl, status);
-	print_sources(ctl, status);
+	sources_print(ctl, json_object_get(status, "signals"));
 	output_pair(ctl, "Guarding:", "%llu process%s in %llu group%s",
 		    (unsigned long long)n_members, n_members == 1 ? "" : "es",
 		    (unsigned long long)n_groups, plural(n_groups));
