@@ -2,13 +2,7 @@
 
 /* Whom a round asks, in which order, and why nobody. */
 
-#include "agent/policy/pick.h"
-
-#include "agent/basic/macro.h"
-#include "tests/unit/test.h"
-
-#define NOW (1000 * USEC_PER_SEC)
-#define MEMBERS_MAX 200
+#include "tests/unit/pick-fixture.h"
 
 static const enum reason pressing[] = {
 	REASON_USAGE_HIGH,
@@ -16,53 +10,6 @@ static const enum reason pressing[] = {
 	REASON_OOM_ETA,
 	REASON_PRESSURE,
 };
-
-static struct group group;
-static struct member members[MEMBERS_MAX];
-static const struct member *list[MEMBERS_MAX];
-static struct decision decision;
-
-static void reset(void)
-{
-	group = (struct group){
-		.settings = {
-			.min_release_bytes = 16 * MIB,
-			.stall_budget_usec = 10 * USEC_PER_MSEC,
-		},
-	};
-	memset(members, 0, sizeof(members));
-	memset(&decision, 0xff, sizeof(decision));
-	for (size_t i = 0; i < MEMBERS_MAX; i++)
-		list[i] = &members[i];
-}
-
-/* A measured member without a stall; pids are 100, 101... */
-static struct member *add(size_t i, uint64_t retained_mib, uint64_t rss_mib)
-{
-	members[i] = (struct member){
-		.process = {
-			.pid = (pid_t)(100 + i),
-			.start_time = 5000 + i,
-			.rss_bytes = rss_mib * MIB,
-			.state = 'S',
-		},
-		.hello = {
-			.allocators = WIRE_ALLOCATOR_GLIBC,
-			.malloc_owner = WIRE_ALLOCATOR_GLIBC,
-		},
-		.time_usec = NOW,
-		.stats = { .flags = WIRE_STATS_HEAP, .rss = rss_mib * MIB },
-		.stats_usec = NOW - 1,
-		.retained_bytes = retained_mib * MIB,
-	};
-
-	return &members[i];
-}
-
-static void pick(size_t n_members, enum reason trigger)
-{
-	pick_members(&group, list, n_members, trigger, group.settings.method, &decision);
-}
 
 static void test_the_largest_expectation_is_asked_first(void)
 {
@@ -355,149 +302,6 @@ static void test_under_pressure_and_by_method_full_the_budget_is_ignored(void)
 	CHECK(decision.act);
 }
 
-/* At work, with much to give and a long stall; two of its arenas can be borrowed from. */
-static struct member *add_busy(size_t i)
-{
-	struct member *m = add(i, 500, 900);
-
-	m->busy_permyriad = 9000;
-	m->stall_usec = 100 * USEC_PER_MSEC;
-	m->stats.n_arenas = 3;
-	m->stats.n_anchored = 2;
-	m->borrow = (struct forecast){
-		.bytes = 300 * MIB,
-		.stall_usec = 2 * USEC_PER_MSEC,
-		.usec = 400 * USEC_PER_MSEC,
-	};
-	return m;
-}
-
-static void check_method(enum reason trigger, enum method method, enum why why)
-{
-	pick(1, trigger);
-	CHECK(decision.act);
-	CHECK_STR(method_to_string(decision.picks[0].method), method_to_string(method));
-	CHECK_STR(why_to_string(decision.picks[0].why), why_to_string(why));
-}
-
-static void test_a_stall_that_fits_or_that_nobody_feels_is_accepted(void)
-{
-	reset();
-	add_busy(0)->stall_usec = 10 * USEC_PER_MSEC;
-	check_method(REASON_RETAINED, METHOD_FULL, WHY_FITS);
-	members[0].stall_usec++;
-	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
-	members[0].busy_permyriad = 499;
-	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
-}
-
-static void test_tops_are_borrowed_whatever_it_stalls(void)
-{
-	reset();
-	add_busy(0)->busy_permyriad = 0;
-	members[0].borrow.bytes = members[0].retained_bytes + 16 * MIB;
-	check_method(REASON_RETAINED, METHOD_BORROW, WHY_TOPS);
-	members[0].stall_usec = 0;
-	check_method(REASON_RETAINED, METHOD_BORROW, WHY_TOPS);
-	CHECK_EQ(decision.picks[0].expected_bytes, members[0].borrow.bytes);
-	check_method(REASON_USAGE_CRITICAL, METHOD_FULL, WHY_FITS);
-	members[0].borrow.bytes--;
-	check_method(REASON_RETAINED, METHOD_FULL, WHY_FITS);
-
-	/* A full trim would give next to nothing, also where a kill is near. */
-	members[0].stall_usec = 100 * USEC_PER_MSEC;
-	members[0].busy_permyriad = 9000;
-	members[0].retained_bytes = 16 * MIB;
-	check_method(REASON_USAGE_CRITICAL, METHOD_FULL, WHY_URGENT);
-	members[0].retained_bytes--;
-	check_method(REASON_RETAINED, METHOD_BORROW, WHY_TOPS);
-	check_method(REASON_USAGE_CRITICAL, METHOD_BORROW, WHY_TOPS);
-}
-
-static void test_what_stalls_too_long_is_borrowed(void)
-{
-	reset();
-	add_busy(0);
-	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
-	CHECK_EQ(decision.picks[0].expected_bytes, 300 * MIB);
-	CHECK_EQ(decision.picks[0].stall_usec, 2 * USEC_PER_MSEC);
-	CHECK_EQ(decision.picks[0].full_stall_usec, 100 * USEC_PER_MSEC);
-	CHECK_EQ(decision.expected_bytes, 300 * MIB);
-	check_method(REASON_USAGE_HIGH, METHOD_BORROW, WHY_STALL);
-	check_method(REASON_PRESSURE, METHOD_BORROW, WHY_STALL);
-	check_method(REASON_COMMAND, METHOD_BORROW, WHY_STALL);
-}
-
-static void test_near_a_kill_only_speed_counts(void)
-{
-	reset();
-	add_busy(0);
-	check_method(REASON_USAGE_CRITICAL, METHOD_FULL, WHY_URGENT);
-
-	group.trend.time_usec = NOW;
-	group.trend.eta_usec = USEC_PER_SEC;
-	check_method(REASON_OOM_ETA, METHOD_BORROW, WHY_STALL);
-	group.trend.eta_usec = 700 * USEC_PER_MSEC;
-	check_method(REASON_OOM_ETA, METHOD_FULL, WHY_URGENT);
-	/* Growth is no hurry while there is room. */
-	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
-}
-
-static void check_cannot_borrow(void)
-{
-	pick(1, REASON_RETAINED);
-	CHECK(!decision.act);
-	CHECK_EQ(decision.reason, REASON_STALL);
-	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_UNABLE);
-	check_method(REASON_COMMAND, METHOD_FULL, WHY_UNABLE);
-}
-
-static void test_where_borrowing_does_not_help_calm_groups_wait(void)
-{
-	reset();
-	add_busy(0)->borrow_refused = true;
-	check_cannot_borrow();
-	add_busy(0)->stats.n_anchored = 0;
-	check_cannot_borrow();
-	add_busy(0)->borrow.stall_usec = 100 * USEC_PER_MSEC;
-	check_cannot_borrow();
-	add_busy(0)->borrow.bytes = 15 * MIB;
-	check_cannot_borrow();
-}
-
-static void test_a_named_method_is_used(void)
-{
-	reset();
-	add_busy(0);
-	group.settings.method = METHOD_FULL;
-	check_method(REASON_RETAINED, METHOD_FULL, WHY_SETTING);
-	group.settings.method = METHOD_BORROW;
-	check_method(REASON_USAGE_CRITICAL, METHOD_BORROW, WHY_SETTING);
-	members[0].stall_usec = 1;
-	check_method(REASON_RETAINED, METHOD_BORROW, WHY_SETTING);
-
-	/* A hook that cannot is not asked again, but for a command. */
-	members[0].borrow_refused = true;
-	pick(1, REASON_USAGE_CRITICAL);
-	CHECK_EQ(decision.reason, REASON_NO_MEMBERS);
-	check_method(REASON_COMMAND, METHOD_BORROW, WHY_SETTING);
-}
-
-static void test_other_allocators_have_one_way(void)
-{
-	reset();
-	group.settings.method = METHOD_BORROW;
-	add_busy(0)->hello.malloc_owner = WIRE_ALLOCATOR_JEMALLOC;
-	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_NONE);
-}
-
-static void test_without_figures_a_full_trim_is_all_there_is(void)
-{
-	reset();
-	add_busy(0)->stats_usec = 0;
-	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_UNKNOWN);
-}
-
 static void test_observe_names_whom_it_would_ask(void)
 {
 	reset();
@@ -593,14 +397,6 @@ int main(void)
 	RUN(test_while_calm_a_busy_program_is_not_stalled);
 	RUN(test_who_is_left_out_for_its_stall_does_not_stop_the_others);
 	RUN(test_under_pressure_and_by_method_full_the_budget_is_ignored);
-	RUN(test_a_stall_that_fits_or_that_nobody_feels_is_accepted);
-	RUN(test_tops_are_borrowed_whatever_it_stalls);
-	RUN(test_what_stalls_too_long_is_borrowed);
-	RUN(test_near_a_kill_only_speed_counts);
-	RUN(test_where_borrowing_does_not_help_calm_groups_wait);
-	RUN(test_a_named_method_is_used);
-	RUN(test_other_allocators_have_one_way);
-	RUN(test_without_figures_a_full_trim_is_all_there_is);
 	RUN(test_observe_names_whom_it_would_ask);
 	RUN(test_of_too_many_the_largest_are_kept_in_order);
 	RUN(test_exactly_as_many_as_fit_are_all_kept);

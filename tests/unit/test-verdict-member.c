@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Verdicts with their evidence on processes of every kind whose figures were recorded, and
+ * on groups of them; hours of history are made in no time, as time is an argument.
+ */
+
+#include "tests/unit/verdict-fixture.h"
+
+#define HOUR (3600 * USEC_PER_SEC)
+
+static bool has_fact(enum fact fact, uint64_t value)
+{
+	for (uint32_t i = 0; i < d.n_evidence; i++)
+		if (d.evidence[i].fact == fact && d.evidence[i].value == value)
+			return true;
+
+	return false;
+}
+
+static bool has_advice(enum advice advice)
+{
+	for (uint32_t i = 0; i < d.n_advice; i++)
+		if (d.advice[i] == advice)
+			return true;
+
+	return false;
+}
+
+/* A process on glibc that holds @in_use of a heap of @heap MiB, all of it resident. */
+static struct member process_of(uint64_t anon_mib, uint64_t heap_mib, uint64_t in_use_mib,
+				uint64_t retained_mib)
+{
+	return (struct member){
+		.process = { .pid = 7, .rss_bytes = (anon_mib + 10) * MIB,
+			     .anon_bytes = anon_mib * MIB, .n_threads = 4 },
+		.hello = { .allocators = WIRE_ALLOCATOR_GLIBC,
+			   .malloc_owner = WIRE_ALLOCATOR_GLIBC },
+		.stats = { .flags = WIRE_STATS_HEAP | WIRE_STATS_RSS,
+			   .heap_rss = heap_mib * MIB, .system = heap_mib * MIB,
+			   .in_use = in_use_mib * MIB,
+			   .n_arenas = 2 },
+		.stats_usec = 5,
+		.retained_bytes = retained_mib * MIB,
+	};
+}
+
+static const char *name_of(const struct member *member, uint64_t now_usec)
+{
+	static const struct group none;
+
+	verdict_member(&none, member, now_usec, &d);
+	return verdict_to_string(d.verdict);
+}
+
+/* A figure a minute: @mib(i) at minute i. */
+static void watch(struct member *member, unsigned int minutes, uint64_t (*mib)(unsigned int))
+{
+	for (unsigned int i = 0; i < minutes; i++)
+		floors_add(&member->floors, mib(i) * MIB, (i + 1) * 60 * USEC_PER_SEC);
+}
+
+static uint64_t leak(unsigned int i)
+{
+	return 100 + 2 * (uint64_t)i;
+}
+
+static uint64_t fill(unsigned int i)
+{
+	return MIN(100 + 8 * (uint64_t)i, 400);
+}
+
+static uint64_t sawtooth(unsigned int i)
+{
+	return 100 + 60 * (uint64_t)(i % 9);
+}
+
+static uint64_t leaking_sawtooth(unsigned int i)
+{
+	return 100 + 60 * (uint64_t)(i % 9) + i;
+}
+
+static uint64_t steady(unsigned int i)
+{
+	return 400 + i % 3;
+}
+
+static void test_a_leak_is_growing_the_surer_the_longer(void)
+{
+	struct member m = process_of(480, 470, 460, 2);
+
+	watch(&m, 8, leak);
+	CHECK_STR(name_of(&m, HOUR), "healthy");
+	m = process_of(480, 470, 460, 2);
+	watch(&m, 20, leak);
+	CHECK_STR(name_of(&m, HOUR), "growing");
+	CHECK_EQ(d.confidence_percent, 75);
+	CHECK(has_advice(ADVICE_HEAPTRACK));
+	CHECK(has_advice(ADVICE_SANITIZER));
+	m = process_of(860, 850, 820, 2);
+	watch(&m, 370, leak);
+	CHECK_STR(name_of(&m, 8 * HOUR), "growing");
+	CHECK_EQ(d.confidence_percent, 95);
+	CHECK_EQ(d.evidence[0].fact, FACT_FLOOR_FIRST_BYTES);
+	CHECK_EQ(d.evidence[0].value, 100 * MIB);
+	CHECK(has_fact(FACT_FLOOR_FIGURES, 370));
+	CHECK(has_fact(FACT_FLOOR_SPAN_USEC, 369 * 60 * USEC_PER_SEC));
+}
+
+static void test_a_leak_is_told_although_much_is_retained(void)
+{
+	struct member m = process_of(900, 890, 560, 300);
+
+	watch(&m, 230, leak);
+	CHECK_STR(name_of(&m, 4 * HOUR), "growing");
+	/* Most is retained: that is the first thing to mend. */
+	m = process_of(900, 890, 300, 580);
+	watch(&m, 100, leak);
+	CHECK_STR(name_of(&m, 4 * HOUR), "retained");
+}
+
+static void test_a_cache_is_growing_until_it_is_full(void)
+{
+	struct member m = process_of(340, 330, 320, 2);
+
+	watch(&m, 28, fill);
+	CHECK_STR(name_of(&m, HOUR), "growing");
+	m = process_of(420, 410, 400, 2);
+	watch(&m, 90, fill);
+	CHECK_STR(name_of(&m, 2 * HOUR), "healthy");
+	CHECK_EQ(d.confidence_percent, 90);
+}
+
+static void test_a_sawtooth_is_healthy_unless_its_foot_rises(void)
+{
+	struct member m = process_of(600, 590, 580, 2);
+
+	watch(&m, 300, sawtooth);
+	CHECK_STR(name_of(&m, 6 * HOUR), "healthy");
+	m = process_of(880, 870, 860, 2);
+	watch(&m, 300, leaking_sawtooth);
+	CHECK_STR(name_of(&m, 6 * HOUR), "growing");
+}
+
+static void test_what_is_steady_is_healthy_even_at_its_limit(void)
+{
+	struct member m = process_of(420, 410, 402, 2);
+	struct group g = { .settings = { .usage_high_permyriad = 8000 },
+			   .reading = { .time_usec = 1, .anon_bytes = 420 * MIB,
+					.limit_bytes = 450 * MIB } };
+
+	verdict_sum(&g.heap, &m, METHOD_AUTO);
+	CHECK_STR(name(&g), "growing");
+	CHECK_EQ(d.confidence_percent, 40);
+	watch(&m, 60, steady);
+	g.heap = (struct heap){ 0 };
+	verdict_sum(&g.heap, &m, METHOD_AUTO);
+	CHECK_STR(name(&g), "healthy");
+	CHECK(has_advice(ADVICE_RAISE_LIMIT));
+	CHECK(has_fact(FACT_LIMIT_BYTES, 450 * MIB));
+}
+
+static void test_retained_after_a_burst_is_surer_after_a_release(void)
+{
+	struct member m = process_of(510, 500, 100, 390);
+
+	m.stats.n_arenas = 8;
+	CHECK_STR(name_of(&m, HOUR), "retained");
+	CHECK_EQ(d.confidence_percent, 75);
+	CHECK(has_advice(ADVICE_RELEASE));
+	CHECK(has_advice(ADVICE_ARENA_MAX));
+	CHECK(has_advice(ADVICE_THRESHOLDS));
+
+	/* The same process, after it. */
+	m = process_of(120, 110, 100, 0);
+	m.last_release = (struct wire_reclaim_reply){ .rss_before = 520 * MIB,
+						      .rss_after = 130 * MIB };
+	m.last_forecast.bytes = 390 * MIB;
+	m.last_release_usec = HOUR;
+	CHECK_STR(name_of(&m, HOUR + USEC_PER_SEC), "retained");
+	CHECK_EQ(d.confidence_percent, 95);
+	CHECK(has_fact(FACT_RELEASED_BYTES, 390 * MIB));
+	CHECK(has_fact(FACT_RELEASE_AGE_USEC, USEC_PER_SEC));
+	/* Long ago: it tells nothing about today. */
+	CHECK_STR(name_of(&m, 8 * HOUR), "healthy");
+}
+
+static void test_holes_below_a_page_are_fragmented(void)
+{
+	struct member m = process_of(410, 400, 110, 4);
+
+	CHECK_STR(name_of(&m, HOUR), "fragmented");
+	CHECK_EQ(d.confidence_percent, 60);
+	CHECK(has_advice(ADVICE_ALLOCATOR));
+	CHECK_STR(d.allocator, "jemalloc");
+	m.hello.malloc_owner = WIRE_ALLOCATOR_JEMALLOC;
+	m.stats.foreign[0] = (struct wire_foreign){ .allocator = WIRE_ALLOCATOR_JEMALLOC,
+						    .in_use = MIB };
+	(void)name_of(&m, HOUR);
+	CHECK_STR(d.allocator, "mimalloc");
+
+	m = process_of(410, 400, 110, 300);
+	m.last_release = (struct wire_reclaim_reply){ .rss_before = 420 * MIB,
+						      .rss_after = 412 * MIB };
+	m.last_forecast.bytes = 300 * MIB;
+	m.last_release_usec = HOUR;
+	CHECK_STR(name_of(&m, HOUR + 1), "fragmented");
+	CHECK_EQ(d.confidence_percent, 90);
+	CHECK(has_fact(FACT_EXPECTED_BYTES, 300 * MIB));
+}
+
+static void test_huge_pages_are_named_where_they_are_the_cause(void)
+{
+	struct member m = process_of(410, 400, 110, 4);
+
+	m.stats.heap_huge = 380 * MIB;
+	CHECK_STR(name_of(&m, HOUR), "fragmented");
+	CHECK(has_advice(ADVICE_HUGE_PAGES));
+	CHECK(has_fact(FACT_HUGE_BYTES, 380 * MIB));
+}
+
+static void test_a_big_mapping_and_thread_stacks_are_not_malloc(void)
+{
+	struct member m = process_of(520, 10, 8, 0);
+
+	CHECK_STR(name_of(&m, HOUR), "not-malloc");
+	CHECK_EQ(d.confidence_percent, 90);
+	CHECK(has_advice(ADVICE_MAPS));
+	CHECK(!has_advice(ADVICE_STACKS));
+	CHECK(has_fact(FACT_OTHER_ANON_BYTES, 510 * MIB));
+	m.process.n_threads = 100;
+	CHECK_STR(name_of(&m, HOUR), "not-malloc");
+	CHECK(has_advice(ADVICE_STACKS));
+
+	/* Where it lies beside an arena, and the kernel has made one mapping of both. */
+	m = process_of(520, 10, 8, 0);
+	m.stats.heap_rss = 515 * MIB;
+	CHECK_STR(name_of(&m, HOUR), "not-malloc");
+}
+
+static void test_what_came_since_the_figures_is_nobodys_yet(void)
+{
+	struct member m = process_of(520, 10, 8, 0);
+
+	m.stats.rss = m.process.rss_bytes - 260 * MIB;
+	CHECK_STR(name_of(&m, HOUR), "not-malloc");
+	m.stats.rss -= MIB;
+	CHECK_STR(name_of(&m, HOUR), "unknown");
+}
+
+static void test_what_malloc_maps_singly_is_in_use(void)
+{
+	struct member m = process_of(520, 10, 8, 0);
+
+	m.stats.mmapped = 505 * MIB;
+	CHECK_STR(name_of(&m, HOUR), "healthy");
+	CHECK(has_fact(FACT_IN_USE_BYTES, 513 * MIB));
+}
+
+static void test_file_pages_are_no_disease(void)
+{
+	struct member m = process_of(40, 30, 25, 0);
+
+	m.process.rss_bytes = 2 * GIB;
+	CHECK_STR(name_of(&m, HOUR), "healthy");
+}
+
+static void test_an_allocator_that_tells_is_believed_and_one_that_does_not_is_unknown(void)
+{
+	struct member m = process_of(520, 10, 8, 300);
+
+	m.hello.malloc_owner = WIRE_ALLOCATOR_JEMALLOC;
+	m.hello.allocators |= WIRE_ALLOCATOR_JEMALLOC;
+	m.stats.foreign[0] = (struct wire_foreign){ .allocator = WIRE_ALLOCATOR_JEMALLOC,
+						    .in_use = 150 * MIB,
+						    .retained = 300 * MIB };
+	CHECK_STR(name_of(&m, HOUR), "retained");
+	CHECK(!has_advice(ADVICE_ARENA_MAX));
+	CHECK(!has_advice(ADVICE_THRESHOLDS));
+
+	/* Beside glibc's, in a library of its own, out of our sight. */
+	m = process_of(520, 10, 8, 0);
+	CHECK_STR(name_of(&m, HOUR), "not-malloc");
+
+	m.hello.malloc_owner = WIRE_ALLOCATOR_MIMALLOC;
+	m.stats.foreign[0] = (struct wire_foreign){ .allocator = WIRE_ALLOCATOR_MIMALLOC };
+	CHECK_STR(name_of(&m, HOUR), "unknown");
+	CHECK(has_advice(ADVICE_MEASURE));
+	m.last_release = (struct wire_reclaim_reply){ .rss_before = 900 * MIB,
+						      .rss_after = 530 * MIB };
+	m.last_release_usec = HOUR;
+	CHECK_STR(name_of(&m, HOUR + 1), "retained");
+}
+
+static void test_swapped_memory_counts_as_in_use_not_as_outside(void)
+{
+	struct member m = process_of(80, 70, 400, 0);
+
+	m.process.swap_bytes = 330 * MIB;
+	CHECK_STR(name_of(&m, HOUR), "healthy");
+	CHECK(has_fact(FACT_SWAP_BYTES, 330 * MIB));
+}
+
+static void test_a_fork_server_is_not_counted_again_for_each_child(void)
+{
+	struct member m = process_of(300, 295, 280, 5);
+	struct group g = { .reading = { .time_usec = 1, .anon_bytes = 320 * MIB,
+					.limit_bytes = BYTES_INFINITY } };
+
+	for (int i = 0; i < 9; i++)
+		verdict_sum(&g.heap, &m, METHOD_AUTO);
+	CHECK_STR(name(&g), "healthy");
+}
+
+static void test_processes_without_the_hook_are_named(void)
+{
+	struct member m = process_of(100, 95, 90, 0);
+	struct group g = { .reading = { .time_usec = 1, .anon_bytes = 900 * MIB,
+					.limit_bytes = BYTES_INFINITY } };
+
+	verdict_sum(&g.heap, &m, METHOD_AUTO);
+	CHECK_STR(name(&g), "not-malloc");
+	CHECK(has_advice(ADVICE_HOOK));
+	CHECK(has_fact(FACT_UNHOOKED_BYTES, 800 * MIB));
+}
+
+static void test_one_leaking_process_makes_its_group_grow(void)
+{
+	struct member m = process_of(900, 890, 860, 5), calm = process_of(200, 190, 180, 0);
+	struct group g = { .reading = { .time_usec = 1, .anon_bytes = 1100 * MIB,
+					.limit_bytes = BYTES_INFINITY } };
+
+	watch(&m, 370, leak);
+	watch(&calm, 370, steady);
+	verdict_sum(&g.heap, &m, METHOD_AUTO);
+	verdict_sum(&g.heap, &calm, METHOD_AUTO);
+	CHECK_STR(name(&g), "growing");
+	CHECK_EQ(g.heap.n_judged, 2);
+}
+
+static void test_what_is_not_measured_is_unknown(void)
+{
+	struct member m = process_of(900, 890, 860, 5);
+
+	m.stats_usec = 0;
+	CHECK_STR(name_of(&m, HOUR), "unknown");
+	CHECK_EQ(d.confidence_percent, 0);
+	CHECK(has_advice(ADVICE_MEASURE));
+}
+
+static void test_claims_beyond_all_bounds_are_survived(void)
+{
+	struct group g = { .reading = { .time_usec = 1, .anon_bytes = UINT64_MAX,
+					.limit_bytes = 1 } };
+	struct member m;
+
+	memset(&m, 0xff, sizeof(m));
+	m.floors = (struct floors){ 0 };
+	floors_add(&m.floors, UINT64_MAX, UINT64_MAX);
+	floors_add(&m.floors, UINT64_MAX, 0);
+	for (int i = 0; i < 3; i++)
+		verdict_sum(&g.heap, &m, METHOD_AUTO);
+	(void)name(&g);
+	CHECK(d.confidence_percent <= 100);
+	CHECK(d.n_evidence <= DIAGNOSIS_EVIDENCE_MAX);
+	CHECK(d.n_advice >= 1);
+	(void)name_of(&m, 0);
+	CHECK(d.n_advice >= 1);
+}
+
+static void test_floors_keep_the_least_of_each_span_and_never_grow(void)
+{
+	struct floors f = { 0 };
+	struct rise rise;
+
+	rise = floors_rise(&f);
+	CHECK_EQ(rise.n, 0);
+	floors_add(&f, 0, 1000);
+	CHECK_EQ(f.kib[0], 1);
+	for (uint64_t i = 1; i <= 100000; i++)
+		floors_add(&f, (i % 100 ? 900 : 500) * MIB, 1000 + i * USEC_PER_SEC);
+	rise = floors_rise(&f);
+	CHECK(rise.n >= FLOORS_ENOUGH);
+	CHECK_EQ(rise.first_bytes, 0);
+	CHECK_EQ(rise.last_bytes, 500 * MIB);
+	CHECK_EQ(rise.least_step_bytes, 0);
+	CHECK_EQ(rise.n_figures, 100001);
+	CHECK_EQ(rise.span_usec, 100000 * USEC_PER_SEC);
+
+	/* A clock that goes back is not history. */
+	floors_add(&f, 1, 500);
+	CHECK_EQ(f.n, 100001);
+	/* Nor does a month of it fill more: the oldest goes. */
+	floors_add(&f, 700 * MIB, 31 * 24 * HOUR);
+	CHECK(f.span_usec >= FLOORS_SPAN_MAX_USEC && f.span_usec < 2 * FLOORS_SPAN_MAX_USEC);
+	rise = floors_rise(&f);
+	CHECK_EQ(rise.n, 1);
+}
+
+static void test_every_fact_and_advice_has_a_name_of_its_own(void)
+{
+	for (int i = 0; i < FACT_MAX_; i++)
+		for (int k = 0; k < i; k++)
+			CHECK(strcmp(fact_to_string((enum fact)i),
+				     fact_to_string((enum fact)k)) != 0);
+	for (int i = 0; i < ADVICE_MAX_; i++)
+		for (int k = 0; k < i; k++)
+			CHECK(strcmp(advice_to_string((enum advice)i),
+				     advice_to_string((enum advice)k)) != 0);
+	CHECK_STR(fact_to_string(FACT_MAX_), "unknown");
+	CHECK_STR(advice_to_string(ADVICE_MAX_), "unknown");
+	CHECK_STR(verdict_to_string(VERDICT_MAX_), "unknown");
+}
+
+int main(void)
+{
+	RUN(test_a_leak_is_growing_the_surer_the_longer);
+	RUN(test_a_leak_is_told_although_much_is_retained);
+	RUN(test_a_cache_is_growing_until_it_is_full);
+	RUN(test_a_sawtooth_is_healthy_unless_its_foot_rises);
+	RUN(test_what_is_steady_is_healthy_even_at_its_limit);
+	RUN(test_retained_after_a_burst_is_surer_after_a_release);
+	RUN(test_holes_below_a_page_are_fragmented);
+	RUN(test_huge_pages_are_named_where_they_are_the_cause);
+	RUN(test_a_big_mapping_and_thread_stacks_are_not_malloc);
+	RUN(test_what_came_since_the_figures_is_nobodys_yet);
+	RUN(test_what_malloc_maps_singly_is_in_use);
+	RUN(test_file_pages_are_no_disease);
+	RUN(test_an_allocator_that_tells_is_believed_and_one_that_does_not_is_unknown);
+	RUN(test_swapped_memory_counts_as_in_use_not_as_outside);
+	RUN(test_a_fork_server_is_not_counted_again_for_each_child);
+	RUN(test_processes_without_the_hook_are_named);
+	RUN(test_one_leaking_process_makes_its_group_grow);
+	RUN(test_what_is_not_measured_is_unknown);
+	RUN(test_claims_beyond_all_bounds_are_survived);
+	RUN(test_floors_keep_the_least_of_each_span_and_never_grow);
+	RUN(test_every_fact_and_advice_has_a_name_of_its_own);
+
+	return TEST_RESULT();
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A group whose figures can be changed, and the diagnosis of it. */
+
+#include "agent/policy/verdict.h"
+
+#include "agent/basic/macro.h"
+#include "agent/policy/estimate.h"
+#include "tests/unit/test.h"
+
+static struct diagnosis d;
+
+static inline const char *name(const struct group *group)
+{
+	verdict_group(group, 10, &d);
+	return verdict_to_string(d.verdict);
+}
+
+/* 1000 MiB of 2000; memory in use, nothing special. */
+static inline struct group group_of(uint64_t in_use_mib, uint64_t retained_mib,
+			     uint64_t unused_mib)
+{
+	return (struct group){
+		.settings = { .usage_high_permyriad = 8000 },
+		.reading = {
+			.time_usec = 10,
+			.anon_bytes = 1000 * MIB,
+			.limit_bytes = 2000 * MIB,
+		},
+		.heap = {
+			.in_use_bytes = in_use_mib * MIB,
+			.retained_bytes = retained_mib * MIB,
+			.unused_bytes = unused_mib * MIB,
+			.rss_bytes = 1000 * MIB,
+			.time_usec = 10,
+		},
+	};
+}
