@@ -37,15 +37,7 @@ is_new()
 }
 
 start_daemon '[Trigger]\nRetainedHigh=0\n'
-rm -f "$scratch/in" && mkfifo "$scratch/in"
-(
-	echo 0 >"$group/a/cgroup.procs"
-	hooked "$shims/retainer" 60 <"$scratch/in" >"$scratch/out"
-) &
-retainer=$!
-started+=("$retainer")
-exec 9>"$scratch/in"
-wait_for 60 grep -q retained "$scratch/out"
+retainer_group=$group/a start_retainer 60
 claim "a process is a member of the group it began in" wait_for 20 is_in a
 
 echo "$retainer" >"$group/b/cgroup.procs"

@@ -26,15 +26,7 @@ set_limit()
 }
 
 start_daemon '[Trigger]\nRetainedHigh=0\nOomEtaSec=0\n[Trim]\nCooldownSec=1s\n'
-rm -f "$scratch/in" && mkfifo "$scratch/in"
-(
-	echo 0 >"$group/a/cgroup.procs"
-	hooked "$shims/retainer" 200 <"$scratch/in" >"$scratch/out"
-) &
-retainer=$!
-started+=("$retainer")
-exec 9>"$scratch/in"
-wait_for 60 grep -q retained "$scratch/out"
+retainer_group=$group/a start_retainer 200
 claim "the limit is the ancestor's" wait_for 20 seen 4000
 claim "far from it nothing is released" eval '! rss_is_below '"$retainer"' 150'
 

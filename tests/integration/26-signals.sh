@@ -38,20 +38,6 @@ end_world()
 	wait "$retainer" 2>/dev/null || true
 }
 
-# retain MIB : a program in the group below the daemon's own.
-retain()
-{
-	rm -f "$scratch/in" && mkfifo "$scratch/in"
-	(
-		echo 0 >"$group/a/cgroup.procs"
-		hooked "$shims/retainer" "$1" <"$scratch/in" >"$scratch/out"
-	) &
-	retainer=$!
-	started+=("$retainer")
-	exec 9>"$scratch/in"
-	wait_for 60 grep -q retained "$scratch/out"
-}
-
 # lower : the limit of the group above, so far that the program is in its way.
 lower()
 {
@@ -77,7 +63,7 @@ says()
 }
 
 world :
-retain 200
+retainer_group=$group/a start_retainer 200
 claim "the limit of the group above makes it give back" gives_back
 claim "a usage threshold is armed" wait_for 10 eval '[ "$(signals usage_threshold armed)" -ge 1 ]'
 claim "the pressure level too" eval '[ "$(signals pressure_level armed)" -ge 1 ]'
@@ -97,21 +83,21 @@ claim "what is switched off is neither armed nor missing" eval \
 end_world
 
 world 'mount -o remount,ro,bind /sys/fs/cgroup/memory'
-retain 200
+retainer_group=$group/a start_retainer 200
 claim "on a read-only hierarchy sampling does it" gives_back
 claim "which is named, with the reason" says 'Without:.*usage thresholds \(Read-only file system\)'
 claim "no complaint at each look" eval '[ "$(grep -c "Cannot arm a usage threshold" "$scratch/daemon.log")" -le 3 ]'
 end_world
 
 world 'umount -l /sys/fs/cgroup/memory; mount -t cgroup -o memory memory /sys/fs/cgroup/memory' --cgroup
-retain 200
+retainer_group=$group/a start_retainer 200
 claim "in a container the limit of the visible root counts" gives_back
 claim "the group is named as seen from there" eval \
 	'[ "$(ctl --json=short explain "$retainer" | jq -r ".[0].path")" = /a ]'
 end_world
 
 world 'mount -t tmpfs none /sys/fs/cgroup'
-retain 200
+retainer_group=$group/a start_retainer 200
 claim "without any hierarchy members are watched by their RSS" \
 	wait_for 20 eval '[ "$(ctl --json=short explain "$retainer" | jq -r ".[0].kind")" = rss ]'
 claim "status says so" says 'Sensing:.*RSS only'

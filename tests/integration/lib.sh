@@ -98,12 +98,16 @@ hooked()
 	exec env LD_PRELOAD="$HOOK" MEMGUARD_SOCKET="$runtime/hook.sock" "$@"
 }
 
-# start_retainer MIB [THREADS] : its pid in $retainer; fd 9 is its standard input.
+# start_retainer MIB [THREADS] : its pid in $retainer; fd 9 is its standard input. In the cgroup
+# $retainer_group, the directory, if that is set.
 start_retainer()
 {
 	rm -f "$scratch/in"
 	mkfifo "$scratch/in"
-	(hooked "$shims/retainer" "$@" <"$scratch/in" >"$scratch/out") &
+	(
+		[ -z "${retainer_group:-}" ] || echo 0 >"$retainer_group/cgroup.procs"
+		hooked "$shims/retainer" "$@" <"$scratch/in" >"$scratch/out"
+	) &
 	retainer=$!
 	started+=("$retainer")
 	exec 9>"$scratch/in"
