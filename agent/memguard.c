@@ -4,11 +4,11 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
@@ -17,7 +17,9 @@
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/basic/runtime.h"
+#include "agent/core/helper.h"
 #include "agent/core/manager.h"
+#include "agent/core/rehearse.h"
 
 #define EXIT_USAGE 2
 
@@ -212,14 +214,23 @@ static int serve(sd_event *event, struct manager *manager)
 	if (r < 0)
 		return r;
 
-	/* Pages touched so far and later stay: a fault in the crisis would wait for memory. */
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-		log_debug("Cannot lock memory: %m; going on without");
-
+	rehearse(manager);
 	(void)sd_notify(0, "READY=1");
 	r = sd_event_loop(event);
 	(void)sd_notify(0, "STOPPING=1");
 	return r;
+}
+
+/*
+ * An answer about a thousand groups is large and short-lived. Without these glibc raises its
+ * thresholds by what is freed once, and keeps as much for ever; and of what it trims it leaves
+ * the pad, 128 KiB that were touched.
+ */
+static void keep_little(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 128 * (int)KIB);
+	(void)mallopt(M_TRIM_THRESHOLD, 64 * (int)KIB);
+	(void)mallopt(M_TOP_PAD, 16 * (int)KIB);
 }
 
 int main(int argc, char **argv)
@@ -231,6 +242,10 @@ int main(int argc, char **argv)
 	sd_event *event = NULL;
 	int r;
 
+	if (helper_is_wanted(argc, argv))
+		return helper_main();
+
+	keep_little();
 	log_open("memguardd");
 	r = parse_arguments(argc, argv, &chosen);
 	if (r != 0)

@@ -14,6 +14,7 @@
 #include "agent/basic/parse.h"
 #include "agent/basic/runtime.h"
 #include "agent/config/config.h"
+#include "agent/core/helper.h"
 #include "agent/core/run.h"
 #include "agent/ctl/allocator.h"
 #include "agent/ctl/ctl.h"
@@ -290,6 +291,9 @@ int main(int argc, char **argv)
 	struct ctl ctl = { .legend = true, .pager = true };
 	char **words;
 	int n_words, r;
+
+	if (helper_is_wanted(argc, argv))
+		return helper_main();
 
 	log_open("memguardctl");
 	words = calloc((size_t)argc + 1, sizeof(*words));

@@ -9,17 +9,19 @@ __memguardctl_targets()
 	memguardctl --no-legend --no-pager list 2>/dev/null | awk '{ print $1; print $2 }' | sort -u
 }
 
+# [--user]
 __memguardctl_services()
 {
-	systemctl list-unit-files --no-legend --no-pager --type=service 2>/dev/null |
+	systemctl "$@" list-unit-files --no-legend --no-pager --type=service 2>/dev/null |
 		awk '$1 !~ /@\.service$/ { print $1 }'
 }
 
 __memguardctl_enabled()
 {
-	local file
+	local file directory=/etc/systemd/system
 
-	for file in /etc/systemd/system/*.d/50-memguard.conf; do
+	[[ ${1-} == --user ]] && directory=${XDG_CONFIG_HOME:-~/.config}/systemd/user
+	for file in "$directory"/*.d/50-memguard.conf; do
 		[[ -e $file ]] || continue
 		file=${file%.d/50-memguard.conf}
 		printf '%s\n' "${file##*/}"
@@ -33,12 +35,14 @@ _memguardctl()
 	local options='--help --version --runtime-directory= --user --json= -j --no-pager --no-legend
 		--config= --hook= --limit= --verbose --method= --allocator=
 		--root='
-	local verb='' i words=''
+	local verb='' i words='' user=()
 
 	COMPREPLY=()
 	# bash takes "=" for a word of its own.
 	[[ $cur == = ]] && cur=''
 	[[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
+
+	[[ " ${COMP_WORDS[*]} " == *' --user '* ]] && user=(--user)
 
 	case $prev in
 	--json)
@@ -89,7 +93,11 @@ _memguardctl()
 		words=$verbs
 		;;
 	list | show | explain | diagnose | history | record | trim)
-		words=$(__memguardctl_targets)
+		if ((COMP_CWORD == i + 1)); then
+			words=$(__memguardctl_targets)
+		elif [[ $verb == record ]]; then
+			words='now last'
+		fi
 		;;
 	tune)
 		if ((COMP_CWORD == i + 1)); then
@@ -100,10 +108,10 @@ _memguardctl()
 		fi
 		;;
 	enable)
-		words=$(__memguardctl_services)
+		words=$(__memguardctl_services "${user[@]}")
 		;;
 	disable)
-		words=$(__memguardctl_enabled)
+		words=$(__memguardctl_enabled "${user[@]}")
 		;;
 	verify)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")

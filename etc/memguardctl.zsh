@@ -13,14 +13,18 @@ _memguardctl_targets() {
 
 _memguardctl_services() {
   local -a services expl
-  services=( ${(f)"$(_call_program services systemctl list-unit-files --no-legend --no-pager \
+  services=( ${(f)"$(_call_program services systemctl $user list-unit-files --no-legend --no-pager \
     --type=service 2>/dev/null | awk '$1 !~ /@\.service$/ { print $1 }')"} )
   _wanted services expl service compadd -a services
 }
 
 _memguardctl_enabled() {
   local -a services expl
-  services=( /etc/systemd/system/*.d/50-memguard.conf(N:h:t:r) )
+  if (( $#user )); then
+    services=( ${XDG_CONFIG_HOME:-~/.config}/systemd/user/*.d/50-memguard.conf(N:h:t:r) )
+  else
+    services=( /etc/systemd/system/*.d/50-memguard.conf(N:h:t:r) )
+  fi
   _wanted services expl 'enabled service' compadd -a services
 }
 
@@ -32,14 +36,15 @@ _memguardctl_settings() {
 
 _memguardctl() {
   local curcontext=$curcontext state line
-  local -a verbs
+  local -a verbs user
+  user=( ${(M)words:#--user} )
   verbs=(
     'status:show the daemon, its groups and what happened last'
     'list:list guarded processes with their last known figures'
     'show:measure processes now and show their heaps'
     'explain:say why memory was released or was not'
     'diagnose:find out why memory grows'
-    'history:show past rounds'
+    'history:show past rounds and kills'
     'record:write down facts and decision of a group'
     'trim:make processes give freed memory back now'
     "tune:change settings of a running program's allocator"
@@ -55,7 +60,7 @@ _memguardctl() {
     '(- *)'{-h,--help}'[print help]' \
     '(- *)--version[print the version]' \
     '--runtime-directory=[where the sockets are]:directory:_files -/' \
-    "--user[the user's own daemon, and no other]" \
+    "--user[the user's own daemon, and no other; the user's own services]" \
     '(-j)--json=[answer in JSON]:format:(short pretty off)' \
     '(--json)-j[answer in JSON]' \
     '--no-pager[do not use a pager]' \
@@ -76,7 +81,14 @@ _memguardctl() {
       ;;
     argument)
       case $words[1] in
-        list|show|explain|diagnose|history|record|trim) (( CURRENT == 2 )) && _memguardctl_targets ;;
+        list|show|explain|diagnose|history|trim) (( CURRENT == 2 )) && _memguardctl_targets ;;
+        record)
+          if (( CURRENT == 2 )); then
+            _memguardctl_targets
+          elif (( CURRENT == 3 )); then
+            compadd now last
+          fi
+          ;;
         tune)
           if (( CURRENT == 2 )); then
             _memguardctl_targets

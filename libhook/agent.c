@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "libhook/agent.h"
+#include "libhook/leave.h"
 #include "libhook/mem.h"
 #include "libhook/proc.h"
 #include "libhook/reserve.h"
@@ -16,8 +17,11 @@
 #define PIDFD_THREAD O_EXCL
 #endif
 
-/* After a lost connection: 1 s, doubling to 64 s. Socket activation makes this rare. */
-#define BACKOFF_FIRST_MSEC 1000L
+/*
+ * After a lost connection: 250 ms, doubling to 64 s. The socket of a daemon that is restarted
+ * stays and takes us in before it is up.
+ */
+#define BACKOFF_FIRST_MSEC 250L
 #define BACKOFF_LAST_MSEC 64000L
 
 /*
@@ -26,7 +30,7 @@
  * thread, and newer ones say nothing while other threads live. More often at first:
  * programs that give up rights do so when they start.
  */
-#define LOOK_FIRST_MSEC 1000L
+#define LOOK_FIRST_MSEC 10L
 #define LOOK_LAST_MSEC 30000L
 
 /* How long rights have to differ before it counts. */
@@ -35,6 +39,9 @@
 /* Our own frames, malloc_info()'s and a signal frame of libc's; a program's TLS comes on top. */
 #define STACK_BYTES ((size_t)64 << 10)
 #define STACK_MAX_BYTES ((size_t)4 << 20)
+
+/* Every user that a user namespace does not know is shown in it as this one. */
+#define NOBODY_UID 65534
 
 /* A daemon that does not read for this long is no use. */
 #define SEND_TIMEOUT_MSEC 1000L
@@ -45,7 +52,9 @@ struct agent {
 	int leader;  /* pidfd of the main thread; -1 where there is no such thing */
 	int status;  /* what the kernel says of this thread, to be read from the start; -1 */
 	int nothing; /* never readable; -1 */
+	int bell;    /* readable when the main thread is at its end; -1 */
 	long look_msec;
+	bool filtered; /* seen under a filter, which nobody takes away */
 };
 
 bool agent_allowed(void)
@@ -77,7 +86,10 @@ static bool is_trusted(int fd)
 	if (SYS(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return false;
 
-	return peer.uid == 0 || peer.uid == (uid_t)SYS(SYS_geteuid);
+	if (peer.uid == 0)
+		return true;
+
+	return peer.uid == (uid_t)SYS(SYS_geteuid) && (peer.uid != NOBODY_UID || proc_knows_users());
 }
 
 static int connect_socket(const char *path)
@@ -103,10 +115,39 @@ static int connect_socket(const char *path)
 	return fd;
 }
 
+/*
+ * Has the program put a filter on all its threads? It may kill for whatever the program
+ * does not do itself, so this is asked by read() alone, before anything else is done.
+ */
+static bool is_filtered(struct agent *agent)
+{
+	int mode;
+
+	if (agent->filtered)
+		return true;
+
+	mode = agent->status >= 0 ? proc_seccomp(agent->status) : -EBADF;
+	if (mode == 0)
+		(void)SYS(SYS_lseek, agent->status, 0L, SEEK_SET);
+	if (mode >= 0 || mode == -ENODATA)
+		agent->filtered = mode > 0;
+	else if (mode == -EPERM || mode == -EACCES || mode == -ENOSYS)
+		/* What filters answer with. Who may not even read is under one. */
+		agent->filtered = true;
+	else
+		agent->filtered = SYS(SYS_prctl, PR_GET_SECCOMP, 0L, 0L, 0L, 0L) > 0;
+
+	return agent->filtered;
+}
+
 static int agent_send(const struct wire_frame *frame, void *arg)
 {
-	const struct agent *agent = arg;
+	struct agent *agent = arg;
 	struct pollfd writable = { .fd = agent->fd, .events = POLLOUT };
+
+	/* It may have taken long to find out what is answered. */
+	if (is_filtered(agent))
+		return -EPERM;
 
 	for (;;) {
 		long r = SYS(SYS_sendto, agent->fd, frame, sizeof(*frame), MSG_NOSIGNAL, NULL, 0);
@@ -120,30 +161,27 @@ static int agent_send(const struct wire_frame *frame, void *arg)
 	}
 }
 
-/*
- * Has the program put a filter on all its threads? It may kill for whatever the program
- * does not do itself, so this is asked by read() alone, before anything else is done.
- */
-static bool is_filtered(struct agent *agent)
+static bool agent_may_call(void *arg)
 {
-	const int mode = agent->status >= 0 ? proc_seccomp(agent->status) : -1;
-
-	if (mode == 0)
-		(void)SYS(SYS_lseek, agent->status, 0L, SEEK_SET);
-	if (mode >= 0 || mode == -ENODATA)
-		return mode > 0;
-
-	/* It could not be opened. */
-	return SYS(SYS_prctl, PR_GET_SECCOMP, 0L, 0L, 0L, 0L) > 0;
+	return !is_filtered(arg);
 }
 
-/* In the middle of a long answer. */
+/* In the middle of a long answer: there is something to read, and somebody who has sent it. */
+static bool agent_is_asked(void *arg)
+{
+	const struct agent *agent = arg;
+	struct pollfd daemon = { .fd = agent->fd, .events = POLLIN };
+
+	return sys_poll(&daemon, 1, 0) > 0 && daemon.revents == POLLIN;
+}
+
 static bool agent_may_go_on(void *arg)
 {
 	struct agent *agent = arg;
-	struct pollfd hangup = { .fd = agent->fd };
+	struct pollfd daemon = { .fd = agent->fd, .events = POLLIN };
 
-	return !is_filtered(agent) && sys_poll(&hangup, 1, 0) == 0 && !proc_leader_ended();
+	return !is_filtered(agent) && !leave_asked() && sys_poll(&daemon, 1, 0) == 0 &&
+	       !proc_leader_ended();
 }
 
 /*
@@ -182,21 +220,40 @@ static int agent_look(struct agent *agent)
 }
 
 /*
+ * A program whose main thread has ended is to end with its last thread, and libc counts us:
+ * leave while that one can still be the program's own.
+ */
+static bool agent_shall_leave(struct agent *agent, bool told, bool rung, bool time_is_up)
+{
+	if (leave_asked() || told || (time_is_up && proc_leader_ended()))
+		return true;
+
+	/* It was the program's own signal, which stays pending: it would ring without end. */
+	if (rung) {
+		sys_close(agent->bell);
+		agent->bell = -1;
+	}
+
+	return false;
+}
+
+/*
  * Waits for something to read, at most @msec (< 0: for ever). 1 readable, 0 time is up,
  * negative: the agent has to go, for the main thread has ended or has fewer rights.
  */
 static int agent_wait(struct agent *agent, long msec)
 {
 	for (;;) {
-		struct pollfd fds[2] = {
+		struct pollfd fds[3] = {
 			{ .fd = agent->fd, .events = POLLIN },
 			{ .fd = agent->leader, .events = POLLIN },
+			{ .fd = agent->bell, .events = POLLIN },
 		};
 		const uint64_t begin_usec = sys_now_usec();
 		const long slice = msec >= 0 && msec < agent->look_msec ? msec : agent->look_msec;
 		int r;
 
-		r = sys_poll(fds, 2, slice);
+		r = sys_poll(fds, 3, slice);
 		if (is_filtered(agent))
 			return agent_park(agent);
 		if (r < 0 && r != -EINTR)
@@ -204,11 +261,7 @@ static int agent_wait(struct agent *agent, long msec)
 		if (r == 0 && agent->look_msec < LOOK_LAST_MSEC)
 			agent->look_msec *= 2;
 
-		/*
-		 * A program whose main thread has ended is to end with its last thread, and
-		 * libc counts us: leave while that one can still be the program's own.
-		 */
-		if ((r > 0 && fds[1].revents) || (r == 0 && proc_leader_ended()))
+		if (agent_shall_leave(agent, r > 0 && fds[1].revents, r > 0 && fds[2].revents, r == 0))
 			return -ESRCH;
 		if (r != -EINTR) {
 			const int stay = agent_look(agent);
@@ -229,12 +282,18 @@ static int agent_wait(struct agent *agent, long msec)
 /* Answers questions until the connection ends. Negative: the agent has to go. */
 static int agent_serve(struct agent *agent)
 {
-	const struct serve_peer peer = { .send = agent_send, .go_on = agent_may_go_on, .arg = agent };
+	const struct serve_peer peer = {
+		.send = agent_send,
+		.go_on = agent_may_go_on,
+		.asked = agent_is_asked,
+		.may_call = agent_may_call,
+		.arg = agent,
+	};
 	struct wire_frame frame;
 
 	serve_hello(agent->host, &frame);
 	if (agent_send(&frame, agent) < 0)
-		return 0;
+		return agent->filtered ? agent_park(agent) : 0;
 
 	for (;;) {
 		long n;
@@ -251,7 +310,7 @@ static int agent_serve(struct agent *agent)
 		if (n <= 0 || wire_check(&frame, (size_t)n, WIRE_TO_HOOK) < 0)
 			return 0;
 		if (serve_question(agent->host, &frame, &peer) != 0)
-			return 0;
+			return agent->filtered ? agent_park(agent) : 0;
 	}
 }
 
@@ -290,23 +349,32 @@ static void *agent_main(void *arg)
 	 * From here on our descriptors and the program's are two tables: neither can close,
 	 * overwrite, inherit or even see the other's. Without that we do not stay.
 	 */
-	if (SYS(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+	if (SYS(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) < 0) {
+		leave_done();
 		return NULL;
+	}
 
+	agent.bell = leave_bell();
+	sys_clock = agent.host->allocators.clock;
+	/* It executes nothing; should somebody make it do so, then without gaining by it. */
+	(void)SYS(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+	/* Who has this name is all that. */
 	(void)SYS(SYS_prctl, PR_SET_NAME, "memguard", 0L, 0L, 0L);
 	/* Whoever created us may be a real-time thread; our work is not. */
 	(void)SYS(SYS_sched_setscheduler, 0, SCHED_OTHER, &(struct sched_param){ 0 });
-	/* It executes nothing; should somebody make it do so, then without gaining by it. */
-	(void)SYS(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
 	agent.leader = (int)SYS(SYS_pidfd_open, sys_getpid(), PIDFD_THREAD);
 	agent.status = sys_open_read("/proc/thread-self/status");
 	/* The kernel keeps what it needs for the first read: at a limit there may be no room. */
 	(void)is_filtered(&agent);
+	proc_set_guard(agent_may_call, &agent);
 	proc_keep_open();
 	agent.nothing = (int)SYS(SYS_eventfd2, 0, O_CLOEXEC);
 	reserve_make();
 
 	agent_loop(&agent);
+	/* It points into our stack. */
+	proc_set_guard(NULL, NULL);
+	leave_done();
 	return NULL;
 }
 
@@ -347,6 +415,8 @@ static void create_thread(struct host *host, agent_create_t create)
 		r = pthread_attr_setstacksize(&attr, stack_bytes);
 		if (r == 0)
 			r = create(&thread, &attr, agent_main, host);
+		if (r == 0)
+			leave_expect();
 		(void)pthread_attr_destroy(&attr);
 		if (r != EINVAL)
 			return;

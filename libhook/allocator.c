@@ -21,31 +21,38 @@ static bool is_served_by(const void *object)
 
 /*
  * One that makes all four its own, as Node does, leaves what every allocator brings as well
- * and hardly a program points to.
+ * and hardly a program points to. Asked only where the two differ: dladdr1() reads all names of
+ * an object, which for libc took most of our time in a program's start.
  */
-static const void *malloc_owner(void)
+static const void *malloc_owner(const void *libc)
 {
-	const void *address = (const void *)&malloc;
+	const void *address = (const void *)&malloc, *owner = foreign_owner_of(address);
 	const ElfW(Sym) *symbol = NULL;
 	Dl_info info = { 0 };
+	const void *brought;
 
-	if (address && dladdr1 && dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 &&
-	    symbol && symbol->st_shndx == SHN_UNDEF)
-		address = (const void *)&malloc_usable_size;
+	if (!owner || owner == libc)
+		return owner;
 
-	return foreign_owner_of(address);
+	brought = foreign_owner_of((const void *)&malloc_usable_size);
+	if (brought != owner && dladdr1 &&
+	    dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 && symbol &&
+	    symbol->st_shndx == SHN_UNDEF)
+		return brought;
+
+	return owner;
 }
 
 void allocator_find(const struct environment_symbols *symbols, struct allocators *ret,
 		    struct foreigners *ret_foreigners)
 {
 	const void *libc = foreign_owner_of((const void *)&gnu_get_libc_version);
-	const void *owner = malloc_owner();
+	const void *owner = malloc_owner(libc);
 
 	foreign_find(ret_foreigners, symbols);
 	*ret = (struct allocators){ .present = ret_foreigners->present };
 	if (libc && foreign_owner_of((const void *)&clock_gettime) == libc)
-		sys_clock = clock_gettime;
+		ret->clock = clock_gettime;
 
 	if (libc)
 		ret->present |= WIRE_ALLOCATOR_GLIBC;

@@ -3,6 +3,8 @@
 
 /* Which allocators are in the process, and whose malloc is in force. */
 
+#include "libhook/sys.h"
+
 #include <stdint.h>
 
 #include "libhook/foreign.h"
@@ -11,6 +13,7 @@
 struct allocators {
 	uint32_t present; /* bits of enum wire_allocator */
 	uint32_t owner;   /* the one that serves malloc(); 0 unknown */
+	sys_clock_t clock; /* for sys_clock */
 };
 
 /* Constructor only: asks the loader. */

@@ -11,6 +11,7 @@
 #define HEAP_ALIGN ((uintptr_t)64 << 20)
 
 /* Low bits of the size word in front of every block of glibc's. */
+#define AFTER_USED 1U
 #define IS_MAPPING 2U
 #define IS_NON_MAIN 4U
 
@@ -33,12 +34,49 @@ static uintptr_t size_word(const void *block)
 
 	/* The compiler knows malloc(), and that nothing of ours lies in front of a block. */
 	__asm__("" : "+r"(word));
-	return *(const uintptr_t *)word;
+	return __atomic_load_n((const uintptr_t *)word, __ATOMIC_RELAXED);
+}
+
+size_t anchor_bytes(const void *block)
+{
+	return size_word(block) & ~(size_t)7;
 }
 
 bool anchor_is_mapping(const void *block)
 {
 	return (size_word(block) & IS_MAPPING) != 0;
+}
+
+/*
+ * Behind a block of an arena there is always another chunk, free, in use, the top or a fence,
+ * and while the block is ours that border does not move. What is left of a hole is split off
+ * from 32 bytes on, else the block is larger than was asked for.
+ */
+size_t anchor_hole(const void *block, size_t bytes)
+{
+	const size_t own = anchor_bytes(block), least = (bytes + sizeof(size_t) + 15) & ~(size_t)15;
+
+	return own == least ? own + anchor_bytes((const char *)block + own) : own;
+}
+
+/* Through the kernel: where our idea of a heap is wrong it fails, and does not crash. */
+static bool read_word(uintptr_t at, uintptr_t *ret)
+{
+	const struct iovec to = { .iov_base = ret, .iov_len = sizeof(*ret) };
+	const struct iovec from = { .iov_base = (void *)at, .iov_len = sizeof(*ret) };
+
+	return SYS(SYS_process_vm_readv, sys_getpid(), &to, 1UL, &from, 1UL, 0UL) ==
+	       (long)sizeof(*ret);
+}
+
+/* The chunk behind that one tells; behind the top there may be none, nor any memory. */
+bool anchor_is_cut(const void *block)
+{
+	const char *next = (const char *)block + anchor_bytes(block);
+	uintptr_t word;
+
+	return !read_word((uintptr_t)next + anchor_bytes(next) - sizeof(word), &word) ||
+	       !(word & AFTER_USED);
 }
 
 uintptr_t anchor_place(const void *block)
@@ -58,7 +96,7 @@ static bool is_glibc_block(const void *block)
 	if (((uintptr_t)block & 4095) == 0)
 		return false;
 
-	bytes = size_word(block) & ~(uintptr_t)7;
+	bytes = anchor_bytes(block);
 	return (bytes == 32 || bytes == 48) && !anchor_is_mapping(block);
 }
 
@@ -145,6 +183,18 @@ void anchor_drop(unsigned int n_blocks)
 		discard(first);
 }
 
+bool anchor_is_at(uintptr_t place)
+{
+	for (unsigned int i = 0; i < ANCHORS_MAX; i++) {
+		const uintptr_t there = __atomic_load_n(&anchors[i].place, __ATOMIC_ACQUIRE);
+
+		if (there == place || there == 0)
+			return there != 0;
+	}
+
+	return false;
+}
+
 unsigned int anchor_count(void)
 {
 	const unsigned int n = __atomic_load_n(&n_anchors, __ATOMIC_ACQUIRE);
@@ -176,16 +226,10 @@ void anchor_put(unsigned int i, struct anchor_block *blocks)
 uintptr_t anchor_arena(unsigned int i)
 {
 	const uintptr_t place = __atomic_load_n(&anchors[i].place, __ATOMIC_ACQUIRE);
-	uintptr_t arena = 0;
-	const struct iovec to = { .iov_base = &arena, .iov_len = sizeof(arena) };
-	const struct iovec from = { .iov_base = (void *)place, .iov_len = sizeof(arena) };
+	uintptr_t arena;
 
 	if (place <= PLACE_MAIN)
 		return place;
 
-	/* Through the kernel: where our idea of a heap is wrong it fails, and does not crash. */
-	if (SYS(SYS_process_vm_readv, sys_getpid(), &to, 1UL, &from, 1UL, 0UL) != (long)sizeof(arena))
-		return 0;
-
-	return arena;
+	return read_word(place, &arena) ? arena : 0;
 }

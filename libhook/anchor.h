@@ -8,10 +8,12 @@
  * An arena is told by where its blocks lie: blocks of the main arena say so in their size
  * word, all others lie in heaps that begin on a 64-MiB boundary. An arena with several
  * heaps may have an anchor in each; anchor_arena() tells which belong together. Nothing
- * but our own blocks and, through the kernel, the first word of a heap is ever read.
+ * but our own blocks, the size word behind them and, through the kernel, the one behind that
+ * and the first word of a heap is ever read.
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What an anchor's blocks ask for: the smallest there is. */
@@ -27,6 +29,9 @@ struct anchor_block {
 
 /* Leaves an anchor of @n_blocks in the arena of the calling thread, unless one is there. */
 void anchor_drop(unsigned int n_blocks);
+
+/* Is @place the beginning of a heap that has an anchor, which glibc then keeps for ever? */
+bool anchor_is_at(uintptr_t place);
 
 /* Anchors are numbered from 0. */
 unsigned int anchor_count(void);
@@ -47,3 +52,15 @@ uintptr_t anchor_place(const void *block);
 
 /* Has a mapping of its own: belongs to no arena. */
 bool anchor_is_mapping(const void *block);
+
+/* To what begins behind it, as glibc counts. */
+size_t anchor_bytes(const void *block);
+
+/*
+ * How large the hole was that @block, for which @bytes were asked, came from. A guess, good
+ * for what to ask for next: what lies behind may have been in use, or have changed since.
+ */
+size_t anchor_hole(const void *block, size_t bytes);
+
+/* Is what begins behind @block free, as what is left of a hole? */
+bool anchor_is_cut(const void *block);

@@ -2,27 +2,34 @@
 
 #include "libhook/sys.h"
 
-#include <limits.h>
-#include <sys/mman.h>
-
 #include "libhook/anchor.h"
 #include "libhook/borrow.h"
+#include "libhook/drop.h"
+#include "libhook/loan.h"
 #include "libhook/mem.h"
+#include "libhook/proc.h"
 
 /*
- * The ladder of sizes. Each piece of a hole loses one page at its end, so the large steps
- * may be coarse; below, a hole loses up to one step at its end. And they have to be: glibc
- * keeps free chunks of so many sizes in a few lists by size, and looks for the smallest that
- * fits from their low ends. These are the low ends: there the first one fits, where a few
- * kilobytes more would have it walk past thousands.
+ * glibc keeps free chunks of many sizes in one list, which it walks from the smallest to find
+ * one that fits, and from the largest to put one in: with thousands of sizes in a list each
+ * such walk is long, ours and the program's. So a list is emptied from its smallest chunk up,
+ * by requests that the first one fits, and filled again in the same order. The lists of the
+ * small sizes come back first: what the program takes meanwhile is cut from these, and not from
+ * large chunks, each piece of which would go back the long way.
+ *
+ * The list of the largest sizes begins here. Below, each is as wide as the table says; should
+ * a glibc have others, walks get longer.
  */
-static const size_t coarse_steps[] = {
-	(size_t)2 << 20, (size_t)1 << 20, (size_t)768 << 10, (size_t)512 << 10, (size_t)256 << 10,
+#define LAST_LIST_BYTES ((size_t)512 << 10)
+
+static const struct {
+	size_t from, width;
+} lists[] = {
+	{ 163840, 262144 }, { 40960, 32768 }, { 10752, 4096 }, { 0, 512 },
 };
 
-#define LARGEST_BYTES ((size_t)2 << 20)
-#define COARSE_BYTES ((size_t)256 << 10)
-#define FINE_BYTES ((size_t)16 << 10)
+/* What is larger is taken in pieces. */
+#define LARGEST_BYTES DROP_LARGEST_BYTES
 
 /*
  * Free chunks without a resident page, in a row, before a size is given up. Where other
@@ -37,7 +44,6 @@ static const size_t coarse_steps[] = {
 /* After so many chunks with pages in a row only every so many are looked at before. */
 #define STREAK 8
 #define STREAK_LOOK 4
-#define SHARE_ONE 1024
 
 /*
  * A freed chunk waits in one list until some allocation sorts all that wait, in one go:
@@ -69,42 +75,36 @@ static const size_t coarse_steps[] = {
 #define FIRST_BYTES ((uint64_t)512 << 10)
 #define FIRST_CHUNKS 32
 
-/* At the beginning of every borrowed chunk. */
-struct loan {
-	struct loan *next;
-	size_t bytes;
-	bool was_anchor; /* becomes one again */
-	bool moved;      /* from where the anchor was */
-};
+/*
+ * Where the kernel gives huge pages, what the top grows by is resident as soon as its header is
+ * written: dropping that gives nothing, and there is always more. So of chunks one behind the
+ * other, as those from the top are, after each so many dropped bytes at least half of them have
+ * to be gone.
+ */
+#define RUN_BYTES ((uint64_t)8 << 20)
+
+/* With less than that swapped out, where free memory is swapped out is not looked for. */
+#define SWAPPED_LOOK_BYTES ((uint64_t)1 << 20)
 
 struct borrow {
 	const struct borrow_order *order;
 	struct wire_reclaim_reply *reply;
+	uint64_t limit_bytes;
+	struct drop drop;
 	uint64_t begin_usec;
-	uint64_t now_usec;
 	uint64_t rested_usec;
 	uint64_t asked_usec;
 	long rest_usec;
-	size_t share; /* of the last chunk looked at, what was resident */
 	bool over;
-	unsigned char resident[2 * LARGEST_BYTES / 4096 + 1];
-};
 
-/* The arena at hand. */
-struct lender {
-	struct borrow *borrow;
-	struct anchor_block *anchors;
-	struct loan *held;
-	size_t reservoir_bytes;  /* see fence_reservoir() */
+	/* The arena at hand. */
+	struct lender lender;
+	uintptr_t reservoir; /* see fence_reservoir(); 0: none */
+	size_t reservoir_bytes;
 	unsigned int misses_max; /* for the next size */
-	bool mints;              /* an anchor that moved comes back, see take() */
-};
-
-enum found {
-	FOUND_PAGES,    /* and dropped them */
-	FOUND_ONE,      /* just one, likewise: where a split has written its header */
-	FOUND_NOTHING,  /* no page of it is resident */
-	FOUND_PAGELESS, /* it holds no whole page */
+	uint64_t run_dropped;    /* of those one behind the other, so much is known to be gone */
+	uint64_t run_seen;       /* when RSS was read for them */
+	uint64_t run_rss;        /* then; 0: it was not */
 };
 
 static void end(struct borrow *borrow, enum wire_end why)
@@ -116,14 +116,14 @@ static void end(struct borrow *borrow, enum wire_end why)
 
 static void rest(struct borrow *borrow)
 {
-	const uint64_t begin_usec = borrow->now_usec;
+	const uint64_t begin_usec = borrow->lender.now_usec;
 	struct timespec span = { 0, borrow->rest_usec * 1000 };
 
 	if (begin_usec - borrow->rested_usec >= LONG_CALL_USEC)
 		span.tv_nsec = REST_CROWDED_USEC * 1000;
 	(void)SYS(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &span, NULL);
-	borrow->now_usec = borrow->rested_usec = sys_now_usec();
-	borrow->rest_usec = borrow->now_usec - begin_usec > 4 * (uint64_t)span.tv_nsec / 1000 + 100 ?
+	borrow->lender.now_usec = borrow->rested_usec = sys_now_usec();
+	borrow->rest_usec = borrow->lender.now_usec - begin_usec > 4 * (uint64_t)span.tv_nsec / 1000 + 100 ?
 				    REST_CROWDED_USEC : REST_USEC;
 }
 
@@ -132,178 +132,137 @@ static void look_around(struct borrow *borrow)
 {
 	const struct borrow_order *order = borrow->order;
 
-	if (borrow->now_usec - borrow->rested_usec >= WORK_USEC)
+	if (borrow->lender.now_usec - borrow->rested_usec >= WORK_USEC) {
 		rest(borrow);
+		if (!borrow->over && order->asked(order->arg))
+			end(borrow, WIRE_END_ASKED);
+	}
 	if (borrow->over)
 		return;
 
-	if (order->limit_bytes > 0 && borrow->reply->dropped >= order->limit_bytes)
+	if (borrow->limit_bytes > 0 &&
+	    borrow->reply->dropped + borrow->drop.swapped_bytes >= borrow->limit_bytes)
 		end(borrow, WIRE_END_BYTES);
-	if (order->limit_usec > 0 && borrow->now_usec - borrow->begin_usec >= order->limit_usec)
+	if (order->limit_usec > 0 && borrow->lender.now_usec - borrow->begin_usec >= order->limit_usec)
 		end(borrow, WIRE_END_TIME);
-	if (borrow->now_usec - borrow->asked_usec >= ASK_USEC) {
+	if (borrow->lender.now_usec - borrow->asked_usec >= ASK_USEC) {
 		if (!order->go_on(order->arg))
 			end(borrow, WIRE_END_LEFT);
-		borrow->asked_usec = borrow->now_usec;
+		borrow->asked_usec = borrow->lender.now_usec;
 	}
 }
 
-/* Since then a call into the allocator was made, or two, and nothing else. */
-static void note_stall(struct borrow *borrow, uint64_t since_usec)
+static size_t larger(size_t a, size_t b)
 {
-	borrow->now_usec = sys_now_usec();
-	if (borrow->now_usec - since_usec > borrow->reply->stall_usec)
-		borrow->reply->stall_usec = borrow->now_usec - since_usec;
-}
-
-static void push(struct lender *lender, struct anchor_block *anchor)
-{
-	anchor->next = lender->anchors;
-	lender->anchors = anchor;
+	return a > b ? a : b;
 }
 
 /*
- * A mapping of its own is no use here, and freeing a large one would move glibc's dynamic
- * threshold for good: make it small first.
+ * What to ask for so that a hole of @bytes is filled: glibc puts 8 more in front, and gives a
+ * hole whole of which 16 would be left. That we get those tells that it was the whole.
  */
-static void drop_mapping(void *block)
+static size_t fill(size_t bytes)
 {
-	void *small = realloc(block, FINE_BYTES / 2);
-
-	free(small ? small : block);
+	return bytes - 16 - sizeof(size_t);
 }
 
-/*
- * A chunk of @bytes from the arena of the anchor. Moving it leaves its old block in our
- * thread's cache, from where the next malloc() takes it back: the anchor anew, in its old
- * place. Where it does not (glibc 2.42 and later, or the anchor grew where it was), the
- * chunk becomes the anchor when it is given back.
- */
-static struct loan *take(struct lender *lender, size_t bytes)
+/* Where the list below that of @bytes begins, which is such a beginning itself. */
+static size_t list_below(size_t bytes)
 {
-	struct anchor_block *anchor = lender->anchors;
-	const uintptr_t old = (uintptr_t)anchor;
-	struct anchor_block *again = NULL;
-	const uint64_t begin_usec = sys_now_usec();
-	struct loan *loan;
-	bool back, moved;
+	const size_t last = bytes - 1;
 
-	if (!anchor)
-		return NULL;
-
-	lender->anchors = anchor->next;
-	loan = realloc(anchor, bytes);
-	if (!loan) {
-		push(lender, anchor);
-		return NULL;
-	}
-	if ((uintptr_t)loan != old)
-		again = malloc(ANCHOR_BYTES);
-	note_stall(lender->borrow, begin_usec);
-
-	back = (uintptr_t)again == old;
-	moved = (uintptr_t)loan != old;
-	if (moved)
-		lender->mints = back;
-	if (back)
-		push(lender, again);
-	else
-		free(again);
-
-	if (anchor_is_mapping(loan)) {
-		drop_mapping(loan);
-		return NULL;
-	}
-
-	loan->bytes = bytes;
-	loan->was_anchor = !back;
-	loan->moved = moved;
-	loan->next = lender->held;
-	lender->held = loan;
-	lender->borrow->reply->n_borrowed++;
-	return loan;
+	for (size_t i = 0;; i++)
+		if (last >= lists[i].from)
+			return larger(last & ~(lists[i].width - 1), lists[i].from);
 }
 
-/* Gives back what was taken last. */
-static void give_back(struct lender *lender)
+/* What was taken last, turned round: all that is of one list. */
+static struct loan *last_list(struct lender *lender)
 {
-	struct loan *loan = lender->held;
-	const uint64_t begin_usec = sys_now_usec();
+	const uint16_t list = lender->held->list;
+	struct loan *first = NULL;
 
-	lender->held = loan->next;
-	if (loan->was_anchor) {
-		struct anchor_block *anchor = realloc(loan, ANCHOR_BYTES);
+	while (lender->held && lender->held->list == list) {
+		struct loan *loan = lender->held;
 
-		if (anchor)
-			push(lender, anchor);
-	} else {
-		free(loan);
+		lender->held = loan->next;
+		loan->next = first;
+		first = loan;
 	}
-	note_stall(lender->borrow, begin_usec);
+
+	return first;
 }
 
-static void give_all_back(struct lender *lender)
+/* List by list, each in the order in which it was taken: see the lists above. */
+static void give_all_back(struct borrow *borrow)
 {
+	struct lender *lender = &borrow->lender;
 	unsigned int n = 0;
 
 	while (lender->held) {
-		give_back(lender);
-		if (++n % SORT_EVERY == 0 && take(lender, SORT_BYTES))
-			give_back(lender);
-		look_around(lender->borrow);
+		struct loan *loan = last_list(lender), *others = lender->held;
+
+		while (loan) {
+			struct loan *next = loan->next;
+
+			loan->next = NULL;
+			lender->held = loan;
+			loan_give_back(lender);
+			if (++n % SORT_EVERY == 0 && loan_take(lender, SORT_BYTES))
+				loan_give_back(lender);
+			look_around(borrow);
+			loan = next;
+		}
+		lender->held = others;
 	}
 }
 
-static size_t count_resident(struct borrow *borrow, uintptr_t begin, size_t bytes)
-{
-	size_t n = 0;
-
-	if (SYS(SYS_mincore, begin, bytes, borrow->resident) < 0)
-		return 0;
-
-	for (size_t i = 0; i < bytes / borrow->order->page_bytes; i++)
-		n += borrow->resident[i] & 1U;
-
-	return n;
-}
-
-/* @look: see first whether there is anything to drop; else take it to be as the last one. */
+/* Locked memory cannot be dropped, and there is no use in trying on. */
 static enum found drop_pages(struct borrow *borrow, const struct loan *loan, bool look)
 {
-	const uintptr_t page_bytes = borrow->order->page_bytes;
-	const uintptr_t begin = ((uintptr_t)(loan + 1) + page_bytes - 1) & ~(page_bytes - 1);
-	const uintptr_t limit = ((uintptr_t)loan + loan->bytes) & ~(page_bytes - 1);
-	size_t n_pages, n_resident;
+	const enum found found = drop_chunk(&borrow->drop, (uintptr_t)(loan + 1),
+					    (uintptr_t)loan + loan->bytes, look);
 
-	if (begin >= limit)
-		return FOUND_PAGELESS;
+	if (found != FOUND_LOCKED)
+		return found;
 
-	n_pages = (limit - begin) / page_bytes;
-	if (look) {
-		n_resident = count_resident(borrow, begin, limit - begin);
-		borrow->share = n_resident * SHARE_ONE / n_pages;
-	} else {
-		n_resident = (n_pages * borrow->share + SHARE_ONE - 1) / SHARE_ONE;
-	}
-	if (n_resident == 0)
-		return FOUND_NOTHING;
-	/* Locked memory cannot be dropped, and there is no use in trying on. */
-	if (SYS(SYS_madvise, begin, limit - begin, MADV_DONTNEED) < 0) {
-		end(borrow, WIRE_END_DONE);
-		return FOUND_NOTHING;
-	}
-
-	borrow->reply->dropped += n_resident * page_bytes;
-	return n_resident > 1 ? FOUND_PAGES : FOUND_ONE;
+	end(borrow, WIRE_END_DONE);
+	return FOUND_NOTHING;
 }
 
 /* The last two came from one place, one behind the other. */
-static bool is_adjacent(const struct lender *lender)
+static bool is_adjacent(const struct borrow *borrow)
 {
-	const struct loan *loan = lender->held, *before = loan->next;
+	const struct loan *loan = borrow->lender.held, *before = loan->next;
 
-	return before && (uintptr_t)loan - (uintptr_t)before <= before->bytes + 64 &&
-	       (uintptr_t)loan > (uintptr_t)before;
+	return before && (uintptr_t)loan == (uintptr_t)before + anchor_bytes(before);
+}
+
+/* The last one ends a run of chunks whose pages were there only because we took them. */
+static bool is_hollow_run(struct borrow *borrow, uint64_t dropped_before)
+{
+	const uint64_t dropped = borrow->reply->dropped;
+	uint64_t rss;
+
+	if (!is_adjacent(borrow)) {
+		borrow->run_dropped = borrow->run_seen = dropped_before;
+		borrow->run_rss = 0;
+		return false;
+	}
+	if (dropped - borrow->run_seen < RUN_BYTES)
+		return false;
+
+	rss = proc_rss(borrow->order->page_bytes);
+	if (borrow->run_rss > 0 && rss + (dropped - borrow->run_seen) / 2 > borrow->run_rss) {
+		borrow->reply->dropped = borrow->run_dropped;
+		return true;
+	}
+
+	if (borrow->run_rss > 0)
+		borrow->run_dropped = dropped;
+	borrow->run_seen = dropped;
+	borrow->run_rss = rss;
+	return false;
 }
 
 /*
@@ -312,53 +271,125 @@ static bool is_adjacent(const struct lender *lender)
  * chunks that go back at once, behind them a third that stays. What no hole fits comes
  * from there from now on, since the allocator prefers the smallest that fits.
  */
-static bool fence_reservoir(struct lender *lender, size_t bytes)
+static bool fence_reservoir(struct borrow *borrow, size_t bytes)
 {
-	struct wire_reclaim_reply *reply = lender->borrow->reply;
-	struct loan *fence;
+	struct lender *lender = &borrow->lender;
+	struct loan *first = lender->held->next, *fence;
 
-	if (reply->grown < 3 * (uint64_t)bytes)
-		reply->grown = 3 * (uint64_t)bytes;
-	fence = take(lender, bytes);
+	fence = loan_take(lender, bytes);
 	if (!fence)
 		return false;
-	if (!is_adjacent(lender)) {
-		give_back(lender);
+	if (!is_adjacent(borrow)) {
+		loan_give_back(lender);
 		return false;
 	}
 
-	lender->reservoir_bytes = 2 * bytes;
+	borrow->reservoir = (uintptr_t)first;
+	borrow->reservoir_bytes = (uintptr_t)fence - (uintptr_t)first;
 	lender->held = fence->next;
-	give_back(lender);
-	give_back(lender);
+	loan_give_back(lender);
+	loan_give_back(lender);
 	fence->next = lender->held;
 	lender->held = fence;
 	return true;
 }
 
-/* What no hole fits goes back at once, or it would be taken from the program for nothing. */
-static void return_fresh(struct lender *lender, size_t bytes)
+/* What was taken last comes from there: no hole fits. */
+static bool is_reserved(const struct borrow *borrow)
 {
-	if (lender->reservoir_bytes == 0 && fence_reservoir(lender, bytes))
-		return;
+	const uintptr_t loan = (uintptr_t)borrow->lender.held;
 
-	give_back(lender);
-	give_back(lender);
+	return loan >= borrow->reservoir && loan - borrow->reservoir < borrow->reservoir_bytes;
 }
 
-/* Chunks of one size that hold resident pages: @n_max, or all that can be found. */
-static bool empty_size(struct lender *lender, size_t bytes, unsigned int n_max)
+/* What no hole fits goes back at once, or it would be taken from the program for nothing. */
+static void return_fresh(struct borrow *borrow)
 {
-	struct borrow *borrow = lender->borrow;
-	unsigned int n_misses = 0, n_pageless = 0, n_found = 0;
+	const size_t bytes = borrow->lender.held->bytes;
 
-	while (n_found < n_max && !borrow->over && take(lender, bytes)) {
+	if (borrow->reservoir == 0 && borrow->reply->grown < 3 * (uint64_t)bytes)
+		borrow->reply->grown = 3 * (uint64_t)bytes;
+	/* As an anchor it would stay there, and grow into the same place again. */
+	if (!borrow->lender.mints)
+		return;
+	if (borrow->reservoir == 0 && fence_reservoir(borrow, bytes))
+		return;
+
+	loan_give_back(&borrow->lender);
+	loan_give_back(&borrow->lender);
+}
+
+/*
+ * What fills a hole of @front, but from the list that this is in: in the one below a search
+ * would begin at the smallest, to end at one that is 16 too small.
+ */
+static size_t fill_front(size_t front)
+{
+	const size_t begin = front < LAST_LIST_BYTES ? list_below(front + 1) : LAST_LIST_BYTES;
+
+	return larger(fill(front), begin - sizeof(size_t));
+}
+
+/*
+ * The smallest hole of at least @*bytes, which becomes its size if that is below @limit. Is
+ * the first chunk not all of it but for a rest worth a page, then it is taken again as a
+ * whole: at a border within a hole a page would stay.
+ */
+static bool take_hole(struct borrow *borrow, size_t *bytes, size_t limit, bool *ret_again)
+{
+	struct lender *lender = &borrow->lender;
+	const size_t front = *bytes;
+	size_t hole;
+
+	*ret_again = false;
+	if (!loan_take(lender, fill_front(front)))
+		return false;
+	hole = anchor_hole(lender->held, lender->held->bytes);
+	/* Not asked for as one that is 16 larger, so that it does not tell whether it is the whole. */
+	if (lender->held->bytes > fill(front) && !anchor_is_cut(lender->held))
+		hole = anchor_bytes(lender->held);
+	if (hole <= front || hole > LARGEST_BYTES || is_reserved(borrow))
+		return true;
+
+	if (hole < limit)
+		*bytes = hole;
+	if (hole - front < borrow->order->page_bytes)
+		return true;
+
+	loan_give_back(lender);
+	*ret_again = true;
+	return loan_take(lender, fill(hole)) != NULL;
+}
+
+/*
+ * Takes the smallest chunks from holes of at least @*bytes that hold resident pages, and goes
+ * up with them to @limit: each request fits the hole after the last one without a rest worth
+ * a page. @limit 0: stays, for as long as there are any. Returns how many were found.
+ */
+static unsigned int empty_up(struct borrow *borrow, size_t *bytes, size_t limit)
+{
+	unsigned int n_misses = 0, n_pageless = 0, n_found = 0;
+	bool again;
+
+	while ((limit == 0 || *bytes < limit) && !borrow->over &&
+	       take_hole(borrow, bytes, limit, &again)) {
 		const bool look = n_misses > 0 || n_found < STREAK || n_found % STREAK_LOOK == 0;
-		const enum found found = drop_pages(borrow, lender->held, look);
+		const uint64_t dropped_before = borrow->reply->dropped;
+		enum found found;
+
+		if (is_reserved(borrow)) {
+			loan_give_back(&borrow->lender);
+			break;
+		}
+		found = drop_pages(borrow, borrow->lender.held, look || again);
+		/* Just what the border has left. */
+		if (again && found == FOUND_ONE)
+			found = FOUND_NOTHING;
 
 		/* The top, or what is left of a hole that was emptied before. */
-		if (n_misses > 0 && found != FOUND_PAGES && is_adjacent(lender)) {
-			return_fresh(lender, bytes);
+		if ((n_misses > 0 && found != FOUND_PAGES && is_adjacent(borrow)) ||
+		    is_hollow_run(borrow, dropped_before)) {
+			return_fresh(borrow);
 			break;
 		}
 
@@ -367,103 +398,94 @@ static bool empty_size(struct lender *lender, size_t bytes, unsigned int n_max)
 		case FOUND_ONE:
 			n_misses = n_pageless = 0;
 			n_found++;
-			lender->misses_max = MISSES_MAX;
+			borrow->misses_max = MISSES_MAX;
 			break;
 		case FOUND_PAGELESS:
 			n_pageless++;
 			break;
 		case FOUND_NOTHING:
+		case FOUND_LOCKED:
 			n_misses++;
 			break;
 		}
-		if (n_misses > lender->misses_max || n_pageless > PAGELESS_MAX) {
-			lender->misses_max = MISSES_MIN;
+		if (n_misses > borrow->misses_max || n_pageless > PAGELESS_MAX) {
+			borrow->misses_max = MISSES_MIN;
 			break;
 		}
 		look_around(borrow);
 	}
 
-	return n_found > 0;
-}
-
-static size_t next_size(size_t bytes)
-{
-	const size_t step = bytes > FINE_BYTES ? bytes / 32 : bytes / 64;
-
-	return (bytes - step) & ~(size_t)15;
+	return n_found;
 }
 
 /*
- * The largest size that does not get a mapping of its own for want of a hole. Tried in our
- * own arena, where there are none.
+ * All holes from @low to below @high. What comes first is the smallest that fits: where that
+ * has nothing to give, neither have they. A second time for what the first left behind, while
+ * the program went on.
  */
-static size_t largest_unmapped(void)
+static void empty_list(struct borrow *borrow, size_t low, size_t high)
 {
-	size_t bytes = LARGEST_BYTES;
+	for (int i = 0; i < 2; i++) {
+		unsigned int n_found = 0;
 
-	for (; bytes > FINE_BYTES; bytes /= 2) {
-		void *block = malloc(bytes);
-
-		if (!block)
-			continue;
-		if (!anchor_is_mapping(block)) {
-			free(block);
-			break;
+		for (size_t bytes = low; bytes < high; bytes += bytes / 4) {
+			n_found += empty_up(borrow, &bytes, high);
+			if (n_found == 0)
+				return;
 		}
-		drop_mapping(block);
 	}
-
-	return bytes;
 }
 
-/*
- * From the largest size down. First a look at the low end of a span of sizes: what comes
- * is the smallest that fits, and where that has nothing to give, neither has the span.
- */
-static void descend(struct lender *lender, size_t largest)
+/* From the largest sizes down, so that what is left of a hole is taken with its like. */
+static void descend(struct borrow *borrow)
 {
-	const size_t smallest = lender->borrow->order->page_bytes + 512;
-	size_t low;
+	const size_t smallest = borrow->order->page_bytes + 512;
+	size_t high = LARGEST_BYTES, low;
 
-	for (size_t i = 0; i < sizeof(coarse_steps) / sizeof(*coarse_steps); i++)
-		if (coarse_steps[i] <= largest)
-			(void)empty_size(lender, coarse_steps[i], UINT_MAX);
-	for (size_t high = largest < COARSE_BYTES ? largest : COARSE_BYTES; high >= smallest; high = low) {
-		low = high - high / 4;
-		low = (low > smallest ? low : smallest) & ~(size_t)15;
-
-		if (empty_size(lender, low, 1))
-			for (size_t bytes = high; bytes >= low; bytes = next_size(bytes))
-				(void)empty_size(lender, bytes, UINT_MAX);
-		if (low == high)
-			break;
+	(void)empty_up(borrow, &high, 0);
+	for (low = LAST_LIST_BYTES; high > smallest; low = list_below(low)) {
+		borrow->lender.list++;
+		empty_list(borrow, low, high);
+		high = low;
 	}
 
 	/* Each try at the reservoir has left a page of it resident. */
-	if (lender->reservoir_bytes > 0 && take(lender, lender->reservoir_bytes))
-		(void)drop_pages(lender->borrow, lender->held, true);
-
-	give_all_back(lender);
+	if (borrow->reservoir > 0 && loan_take(&borrow->lender, fill(borrow->reservoir_bytes)))
+		(void)drop_pages(borrow, borrow->lender.held, true);
 }
 
 /* Do anchors come back here? The first may grow where it is, which tells nothing. */
-static void find_way(struct lender *lender)
+static void find_way(struct borrow *borrow)
 {
-	while (lender->anchors && take(lender, SORT_BYTES) && !lender->held->moved)
+	struct lender *lender = &borrow->lender;
+
+	while (lender->anchors && loan_take(lender, SORT_BYTES) && !lender->held->moved)
 		;
 	while (lender->held)
-		give_back(lender);
+		loan_give_back(lender);
 }
 
-static void empty_arena(struct lender *lender)
+/*
+ * Where anchors do not come back, each is good for one chunk, and lost to a mapping: the
+ * largest chunks are taken, and none that might become one.
+ */
+static void empty_largest(struct borrow *borrow)
 {
-	find_way(lender);
+	for (size_t bytes = loan_unmapped(LARGEST_BYTES); bytes >= LOAN_SMALL_BYTES; bytes /= 2) {
+		size_t size = bytes;
 
-	/*
-	 * Where anchors do not come back, each is good for one chunk, and lost to a mapping:
-	 * the largest chunks are taken, and none that might become one.
-	 */
-	descend(lender, lender->mints ? LARGEST_BYTES : largest_unmapped());
+		(void)empty_up(borrow, &size, 0);
+	}
+}
+
+static void empty_arena(struct borrow *borrow)
+{
+	find_way(borrow);
+	if (borrow->lender.mints)
+		descend(borrow);
+	else
+		empty_largest(borrow);
+	give_all_back(borrow);
 }
 
 /* An arena of several heaps may have an anchor in each: one is enough. */
@@ -477,17 +499,29 @@ static bool is_known(uintptr_t arenas[static ANCHORS_MAX], unsigned int i)
 	return false;
 }
 
+static void enter_arena(struct borrow *borrow, struct anchor_block *anchors)
+{
+	borrow->lender.anchors = anchors;
+	borrow->lender.held = NULL;
+	borrow->lender.list = 0;
+	borrow->lender.mints = false;
+	borrow->reservoir = borrow->reservoir_bytes = 0;
+	borrow->misses_max = MISSES_MAX;
+}
+
 static void begin_small(struct borrow *borrow, unsigned int n_anchors)
 {
-	for (unsigned int i = 0; i < n_anchors && borrow->reply->dropped < FIRST_BYTES; i++) {
-		struct lender lender = { .borrow = borrow, .anchors = anchor_take(i) };
+	struct lender *lender = &borrow->lender;
 
-		find_way(&lender);
-		for (unsigned int n = 0; n < FIRST_CHUNKS && lender.mints && take(&lender, FINE_BYTES); n++)
-			if (drop_pages(borrow, lender.held, true) != FOUND_PAGES)
+	for (unsigned int i = 0; i < n_anchors && borrow->reply->dropped < FIRST_BYTES; i++) {
+		enter_arena(borrow, anchor_take(i));
+		find_way(borrow);
+		for (unsigned int n = 0; n < FIRST_CHUNKS && lender->mints; n++)
+			if (!loan_take(lender, LOAN_SMALL_BYTES) ||
+			    drop_pages(borrow, lender->held, true) != FOUND_PAGES)
 				break;
-		give_all_back(&lender);
-		anchor_put(i, lender.anchors);
+		give_all_back(borrow);
+		anchor_put(i, lender->anchors);
 	}
 }
 
@@ -496,25 +530,36 @@ bool borrow_release(const struct borrow_order *order, struct wire_reclaim_reply 
 	static uintptr_t arenas[ANCHORS_MAX];
 	static struct borrow borrow;
 	const unsigned int n = anchor_count();
+	uint64_t swapped_bytes;
 
 	if (!malloc || !realloc || !free || order->page_bytes < 4096 || n == 0)
 		return false;
 
 	borrow = (struct borrow){ .order = order, .reply = reply, .rest_usec = REST_USEC };
-	borrow.begin_usec = borrow.now_usec = borrow.rested_usec = borrow.asked_usec = sys_now_usec();
+	swapped_bytes = proc_swapped();
+	borrow.drop.reply = reply;
+	borrow.drop.page_bytes = order->page_bytes;
+	borrow.drop.look_in_swap = swapped_bytes >= SWAPPED_LOOK_BYTES && proc_open_pages();
+	/* A program that frees faster than we take would lend for ever. */
+	borrow.limit_bytes = order->limit_bytes > 0 ? order->limit_bytes :
+						      2 * (reply->rss_before + swapped_bytes);
+	borrow.lender.reply = reply;
+	borrow.begin_usec = borrow.rested_usec = borrow.asked_usec = sys_now_usec();
+	borrow.lender.now_usec = borrow.begin_usec;
 	begin_small(&borrow, n);
 	for (unsigned int i = 0; i < n && !borrow.over; i++) {
-		struct lender lender = { .borrow = &borrow, .misses_max = MISSES_MAX };
+		struct anchor_block *anchors;
 
 		if (is_known(arenas, i))
 			continue;
 		reply->n_arenas++;
-		lender.anchors = anchor_take(i);
-		if (!lender.anchors)
+		anchors = anchor_take(i);
+		if (!anchors)
 			continue;
-		empty_arena(&lender);
-		reply->n_reached += lender.mints;
-		anchor_put(i, lender.anchors);
+		enter_arena(&borrow, anchors);
+		empty_arena(&borrow);
+		reply->n_reached += borrow.lender.mints;
+		anchor_put(i, borrow.lender.anchors);
 	}
 
 	return true;

@@ -27,6 +27,8 @@ struct borrow_order {
 	uint32_t page_bytes;
 	/* Asked every few milliseconds; false: give back what is held, and end. */
 	bool (*go_on)(void *arg);
+	/* After each rest; true: likewise, for something else is wanted sooner. */
+	bool (*asked)(void *arg);
 	void *arg;
 };
 

@@ -22,8 +22,12 @@ static const struct knob_name {
 	[WIRE_KNOB_DECAY] = { "decay", NULL, NULL },
 };
 
-static const char *const symbol_names[ENVIRONMENT_SYMBOLS] = { "mallctl", "je_mallctl",
-								"_rjem_mallctl" };
+static const char *const symbol_names[ENVIRONMENT_SYMBOLS] = {
+	"mallctl",
+	"je_mallctl",
+	"_rjem_mallctl",
+	[ENVIRONMENT_SYMBOL_GOOGLE] = "MallocExtension_Internal_ReleaseMemoryToSystem",
+};
 
 /* @word: what must be in it; NULL: the variable alone says it. */
 static const struct {
@@ -132,16 +136,33 @@ static uint32_t operator_knobs(void)
 }
 
 /*
+ * Huge pages of a size: 1 only asks the kernel for them where they suit it. glibc takes
+ * numbers in any notation; what is not plainly one of the two counts.
+ */
+static bool has_huge_pages(const char *tunables)
+{
+	static const char name[] = "glibc.malloc.hugetlb=";
+
+	while ((tunables = text_find(tunables, name))) {
+		tunables += sizeof(name) - 1;
+		if ((*tunables != '0' && *tunables != '1') || (tunables[1] != '\0' && tunables[1] != ':'))
+			return true;
+	}
+
+	return false;
+}
+
+/*
  * malloc() that fills memory touches what we want to drop, and so does memory tagging;
  * huge pages cannot be dropped in parts; a thread cache for large chunks would keep ours.
  */
 static bool is_borrow_unsafe(void)
 {
-	static const char *const names[] = { "glibc.malloc.perturb=", "glibc.malloc.hugetlb=2",
-					     "glibc.malloc.tcache_max=", "glibc.mem.tagging=" };
+	static const char *const names[] = { "glibc.malloc.perturb=", "glibc.malloc.tcache_max=",
+					     "glibc.mem.tagging=" };
 	const char *tunables = getenv("GLIBC_TUNABLES");
 
-	if (getenv("MALLOC_PERTURB_"))
+	if (getenv("MALLOC_PERTURB_") || (tunables && has_huge_pages(tunables)))
 		return true;
 
 	for (size_t i = 0; tunables && i < sizeof(names) / sizeof(names[0]); i++)

@@ -17,13 +17,17 @@ enum agent_mode {
 	AGENT_OFF,
 };
 
-/* Functions of the executable by their offset in it; names as jemalloc's three prefixes. */
-#define ENVIRONMENT_SYMBOLS 3
+/*
+ * Functions of the executable by their offset in it: jemalloc's mallctl under its three prefixes,
+ * and what google/tcmalloc releases by.
+ */
+#define ENVIRONMENT_SYMBOLS 4
+#define ENVIRONMENT_SYMBOL_GOOGLE 3
 #define ENVIRONMENT_BUILD_ID_MAX 32
 struct environment_symbols {
 	unsigned char build_id[ENVIRONMENT_BUILD_ID_MAX];
 	uint32_t n_build_id; /* 0: nothing was said */
-	uint64_t offsets[ENVIRONMENT_SYMBOLS]; /* mallctl, je_mallctl, _rjem_mallctl; 0: none */
+	uint64_t offsets[ENVIRONMENT_SYMBOLS]; /* 0: none */
 };
 
 struct environment {

@@ -105,6 +105,32 @@ static void find_jemalloc(struct foreigners *foreigners)
 	}
 }
 
+/* It has to serve malloc: a program may have it in a library that nobody calls. */
+static void add_google(struct foreigners *foreigners, foreign_google_t *release)
+{
+	const void *const addresses[] = { (const void *)release, (const void *)&malloc };
+	const uint32_t n = foreigners->n;
+
+	add(foreigners, WIRE_ALLOCATOR_GTCMALLOC, NULL, common_owner(addresses, 2));
+	if (foreigners->n > n)
+		foreigners->all[n].google = release;
+}
+
+static void find_unexported(struct foreigners *foreigners, const struct environment_symbols *symbols)
+{
+	for (size_t i = 0; i < ENVIRONMENT_SYMBOLS; i++) {
+		const void *function = symbols_find(symbols, i);
+
+		if (!function)
+			continue;
+		if (i != ENVIRONMENT_SYMBOL_GOOGLE)
+			add(foreigners, WIRE_ALLOCATOR_JEMALLOC, (foreign_mallctl_t *)function,
+			    foreign_owner_of(function));
+		else if (!(foreigners->present & WIRE_ALLOCATOR_GTCMALLOC))
+			add_google(foreigners, (foreign_google_t *)function);
+	}
+}
+
 void foreign_find(struct foreigners *ret, const struct environment_symbols *symbols)
 {
 	const void *const mi[] = {
@@ -117,27 +143,15 @@ void foreign_find(struct foreigners *ret, const struct environment_symbols *symb
 		(const void *)&MallocExtension_GetNumericProperty,
 		(const void *)&tc_malloc,
 	};
-	const void *const google[] = {
-		(const void *)&MallocExtension_Internal_ReleaseMemoryToSystem,
-		(const void *)&malloc,
-	};
-
 	*ret = (struct foreigners){ 0 };
 	find_jemalloc(ret);
 	if (mi[0])
 		add(ret, WIRE_ALLOCATOR_MIMALLOC, NULL, common_owner(mi, sizeof(mi) / sizeof(mi[0])));
 	if (tc[0])
 		add(ret, WIRE_ALLOCATOR_TCMALLOC, NULL, common_owner(tc, 3));
-	if (google[0])
-		add(ret, WIRE_ALLOCATOR_GTCMALLOC, NULL, common_owner(google, 2));
-
-	for (size_t i = 0; i < ENVIRONMENT_SYMBOLS; i++) {
-		const void *ctl = symbols_find(symbols, i);
-
-		if (ctl)
-			add(ret, WIRE_ALLOCATOR_JEMALLOC, (foreign_mallctl_t *)ctl,
-			    foreign_owner_of(ctl));
-	}
+	if (MallocExtension_Internal_ReleaseMemoryToSystem)
+		add_google(ret, MallocExtension_Internal_ReleaseMemoryToSystem);
+	find_unexported(ret, symbols);
 }
 
 /* "arena.7.purge" out of "arena.", 7, ".purge". */
@@ -186,6 +200,21 @@ static unsigned int je_n_arenas(foreign_mallctl_t *ctl)
 		return 0;
 
 	return n < JE_ARENAS_MAX ? n : JE_ARENAS_MAX;
+}
+
+/*
+ * To purge an arena that has hooks of its own is to run the program's code, on a thread that it
+ * does not know and a stack that it does not expect. Those of arena 0 are the usual ones.
+ */
+static bool je_is_plain(foreign_mallctl_t *ctl, unsigned int i)
+{
+	const void *usual = NULL, *its = NULL;
+	size_t size = sizeof(usual);
+	char name[64];
+
+	return ctl(je_name(name, "arena.", 0, ".extent_hooks"), (void *)&usual, &size, NULL, 0) == 0 &&
+	       ctl(je_name(name, "arena.", i, ".extent_hooks"), (void *)&its, &size, NULL, 0) == 0 &&
+	       its == usual;
 }
 
 /* Numbers of all arenas and names of decay are those of version 5. */
@@ -274,6 +303,8 @@ struct course {
 	struct wire_reclaim_reply *reply;
 	uint64_t begin_usec, call_usec;
 	uint64_t bytes; /* given back, where the allocator tells */
+	bool (*go_on)(void *arg);
+	void *arg;
 };
 
 static void call_begin(struct course *course)
@@ -294,6 +325,8 @@ static bool call_end(struct course *course)
 		course->reply->end = WIRE_END_TIME;
 	else if (course->request->limit_bytes > 0 && course->bytes >= course->request->limit_bytes)
 		course->reply->end = WIRE_END_BYTES;
+	else if (!course->go_on(course->arg))
+		course->reply->end = WIRE_END_LEFT;
 
 	return course->reply->end != WIRE_END_DONE;
 }
@@ -308,6 +341,8 @@ static void je_purge(foreign_mallctl_t *ctl, struct course *course)
 
 	(void)ctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
 	for (unsigned int i = 0; i < n; i++) {
+		if (!je_is_plain(ctl, i))
+			continue;
 		course->bytes += je_size(ctl, je_name(name, "stats.arenas.", i, ".pdirty")) * page;
 		call_begin(course);
 		/* One that was never used, or is gone, says so and nothing happens. */
@@ -352,13 +387,12 @@ static void tc_release(struct course *course)
 }
 
 /* It does not tell how much is left: one call, for at most what the request allows. */
-static void google_release(struct course *course)
+static void google_release(foreign_google_t *give_back, struct course *course)
 {
 	const uint64_t limit = course->request->limit_bytes;
 
 	call_begin(course);
-	MallocExtension_Internal_ReleaseMemoryToSystem(limit > 0 && limit < SIZE_MAX ? (size_t)limit
-										   : SIZE_MAX);
+	give_back(limit > 0 && limit < SIZE_MAX ? (size_t)limit : SIZE_MAX);
 	(void)call_end(course);
 }
 
@@ -377,7 +411,7 @@ static void release(struct foreign *f, struct course *course)
 		tc_release(course);
 		break;
 	case WIRE_ALLOCATOR_GTCMALLOC:
-		google_release(course);
+		google_release(f->google, course);
 		break;
 	case WIRE_ALLOCATOR_GLIBC:
 	case WIRE_ALLOCATOR_OTHER:
@@ -386,14 +420,20 @@ static void release(struct foreign *f, struct course *course)
 }
 
 bool foreign_reclaim(struct foreigners *foreigners, const struct wire_reclaim_request *request,
-		     struct wire_reclaim_reply *reply)
+		     bool (*go_on)(void *arg), void *arg, struct wire_reclaim_reply *reply)
 {
 	struct course course = {
 		.request = request,
 		.reply = reply,
 		.begin_usec = sys_now_usec(),
+		.go_on = go_on,
+		.arg = arg,
 	};
 	bool any = false;
+
+	/* A full trim of glibc's may have been long. */
+	if (foreigners->n > 0 && !go_on(arg))
+		return false;
 
 	for (uint32_t i = 0; i < foreigners->n && reply->end == WIRE_END_DONE; i++) {
 		struct foreign *f = &foreigners->all[i];
@@ -407,23 +447,39 @@ bool foreign_reclaim(struct foreigners *foreigners, const struct wire_reclaim_re
 	return any;
 }
 
-/* For arenas to come, and for those there are: each purges by the new time at once. */
-static bool je_decay(foreign_mallctl_t *ctl, uint64_t value)
+static bool je_msec(foreign_mallctl_t *ctl, const char *name, ssize_t *ret)
+{
+	size_t size = sizeof(*ret);
+
+	return ctl(name, ret, &size, NULL, 0) == 0;
+}
+
+/*
+ * For arenas to come, and for those there are: each purges by the new time at once. One whose
+ * time is not the common one has it from the program, or from jemalloc, which purges the
+ * arena of huge blocks eagerly.
+ */
+static bool je_set_decay(foreign_mallctl_t *ctl, const char *common, const char *own, ssize_t msec)
 {
 	const unsigned int n = je_n_arenas(ctl);
-	ssize_t msec = (ssize_t)value;
+	ssize_t before, its;
 	char name[64];
 
-	if (ctl("arenas.dirty_decay_ms", NULL, NULL, &msec, sizeof(msec)) != 0 ||
-	    ctl("arenas.muzzy_decay_ms", NULL, NULL, &msec, sizeof(msec)) != 0)
+	if (!je_msec(ctl, common, &before) || ctl(common, NULL, NULL, &msec, sizeof(msec)) != 0)
 		return false;
 
-	for (unsigned int i = 0; i < n; i++) {
-		(void)ctl(je_name(name, "arena.", i, ".dirty_decay_ms"), NULL, NULL, &msec, sizeof(msec));
-		(void)ctl(je_name(name, "arena.", i, ".muzzy_decay_ms"), NULL, NULL, &msec, sizeof(msec));
-	}
+	for (unsigned int i = 0; i < n; i++)
+		if (je_is_plain(ctl, i) && je_msec(ctl, je_name(name, "arena.", i, own), &its) &&
+		    its == before)
+			(void)ctl(name, NULL, NULL, &msec, sizeof(msec));
 
 	return true;
+}
+
+static bool je_decay(foreign_mallctl_t *ctl, uint64_t msec)
+{
+	return je_set_decay(ctl, "arenas.dirty_decay_ms", ".dirty_decay_ms", (ssize_t)msec) &&
+	       je_set_decay(ctl, "arenas.muzzy_decay_ms", ".muzzy_decay_ms", (ssize_t)msec);
 }
 
 /* The number may be another option's in a version to come: see that it was taken. */

@@ -19,7 +19,10 @@
 /* One allocator in the process. */
 struct foreign {
 	uint32_t bit; /* of enum wire_allocator */
-	foreign_mallctl_t *mallctl; /* jemalloc's, under whatever name */
+	union {
+		foreign_mallctl_t *mallctl; /* jemalloc's, under whatever name */
+		foreign_google_t *google;   /* google/tcmalloc's */
+	};
 	const void *owner; /* the object it is in */
 	int usable; /* 0 not asked yet, 1 its version is one we know, -1 it is not */
 };
@@ -40,12 +43,12 @@ void foreign_find(struct foreigners *ret, const struct environment_symbols *symb
 void foreign_read(struct foreigners *foreigners, struct wire_foreign ret[static WIRE_FOREIGN]);
 
 /*
- * Asks those that @request allows, one after the other, within its limits where there is a
- * place to stop. Adds to allocators, and raises stall_usec and end, in @reply. True when
- * there was one to ask.
+ * Asks those that @request allows, one after the other, within its limits and while
+ * @go_on(@arg) where there is a place to stop. Adds to allocators, and raises stall_usec and
+ * end, in @reply. True when there was one to ask.
  */
 bool foreign_reclaim(struct foreigners *foreigners, const struct wire_reclaim_request *request,
-		     struct wire_reclaim_reply *reply);
+		     bool (*go_on)(void *arg), void *arg, struct wire_reclaim_reply *reply);
 
 /*
  * How long what is free may be kept. @operator: allocators whose own variables say so

@@ -9,17 +9,21 @@
 
 #include "libhook/agent.h"
 #include "libhook/heap.h"
+#include "libhook/leave.h"
 #include "libhook/mem.h"
+#include "libhook/rights.h"
 #include "libhook/start.h"
 #include "libhook/tune.h"
 
+/* All that a program without an agent has written: on one page, hence aligned. */
 static struct {
 	agent_create_t create;      /* the program's own pthread_create; atomic */
 	struct host host;
 	int agent_pid;              /* process that has, or was refused, an agent; atomic */
 	bool enabled;               /* the constructor ran to its end and wants an agent; atomic */
 	bool anchoring;             /* threads leave anchors in the heap they use; atomic */
-} hook;
+} hook __attribute__((aligned(1024)));
+_Static_assert(sizeof(hook) <= 1024, "more than a part of a page");
 
 /*
  * glibc before 2.34 keeps threads in a library of its own, which may come later by
@@ -88,6 +92,7 @@ static bool prepare(void)
 	if (!agent_allowed())
 		return false;
 
+	leave_prepare();
 	if (hook.host.allocators.owner != WIRE_ALLOCATOR_GLIBC)
 		return true;
 
@@ -98,6 +103,12 @@ static bool prepare(void)
 	}
 
 	return true;
+}
+
+/* In a program that has no thread yet. */
+static bool is_wanted_at_start(const struct environment *e)
+{
+	return e->mode == AGENT_ALWAYS || (e->named && !rights_may_part());
 }
 
 static void load(void)
@@ -116,7 +127,7 @@ static void load(void)
 	hook.host.page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
 	hook.host.stack_bytes = agent_stack_bytes();
 	__atomic_store_n(&hook.enabled, true, __ATOMIC_RELEASE);
-	if ((e->named || e->mode == AGENT_ALWAYS) && prepare())
+	if (is_wanted_at_start(e) && prepare())
 		agent_start(&hook.host, find_create());
 }
 

@@ -2,6 +2,7 @@
 
 #include "libhook/sys.h"
 
+#include "libhook/anchor.h"
 #include "libhook/mem.h"
 #include "libhook/proc.h"
 
@@ -11,13 +12,33 @@
 /* Resident at the end of a top that is not: its header, and the pad it keeps (128 KiB). */
 #define HEADER_PAGES 33
 
+/* Documentation/admin-guide/mm/pagemap.rst of the kernel: the page is in swap. */
+#define PAGE_SWAPPED_BIT 62
+
 /*
  * What is read time and again, kept open: to open it takes memory of the kernel, which at a
  * memory limit ends the program. Descriptor + 1; 0 is none. In the agent's table.
  */
 static struct {
 	int stat, statm, status;
+	int pages; /* from when it was first asked for */
 } kept;
+
+static struct {
+	bool (*may_call)(void *arg);
+	void *arg;
+} guard;
+
+void proc_set_guard(bool (*may_call)(void *arg), void *arg)
+{
+	guard.may_call = may_call;
+	guard.arg = arg;
+}
+
+static bool may_call(void)
+{
+	return !guard.may_call || guard.may_call(guard.arg);
+}
 
 /* Reads all of a small file into @buf and terminates it. */
 static int read_small(const char *path, int open_fd, char *buf, size_t size)
@@ -56,6 +77,7 @@ void proc_keep_open(void)
 	kept.stat = stat < 0 ? 0 : stat + 1;
 	kept.statm = statm < 0 ? 0 : statm + 1;
 	kept.status = status < 0 ? 0 : status + 1;
+	kept.pages = 0;
 	/* With the first read the kernel takes a buffer. */
 	(void)proc_leader_ended();
 	(void)proc_rss(1);
@@ -78,45 +100,142 @@ int proc_leader_ended(void)
 	return state && *state == 'Z';
 }
 
-int proc_seccomp(int fd)
+/*
+ * The number behind @key, which begins with a newline, of the status @fd is, from where it
+ * stands. -ENODATA: there is none. The list of groups before it may have any length: letter by
+ * letter.
+ */
+static int64_t status_number(int fd, const char *key, size_t length)
 {
-	static const char key[] = "\nSeccomp:\t";
-	unsigned int n_matched = 0;
+	size_t n_matched = 0;
+	bool begun = false;
+	int64_t number = 0;
 	char text[1024];
 
-	/* The list of groups before it may have any length: letter by letter. */
 	for (;;) {
 		const long n = sys_read(fd, text, sizeof(text));
 
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 ? (int)n : -ENODATA;
+			return n < 0 ? (int64_t)n : -ENODATA;
 		for (long i = 0; i < n; i++) {
-			if (n_matched == sizeof(key) - 1)
-				return text[i] - '0';
-			if (text[i] != key[n_matched])
-				n_matched = 0;
-			n_matched += text[i] == key[n_matched];
+			const char c = text[i];
+
+			if (n_matched < length) {
+				if (c != key[n_matched])
+					n_matched = 0;
+				n_matched += c == key[n_matched];
+			} else if (c >= '0' && c <= '9' && number < INT64_MAX / 16) {
+				number = number * 10 + (c - '0');
+				begun = true;
+			} else if (begun || c != ' ') {
+				return begun ? number : -ENODATA;
+			}
 		}
 	}
 }
 
+int proc_seccomp(int fd)
+{
+	static const char key[] = "\nSeccomp:\t";
+
+	return (int)status_number(fd, key, sizeof(key) - 1);
+}
+
+/* Of this process, from the beginning; -1: it cannot be opened. */
+static int begin_status(void)
+{
+	if (kept.status == 0)
+		return sys_open_read("/proc/self/status");
+
+	(void)SYS(SYS_lseek, kept.status - 1, 0L, SEEK_SET);
+	return kept.status - 1;
+}
+
+static void end_status(int fd)
+{
+	if (kept.status == 0)
+		sys_close(fd);
+}
+
 int proc_leader_seccomp(void)
 {
-	const int open_fd = kept.status - 1;
-	const int fd = open_fd >= 0 ? open_fd : sys_open_read("/proc/self/status");
+	const int fd = begin_status();
 	int mode;
 
 	if (fd < 0)
 		return fd;
-	if (open_fd >= 0)
-		(void)SYS(SYS_lseek, fd, 0L, SEEK_SET);
 
 	mode = proc_seccomp(fd);
-	if (open_fd < 0)
-		sys_close(fd);
+	end_status(fd);
 	return mode;
+}
+
+uint64_t proc_swapped(void)
+{
+	static const char key[] = "\nVmSwap:\t";
+	const int fd = begin_status();
+	int64_t kib;
+
+	if (fd < 0)
+		return 0;
+
+	kib = status_number(fd, key, sizeof(key) - 1);
+	end_status(fd);
+	return kib > 0 ? (uint64_t)kib * 1024 : 0;
+}
+
+/* Stays open: should a filter come meanwhile, there is nothing to be closed under it. */
+bool proc_open_pages(void)
+{
+	int fd;
+
+	if (kept.pages == 0) {
+		fd = sys_open_read("/proc/self/pagemap");
+		kept.pages = fd < 0 ? 0 : fd + 1;
+	}
+
+	return kept.pages > 0;
+}
+
+uint64_t proc_swapped_pages(uint64_t begin, uint64_t n_pages)
+{
+	uint64_t words[128], n_swapped = 0;
+	const int fd = kept.pages - 1;
+
+	while (n_pages > 0) {
+		const uint64_t n = n_pages < 128 ? n_pages : 128;
+		const long size = SYS(SYS_pread64, fd, words, n * sizeof(*words), begin * sizeof(*words));
+
+		if (size != (long)(n * sizeof(*words)))
+			break;
+		for (uint64_t i = 0; i < n; i++)
+			n_swapped += words[i] >> PAGE_SWAPPED_BIT & 1;
+		begin += n;
+		n_pages -= n;
+	}
+
+	return n_swapped;
+}
+
+/* "         0          0 4294967295": from which number on here, from which outside, how many. */
+bool proc_knows_users(void)
+{
+	char text[128];
+	const char *s = text;
+	uint64_t numbers[3];
+
+	if (read_small("/proc/self/uid_map", -1, text, sizeof(text)) < 0)
+		return false;
+
+	for (int i = 0; i < 3; i++) {
+		while (*s == ' ')
+			s++;
+		numbers[i] = text_number(&s, 10);
+	}
+
+	return numbers[0] == 0 && numbers[1] == 0 && numbers[2] == UINT32_MAX;
 }
 
 uint64_t proc_rss(uint64_t page_bytes)
@@ -135,15 +254,23 @@ uint64_t proc_rss(uint64_t page_bytes)
 }
 
 /*
- * "7f0000000000-7f0000021000 rw-p 00000000 00:00 0      [heap]": is it an arena's? One that the
- * kernel has joined with a mapping below it is not known as such, and left out: that takes the
- * same MAP_NORESERVE, or vm.overcommit_memory=2, and then less is predicted than is there.
+ * The kernel joins a heap with a mapping below it that has MAP_NORESERVE as well (all have under
+ * vm.overcommit_memory=2). Only a heap with an anchor is seen then. One that is filled and
+ * joined with a mapping above it is taken for larger than it is.
  */
+static bool is_joined(struct proc_smaps *scan, uint64_t begin, uint64_t end)
+{
+	const uint64_t heap = (begin | (ARENA_ALIGN - 1)) + 1;
+
+	return heap < end && scan->begins_at && scan->begins_at((uintptr_t)heap);
+}
+
+/* "7f0000000000-7f0000021000 rw-p 00000000 00:00 0      [heap]": is it an arena's? */
 static int is_heap(struct proc_smaps *scan, const char *line)
 {
 	const char *s = line;
 	uint64_t begin = text_number(&s, 16), end;
-	bool arena;
+	bool arena, unnamed;
 
 	if (*s++ != '-')
 		return 0;
@@ -152,13 +279,19 @@ static int is_heap(struct proc_smaps *scan, const char *line)
 		return 0;
 	/* What is above its top is the main arena's own to give back. */
 	scan->size = 0;
+	scan->joined = false;
 	if (text_find(s, "[heap]"))
 		return 1;
 
 	/* "[anon: glibc: malloc arena]" where glibc.mem.decorate_maps is on; else unnamed. */
+	unnamed = !text_find(s, "[") && !text_find(s, "/");
 	arena = text_find(s, "glibc: malloc arena") ||
-		(!text_find(s, "[") && !text_find(s, "/") &&
-		 (begin % ARENA_ALIGN == 0 || begin == scan->expected));
+		(unnamed && (begin % ARENA_ALIGN == 0 || begin == scan->expected));
+	scan->joined = !arena && unnamed && is_joined(scan, begin, end);
+	if (scan->joined) {
+		begin = (begin | (ARENA_ALIGN - 1)) + 1;
+		arena = true;
+	}
 	if (arena) {
 		scan->begin = begin;
 		scan->size = end - begin;
@@ -186,6 +319,8 @@ static void heap_rss(struct proc_smaps *scan, uint64_t rss)
 {
 	uint64_t tail;
 
+	if (scan->joined)
+		rss = scan->resident_of ? scan->resident_of(scan->begin, scan->size) : 0;
 	scan->heap_rss += rss;
 	if (scan->size == 0 || !scan->tail_of)
 		return;
@@ -196,6 +331,14 @@ static void heap_rss(struct proc_smaps *scan, uint64_t rss)
 	scan->tail = tail == scan->size ? scan->tail + tail : tail;
 }
 
+static void tell_heap(const struct proc_smaps *scan, const char *s)
+{
+	const uint64_t begin = text_number(&s, 16);
+
+	s++;
+	scan->heap_at(scan->joined ? scan->begin : begin, text_number(&s, 16), scan->arg);
+}
+
 static void smaps_line(struct proc_smaps *scan)
 {
 	const char *s = scan->line;
@@ -203,6 +346,8 @@ static void smaps_line(struct proc_smaps *scan)
 
 	if (!field) {
 		scan->in_heap = is_heap(scan, s);
+		if (scan->in_heap && scan->heap_at)
+			tell_heap(scan, s);
 		return;
 	}
 
@@ -211,8 +356,12 @@ static void smaps_line(struct proc_smaps *scan)
 
 	if (text_after(s, "Rss:"))
 		heap_rss(scan, kib_after(s, "Rss:"));
+	else if (scan->joined)
+		return; /* Whose they are is not told. */
 	else if (text_after(s, "AnonHugePages:"))
 		scan->heap_huge += kib_after(s, "AnonHugePages:");
+	else if (text_after(s, "Swap:"))
+		scan->heap_swap += kib_after(s, "Swap:");
 }
 
 void proc_smaps_feed(struct proc_smaps *scan, const char *text, uint32_t size)
@@ -241,7 +390,7 @@ static uint64_t hollow_tail(uint64_t begin, uint64_t size)
 	uint64_t n_hollow = 0, n_header = 0, left;
 	unsigned char pages[1024];
 
-	if (page == 0)
+	if (page == 0 || !may_call())
 		return 0;
 
 	for (left = size / page; left > 0;) {
@@ -260,15 +409,38 @@ static uint64_t hollow_tail(uint64_t begin, uint64_t size)
 	return n_hollow * page;
 }
 
-uint64_t proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow)
+/* In a part of a mapping, by the kernel's own tables again. */
+static uint64_t resident_part(uint64_t begin, uint64_t size)
 {
-	struct proc_smaps scan = { .tail_of = hollow_tail };
+	const uint64_t page = getauxval ? getauxval(AT_PAGESZ) : 0;
+	uint64_t n_resident = 0;
+	unsigned char pages[1024];
+
+	if (!may_call())
+		return 0;
+
+	for (uint64_t at = 0, left = page > 0 ? size / page : 0; left > 0;) {
+		const uint64_t n = left < sizeof(pages) ? left : sizeof(pages);
+
+		if (sys_mincore(begin + at * page, n * page, pages) < 0)
+			break;
+		for (uint64_t i = 0; i < n; i++)
+			n_resident += pages[i] & 1;
+		at += n;
+		left -= n;
+	}
+
+	return n_resident * page;
+}
+
+static int feed_file(struct proc_smaps *scan, const char *path)
+{
 	char text[4096];
 	int fd;
 
-	fd = sys_open_read("/proc/self/smaps");
+	fd = sys_open_read(path);
 	if (fd < 0)
-		return 0;
+		return fd;
 
 	for (;;) {
 		long r = sys_read(fd, text, sizeof(text));
@@ -277,11 +449,37 @@ uint64_t proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow)
 			continue;
 		if (r <= 0)
 			break;
-		proc_smaps_feed(&scan, text, (uint32_t)r);
+		proc_smaps_feed(scan, text, (uint32_t)r);
 	}
 
+	/* The kernel has walked all page tables for it: meanwhile a filter may have come. */
+	if (!may_call())
+		return -EPERM;
+
 	sys_close(fd);
+	return 0;
+}
+
+void proc_each_heap(void (*f)(uint64_t begin, uint64_t end, void *arg), void *arg)
+{
+	struct proc_smaps scan = { .heap_at = f, .arg = arg, .begins_at = anchor_is_at };
+
+	(void)feed_file(&scan, "/proc/self/maps");
+}
+
+uint64_t proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap)
+{
+	struct proc_smaps scan = {
+		.begins_at = anchor_is_at,
+		.resident_of = resident_part,
+		.tail_of = hollow_tail,
+	};
+
+	if (feed_file(&scan, "/proc/self/smaps") < 0)
+		return 0;
+
 	*ret_huge = scan.heap_huge;
 	*ret_hollow = scan.hollow + scan.tail;
+	*ret_swap = scan.heap_swap;
 	return scan.heap_rss;
 }

@@ -28,10 +28,18 @@ static bool get_capabilities(int tid, struct capabilities *ret)
 	return true;
 }
 
+/* What setuid() and setgid() look at: libc compares all threads' results. */
+static const uint64_t of_set_id = CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID);
+
+bool rights_may_part(void)
+{
+	struct capabilities ours;
+
+	return (cap_set_proc || capng_apply) && get_capabilities(0, &ours) && (ours.permitted & of_set_id);
+}
+
 bool rights_agree(void)
 {
-	/* What setuid() and setgid() look at: libc compares all threads' results. */
-	const uint64_t of_set_id = CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID);
 	struct capabilities ours, theirs;
 
 	if (get_capabilities(0, &ours) && get_capabilities(sys_getpid(), &theirs) &&

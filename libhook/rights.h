@@ -13,3 +13,10 @@
  * Opens a descriptor: only on the agent's thread.
  */
 bool rights_agree(void);
+
+/*
+ * The program can change its ids, and carries a library to change the capabilities of a thread: it
+ * may do the one right after the other, which with an agent that still has all of them libc
+ * answers by ending it. Opens no descriptor.
+ */
+bool rights_may_part(void);

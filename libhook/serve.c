@@ -5,6 +5,7 @@
 #include "libhook/anchor.h"
 #include "libhook/borrow.h"
 #include "libhook/heap.h"
+#include "libhook/huge.h"
 #include "libhook/mem.h"
 #include "libhook/proc.h"
 #include "libhook/reserve.h"
@@ -14,6 +15,9 @@
 #ifndef MEMGUARD_VERSION
 #define MEMGUARD_VERSION "0"
 #endif
+
+/* Of the heaps, when they were last looked at: where there are none nothing has to be split. */
+static uint64_t huge_bytes;
 
 /* As much of @s as fits; the rest of @to is zero already. */
 static void copy_text(char *to, size_t size, const char *s)
@@ -50,12 +54,14 @@ static bool is_glibc(const struct host *host)
 static void read_heap(const struct host *host, struct wire_stats *stats)
 {
 	const uint64_t begin_usec = sys_now_usec();
+	/* Before the walk, during which threads may begin arenas that it does not count. */
+	const uint32_t n_anchored = anchor_count();
 
 	if (!is_glibc(host) || !heap_read(host->page_bytes, stats))
 		return;
 
 	stats->flags |= WIRE_STATS_HEAP;
-	stats->n_anchored = anchor_count();
+	stats->n_anchored = n_anchored;
 	stats->heap_usec = (uint32_t)(sys_now_usec() - begin_usec);
 }
 
@@ -63,7 +69,8 @@ static void read_rss(struct wire_stats *stats)
 {
 	const uint64_t begin_usec = sys_now_usec();
 
-	stats->heap_rss = proc_heap_rss(&stats->heap_huge, &stats->hollow);
+	stats->heap_rss = proc_heap_rss(&stats->heap_huge, &stats->hollow, &stats->heap_swap);
+	huge_bytes = stats->heap_huge;
 	stats->flags |= WIRE_STATS_RSS;
 	stats->rss_usec = (uint32_t)(sys_now_usec() - begin_usec);
 }
@@ -106,6 +113,9 @@ static int serve_stats(struct host *host, const struct wire_frame *question,
 		read_heap(host, stats);
 	if (flags & (WIRE_STATS_HEAP | WIRE_STATS_ARENAS))
 		foreign_read(&host->foreigners, stats->foreign);
+	/* What took its time: since it began a filter may have come. */
+	if (!peer->may_call(peer->arg))
+		return -EPERM;
 	if (flags & WIRE_STATS_RSS)
 		read_rss(stats);
 	if ((flags & WIRE_STATS_ARENAS) && (stats->flags & WIRE_STATS_HEAP)) {
@@ -149,6 +159,7 @@ static bool reclaim_glibc(const struct host *host, const struct wire_reclaim_req
 		.limit_usec = request->limit_usec,
 		.page_bytes = host->page_bytes,
 		.go_on = peer->go_on,
+		.asked = peer->asked,
 		.arg = peer->arg,
 	};
 
@@ -161,6 +172,18 @@ static bool reclaim_glibc(const struct host *host, const struct wire_reclaim_req
 	return trim_all(reply);
 }
 
+/*
+ * Only where something was dropped: at a memory limit the list of mappings costs the kernel
+ * memory, for which it then has that to take.
+ */
+static void split_huge(const struct host *host, uint64_t until_usec, const struct serve_peer *peer,
+		       const struct wire_reclaim_reply *reply)
+{
+	if (huge_bytes > 0 && peer->may_call(peer->arg) &&
+	    proc_rss(host->page_bytes) + HUGE_BYTES <= reply->rss_before)
+		huge_split(host->page_bytes, until_usec, peer->go_on, peer->arg);
+}
+
 static int serve_reclaim(struct host *host, const struct wire_frame *question,
 			 const struct serve_peer *peer)
 {
@@ -168,7 +191,7 @@ static int serve_reclaim(struct host *host, const struct wire_frame *question,
 	struct wire_frame frame;
 	struct wire_reclaim_reply *reply = &frame.reclaim_reply;
 	uint64_t begin_usec, cpu_usec;
-	bool glibc;
+	bool glibc, any;
 
 	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, question->header.id, WIRE_OK);
 	reply->method = request->method;
@@ -180,7 +203,16 @@ static int serve_reclaim(struct host *host, const struct wire_frame *question,
 	glibc = reclaim_glibc(host, request, peer, reply);
 	if (glibc)
 		reply->allocators = WIRE_ALLOCATOR_GLIBC;
-	if (!foreign_reclaim(&host->foreigners, request, reply) && !glibc)
+	if (glibc)
+		split_huge(host, request->limit_usec > 0 ? begin_usec + request->limit_usec : 0,
+			   peer, reply);
+	any = foreign_reclaim(&host->foreigners, request, peer->go_on, peer->arg, reply) || glibc;
+	/* As much of it as was under way is done, by the program's own calls: not one of ours more. */
+	if (!peer->may_call(peer->arg))
+		return -EPERM;
+	if ((!any || reply->end == WIRE_END_LEFT) && peer->asked(peer->arg))
+		reply->end = WIRE_END_ASKED;
+	else if (!any)
 		frame.header.status = WIRE_UNSUPPORTED;
 	reply->duration_usec = sys_now_usec() - begin_usec;
 	reply->cpu_usec = thread_cpu_usec() - cpu_usec;

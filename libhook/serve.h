@@ -22,13 +22,14 @@ struct host {
 /* Puts one frame on the wire; 0 or negative, then the connection is over. */
 typedef int (*serve_send_t)(const struct wire_frame *frame, void *arg);
 
-/* Is whoever asked still there, and may the agent stay? */
-typedef bool (*serve_go_on_t)(void *arg);
+typedef bool (*serve_ask_t)(void *arg);
 
 struct serve_peer {
 	serve_send_t send;
-	serve_go_on_t go_on;
-	void *arg; /* for both */
+	serve_ask_t go_on;    /* is it still wanted, and may the agent stay? No when asked() is yes */
+	serve_ask_t asked;    /* does another question wait? May be asked every millisecond */
+	serve_ask_t may_call; /* no: a filter has come, and only read() is safe from here on */
+	void *arg; /* for all */
 };
 
 void serve_hello(const struct host *host, struct wire_frame *ret);

@@ -14,7 +14,7 @@
 
 /*
  * One block would do, and a second where the first can grow in place. From glibc 2.42 on
- * each is good for one chunk at a time: see take() in borrow.c.
+ * each is good for one chunk at a time: see loan_take().
  */
 #define BLOCKS 2
 #define BLOCKS_SINCE_2_42 32
@@ -22,7 +22,7 @@
 static struct start {
 	start_routine_t routine;
 	void *arg;
-	bool taken; /* atomic */
+	int taken; /* by a thread of this process; 0: free; atomic */
 } starts[STARTS_MAX];
 
 /* Only of how many spare blocks to have; what works is found out by doing it. */
@@ -84,8 +84,14 @@ WITH_JUMPS static void *start_thread(void *arg)
 
 struct start *start_wrap(start_routine_t *routine, void **arg)
 {
+	const int pid = sys_getpid();
+
 	for (size_t i = 0; i < STARTS_MAX; i++) {
-		if (__atomic_exchange_n(&starts[i].taken, true, __ATOMIC_ACQ_REL))
+		int taken = __atomic_load_n(&starts[i].taken, __ATOMIC_ACQUIRE);
+
+		/* What a fork has met half-way stays with the parent: those threads are not here. */
+		if (taken == pid || !__atomic_compare_exchange_n(&starts[i].taken, &taken, pid, false,
+								 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			continue;
 
 		starts[i].routine = *routine;
@@ -101,5 +107,5 @@ struct start *start_wrap(start_routine_t *routine, void **arg)
 void start_cancel(struct start *start)
 {
 	if (start)
-		__atomic_store_n(&start->taken, false, __ATOMIC_RELEASE);
+		__atomic_store_n(&start->taken, 0, __ATOMIC_RELEASE);
 }

@@ -58,7 +58,8 @@ static inline long sys_mincore(uint64_t begin, uint64_t size, unsigned char *pag
 /*
  * libc's clock_gettime() where nobody stands in front of it: it needs no system call, and
  * a release looks at the clock around every call it makes. NULL: the system call.
- * Set in the constructor, by allocator_find().
+ * Found in the constructor by allocator_find(), set by the agent: a page that is not written
+ * in the constructor costs nothing in programs that never have one.
  */
 typedef int (*sys_clock_t)(clockid_t, struct timespec *);
 extern sys_clock_t sys_clock;

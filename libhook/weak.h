@@ -33,6 +33,8 @@
 #pragma weak pthread_attr_setdetachstate
 #pragma weak pthread_attr_setstacksize
 #pragma weak pthread_sigmask
+#pragma weak pthread_key_create
+#pragma weak pthread_setspecific
 #pragma weak sigfillset
 #pragma weak dlsym
 #pragma weak dlopen
@@ -68,6 +70,12 @@ extern const char *gnu_get_libc_version(void);
 #pragma weak realloc
 #pragma weak free
 #pragma weak malloc_usable_size
+
+/* libcap and libcap-ng: never called. Who has them loaded may change its capabilities. */
+extern int cap_set_proc(void *);
+#pragma weak cap_set_proc
+extern int capng_apply(int);
+#pragma weak capng_apply
 
 /*
  * Other allocators. A function is called only when its allocator's other names come from
@@ -106,5 +114,6 @@ extern int MallocExtension_GetNumericProperty(const char *, size_t *);
 #pragma weak MallocExtension_GetNumericProperty
 
 /* google/tcmalloc; its result, where it has one, is not looked at */
-extern void MallocExtension_Internal_ReleaseMemoryToSystem(size_t);
+typedef void foreign_google_t(size_t);
+extern foreign_google_t MallocExtension_Internal_ReleaseMemoryToSystem;
 #pragma weak MallocExtension_Internal_ReleaseMemoryToSystem

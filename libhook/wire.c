@@ -10,7 +10,7 @@
 
 _Static_assert(sizeof(struct wire_header) == 24, "header");
 _Static_assert(sizeof(struct wire_hello) == 64, "hello");
-_Static_assert(sizeof(struct wire_stats) == 256, "stats");
+_Static_assert(sizeof(struct wire_stats) == 264, "stats");
 _Static_assert(sizeof(struct wire_arena) == 136, "arena");
 _Static_assert(sizeof(struct wire_arenas) == 416, "arenas");
 _Static_assert(sizeof(struct wire_foreign) == 24, "foreign");
@@ -171,7 +171,7 @@ static bool stats_are_valid(const struct wire_stats *stats)
 static bool reclaim_is_valid(const struct wire_reclaim_reply *reply)
 {
 	return is_method(reply->method) && is_allocators(reply->allocators) &&
-	       reply->end <= WIRE_END_LEFT && reply->n_reached <= reply->n_arenas;
+	       reply->end <= WIRE_END_ASKED && reply->n_reached <= reply->n_arenas;
 }
 
 static bool to_daemon_is_valid(const struct wire_frame *frame)

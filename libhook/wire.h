@@ -13,6 +13,10 @@
  * id. BYE goes either way and is not answered. No frame carries a pointer, a path or a
  * descriptor. Anything that is not a valid frame for its direction closes the connection.
  *
+ * Questions are answered in the order in which they came. One that comes while a RECLAIM is
+ * served ends that early, where there is a place to stop, and is served next. Older hooks end
+ * the first as if nothing had come, and then serve the second: what is sent is the same.
+ *
  * Everything in an answer is a claim of the process: see agent/model/member.h.
  */
 
@@ -20,7 +24,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC UINT32_C(0x4d474431)
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_FRAME_BYTES 512
 #define WIRE_PAYLOAD_BYTES (WIRE_FRAME_BYTES - sizeof(struct wire_header))
 
@@ -144,6 +148,7 @@ struct wire_stats {
 	uint32_t heap_usec;      /* what the walk took: bounds the stall it caused */
 	uint32_t rss_usec;
 	struct wire_foreign foreign[WIRE_FOREIGN];
+	uint64_t heap_swap;      /* of the mappings that hold arenas, swapped out */
 };
 
 /* Free chunks by size: below 1 page, then up to 2, 4, 16, 64, 256 pages, and above. */
@@ -189,6 +194,7 @@ enum wire_end {
 	WIRE_END_BYTES = 1, /* limit_bytes */
 	WIRE_END_TIME = 2,  /* limit_usec */
 	WIRE_END_LEFT = 3,  /* the daemon went away, or the agent had to go */
+	WIRE_END_ASKED = 4, /* the daemon has asked for something else, which is served next */
 };
 
 struct wire_reclaim_reply {

@@ -84,6 +84,15 @@ configure_and_make()
 	(cd "$build" && "$top/configure" --enable-developer "$@" && make -j"$(nproc)")
 }
 
+# units_of_newer_systemd BUILD: as configure makes them when told so.
+units_of_newer_systemd()
+{
+	mkdir -p "$1"
+	(cd "$1" && "$top/configure" --with-notify-reload && make etc/memguard.service) &&
+		grep -qx Type=notify-reload "$1/etc/memguard.service" &&
+		"$top/tests/static/check-unit.sh" "$1/etc/memguard.service"
+}
+
 # all_files_in TARBALL : those that git knows, but for what only git and editors read.
 all_files_in()
 {
@@ -128,19 +137,26 @@ if [ "$quick" != --quick ]; then
 		DISTCHECK_CONFIGURE_FLAGS=
 	attempt "every file is in the tarball" all_files_in "$top"/build/memguard-*.tar.*
 
+	say "packaging"
+	attempt "units with Type=notify-reload" units_of_newer_systemd "$top/build-reload"
+	attempt "deb" "$top/tests/deb.sh" "$top/build/deb"
+
 	say "real programs"
 	attempt "their packages" "$top/tests/install.sh" "$top/tests/real/packages"
 	for script in "$top"/tests/real/[0-9]*.sh; do
 		attempt "real/$(basename "$script")" "$script" "$top/build"
 	done
 
-	say "virtual machine (about 5 minutes)"
+	say "virtual machine (about 10 minutes)"
 	stage=$(mktemp -d)
 	attempt "make install" make -C "$top/build" install DESTDIR="$stage/root"
 	attempt "services build" "$top/tests/services/build.sh" "$top/build/services"
 	mkdir -p "$stage/extra"
-	cp "$top/build/services/webreport" "$stage/extra/" || true
-	"$top/tests/vm/run.sh" --stage="$stage/root" --extra="$stage/extra" --timeout=1500 |
+	cp "$top/build/services/webreport" "$top/build/tests/shim/retainer" \
+		"$top"/build/deb/*.deb "$stage/extra/" || true
+	attempt "the programs of the verdicts build" "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O1 -pthread \
+		-o "$stage/extra/verdict-subject" "$top/tests/integration/verdict-subject.c" -ldl
+	"$top/tests/vm/run.sh" --stage="$stage/root" --extra="$stage/extra" --timeout=2400 |
 		tee "$log" || true
 	if ! grep -qE '^(ok|not ok|skip) - ' "$log"; then
 		tally FAIL "vm: no testcase ran"

@@ -56,6 +56,7 @@ corpus.sh)
 	for target in config kernel wire conn heap serve elf; do
 		"$build/tests/fuzz/fuzz-$target" "$source/tests/fuzz/corpus/$target"/*
 	done
+	"$build/tests/fuzz/fuzz-kernel" "$source"/tests/data/kernels/*/*
 	exit
 	;;
 *)

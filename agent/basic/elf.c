@@ -26,6 +26,9 @@
 
 #define CHUNK_BYTES ((size_t)64 * KIB)
 
+#define DYNAMIC_MAX 1024U
+#define NEEDED_MAX 64
+
 /* A table's place in the file. */
 struct table {
 	uint64_t offset, bytes;
@@ -40,6 +43,13 @@ struct search {
 	uint32_t places[ELF_NAMES_MAX][PLACES_MAX]; /* in strings, where a name begins */
 	size_t n_places[ELF_NAMES_MAX];
 	unsigned char chunk[CHUNK_BYTES];
+};
+
+/* The libraries that it names, by where their names are in its strings. */
+struct needed {
+	uint64_t strings; /* in the file */
+	uint32_t names[NEEDED_MAX];
+	size_t n;
 };
 
 /* All of it or nothing. */
@@ -117,6 +127,11 @@ static int find_build_id(const unsigned char *notes, size_t size, struct elf_fun
 	return -ENODATA;
 }
 
+static int read_segment(struct search *search, unsigned int i, ElfW(Phdr) *ret)
+{
+	return read_at(search->source, ret, sizeof(*ret), search->header.e_phoff + i * sizeof(*ret));
+}
+
 static int read_build_id(struct search *search, struct elf_functions *ret)
 {
 	ElfW(Phdr) segment;
@@ -125,8 +140,7 @@ static int read_build_id(struct search *search, struct elf_functions *ret)
 	for (unsigned int i = 0; i < MIN(search->header.e_phnum, SEGMENTS_MAX); i++) {
 		size_t size;
 
-		r = read_at(search->source, &segment, sizeof(segment),
-			    search->header.e_phoff + i * sizeof(segment));
+		r = read_segment(search, i, &segment);
 		if (r < 0)
 			return r;
 		if (segment.p_type != PT_NOTE)
@@ -285,6 +299,115 @@ int elf_find_functions(const struct elf_source *source, const char *const *names
 	return 0;
 }
 
+/* Where the bytes of an address are in the file; -ENOEXEC: in no segment of it. */
+static int find_offset(struct search *search, uint64_t address, uint64_t *ret)
+{
+	ElfW(Phdr) segment;
+	int r;
+
+	for (unsigned int i = 0; i < MIN(search->header.e_phnum, SEGMENTS_MAX); i++) {
+		r = read_segment(search, i, &segment);
+		if (r < 0)
+			return r;
+		if (segment.p_type != PT_LOAD || address < segment.p_vaddr ||
+		    address - segment.p_vaddr >= segment.p_filesz)
+			continue;
+		if (segment.p_offset > INT64_MAX)
+			return -ENOEXEC;
+		*ret = segment.p_offset + (address - segment.p_vaddr);
+		return 0;
+	}
+
+	return -ENOEXEC;
+}
+
+/* -ENODATA: linked without a loader. */
+static int find_dynamic(struct search *search, ElfW(Phdr) *ret)
+{
+	int r;
+
+	for (unsigned int i = 0; i < MIN(search->header.e_phnum, SEGMENTS_MAX); i++) {
+		r = read_segment(search, i, ret);
+		if (r < 0 || ret->p_type == PT_DYNAMIC)
+			return r;
+	}
+
+	return -ENODATA;
+}
+
+static bool begins_with_one(const char *s, const struct search *search)
+{
+	for (size_t i = 0; i < search->n_names; i++)
+		if (strncmp(s, search->names[i], strlen(search->names[i])) == 0)
+			return true;
+
+	return false;
+}
+
+/* A name may be the last thing in the file: byte by byte, as far as it matters. */
+static int read_name(struct search *search, uint64_t offset, char ret[static NAME_MAX_BYTES])
+{
+	memset(ret, 0, NAME_MAX_BYTES);
+	for (size_t i = 0; i < NAME_MAX_BYTES - 1; i++) {
+		const int r = read_at(search->source, ret + i, 1, offset + i);
+
+		if (r < 0 || ret[i] == '\0')
+			return r;
+	}
+
+	return 0;
+}
+
+static int read_needed(struct search *search, const ElfW(Phdr) *segment, struct needed *ret)
+{
+	ElfW(Dyn) entry;
+
+	for (unsigned int i = 0; i < DYNAMIC_MAX && (i + 1) * sizeof(entry) <= segment->p_filesz; i++) {
+		int r;
+
+		r = read_at(search->source, &entry, sizeof(entry), segment->p_offset + i * sizeof(entry));
+		if (r >= 0 && entry.d_tag == DT_STRTAB)
+			r = find_offset(search, entry.d_un.d_ptr, &ret->strings);
+		if (r < 0)
+			return r;
+		if (entry.d_tag == DT_NULL)
+			break;
+		if (entry.d_tag == DT_NEEDED && ret->n < NEEDED_MAX)
+			ret->names[ret->n++] = (uint32_t)entry.d_un.d_val;
+	}
+
+	return ret->n > 0 && ret->strings == 0 ? -ENOEXEC : 0;
+}
+
+int elf_needs(const struct elf_source *source, const char *const *names, size_t n_names)
+{
+	static struct search search;
+	struct needed needed = { .n = 0 };
+	char name[NAME_MAX_BYTES];
+	ElfW(Phdr) segment;
+	int r;
+
+	search.source = source;
+	search.names = names;
+	search.n_names = n_names;
+
+	r = read_header(&search);
+	if (r >= 0)
+		r = find_dynamic(&search, &segment);
+	if (r == -ENODATA)
+		return 0;
+	if (r >= 0)
+		r = read_needed(&search, &segment, &needed);
+
+	for (size_t i = 0; r >= 0 && i < needed.n; i++) {
+		r = read_name(&search, needed.strings + needed.names[i], name);
+		if (r >= 0 && begins_with_one(name, &search))
+			return 1;
+	}
+
+	return r;
+}
+
 static ssize_t read_fd(void *arg, void *buf, size_t size, uint64_t offset)
 {
 	return pread(*(const int *)arg, buf, size, (off_t)offset);
@@ -328,7 +451,8 @@ static int write_variable(const struct elf_functions *functions, const char *con
 
 int elf_symbols_variable(const char *path, char *ret, size_t size)
 {
-	static const char *const names[] = { "mallctl", "je_mallctl", "_rjem_mallctl" };
+	static const char *const names[] = { "mallctl", "je_mallctl", "_rjem_mallctl",
+					     "MallocExtension_Internal_ReleaseMemoryToSystem" };
 	_cleanup_(fd_closep) int fd = -1;
 	const struct elf_source source = { read_fd, &fd };
 	struct elf_functions functions;
@@ -346,4 +470,20 @@ int elf_symbols_variable(const char *path, char *ret, size_t size)
 		return r;
 
 	return write_variable(&functions, names, ARRAY_SIZE(names), ret, size);
+}
+
+const char *elf_symbols_allocator(const char *variable)
+{
+	return strstr(variable, "mallctl=") ? "jemalloc" : "google-tcmalloc";
+}
+
+int elf_needs_asan(const char *path)
+{
+	/* gcc's, and clang's where it was asked for one. */
+	static const char *const names[] = { "libasan.so", "libclang_rt.asan" };
+	_cleanup_(fd_closep) int fd = -1;
+	const struct elf_source source = { read_fd, &fd };
+
+	fd = open_program(path);
+	return fd < 0 ? fd : elf_needs(&source, names, ARRAY_SIZE(names));
 }

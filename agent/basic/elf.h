@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * What an executable file's own table of symbols says, which no loader reads. The file may
+ * What an executable file's own table of symbols says, which no loader reads, and what it
+ * asks the loader for. The file may
  * be anybody's: nothing in it is believed before it was checked, and memory and work are
  * bounded whatever it says.
  */
@@ -35,9 +36,24 @@ int elf_find_functions(const struct elf_source *source, const char *const *names
 
 /*
  * The value of MEMGUARD_SYMBOLS for the executable @path (see memguard-hook(7)): where
- * jemalloc's mallctl is, under any of its names. -ENOENT: it has none.
+ * jemalloc's mallctl is, under any of its names, and what google/tcmalloc releases by.
+ * -ENOENT: it has none of them.
  */
 int elf_symbols_variable(const char *path, char *ret, size_t size);
 
 /* Long enough for all of it. */
 #define ELF_VARIABLE_MAX 256
+
+/* Whose functions that value names: "jemalloc" or "google-tcmalloc", as in what the daemon tells. */
+const char *elf_symbols_allocator(const char *variable);
+
+/* 1: it asks the loader for a library whose name begins with one of @names; 0: it does not. */
+int elf_needs(const struct elf_source *source, const char *const *names, size_t n_names);
+
+/*
+ * 1: the executable @path has address sanitizer as a library, which ends it where anything is
+ * preloaded in front of that. Who set this variable to that value has said it need not.
+ */
+int elf_needs_asan(const char *path);
+#define ELF_ASAN_VARIABLE "ASAN_OPTIONS"
+#define ELF_ASAN_VALUE "verify_asan_link_order=0"

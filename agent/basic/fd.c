@@ -25,7 +25,7 @@ void fd_closep(int *fd)
 }
 
 /* Up to the end, which only a read of nothing tells: kernel files have no size. */
-static ssize_t read_whole(int fd, char *buf, size_t size)
+static ssize_t read_whole(int fd, char *buf, size_t size, bool is_line)
 {
 	size_t n = 0;
 
@@ -36,12 +36,12 @@ static ssize_t read_whole(int fd, char *buf, size_t size)
 			continue;
 		if (r < 0)
 			return -errno;
-		if (r == 0) {
+
+		n += (size_t)r;
+		if (r == 0 || (is_line && n < size && buf[n - 1] == '\n')) {
 			buf[n] = '\0';
 			return (ssize_t)n;
 		}
-
-		n += (size_t)r;
 	}
 
 	return -E2BIG;
@@ -55,12 +55,17 @@ ssize_t fd_read_file(int dirfd, const char *path, char *buf, size_t size)
 	if (fd < 0)
 		return -errno;
 
-	return read_whole(fd, buf, size);
+	return read_whole(fd, buf, size, false);
 }
 
 ssize_t fd_read_again(int fd, char *buf, size_t size)
 {
-	return read_whole(fd, buf, size);
+	return read_whole(fd, buf, size, false);
+}
+
+ssize_t fd_read_line_again(int fd, char *buf, size_t size)
+{
+	return read_whole(fd, buf, size, true);
 }
 
 int fd_write_exact(int fd, const void *buf, size_t size)

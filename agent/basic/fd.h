@@ -19,6 +19,8 @@ ssize_t fd_read_file(int dirfd, const char *path, char *buf, size_t size);
 
 /* The same for an open file, from its beginning (pread at 0). */
 ssize_t fd_read_again(int fd, char *buf, size_t size);
+/* Of one line only: where that is whole nothing more is read. */
+ssize_t fd_read_line_again(int fd, char *buf, size_t size);
 
 /* Writes all @size bytes in one write(), or a negative errno (-EIO when short). */
 int fd_write_exact(int fd, const void *buf, size_t size);

@@ -41,6 +41,8 @@ struct config {
 	size_t n_read;
 	struct scope **scopes; /* the plain one, then by first appearance */
 	size_t n_scopes;
+	struct group_settings **settings; /* that config_settings() gave out, each but once */
+	size_t n_settings;
 };
 
 /* The scope of this kind and name, made if need be. @name is a unit's full name. */

@@ -38,6 +38,9 @@ struct config *config_free(struct config *config)
 	for (size_t i = 0; i < config->n_scopes; i++)
 		scope_free(config->scopes[i]);
 	free(config->scopes);
+	for (size_t i = 0; i < config->n_settings; i++)
+		free(config->settings[i]);
+	free(config->settings);
 	files_done(&config->files);
 	free(config);
 	return NULL;
@@ -202,6 +205,68 @@ void config_resolve(const struct config *config, const char *unit,
 		}
 
 	option_reconcile(ret);
+}
+
+/* Option by option, as there may be anything in between. */
+static bool are_equal(const struct group_settings *a, const struct group_settings *b)
+{
+	for (size_t i = 0; i < n_option_rows; i++) {
+		const struct option_row *row = &option_rows[i];
+
+		if (memcmp((const char *)a + row->offset, (const char *)b + row->offset, row->size) != 0)
+			return false;
+	}
+
+	return true;
+}
+
+/* Few of them: as many as there are different sets of overrides in use. */
+static const struct group_settings *find_settings(const struct config *config,
+						  const struct group_settings *settings)
+{
+	for (size_t i = 0; i < config->n_settings; i++)
+		if (are_equal(config->settings[i], settings))
+			return config->settings[i];
+
+	return NULL;
+}
+
+static int keep_settings(struct config *config, const struct group_settings *settings)
+{
+	struct group_settings **list, *kept;
+
+	list = reallocarray(config->settings, config->n_settings + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	config->settings = list;
+
+	kept = malloc(sizeof(*kept));
+	if (!kept)
+		return -ENOMEM;
+
+	*kept = *settings;
+	config->settings[config->n_settings++] = kept;
+	return 0;
+}
+
+int config_settings(struct config *config, const char *unit, const char *cgroup_path,
+		    const struct group_settings **ret)
+{
+	const struct group_settings *found;
+	struct group_settings settings;
+	int r;
+
+	config_resolve(config, unit, cgroup_path, &settings);
+	found = find_settings(config, &settings);
+	if (!found) {
+		r = keep_settings(config, &settings);
+		if (r < 0)
+			return r;
+		found = config->settings[config->n_settings - 1];
+	}
+
+	*ret = found;
+	return 0;
 }
 
 static int each_of_scope(const struct scope *scope,

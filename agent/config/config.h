@@ -40,6 +40,13 @@ void config_freep(struct config **config);
 void config_resolve(const struct config *config, const char *unit,
 		    const char *cgroup_path, struct group_settings *ret);
 
+/*
+ * The same for good: one for all groups to which the same applies, until config_free(). -ENOMEM,
+ * but not for what was asked for before.
+ */
+int config_settings(struct config *config, const char *unit, const char *cgroup_path,
+		    const struct group_settings **ret);
+
 /* One option in the file's own syntax. file is NULL for a compiled-in default. */
 struct config_item {
 	const char *section; /* "Trigger", or "Service nginx.service" for an override */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/basic/fd.h"
+#include "agent/basic/utf8.h"
 
 /* Far above any configuration; below what a wrong path such as /dev/zero would take. */
 #define FILE_BYTES_MAX MIB
@@ -38,30 +39,12 @@ _printf_(2, 3) static void fault(struct reader *reader, const char *format, ...)
 }
 
 /* Bytes of the character at @s, @n at most; 0 when it is none that can be shown. */
-static size_t character_length(const unsigned char *s, size_t n)
+static size_t text_length(const char *s, size_t n)
 {
-	const size_t length = s[0] < 0x80 ? 1 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	static const uint32_t lowest[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	uint32_t c;
+	const size_t length = utf8_length(s, n, &c);
 
-	if (length == 1)
-		return s[0] == '\t' || (s[0] >= ' ' && s[0] != 0x7f);
-	if (s[0] < 0xc2 || s[0] > 0xf4 || length > n)
-		return 0;
-
-	c = s[0] & (0x7fU >> length);
-	for (size_t i = 1; i < length; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3fU);
-	}
-
-	/* Settings travel over the bus, which drops a peer for any of these. */
-	if (c < lowest[length] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ||
-	    (c >= 0xfdd0 && c < 0xfdf0) || (c & 0xfffe) == 0xfffe)
-		return 0;
-
-	return length;
+	return length > 1 || (length == 1 && (c == '\t' || (c >= ' ' && c != 0x7f))) ? length : 0;
 }
 
 /* Column of the first byte that is not text, from 1; 0 when all is. */
@@ -70,8 +53,7 @@ static size_t find_binary(const char *s, size_t n)
 	size_t i = 0;
 
 	while (i < n) {
-		const size_t length =
-			character_length((const unsigned char *)s + i, n - i);
+		const size_t length = text_length(s + i, n - i);
 
 		if (length == 0)
 			return i + 1;

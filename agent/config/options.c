@@ -249,7 +249,7 @@ static void format_size_or_nothing(const void *field, char *buf, size_t size)
 		format_size(field, buf, size);
 }
 
-static int parse_arena_max(const char *s, void *field)
+static int parse_number_within(const char *s, uint64_t low, uint64_t high, uint64_t *ret)
 {
 	uint64_t n;
 	int r;
@@ -257,11 +257,31 @@ static int parse_arena_max(const char *s, void *field)
 	r = parse_u64(s, &n);
 	if (r < 0)
 		return r;
-	if (n < 1 || n > 4096)
+	if (n < low || n > high)
 		return -ERANGE;
 
-	*(uint64_t *)field = n;
+	*ret = n;
 	return 0;
+}
+
+static int parse_arena_max(const char *s, void *field)
+{
+	return parse_number_within(s, 1, 4096, field);
+}
+
+static int parse_max_per_hour(const char *s, void *field)
+{
+	return parse_number_within(s, 0, 4000, field);
+}
+
+static int parse_tune_after(const char *s, void *field)
+{
+	return parse_number_within(s, 0, 100, field);
+}
+
+static void format_number(const void *field, char *buf, size_t size)
+{
+	snprintf(buf, size, "%" PRIu64, *(const uint64_t *)field);
 }
 
 static void format_number_or_nothing(const void *field, char *buf, size_t size)
@@ -389,7 +409,12 @@ const struct option_row option_rows[] = {
 	  parse_stall_budget, format_time, FIELD(stall_budget_usec) },
 	{ "Trim", "CooldownSec", "5s", "a time from 1s to 1h, such as 5s",
 	  parse_cooldown, format_time, FIELD(cooldown_usec) },
+	{ "Trim", "MaxPerHour", "0", "a number from 1 to 4000, such as 60, or 0 for any number",
+	  parse_max_per_hour, format_number, FIELD(max_per_hour) },
 
+	{ "Tune", "TuneAfter", "0",
+	  "a number of releases from 1 to 100, such as 5, or 0 for as soon as a program connects",
+	  parse_tune_after, format_number, FIELD(tune_after) },
 	{ "Tune", "ArenaMax", "",
 	  "a number from 1 to 4096, such as 2, or nothing to leave it alone",
 	  parse_arena_max, format_number_or_nothing, FIELD(arena_max) },

@@ -4,110 +4,97 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <spawn.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "agent/basic/log.h"
+#include "agent/core/exec.h"
+#include "agent/core/helper.h"
+#include "agent/policy/ladder.h"
 #include "agent/policy/verdict.h"
 #include "agent/policy/warn.h"
 #include "agent/report/journal-alert.h"
+#include "agent/report/journal-text.h"
 
-#define WORDS_MAX 32
-
-/* Splits at blanks, in place. Quotes mean nothing: a script can hold what is complicated. */
-static void split_words(char *line, char *words[static WORDS_MAX + 1])
+/* The names are those of the fields of a round's journal entry, and so are the values. */
+static bool describe(const struct group *group, const struct outcome *outcome, struct text *text)
 {
-	size_t n = 0;
-	char *rest = NULL;
-
-	for (char *word = strtok_r(line, " \t", &rest); word && n < WORDS_MAX;
-	     word = strtok_r(NULL, " \t", &rest))
-		words[n++] = word;
-
-	words[n] = NULL;
+	text_field(text, "MEMGUARD_GROUP", group->path);
+	text_field(text, "MEMGUARD_UNIT", group->unit ? group->unit : "");
+	text_number(text, "USAGE_BYTES", group->reading.usage_bytes);
+	if (group->reading.limit_bytes != BYTES_INFINITY)
+		text_number(text, "LIMIT_BYTES", group->reading.limit_bytes);
+	text_number(text, "RELEASED_BYTES", outcome_released_bytes(outcome));
+	text_number(text, "HELD_BYTES", outcome_held_bytes(outcome));
+	text_number(text, "ROUND", outcome->round);
+	text_field(text, "MEMGUARD_OUTCOME", outcome_kind_to_string(outcome->kind));
+	text_field(text, "MEMGUARD_TRIGGER", reason_to_string(outcome->trigger));
+	if (outcome->hurried != REASON_NONE)
+		text_field(text, "MEMGUARD_HURRIED", reason_to_string(outcome->hurried));
+	if (outcome->kind == OUTCOME_NOTHING)
+		text_field(text, "MEMGUARD_REASON", reason_to_string(outcome->reason));
+	text_field(text, "MEMGUARD_VERDICT", verdict_to_string(outcome->verdict));
+	return !text->overflow;
 }
 
-static int on_exit_of_command(sd_event_source *source, const siginfo_t *info, void *userdata)
+static int start_command(struct guard *guard, const struct outcome *outcome)
 {
-	(void)userdata;
+	/* No stack that may not be there yet. */
+	static char environment[HELPER_ENVIRONMENT_MAX];
+	struct text text = { .buf = environment, .size = sizeof(environment) };
+	const struct group *group = &guard->group;
 
-	if (info->si_code != CLD_EXITED || info->si_status != 0)
-		log_warning("The Exec= command (process %d) %s %d", (int)info->si_pid,
-			    info->si_code == CLD_EXITED ? "exited with status" : "was ended by signal",
-			    info->si_status);
+	if (!describe(group, outcome, &text))
+		return -EMSGSIZE;
 
-	sd_event_source_unref(source);
-	return 0;
-}
-
-/* Signals are blocked here for the loop; the command must not inherit that. */
-static int spawn_clean(pid_t *ret_pid, char *const words[], char *const environment[])
-{
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	int r;
-
-	sigemptyset(&none);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	r = posix_spawn(ret_pid, words[0], NULL, &attributes, words, environment);
-	posix_spawnattr_destroy(&attributes);
-	return -r;
-}
-
-static int start_command(const struct group *group, const struct outcome *outcome, pid_t *ret_pid)
-{
-	char line[EXEC_MAX], texts[5][4200], *words[WORDS_MAX + 1];
-	char *environment[] = { (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-				texts[0], texts[1], texts[2], texts[3], texts[4], NULL };
-
-	snprintf(line, sizeof(line), "%s", group->settings.exec_line);
-	split_words(line, words);
-	snprintf(texts[0], sizeof(texts[0]), "MEMGUARD_GROUP=%s", group->path);
-	snprintf(texts[1], sizeof(texts[1]), "MEMGUARD_UNIT=%s", group->unit ? group->unit : "");
-	snprintf(texts[2], sizeof(texts[2]), "MEMGUARD_USAGE_BYTES=%" PRIu64,
-		 group->reading.usage_bytes);
-	snprintf(texts[3], sizeof(texts[3]), "MEMGUARD_LIMIT_BYTES=%" PRIu64,
-		 group->reading.limit_bytes);
-	snprintf(texts[4], sizeof(texts[4]), "MEMGUARD_RELEASED_BYTES=%" PRIu64,
-		 outcome_released_bytes(outcome));
-
-	return spawn_clean(ret_pid, words, environment);
+	return exec_run(guard->manager->exec, &(struct exec_call){
+		.group_id = group->id,
+		.name = text_name_of(group),
+		.line = group->settings->exec_line,
+		.environment = environment,
+	});
 }
 
 void alert_run(struct guard *guard, const struct outcome *outcome)
 {
-	const struct group *group = &guard->group;
+	struct group *group = &guard->group;
 	const uint64_t now_usec = manager_now(guard->manager);
-	sd_event_source *source = NULL;
-	pid_t pid;
 	int r;
 
-	if (!group->settings.exec_line)
-		return;
-	if (guard->alert_usec != 0 && now_usec - guard->alert_usec < group->settings.cooldown_usec)
-		return;
-
-	guard->alert_usec = now_usec;
-	r = start_command(group, outcome, &pid);
-	if (r < 0) {
-		log_warning("Cannot start the Exec= command \"%s\": %s; check its path and mode",
-			    group->settings.exec_line, strerror(-r));
-		return;
-	}
-
-	/* As PID 1, `run` reaps every child itself. */
-	if (getpid() == 1)
+	if (!group->settings->exec_line ||
+	    ladder_held(group, STEP_COMMAND, now_usec) != REASON_NONE)
 		return;
 
-	r = sd_event_add_child(guard->manager->event, &source, pid, WEXITED, on_exit_of_command, NULL);
-	if (r < 0)
-		log_debug("Cannot wait for process %d: %s; ignoring", (int)pid, strerror(-r));
+	steps_count(group->steps, STEP_COMMAND, now_usec);
+	r = start_command(guard, outcome);
+	if (r >= 0)
+		log_debug("The Exec= command for %s is being started", text_name_of(group));
+	else if (r == -EALREADY)
+		log_debug("The Exec= command for %s still runs: no other is started",
+			  text_name_of(group));
+	else
+		log_warning("Cannot have the Exec= command \"%s\" started for %s: %s; %" PRIu64
+			    " were not so far",
+			    group->settings->exec_line, text_name_of(group),
+			    r == -ENOTCONN ? "the helper is not there" :
+			    r == -EBUSY ? "too many run at once" :
+			    r == -EAGAIN ? "the helper does not keep up" : strerror(-r),
+			    exec_n_lost(guard->manager->exec));
+}
+
+void alert_run_alone(struct guard *guard)
+{
+	const struct group *group = &guard->group;
+	const struct outcome *last = group_last_outcome(group);
+	const struct outcome outcome = {
+		.kind = OUTCOME_NOTHING,
+		.trigger = REASON_USAGE_CRITICAL,
+		.reason = group->gate.reason,
+		.usage_before_bytes = group->reading.usage_bytes,
+		.usage_after_bytes = group->reading.usage_bytes,
+		.verdict = last ? last->verdict : VERDICT_UNKNOWN,
+	};
+
+	alert_run(guard, &outcome);
 }
 
 static void tell(struct guard *guard, const struct warn *warn, enum alert_kind kind)
@@ -124,16 +111,47 @@ static void tell(struct guard *guard, const struct warn *warn, enum alert_kind k
 	alert.verdict = verdict_to_string(diagnosis.verdict);
 	alert.verdict_text = verdict_to_text(diagnosis.verdict);
 
+	steps_count(guard->group.steps, STEP_ALERT, manager_now(manager));
 	if (!manager->options.quiet_journal)
 		journal_alert(&guard->group, &alert);
 	bus_alert(manager->bus, &guard->group, &alert);
 }
 
+/* For those who ask later: each, however often people have been told of such. */
+static void note_kills(struct guard *guard, uint64_t n_processes)
+{
+	struct manager *manager = guard->manager;
+	const struct group *group = &guard->group;
+	struct diagnosis diagnosis;
+	struct kill kill = {
+		.group_id = group->id,
+		.realtime_usec = manager_realtime(manager),
+		.time_usec = manager_now(manager),
+		.n_processes = n_processes,
+		.usage_bytes = group->reading.usage_bytes,
+		.limit_bytes = group->reading.limit_bytes,
+	};
+
+	verdict_group(group, kill.time_usec, &diagnosis);
+	kill.verdict = diagnosis.verdict;
+	kill.confidence_percent = diagnosis.confidence_percent;
+	ledger_set_name(kill.name, text_name_of(group));
+	kills_append(&manager->kills, &kill);
+}
+
+_Static_assert(sizeof(struct alert_memory) == (3 * ALERT_MAX_ + 5) * sizeof(uint64_t),
+	       "compared as bytes");
+
 void alert_look(struct guard *guard)
 {
-	const struct warn warn = warn_step(&guard->alerts, &guard->group, manager_now(guard->manager));
+	struct alert_memory *memory = &guard->history->alerts;
+	const struct warn warn = warn_step(memory, &guard->group, manager_now(guard->manager));
 
-	guard->alerts = warn.memory;
+	/* Where nothing is written nothing is taken. */
+	if (memcmp(memory, &warn.memory, sizeof(*memory)) != 0)
+		*memory = warn.memory;
+	if (warn.n_oom_new > 0)
+		note_kills(guard, warn.n_oom_new);
 	for (int kind = 0; kind < ALERT_MAX_; kind++)
 		if (warn.due & UINT32_C(1) << kind)
 			tell(guard, &warn, (enum alert_kind)kind);
@@ -172,7 +190,7 @@ void alert_recall(struct guard *guard)
 
 	for (size_t i = 0; i < ALERTS_KEPT; i++)
 		if (manager->alerts_kept[i].key == key)
-			guard->alerts = warn_renew(&manager->alerts_kept[i].memory);
+			guard->history->alerts = warn_renew(&manager->alerts_kept[i].memory);
 }
 
 void alert_remember(const struct guard *guard)
@@ -181,7 +199,7 @@ void alert_remember(const struct guard *guard)
 	const uint64_t key = hash_of(guard->group.path);
 	size_t oldest = 0;
 
-	if (last_told(&guard->alerts) == 0)
+	if (last_told(&guard->history->alerts) == 0)
 		return;
 
 	for (size_t i = 0; i < ALERTS_KEPT; i++) {
@@ -195,5 +213,5 @@ void alert_remember(const struct guard *guard)
 	}
 
 	manager->alerts_kept[oldest].key = key;
-	manager->alerts_kept[oldest].memory = guard->alerts;
+	manager->alerts_kept[oldest].memory = guard->history->alerts;
 }

@@ -6,11 +6,12 @@
 #include "agent/core/state.h"
 
 /*
- * Starts Exec= of the group, if it has one, without waiting for it and at most once per
- * CooldownSec=. It gets MEMGUARD_GROUP, MEMGUARD_UNIT, MEMGUARD_USAGE_BYTES,
- * MEMGUARD_LIMIT_BYTES and MEMGUARD_RELEASED_BYTES.
+ * Has Exec= of the group started (exec.h), if it has one: at most once per CooldownSec= and
+ * MaxPerHour= times, and not while the last one runs. What it is told stands in memguard.conf(5).
  */
 void alert_run(struct guard *guard, const struct outcome *outcome);
+/* The same of a critical group in which no round may begin. */
+void alert_run_alone(struct guard *guard);
 
 /* After each reading of the group: tells what is worth an alert, never twice in a row. */
 void alert_look(struct guard *guard);

@@ -4,71 +4,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/basic/elf.h"
 #include "agent/basic/fd.h"
 #include "agent/basic/parse.h"
+#include "agent/core/choice.h"
 #include "agent/core/membership.h"
 #include "agent/core/peer.h"
 #include "agent/core/recorder.h"
 #include "agent/core/round.h"
+#include "agent/core/target.h"
 #include "agent/policy/estimate.h"
+#include "agent/policy/ladder.h"
 #include "agent/policy/verdict.h"
+#include "agent/report/bus-names.h"
+#include "agent/report/journal.h"
 
 #define SHOW_TIMEOUT_USEC (10 * USEC_PER_SEC)
-
-/* A page of arenas per process is enough for anybody: more than this is not asked at once. */
-#define SHOW_MAX 64
-
-/* "nginx" means nginx.service, as in systemctl. */
-static bool is_unit(const char *unit, const char *what)
-{
-	const size_t n = strlen(what);
-
-	return unit && (streq(unit, what) ||
-			(!strchr(what, '.') && strncmp(unit, what, n) == 0 &&
-			 streq(unit + n, ".service")));
-}
-
-/* A cgroup path names the group and all below it. */
-static bool is_below(const char *path, const char *what)
-{
-	const size_t n = strlen(what);
-
-	return what[0] == '/' && strncmp(path, what, n) == 0 &&
-	       (path[n] == '\0' || path[n] == '/' || what[n - 1] == '/');
-}
-
-static bool guard_matches(const struct guard *guard, const char *what)
-{
-	return what[0] == '\0' || is_unit(guard->group.unit, what) ||
-	       is_below(guard->group.path, what) || streq(guard->group.path, what);
-}
-
-static bool peer_matches(const struct peer *peer, const char *what)
-{
-	int pid;
-
-	if (parse_pid(what, &pid) >= 0)
-		return peer->member.process.pid == pid;
-
-	return guard_matches(peer->guard, what);
-}
-
-/* A pid stands for its group where a group is wanted. */
-static bool guard_has_match(const struct guard *guard, const char *what)
-{
-	const struct peer *peer;
-
-	LIST_FOREACH(peer, &guard->peers, in_guard)
-		if (peer_matches(peer, what))
-			return true;
-
-	return guard_matches(guard, what);
-}
 
 /* What this process costs the machine: nobody else's pages. */
 static uint64_t private_bytes(void)
@@ -141,7 +94,12 @@ static void on_facts(struct daemon_facts *ret, void *userdata)
 		.n_groups = manager->n_guards,
 		.n_members = manager->n_peers,
 		.start_realtime_usec = manager->start_realtime_usec,
+		.uptime_usec = sub_sat(manager_boottime(manager), manager->start_boottime_usec),
 		.reload_realtime_usec = manager->reload_realtime_usec,
+		.reload_age_usec = sub_sat(manager_boottime(manager), manager->reload_boottime_usec),
+		.n_entries_lost = journal_n_dropped(),
+		.n_signals_lost = bus_n_signals_lost(),
+		.n_commands_lost = exec_n_lost(manager->exec),
 		.n_rounds = manager->ledger.n_appended,
 		.released_bytes = manager->ledger.released_bytes,
 		.private_bytes = private_bytes(),
@@ -158,7 +116,7 @@ static int on_each_group(const char *what, int (*f)(const struct group *, void *
 	int r;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
-		if (!guard_has_match(guard, what))
+		if (!target_is_in(guard, what))
 			continue;
 		found = true;
 		r = f(&guard->group, arg);
@@ -181,14 +139,14 @@ static int on_each_member(const char *what,
 
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
 		LIST_FOREACH(peer, &guard->peers, in_guard) {
-			if (!peer_matches(peer, what))
+			if (!target_is_peer(peer, what))
 				continue;
 			found = true;
 			r = f(&guard->group, &peer->member, arg);
 			if (r < 0)
 				return r;
 		}
-		found = found || guard_matches(guard, what);
+		found = found || target_is_guard(guard, what);
 	}
 
 	return found ? 0 : -ENOENT;
@@ -201,26 +159,58 @@ static bool past_matches(const struct manager *manager, const struct past *past,
 	const struct guard *guard;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		if (guard->group.id == past->outcome->group_id)
-			return guard_has_match(guard, what);
+		if (guard->group.id == past->group_id)
+			return target_is_in(guard, what);
 
-	return what[0] == '\0' || is_unit(past->name, what) || is_below(past->name, what);
+	return target_is_name(past->name, what);
 }
 
-static int on_each_round(const char *what, int (*f)(const struct past *, void *), void *arg,
-			 void *userdata)
+/* How many of each ring are still to come. */
+struct pasts {
+	size_t n_rounds, n_kills;
+};
+
+/* The oldest first, rounds and kills by their time. */
+static bool next_past(const struct manager *manager, struct pasts *left, struct past *ret)
+{
+	const struct ledger *ledger = &manager->ledger;
+	const struct outcome *outcome =
+		left->n_rounds > 0 ? ledger_at(ledger, left->n_rounds - 1) : NULL;
+	const struct kill *kill =
+		left->n_kills > 0 ? kills_at(&manager->kills, left->n_kills - 1) : NULL;
+
+	if (!outcome && !kill)
+		return false;
+
+	if (outcome && (!kill || outcome->end_usec <= kill->time_usec)) {
+		*ret = (struct past){
+			.name = ledger_name(ledger, --left->n_rounds),
+			.group_id = outcome->group_id,
+			.outcome = outcome,
+		};
+	} else {
+		*ret = (struct past){ .name = kill->name, .group_id = kill->group_id, .kill = kill };
+		left->n_kills--;
+	}
+
+	return true;
+}
+
+static int on_each_past(const char *what, int (*f)(const struct past *, void *), void *arg,
+			void *userdata)
 {
 	const struct manager *manager = userdata;
-	const struct ledger *ledger = &manager->ledger;
-	size_t back = LEDGER_SIZE;
+	struct pasts left = {
+		.n_rounds = MIN(manager->ledger.n_appended, LEDGER_SIZE),
+		.n_kills = MIN(manager->kills.n_appended, KILLS_SIZE),
+	};
 	bool found = what[0] == '\0';
 	const struct guard *guard;
+	struct past past;
 	int r;
 
-	while (back-- > 0) {
-		const struct past past = { ledger_name(ledger, back), ledger_at(ledger, back) };
-
-		if (!past.outcome || !past_matches(manager, &past, what))
+	while (next_past(manager, &left, &past)) {
+		if (!past_matches(manager, &past, what))
 			continue;
 		found = true;
 		r = f(&past, arg);
@@ -230,7 +220,7 @@ static int on_each_round(const char *what, int (*f)(const struct past *, void *)
 
 	/* That nothing ever happened there is an answer too. */
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		found = found || guard_has_match(guard, what);
+		found = found || target_is_in(guard, what);
 
 	return found ? 0 : -ENOENT;
 }
@@ -275,7 +265,13 @@ static void on_plan(const struct group *group, struct decision *ret, void *userd
 	*ret = (struct decision){ .reason = REASON_NONE };
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		if (&guard->group == group)
-			round_plan(guard, ret);
+			choice_plan(guard, ret);
+}
+
+static void on_steps(const struct group *group, struct rung ret[static STEP_MAX_], void *userdata)
+{
+	for (int i = 0; i < STEP_MAX_; i++)
+		ret[i] = ladder_look(group, (enum step)i, manager_now(userdata));
 }
 
 static int command_new(struct bus_reply *reply, struct command **ret)
@@ -298,7 +294,7 @@ static void command_close(struct command *command)
 	if (--command->n_open > 0)
 		return;
 
-	bus_reply_finish(command->reply, 0, NULL);
+	bus_reply_finish(command->reply);
 	free(command);
 }
 
@@ -321,7 +317,7 @@ static int on_trim(const char *what, enum method method, struct bus_reply *reply
 	(void)parse_pid(what, &only);
 	membership_check_all(manager);
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		n_found += guard_has_match(guard, what);
+		n_found += target_is_in(guard, what);
 	if (n_found == 0)
 		return -ENOENT;
 
@@ -331,7 +327,7 @@ static int on_trim(const char *what, enum method method, struct bus_reply *reply
 
 	command->method = method;
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
-		if (!guard_has_match(guard, what) || guard->round)
+		if (!target_is_in(guard, what) || guard->round)
 			continue;
 		command->n_open++;
 		if (round_begin(guard, REASON_COMMAND, (pid_t)only, command) < 0)
@@ -349,26 +345,12 @@ static int on_trim(const char *what, enum method method, struct bus_reply *reply
 	return 0;
 }
 
-/* A jemalloc in the executable that the hook in it did not find; NULL: none. */
-static const char *find_hidden(const struct member *member, char symbols[static ELF_VARIABLE_MAX])
-{
-	char path[32];
-
-	if (member->hello.allocators & WIRE_ALLOCATOR_JEMALLOC)
-		return NULL;
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)member->process.pid);
-	return elf_symbols_variable(path, symbols, ELF_VARIABLE_MAX) == 0 ? symbols : NULL;
-}
-
 static void show_peer(struct peer *peer, struct command *command, int error,
 		      const struct request_answer *answer)
 {
 	static struct forecast forecasts[1024];
 	const size_t n = answer ? answer->n_rows : 0;
-	char symbols[ELF_VARIABLE_MAX];
 	const struct fresh fresh = {
-		.symbols = find_hidden(&peer->member, symbols),
 		.group = &peer->guard->group,
 		.member = &peer->member,
 		.error = error,
@@ -393,6 +375,8 @@ static int error_of(enum request_end end)
 		return -ETIMEDOUT;
 	case REQUEST_GONE:
 		return -ESRCH;
+	case REQUEST_OVERTAKEN:
+		break; /* a RECLAIM alone can be */
 	}
 
 	return -EINVAL;
@@ -447,7 +431,7 @@ static int on_show(const char *what, struct bus_reply *reply, void *userdata)
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		LIST_FOREACH(peer, &guard->peers, in_guard)
-			if (peer_matches(peer, what) && n++ < SHOW_MAX)
+			if (target_is_peer(peer, what) && n++ < BUS_SHOW_MAX)
 				ask_to_show(peer, command);
 
 	if (n == 0) {
@@ -525,7 +509,7 @@ static int on_tune(const char *what, enum wire_knob knob, uint64_t value, struct
 	membership_check_all(manager);
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		LIST_FOREACH(peer, &guard->peers, in_guard)
-			if (peer_matches(peer, what)) {
+			if (target_is_peer(peer, what)) {
 				n++;
 				ask_to_tune(peer, command, value);
 			}
@@ -546,7 +530,7 @@ static int on_record(const char *what, bool last, char **ret, void *userdata)
 
 	membership_check_all(manager);
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
-		if (!guard_has_match(guard, what))
+		if (!target_is_in(guard, what))
 			continue;
 		if (found)
 			return -ENOTUNIQ;
@@ -564,14 +548,22 @@ static int on_reload(char *text, size_t size, void *userdata)
 	return manager_reload(userdata, text, size);
 }
 
+static bool is_contained(pid_t pid, void *userdata)
+{
+	(void)userdata;
+	return survey_is_contained(pid) != 0;
+}
+
 const struct bus_handler command_handler = {
+	.is_contained = is_contained,
 	.facts = on_facts,
 	.each_group = on_each_group,
 	.each_member = on_each_member,
 	.each_option = on_each_option,
-	.each_round = on_each_round,
+	.each_past = on_each_past,
 	.diagnose = on_diagnose,
 	.plan = on_plan,
+	.steps = on_steps,
 	.show = on_show,
 	.trim = on_trim,
 	.tune = on_tune,

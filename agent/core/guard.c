@@ -6,16 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <systemd/sd-login.h>
 #include <unistd.h>
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/core/alert.h"
+#include "agent/core/limits.h"
 #include "agent/core/membership.h"
 #include "agent/core/pace.h"
 #include "agent/core/peer.h"
 #include "agent/core/round.h"
+#include "agent/core/second-look.h"
+#include "agent/core/still.h"
 #include "agent/core/warner.h"
 #include "agent/core/watch.h"
 #include "agent/policy/trend.h"
@@ -24,16 +26,14 @@
 /* Process facts cost some 100 us each: from 1 s apart, doubling while nothing moves. */
 #define SURVEY_FIRST_USEC (1 * USEC_PER_SEC)
 #define SURVEY_LAST_USEC (8 * USEC_PER_SEC)
-#define SURVEY_MOVED_BYTES (1 * MIB)
 
 /*
  * The more there are the less often each is looked at while nothing moves, so that a calm
  * machine costs the same with ten members as with thousands. How long one of them takes:
  */
 #define SURVEY_SHARE_USEC (200 * USEC_PER_MSEC) /* the facts of a process, of some 50 us */
-#define READING_SHARE_USEC (200 * USEC_PER_MSEC) /* all files of a group, of some 50 us */
-#define USAGE_SHARE_USEC (20 * USEC_PER_MSEC) /* its usage alone, of some 3 us */
-#define READING_LAST_USEC (1 * USEC_PER_SEC)
+#define SURVEY_NEAR_USEC (2 * USEC_PER_SEC)
+#define SURVEY_NEAR_SHARE_USEC (20 * USEC_PER_MSEC)
 
 #define TREE_GAP_USEC (250 * USEC_PER_MSEC)
 
@@ -45,21 +45,27 @@
 /* How long a group without members is remembered: a restart takes less. */
 #define EMPTY_KEEP_USEC (60 * USEC_PER_SEC)
 #define EMPTY_GAP_USEC (5 * USEC_PER_SEC) /* and looked at, in case that it was removed */
+#define EMPTY_MAX 256 /* and how many: somebody may have a member in each of thousands */
 
-void guard_configure(struct guard *guard)
+int guard_configure(struct guard *guard)
 {
 	struct group *group = &guard->group;
+	int r;
 
-	config_resolve(guard->manager->config, group->unit, group->path, &group->settings);
+	r = config_settings(guard->manager->config, group->unit, group->path, &group->settings);
+	if (r < 0)
+		return r;
+
 	watch_arm_pressure(guard);
 	watch_arm_threshold(guard);
 	watch_arm_level(guard);
 	guard_look_soon(guard, 0);
+	return 0;
 }
 
-static uint64_t high_bytes(const struct guard *guard)
+uint64_t guard_high_bytes(const struct guard *guard)
 {
-	return share_of(guard->group.reading.limit_bytes, guard->group.settings.usage_high_permyriad);
+	return share_of(guard->group.reading.limit_bytes, guard->group.settings->usage_high_permyriad);
 }
 
 static struct guard *guard_find(struct manager *manager, uint64_t id)
@@ -73,36 +79,34 @@ static struct guard *guard_find(struct manager *manager, uint64_t id)
 	return NULL;
 }
 
-static void guard_freep(struct guard **guard)
-{
-	*guard = guard_free(*guard);
-}
-
 /* Takes @path. */
 static int guard_new(struct manager *manager, char *path, uint64_t id, struct guard **ret)
 {
-	_cleanup_(guard_freep) struct guard *guard = NULL;
+	struct guard *guard = NULL;
 
 	if (pace_reserve(manager) >= 0)
 		guard = calloc(1, sizeof(*guard));
-	if (!guard) {
+	if (guard)
+		guard->history = sparse_take(&manager->histories);
+	if (!guard || !guard->history) {
+		free(guard);
 		free(path);
 		return -ENOMEM;
 	}
 
 	guard->manager = manager;
 	guard->group.path = path;
+	guard->group.steps = &guard->history->steps;
 	guard->group.id = id;
 	guard->group.kind = GROUP_RSS;
 	guard->threshold_fd = guard->level_fd = -1;
-	guard->rss_limit_bytes = BYTES_INFINITY;
 	guard->survey_gap_usec = SURVEY_FIRST_USEC;
 	guard->empty_since_usec = manager_now(manager);
 	LIST_INSERT_HEAD(&manager->guards, guard, in_manager);
 	manager->n_guards++;
 
 	alert_recall(guard);
-	*ret = TAKE_PTR(guard);
+	*ret = guard;
 	return 0;
 }
 
@@ -112,7 +116,8 @@ static void open_cgroup(struct guard *guard)
 	struct manager *manager = guard->manager;
 	int r;
 
-	r = cgroup_open(&manager->cgroup_root, guard->group.path, &guard->cgroup);
+	r = cgroup_open_id(&manager->cgroup_root, guard->group.path, guard->group.id,
+			   &guard->cgroup);
 	if (r < 0) {
 		log_debug("Cannot read the memory of \"%s\": %s; watching RSS instead",
 			  guard->group.path, strerror(-r));
@@ -121,29 +126,7 @@ static void open_cgroup(struct guard *guard)
 
 	guard->group.kind = manager->cgroup_root.kind;
 	watch_arm_events(guard);
-}
-
-/*
- * The unit, if the group is the unit's own: a slice, or the root where the memory controller
- * stops above the unit, is not. Without one (no systemd) the path names the group.
- */
-static char *unit_of(pid_t pid, const char *path)
-{
-	const char *at;
-	char *unit;
-
-	if (sd_pid_get_unit(pid, &unit) < 0)
-		return NULL;
-
-	for (at = strstr(path, unit); at; at = strstr(at + 1, unit)) {
-		const char end = at[strlen(unit)];
-
-		if (at > path && at[-1] == '/' && (end == '\0' || end == '/'))
-			return unit;
-	}
-
-	free(unit);
-	return NULL;
+	limits_watch(guard);
 }
 
 int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
@@ -179,23 +162,27 @@ int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
 	if (r < 0)
 		return r;
 
-	guard->group.unit = unit_of(pid, path);
+	guard->group.unit = membership_unit(manager, pid, path);
 	if (id != 0)
 		open_cgroup(guard);
 
-	guard_configure(guard);
+	r = guard_configure(guard);
+	if (r < 0) {
+		guard_free(guard);
+		return r;
+	}
+
 	*ret = guard;
 	return 0;
 }
 
-int guard_for_command(struct manager *manager, pid_t leader, const char *command,
-		      uint64_t limit_bytes, struct guard **ret)
+int guard_for_command(struct manager *manager, struct guard **ret)
 {
 	struct guard *guard;
 	char *path;
 	int r;
 
-	path = strdup(command);
+	path = strdup(manager->command.name);
 	if (!path)
 		return -ENOMEM;
 
@@ -203,10 +190,14 @@ int guard_for_command(struct manager *manager, pid_t leader, const char *command
 	if (r < 0)
 		return r;
 
-	guard->leader = leader;
-	guard->rss_limit_bytes = limit_bytes;
+	guard->has_leader = true;
 	guard->empty_since_usec = 0;
-	guard_configure(guard);
+	r = guard_configure(guard);
+	if (r < 0) {
+		guard_free(guard);
+		return r;
+	}
+
 	*ret = guard;
 	return 0;
 }
@@ -224,6 +215,7 @@ struct guard *guard_free(struct guard *guard)
 
 	/* It may have waited for nobody. */
 	round_stop(guard);
+	second_look_lose(guard);
 
 	warner_forget(guard);
 	alert_remember(guard);
@@ -233,6 +225,7 @@ struct guard *guard_free(struct guard *guard)
 		guard->manager->command_guard = NULL;
 
 	pace_cancel(guard);
+	limits_forget(guard);
 	sd_event_source_disable_unref(guard->events_source);
 	sd_event_source_disable_unref(guard->pressure_source);
 	psi_trigger_close(guard->psi);
@@ -241,6 +234,7 @@ struct guard *guard_free(struct guard *guard)
 	cgroup_close(guard->cgroup);
 	free(guard->group.path);
 	free(guard->group.unit);
+	sparse_give(&guard->manager->histories, guard->history);
 	free(guard);
 	return NULL;
 }
@@ -249,6 +243,8 @@ void guard_add_peer(struct guard *guard, struct peer *peer)
 {
 	LIST_INSERT_HEAD(&guard->peers, peer, in_guard);
 	guard->group.n_members++;
+	guard->group.n_joined++;
+	guard->is_ready = false;
 	guard->manager->n_peers++;
 	guard->empty_since_usec = 0;
 	guard->survey_gap_usec = SURVEY_FIRST_USEC;
@@ -265,7 +261,7 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 	/* Of the last one that leaves the figures stay, for the account of what happened. */
 	if (guard->group.n_members > 0) {
 		guard_sum_heaps(guard);
-	} else if (!guard->leader && guard->n_hearers == 0) {
+	} else if (!guard->has_leader && guard->history->n_hearers == 0) {
 		guard->empty_since_usec = manager_now(guard->manager);
 		/* Often the group itself is removed with its last process. */
 		guard_look_soon(guard, GONE_GAP_USEC);
@@ -278,12 +274,13 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 
 static int read_rss(struct guard *guard, struct reading *ret)
 {
+	const struct manager_command *command = &guard->manager->command;
 	uint64_t rss_bytes = 0;
 	struct peer *peer;
 	int r;
 
-	if (guard->leader > 0) {
-		r = survey_tree_rss(guard->manager->survey, guard->leader, &rss_bytes);
+	if (guard->has_leader) {
+		r = command->rss(command->tree, command->pid, &rss_bytes);
 		if (r < 0)
 			return r;
 	} else {
@@ -295,7 +292,7 @@ static int read_rss(struct guard *guard, struct reading *ret)
 		.time_usec = manager_now(guard->manager),
 		.usage_bytes = rss_bytes,
 		.anon_bytes = rss_bytes,
-		.limit_bytes = guard->rss_limit_bytes,
+		.limit_bytes = guard->has_leader ? command->limit_bytes : BYTES_INFINITY,
 	};
 	return 0;
 }
@@ -305,18 +302,19 @@ static void tell_bad_file(struct guard *guard, int r)
 {
 	const char *bad_file = guard->cgroup ? cgroup_bad_file(guard->cgroup) : NULL;
 
-	if (bad_file && bad_file != guard->bad_file && r < 0)
+	if (bad_file && bad_file != guard->history->bad_file && r < 0)
 		log_warning("Cannot read \"%s\" of cgroup \"%s\": %s; nothing is done there until "
 			    "it can be read",
 			    bad_file, guard->group.path, strerror(-r));
-	else if (bad_file && bad_file != guard->bad_file)
+	else if (bad_file && bad_file != guard->history->bad_file)
 		log_warning("Cannot make sense of \"%s\" of cgroup \"%s\"; going on without it",
 			    bad_file, guard->group.path);
-	else if (!bad_file && guard->bad_file)
-		log_info("\"%s\" of cgroup \"%s\" can be read again", guard->bad_file,
+	else if (!bad_file && guard->history->bad_file)
+		log_info("\"%s\" of cgroup \"%s\" can be read again", guard->history->bad_file,
 			 guard->group.path);
 
-	guard->bad_file = bad_file;
+	if (bad_file != guard->history->bad_file)
+		guard->history->bad_file = bad_file;
 }
 
 int guard_read(struct guard *guard)
@@ -338,9 +336,13 @@ int guard_read(struct guard *guard)
 
 	if (group->reading.time_usec > 0 && reading.n_max > group->reading.n_max)
 		guard->signals.limit_hit = true;
+	if (group->reading.time_usec == 0)
+		group->first_oom_kill = reading.n_oom_kill;
 	guard->usage_usec = now_usec;
-	guard->allocated_bytes = pace_allocated(guard->manager);
 	group->reading = reading;
+	/* At its threshold it is not calm, and nobody asks by how much it may have grown. */
+	if (reading.anon_bytes < guard_high_bytes(guard))
+		guard->allocated_bytes = pace_allocated(guard->manager);
 	group->peak_bytes = MAX(group->peak_bytes, reading.usage_bytes);
 	group->trend = trend_add(&group->trend, &reading);
 	return 0;
@@ -362,12 +364,23 @@ void guard_survey(struct guard *guard)
 	guard->survey_usage_bytes = guard->group.reading.usage_bytes;
 }
 
+/*
+ * Near the limit what members have freed is seen by their statistics alone, and those are
+ * asked for when they are looked at.
+ */
+static uint64_t near_gap(const struct guard *guard)
+{
+	return MAX(SURVEY_NEAR_USEC, guard->group.n_members * SURVEY_NEAR_SHARE_USEC);
+}
+
 /* Not all groups in the same turn: by their numbers the longest gap is up to a fifth less. */
 static uint64_t wider_gap(const struct guard *guard)
 {
 	const uint64_t last_usec = MAX(SURVEY_LAST_USEC,
 				       guard->manager->n_peers * SURVEY_SHARE_USEC);
 
+	if (guard->group.reading.anon_bytes >= guard_high_bytes(guard))
+		return near_gap(guard);
 	if (guard->survey_gap_usec * 2 < SURVEY_LAST_USEC)
 		return guard->survey_gap_usec * 2;
 
@@ -378,7 +391,7 @@ static uint64_t wider_gap(const struct guard *guard)
 static void survey_if_due(struct guard *guard, uint64_t now_usec)
 {
 	const uint64_t usage = guard->group.reading.usage_bytes, last = guard->survey_usage_bytes;
-	const bool moved = MAX(usage, last) - MIN(usage, last) >= SURVEY_MOVED_BYTES;
+	const bool moved = MAX(usage, last) - MIN(usage, last) >= GUARD_MOVED_BYTES;
 	bool stirred = false;
 	struct peer *peer;
 
@@ -400,7 +413,7 @@ void guard_sum_heaps(struct guard *guard)
 	struct peer *peer;
 
 	LIST_FOREACH(peer, &guard->peers, in_guard)
-		verdict_sum(&heap, &peer->member, guard->group.settings.method);
+		verdict_sum(&heap, &peer->member, guard->group.settings->method);
 
 	guard->group.heap = heap;
 }
@@ -417,13 +430,10 @@ void guard_look_soon(struct guard *guard, uint64_t in_usec)
 
 static void plan_next_look(struct guard *guard, uint64_t now_usec)
 {
-	/* One that was crossed already tells nothing more. */
-	const bool has_event = guard->threshold_fd >= 0 &&
-			       guard->group.reading.usage_bytes < guard->threshold_bytes;
-	uint64_t in_usec = trend_next_usec(&guard->group, has_event, now_usec);
+	uint64_t in_usec = trend_next_usec(&guard->group, watch_is_awaited(guard), now_usec);
 
 	/* The RSS of a tree takes a walk over all processes of the machine. */
-	if (guard->leader > 0)
+	if (guard->has_leader)
 		in_usec = MAX(in_usec, TREE_GAP_USEC);
 
 	pace_plan(guard, pace_round(now_usec, in_usec));
@@ -441,29 +451,50 @@ static void step_gate(struct guard *guard, uint64_t now_usec)
 			  gate_state_to_string(gate.state), gate_state_to_string(group->gate.state),
 			  reason_to_text(gate.reason));
 
-	guard->given_gate = group->gate;
-	guard->given_signals = guard->signals;
+	guard->manager->given_gate = group->gate;
+	guard->manager->given_signals = guard->signals;
 	group->gate = gate;
 	guard->signals = (struct signals){ 0 };
-
+	/* First of all the question; those who are told may be many. */
+	if (gate_is_open(&gate))
+		round_trigger(guard, gate.reason);
 	warner_tell(guard, now_usec);
-	if (gate_is_open(&gate) && !guard->round)
-		(void)round_begin(guard, gate.reason, 0, NULL);
+	if (gate.state == GATE_CRITICAL && gate.reason == REASON_MAX_PER_HOUR)
+		alert_run_alone(guard);
 }
 
 /* True when the guard is no longer needed and was freed. */
 static bool drop_if_empty(struct guard *guard, uint64_t now_usec)
 {
+	const struct manager *manager = guard->manager;
+	/* Whatever groups its members are in. */
+	const bool crowded = manager->n_guards > manager->n_peers + manager->n_hearers + EMPTY_MAX;
+
 	if (guard->empty_since_usec == 0)
 		return false;
 
-	if (now_usec - guard->empty_since_usec < EMPTY_KEEP_USEC) {
+	if (now_usec - guard->empty_since_usec < EMPTY_KEEP_USEC && !crowded) {
 		guard_look_soon(guard, EMPTY_GAP_USEC);
 		return false;
 	}
 
 	guard_free(guard);
 	return true;
+}
+
+/* Half-way to the threshold there is memory; when it counts there may be none to be had. */
+static void make_ready(struct guard *guard)
+{
+	struct manager *manager = guard->manager;
+	struct peer *peer;
+
+	if (guard->is_ready || guard->group.reading.anon_bytes < guard_high_bytes(guard) / 2)
+		return;
+
+	guard->is_ready = true;
+	sparse_touch(&manager->histories, guard->history);
+	LIST_FOREACH(peer, &guard->peers, in_guard)
+		sparse_touch(&manager->lessons, peer->member.lessons);
 }
 
 void guard_look(struct guard *guard)
@@ -475,6 +506,8 @@ void guard_look(struct guard *guard)
 	if (drop_if_empty(guard, now_usec))
 		return;
 
+	if (second_look_is_due(guard, now_usec))
+		guard_survey(guard);
 	r = guard_read(guard);
 	if (r == -ENODEV && guard->group.n_members == 0 && !guard->round) {
 		guard_free(guard);
@@ -488,13 +521,18 @@ void guard_look(struct guard *guard)
 		/* Nothing is decided on old figures; kernel events stay off until new ones. */
 		log_debug("Cannot read \"%s\": %s; trying again", guard->group.path, strerror(-r));
 		guard_look_soon(guard, UNREADABLE_GAP_USEC);
+		if (r == -ENODEV)
+			guard_survey(guard); /* they were moved out before it was removed */
 		return;
 	}
 
+	make_ready(guard);
 	/* Near the limit first things first: a round looks at its processes itself. */
-	hurry = guard->group.reading.anon_bytes >= high_bytes(guard);
+	hurry = guard->group.reading.anon_bytes >= guard_high_bytes(guard);
 	if (!hurry)
 		survey_if_due(guard, now_usec);
+	if (second_look_is_due(guard, now_usec))
+		second_look_take(guard);
 	if (guard->group.n_members > 0)
 		guard_sum_heaps(guard);
 	step_gate(guard, now_usec);
@@ -505,64 +543,15 @@ void guard_look(struct guard *guard)
 	plan_next_look(guard, now_usec);
 }
 
-/*
- * Nothing is going on, and nothing is waited for. Near the limit usage stays the same while
- * memory in use takes the place of page cache: there only a whole reading tells.
- */
-static bool is_calm(const struct guard *guard, uint64_t now_usec)
-{
-	const struct group *group = &guard->group;
-	const struct group_settings *settings = &group->settings;
-
-	return guard->cgroup && guard->usage_usec != 0 && group->n_members > 0 &&
-	       group->gate.state == GATE_CALM && !guard->round &&
-	       group->reading.usage_bytes < high_bytes(guard) &&
-	       !guard->signals.pressure && !guard->signals.limit_hit &&
-	       (settings->retained_high_bytes == 0 ||
-		group->heap.retained_bytes < settings->retained_high_bytes) &&
-	       now_usec - guard->survey_usec < guard->survey_gap_usec;
-}
-
-/* Can it be nearer to a threshold than half of the way that was left? */
-static bool may_have_grown(const struct guard *guard)
-{
-	const uint64_t allocated_bytes = pace_allocated(guard->manager);
-
-	/* Unknown is infinite, on either side. */
-	return allocated_bytes == BYTES_INFINITY ||
-	       sub_sat(allocated_bytes, guard->allocated_bytes) >=
-		       sub_sat(high_bytes(guard), guard->group.reading.usage_bytes) / 2;
-}
-
-/* True when a look would find what the last one found. */
-static bool is_still(struct guard *guard, uint64_t now_usec)
-{
-	const struct manager *manager = guard->manager;
-	const uint64_t last_bytes = guard->group.reading.usage_bytes;
-	uint64_t bytes;
-
-	if (!is_calm(guard, now_usec) ||
-	    now_usec - guard->group.reading.time_usec >=
-		    MAX(READING_LAST_USEC, manager->n_guards * READING_SHARE_USEC))
-		return false;
-	if (!may_have_grown(guard) &&
-	    now_usec - guard->usage_usec < manager->n_guards * USAGE_SHARE_USEC)
-		return true;
-	if (cgroup_read_usage(guard->cgroup, &bytes) < 0 ||
-	    MAX(bytes, last_bytes) - MIN(bytes, last_bytes) >= SURVEY_MOVED_BYTES)
-		return false;
-
-	guard->usage_usec = now_usec;
-	guard->allocated_bytes = pace_allocated(guard->manager);
-	return true;
-}
-
-void guard_sample(struct guard *guard)
+bool guard_sample(struct guard *guard)
 {
 	const uint64_t now_usec = manager_now(guard->manager);
 
-	if (is_still(guard, now_usec))
+	if (!second_look_is_due(guard, now_usec) && still_holds(guard, now_usec)) {
 		plan_next_look(guard, now_usec);
-	else
-		guard_look(guard);
+		return false;
+	}
+
+	guard_look(guard);
+	return true;
 }

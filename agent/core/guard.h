@@ -3,20 +3,20 @@
 
 /* One group, live: its kernel files, timers, and the look that starts rounds. */
 
+#include "agent/basic/macro.h"
 #include "agent/core/state.h"
 
 /* The guard of the process's group, made if need be. */
 int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret);
-/* For `run` without a cgroup: the tree below @leader against @limit_bytes. */
-int guard_for_command(struct manager *manager, pid_t leader, const char *command,
-		      uint64_t limit_bytes, struct guard **ret);
+/* For `run` without a cgroup: of manager->command. */
+int guard_for_command(struct manager *manager, struct guard **ret);
 struct guard *guard_free(struct guard *guard);
 
 void guard_add_peer(struct guard *guard, struct peer *peer);
 void guard_remove_peer(struct guard *guard, struct peer *peer);
 
-/* Settings changed: takes them and arms anew. */
-void guard_configure(struct guard *guard);
+/* Takes the settings of manager->config, and arms anew. Negative: none could be had. */
+int guard_configure(struct guard *guard);
 
 /* Reads the group now; the last reading stays when it cannot be read. */
 int guard_read(struct guard *guard);
@@ -25,9 +25,15 @@ void guard_survey(struct guard *guard);
 /* Sums up what is known of the members' heaps. */
 void guard_sum_heaps(struct guard *guard);
 
+/* Usage that has changed by this much may be something new. */
+#define GUARD_MOVED_BYTES (1 * MIB)
+
+/* Where UsageHigh= is. */
+uint64_t guard_high_bytes(const struct guard *guard);
+
 /* Senses, lets policy step, begins a round when it says so, and plans the next look. */
 void guard_look(struct guard *guard);
-/* The same when it is time, unless nothing can have changed since. */
-void guard_sample(struct guard *guard);
+/* The same when it is time, unless nothing can have changed since: then false. */
+bool guard_sample(struct guard *guard);
 /* Have that done soon from the loop. */
 void guard_look_soon(struct guard *guard, uint64_t in_usec);

@@ -13,9 +13,11 @@
 #include "agent/basic/parse.h"
 #include "agent/core/command.h"
 #include "agent/core/guard.h"
+#include "agent/core/limits.h"
 #include "agent/core/machine.h"
 #include "agent/core/notify.h"
 #include "agent/core/pace.h"
+#include "agent/core/patience.h"
 #include "agent/core/peer.h"
 #include "agent/core/round.h"
 #include "agent/core/state.h"
@@ -24,6 +26,9 @@
 
 /* Nobody reads `systemctl status` more often. */
 #define STATUS_GAP_USEC (1 * USEC_PER_SEC)
+
+/* Between two lines about connections that were closed. */
+#define CLOSED_GAP_USEC (60 * USEC_PER_SEC)
 
 uint64_t manager_now(const struct manager *manager)
 {
@@ -41,26 +46,68 @@ uint64_t manager_realtime(const struct manager *manager)
 	return usec;
 }
 
+uint64_t manager_boottime(const struct manager *manager)
+{
+	uint64_t usec = 0;
+
+	(void)sd_event_now(manager->event, CLOCK_BOOTTIME, &usec);
+	return usec;
+}
+
 /* Before that, and for a `run` under somebody else's unit, READY is not ours to say. */
 static bool is_told(const struct manager *manager)
 {
 	return manager->options.notify && manager->ready;
 }
 
-void manager_notify_status(struct manager *manager)
+static void send_status(struct manager *manager)
 {
 	char released[FORMAT_MAX], text[160];
-	const uint64_t now_usec = manager_now(manager);
 
-	bus_changed(manager->bus);
-	if (!is_told(manager) || now_usec - manager->notify_usec < STATUS_GAP_USEC)
-		return;
-
-	manager->notify_usec = now_usec;
+	manager->notify_usec = manager_now(manager);
 	snprintf(text, sizeof(text), "STATUS=Guarding %zu processes in %zu groups; released %s so far",
 		 manager->n_peers, manager->n_guards,
 		 format_bytes(released, manager->ledger.released_bytes));
 	notify_send(text);
+}
+
+static int on_status_due(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	send_status(userdata);
+	return 0;
+}
+
+/* The last of many changes is told too, a little later. */
+void manager_notify_status(struct manager *manager)
+{
+	const uint64_t due_usec = manager->notify_usec + STATUS_GAP_USEC;
+
+	bus_changed(manager->bus);
+	if (!is_told(manager))
+		return;
+
+	if (manager_now(manager) >= due_usec) {
+		send_status(manager);
+		return;
+	}
+
+	(void)sd_event_source_set_time(manager->status_source, due_usec);
+	(void)sd_event_source_set_enabled(manager->status_source, SD_EVENT_ONESHOT);
+}
+
+static int make_status_source(struct manager *manager)
+{
+	int r;
+
+	r = sd_event_add_time(manager->event, &manager->status_source, CLOCK_MONOTONIC, 0, 0,
+			      on_status_due, manager);
+	if (r < 0)
+		return r;
+
+	(void)sd_event_source_set_description(manager->status_source, "status");
+	return sd_event_source_set_enabled(manager->status_source, SD_EVENT_OFF);
 }
 
 static struct peer *peer_of(struct manager *manager, const struct conn *conn)
@@ -90,14 +137,72 @@ static int on_hello(struct conn *conn, const struct wire_hello *hello, void *use
 	return 0;
 }
 
+/* Any user can be closed as often as he likes, and shall fill nobody's journal. */
+#define MORE_MAX 80
+
+/* Somebody may be closing connections all the time: one line a minute says it. */
+static bool may_tell_closed(struct manager *manager, char ret_more[static MORE_MAX])
+{
+	const uint64_t now_usec = manager_now(manager);
+
+	if (manager->closed_usec != 0 && now_usec - manager->closed_usec < CLOSED_GAP_USEC) {
+		manager->n_closed++;
+		return false;
+	}
+
+	ret_more[0] = '\0';
+	if (manager->n_closed > 0)
+		snprintf(ret_more, MORE_MAX, "; so were %" PRIu32 " more since the last such line",
+			 manager->n_closed);
+	manager->closed_usec = now_usec;
+	manager->n_closed = 0;
+	return true;
+}
+
+static void tell_closed(struct manager *manager, const struct conn *conn, enum conn_end end)
+{
+	char more[MORE_MAX];
+
+	if (!may_tell_closed(manager, more)) {
+		log_debug("Closed the connection of process %d: %s", (int)conn_pid(conn),
+			  conn_end_to_string(end));
+		return;
+	}
+
+	log_warning("Closed the connection of process %d of user %u: %s; %s%s", (int)conn_pid(conn),
+		    (unsigned int)conn_uid(conn), conn_end_to_string(end),
+		    end == CONN_PROTOCOL ? "if its program is one to be guarded, restart it, so that "
+					   "it takes the installed hook"
+					 : "it is guarded again when it goes on",
+		    more);
+}
+
+static void on_refuse(int error, pid_t pid, uid_t uid, void *userdata)
+{
+	char more[MORE_MAX];
+
+	if (!may_tell_closed(userdata, more))
+		log_debug("Closed the connection of process %d: %s", (int)pid, strerror(-error));
+	else if (error == -EDQUOT)
+		log_notice("Closed the connection of process %d: user %u has %d already, and no more of "
+			   "his programs are guarded%s", (int)pid, (unsigned int)uid,
+			   LISTENER_PER_UID_MAX, more);
+	else if (error == -EUSERS)
+		log_notice("Closed the connection of process %d of user %u: there are %d already, and no "
+			   "more programs are guarded%s", (int)pid, (unsigned int)uid, LISTENER_MAX,
+			   more);
+	else
+		log_notice("Closed the connection of process %d of user %u: %s; it tries again%s",
+			   (int)pid, (unsigned int)uid, strerror(-error), more);
+}
+
 static void on_end(struct conn *conn, enum conn_end end, void *userdata)
 {
 	struct manager *manager = userdata;
 	struct peer *peer = peer_of(manager, conn);
 
 	if (end != CONN_HANGUP)
-		log_warning("Closed the connection of process %d: %s", (int)conn_pid(conn),
-			    conn_end_to_string(end));
+		tell_closed(manager, conn, end);
 
 	listener_release(manager->listener, conn_uid(conn));
 	if (peer) {
@@ -111,8 +216,12 @@ static void on_stillborn(struct conn *conn, enum conn_end end, void *userdata)
 {
 	struct manager *manager = userdata;
 
-	log_debug("Process %d connected but is no member: %s", (int)conn_pid(conn),
-		  conn_end_to_string(end));
+	/* As from a hook that was installed before the daemon: nothing else tells why. */
+	if (end == CONN_PROTOCOL)
+		tell_closed(manager, conn, end);
+	else
+		log_debug("Process %d connected but is no member: %s", (int)conn_pid(conn),
+			  conn_end_to_string(end));
 	listener_release(manager->listener, conn_uid(conn));
 }
 
@@ -168,11 +277,8 @@ static void on_config_message(const char *file, unsigned int line, const char *t
 
 static void notify_reloading(const struct manager *manager)
 {
-	char text[80];
-
-	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, manager_now(manager));
 	if (is_told(manager))
-		notify_send(text);
+		notify_send_reloading();
 }
 
 static void notify_reloaded(const struct manager *manager)
@@ -181,15 +287,55 @@ static void notify_reloaded(const struct manager *manager)
 		notify_send("READY=1");
 }
 
+static int is_exec(const struct config_item *item, void *userdata)
+{
+	(void)userdata;
+	return streq(item->key, "Exec") && item->value[0] != '\0';
+}
+
+static void want_helper(struct manager *manager)
+{
+	exec_want(manager->exec, config_each(manager->config, is_exec, NULL) != 0);
+}
+
+/* What could fail for a group, while its old settings are still there. */
+static int prepare_config(const struct manager *manager, struct config *config)
+{
+	const struct group_settings *settings;
+	const struct guard *guard;
+	int r;
+
+	LIST_FOREACH(guard, &manager->guards, in_manager) {
+		r = config_settings(config, guard->group.unit, guard->group.path, &settings);
+		if (r < 0)
+			return r;
+	}
+
+	return 0;
+}
+
+/* Everything that is as the configuration says. */
+static void take_config(struct manager *manager)
+{
+	struct guard *guard;
+
+	/* What it allocates, prepare_config() has. */
+	LIST_FOREACH(guard, &manager->guards, in_manager)
+		(void)guard_configure(guard);
+	machine_arm(manager);
+	want_helper(manager);
+}
+
 int manager_reload(struct manager *manager, char *text, size_t size)
 {
 	struct first_message first = { .text = text, .size = size };
-	_cleanup_(config_freep) struct config *config = NULL;
-	struct guard *guard;
+	_cleanup_(config_freep) struct config *config = NULL, *old = NULL;
 	int r;
 
 	notify_reloading(manager);
 	r = config_load(manager->config_file, "", on_config_message, &first, &config);
+	if (r >= 0)
+		r = prepare_config(manager, config);
 	if (r < 0) {
 		if (first.n == 0)
 			snprintf(text, size, "Cannot read the configuration: %s", strerror(-r));
@@ -201,14 +347,14 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 		return r;
 	}
 
-	config_free(manager->config);
+	/* The old one goes at the end: until then groups have their settings of it. */
+	old = manager->config;
 	manager->config = TAKE_PTR(config);
 	manager->reload_realtime_usec = manager_realtime(manager);
+	manager->reload_boottime_usec = manager_boottime(manager);
 	snprintf(manager->config_state, sizeof(manager->config_state), "ok");
 	bus_changed(manager->bus);
-	LIST_FOREACH(guard, &manager->guards, in_manager)
-		guard_configure(guard);
-	machine_arm(manager);
+	take_config(manager);
 
 	if (!manager->options.quiet_journal)
 		journal_reload(config_n_files(manager->config));
@@ -230,8 +376,10 @@ static int load_config(struct manager *manager)
 	r = manager_reload(manager, text, sizeof(text));
 	if (r < 0 && manager->config_file)
 		return r;
-	if (r < 0)
+	if (r < 0) {
+		take_config(manager);
 		journal_defaults();
+	}
 
 	return 0;
 }
@@ -277,6 +425,7 @@ static int open_doors(struct manager *manager)
 		return r;
 	}
 
+	listener_set_refuse(manager->listener, on_refuse);
 	r = bus_new(manager->event, options->bus_fd, manager->runtime_directory, options->system_bus,
 		    &command_handler, manager, &manager->bus);
 	if (r < 0)
@@ -297,7 +446,10 @@ static struct manager *manager_alloc(sd_event *event, const struct manager_optio
 	manager->options = *options;
 	manager->cgroup_root.fd = manager->cgroup_root.unified_fd = -1;
 	manager->pace.vmstat_fd = -1;
+	manager->limits.fd = -1;
 	manager->warner_fd = -1;
+	manager->histories.record_bytes = sizeof(struct history);
+	manager->lessons.record_bytes = sizeof(struct lessons);
 	LIST_INIT(&manager->guards);
 	LIST_INIT(&manager->rounds);
 	manager->runtime_directory = strdup(options->runtime_directory);
@@ -309,16 +461,33 @@ static struct manager *manager_alloc(sd_event *event, const struct manager_optio
 	return TAKE_PTR(manager);
 }
 
+/* Nobody is being asked: what takes memory may be done. */
+static bool is_calm(void *userdata)
+{
+	const struct manager *manager = userdata;
+
+	return LIST_EMPTY(&manager->rounds);
+}
+
 int manager_new(sd_event *event, const struct manager_options *options, struct manager **ret)
 {
 	_cleanup_(manager_freep) struct manager *manager = NULL;
 	int r;
 
 	manager = manager_alloc(event, options);
-	if (!manager)
+	if (!manager) {
+		log_error("There is no memory to start with: stop something else first");
 		return -ENOMEM;
+	}
 
 	manager->start_realtime_usec = manager_realtime(manager);
+	manager->start_boottime_usec = manager_boottime(manager);
+	r = exec_new(event, is_calm, manager, &manager->exec);
+	if (r < 0) {
+		log_error("Cannot make ready for Exec=: %s", strerror(-r));
+		return r;
+	}
+
 	r = load_config(manager);
 	if (r < 0)
 		return r;
@@ -333,9 +502,12 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 		return r;
 	}
 
+	limits_start(manager);
 	r = pace_start(manager);
 	if (r >= 0)
-		r = round_prepare(manager);
+		r = patience_prepare(manager);
+	if (r >= 0)
+		r = make_status_source(manager);
 	if (r < 0) {
 		log_error("Cannot make the timers: %s", strerror(-r));
 		return r;
@@ -366,13 +538,18 @@ struct manager *manager_free(struct manager *manager)
 
 	/* The listener last: with it goes the lock on the directory that both are in. */
 	pace_stop(manager);
-	sd_event_source_disable_unref(manager->patience_source);
+	limits_stop(manager);
+	manager->patience_source = sd_event_source_disable_unref(manager->patience_source);
+	manager->status_source = sd_event_source_disable_unref(manager->status_source);
+	exec_free(manager->exec);
 	bus_free(manager->bus);
 	listener_free(manager->listener);
 	survey_free(manager->survey);
 	config_free(manager->config);
 	if (manager->has_cgroup)
 		cgroup_root_close(&manager->cgroup_root);
+	sparse_close(&manager->histories);
+	sparse_close(&manager->lessons);
 	sd_event_unref(manager->event);
 	free(manager->runtime_directory);
 	free(manager->config_file);
@@ -385,10 +562,10 @@ void manager_freep(struct manager **manager)
 	*manager = manager_free(*manager);
 }
 
-int manager_guard_command(struct manager *manager, pid_t pid, const char *command,
-			  uint64_t limit_bytes)
+int manager_guard_command(struct manager *manager, const struct manager_command *command)
 {
-	return guard_for_command(manager, pid, command, limit_bytes, &manager->command_guard);
+	manager->command = *command;
+	return guard_for_command(manager, &manager->command_guard);
 }
 
 int manager_each_group(struct manager *manager, int (*f)(const struct group *, void *), void *arg)

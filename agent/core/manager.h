@@ -9,12 +9,13 @@
 #include "agent/model/group.h"
 
 struct manager;
+struct tree;
 
 struct manager_options {
 	const char *runtime_directory;
 	const char *config_file;  /* NULL: the system's files */
 	const char *cgroup_root;  /* NULL: find it */
-	bool system_bus;
+	bool system_bus;          /* else a user's, for his own units */
 	bool quiet_journal;       /* `run`: outcomes are told at the end, not as they happen */
 	bool notify;              /* the service manager hears of reloads and status */
 	int hook_fd;              /* activated sockets, or -1 */
@@ -30,9 +31,18 @@ void manager_freep(struct manager **manager);
 /* Parse all, then swap. 0, or negative with the first message in @text; old settings stay. */
 int manager_reload(struct manager *manager, char *text, size_t size);
 
-/* For `run`: guard this command by RSS against @limit_bytes; @pid leads it. */
-int manager_guard_command(struct manager *manager, pid_t pid, const char *command,
-			  uint64_t limit_bytes);
+/*
+ * For `run`: a command guarded by RSS against a limit. tree_rss() comes with it, so that only
+ * who has a command has the library behind it (sense/tree.h).
+ */
+struct manager_command {
+	pid_t pid; /* leads it */
+	const char *name;
+	uint64_t limit_bytes;
+	int (*rss)(struct tree *tree, pid_t pid, uint64_t *ret_bytes);
+	struct tree *tree; /* outlives the manager */
+};
+int manager_guard_command(struct manager *manager, const struct manager_command *command);
 
 /* For `run`: calls @f for every group. */
 int manager_each_group(struct manager *manager, int (*f)(const struct group *, void *), void *arg);

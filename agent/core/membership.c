@@ -3,11 +3,33 @@
 #include "agent/core/membership.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-login.h>
 
 #include "agent/basic/log.h"
 #include "agent/core/guard.h"
 #include "agent/core/peer.h"
+
+char *membership_unit(const struct manager *manager, pid_t pid, const char *path)
+{
+	const char *at;
+	char *unit;
+
+	if ((manager->options.system_bus || sd_pid_get_user_unit(pid, &unit) < 0) &&
+	    sd_pid_get_unit(pid, &unit) < 0)
+		return NULL;
+
+	for (at = strstr(path, unit); at; at = strstr(at + 1, unit)) {
+		const char end = at[strlen(unit)];
+
+		if (at > path && at[-1] == '/' && (end == '\0' || end == '/'))
+			return unit;
+	}
+
+	free(unit);
+	return NULL;
+}
 
 static const char *name_of(const struct guard *guard)
 {
@@ -42,7 +64,7 @@ bool membership_check(struct peer *peer)
 	struct guard *from = peer->guard, *to;
 	int r;
 
-	if (!is_movable(peer) || !is_elsewhere(peer))
+	if (!is_movable(peer) || !is_elsewhere(peer) || peer_check_identity(peer) < 0)
 		return false;
 
 	r = guard_for_pid(from->manager, peer->member.process.pid, &to);
@@ -51,8 +73,8 @@ bool membership_check(struct peer *peer)
 			  (int)peer->member.process.pid, name_of(from), strerror(-r));
 		return false;
 	}
-	/* It was moved back meanwhile. */
-	if (to == from)
+	/* It was moved back meanwhile; or it is the group of the next process with its pid. */
+	if (to == from || peer_check_identity(peer) < 0)
 		return false;
 
 	log_debug("Process %d (%s) moved from \"%s\" to \"%s\"", (int)peer->member.process.pid,

@@ -17,3 +17,11 @@ bool membership_check(struct peer *peer);
 
 /* All of them: before somebody's command is matched against groups. */
 void membership_check_all(struct manager *manager);
+
+/*
+ * The unit of the process, if the group @path is the unit's own: a slice, or the root where
+ * the memory controller stops above the unit, is not. malloc'ed; NULL without one (no
+ * systemd): then the path names the group. To a user's daemon units are the user's; to that
+ * of the system they are all of user@UID.service.
+ */
+char *membership_unit(const struct manager *manager, pid_t pid, const char *path);

@@ -2,13 +2,17 @@
 
 #include "agent/core/notify.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "agent/basic/clock.h"
 #include "agent/basic/fd.h"
+#include "agent/basic/macro.h"
 
 void notify_send(const char *state)
 {
@@ -32,4 +36,12 @@ void notify_send(const char *state)
 	(void)sendto(fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL,
 		     (const struct sockaddr *)&address,
 		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+}
+
+void notify_send_reloading(void)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now_usec());
+	notify_send(text);
 }

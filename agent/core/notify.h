@@ -8,3 +8,9 @@
 
 /* @state as for sd_notify(). Does nothing without $NOTIFY_SOCKET. */
 void notify_send(const char *state);
+
+/*
+ * That a reload begins now, with the time as Type=notify-reload wants it: one that was taken
+ * before the signal came, as that of the loop may be, would not count.
+ */
+void notify_send_reloading(void);

@@ -12,8 +12,13 @@
 #include "agent/core/state.h"
 #include "agent/sense/vmstat.h"
 
-/* Kernel events and answers of hooks have their turn in between. */
-#define LOOKS_PER_TURN 16
+/*
+ * Kernel events and answers of hooks have their turn in between. To begin another turn costs more
+ * than to see that a calm group is still, so that more of these fit into one.
+ */
+#define TURN_COST 128
+#define LOOK_COST 8  /* all files of a group, and its processes */
+#define STILL_COST 1 /* its usage, or nothing */
 
 #define GRID_FIRST_USEC (16 * USEC_PER_MSEC)
 #define GRID_LAST_USEC (5 * USEC_PER_SEC)
@@ -66,15 +71,16 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	struct manager *manager = userdata;
 	struct pace *pace = &manager->pace;
 	const uint64_t now_usec = manager_now(manager);
+	int cost = 0;
 
 	(void)source;
 	(void)usec;
 	pace->timer_usec = 0;
-	for (int i = 0; i < LOOKS_PER_TURN && pace->n > 0 && pace->heap[0]->look_usec <= now_usec; i++) {
+	while (cost < TURN_COST && pace->n > 0 && pace->heap[0]->look_usec <= now_usec) {
 		struct guard *guard = pace->heap[0];
 
 		pace_cancel(guard);
-		guard_sample(guard);
+		cost += guard_sample(guard) ? LOOK_COST : STILL_COST;
 	}
 
 	if (pace->n > 0)

@@ -6,12 +6,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/basic/log.h"
 #include "agent/core/guard.h"
 #include "agent/core/round.h"
+#include "agent/policy/calibrate.h"
 #include "agent/policy/estimate.h"
 #include "agent/policy/freshness.h"
+#include "agent/policy/ladder.h"
 #include "agent/policy/verdict.h"
 
 /* Answers take milliseconds; a process that is stopped or starved may take for ever. */
@@ -23,6 +26,26 @@
 
 /* The residue of a release is read when the program has had time to settle. */
 #define RESIDUE_DELAY_USEC (1 * USEC_PER_SEC)
+
+static const char *knob_name(enum wire_knob knob)
+{
+	switch (knob) {
+	case WIRE_KNOB_ARENA_MAX:
+		return "ArenaMax=";
+	case WIRE_KNOB_MMAP_THRESHOLD:
+		return "MmapThreshold=";
+	case WIRE_KNOB_TRIM_THRESHOLD:
+		return "TrimThreshold=";
+	case WIRE_KNOB_TOP_PAD:
+		return "TopPad=";
+	case WIRE_KNOB_DECAY:
+		return "DecaySec=";
+	case WIRE_KNOB_MAX_:
+		break;
+	}
+
+	return "?";
+}
 
 /* 0: leave alone. */
 static uint64_t knob_setting(const struct group_settings *settings, enum wire_knob knob)
@@ -59,11 +82,14 @@ static uint32_t knobs_wanted(const struct peer *peer)
 	uint32_t wanted = 0;
 
 	/* To observe is to leave everything as it is. */
-	if (peer->guard->group.settings.mode == MODE_OBSERVE)
+	if (peer->guard->group.settings->mode == MODE_OBSERVE)
+		return 0;
+	if (peer->guard->group.settings->tune_after > 0 &&
+	    steps_last_usec(peer->guard->group.steps, STEP_TUNE) == 0)
 		return 0;
 
 	for (int i = 1; i < WIRE_KNOB_MAX_; i++)
-		if (knob_setting(&peer->guard->group.settings, (enum wire_knob)i) > 0)
+		if (knob_setting(peer->guard->group.settings, (enum wire_knob)i) > 0)
 			wanted |= 1U << i;
 
 	/* The others' alone. */
@@ -71,6 +97,25 @@ static uint32_t knobs_wanted(const struct peer *peer)
 		wanted &= ~(1U << WIRE_KNOB_DECAY);
 
 	return wanted & ~hello->env_tuned & ~hello->tuned;
+}
+
+void peer_tune_late(struct guard *guard)
+{
+	struct group *group = &guard->group;
+	const uint64_t now_usec = manager_now(guard->manager);
+	struct peer *peer;
+
+	if (!ladder_look(group, STEP_TUNE, now_usec).due)
+		return;
+
+	steps_count(group->steps, STEP_TUNE, now_usec);
+	log_info("%s: %" PRIu32 " releases in a row were in use again within a minute: setting "
+		 "[Tune] in its processes",
+		 group->unit ? group->unit : group->path, group->benefit.n_returned);
+	LIST_FOREACH(peer, &guard->peers, in_guard) {
+		peer->knobs_due = knobs_wanted(peer);
+		peer_tune(peer);
+	}
 }
 
 void peer_join(struct peer *peer, struct guard *guard)
@@ -97,13 +142,28 @@ int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello
 	}
 
 	peer = calloc(1, sizeof(*peer));
-	if (!peer)
+	if (peer)
+		peer->member.lessons = sparse_take(&manager->lessons);
+	if (!peer || !peer->member.lessons) {
+		free(peer);
 		return -ENOMEM;
+	}
 
 	peer->conn = conn;
 	peer->member.hello = *hello;
 	peer->member.process.pid = conn_pid(conn);
 	peer->member.process.uid = conn_uid(conn);
+	peer->guard = guard;
+	/* Otherwise it is somebody else's group. */
+	r = peer_check_identity(peer);
+	if (r == -ESRCH) {
+		log_debug("Process %d ended after it connected; not guarding who has its pid",
+			  (int)conn_pid(conn));
+		sparse_give(&manager->lessons, peer->member.lessons);
+		free(peer);
+		return r;
+	}
+
 	peer_join(peer, guard);
 
 	log_debug("Process %d (%s) joined \"%s\"", (int)conn_pid(conn), peer->member.process.command,
@@ -120,6 +180,7 @@ struct peer *peer_free(struct peer *peer)
 	/* Ends an open request first, which still finds the peer in its group. */
 	conn_free(peer->conn);
 	guard_remove_peer(peer->guard, peer);
+	sparse_give(&peer->guard->manager->lessons, peer->member.lessons);
 	free(peer);
 	return NULL;
 }
@@ -140,16 +201,53 @@ static void measure_busy(struct peer *peer, uint64_t now_usec)
 	peer->busy_cpu_usec = cpu_usec;
 }
 
-void peer_survey(struct peer *peer, uint64_t now_usec)
+/* Pids are given anew, and a socket can be left to a child or sent to anybody. */
+static bool is_same(const struct peer *peer, const struct process *process)
 {
-	struct member *member = &peer->member;
-	const uint64_t start_time = member->process.start_time;
+	const uint64_t start_time = peer->member.process.start_time;
+	const uint64_t ticks_per_sec = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	if (start_time != 0)
+		return process->start_time == start_time;
+
+	return process->start_time / ticks_per_sec * USEC_PER_SEC +
+		       process->start_time % ticks_per_sec * USEC_PER_SEC / ticks_per_sec <=
+	       conn_since_usec(peer->conn);
+}
+
+/* 0, or as peer_check_identity(). */
+static int survey_same(struct peer *peer, struct process *ret)
+{
 	struct process process;
 	int r;
 
-	r = survey_process(peer->guard->manager->survey, member->process.pid, &process);
-	/* While the connection lives the process does; a new start time cannot be. */
-	if (r < 0 || (start_time != 0 && process.start_time != start_time))
+	r = survey_process(peer->guard->manager->survey, peer->member.process.pid, &process);
+	if (r >= 0 && !is_same(peer, &process))
+		r = -ESRCH;
+	if (r == -ESRCH)
+		conn_hang_up(peer->conn);
+	if (r < 0)
+		return r;
+
+	*ret = process;
+	return 0;
+}
+
+int peer_check_identity(struct peer *peer)
+{
+	struct process process;
+	int r;
+
+	r = survey_same(peer, &process);
+	return r >= 0 && process.exiting ? -EAGAIN : r;
+}
+
+void peer_survey(struct peer *peer, uint64_t now_usec)
+{
+	struct member *member = &peer->member;
+	struct process process;
+
+	if (survey_same(peer, &process) < 0)
 		return;
 
 	member->process = process;
@@ -179,6 +277,11 @@ int peer_check_agent(struct peer *peer)
 	return -EPERM;
 }
 
+static uint64_t expected_bytes(const struct peer *peer)
+{
+	return estimate_give(&peer->member, peer->guard->group.settings->method);
+}
+
 void peer_take_stats(struct peer *peer, const struct wire_stats *stats)
 {
 	struct member *member = &peer->member;
@@ -188,17 +291,71 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *stats)
 	member->n_failed = 0;
 	peer->stats_cpu_usec = member->process.cpu_usec;
 	if (member->residue_due) {
-		member->residue_bytes = estimate_unused(stats);
-		member->bias_bytes = estimate_bias(stats);
+		member->lessons->residue_bytes = estimate_unused(stats);
+		member->lessons->bias_bytes = estimate_bias(stats);
 		member->residue_due = false;
 	}
 	estimate_member(member);
+	member->vain_bytes = MIN(member->vain_bytes, expected_bytes(peer));
 	floors_add(&member->floors, verdict_in_use(stats), member->stats_usec);
 	log_debug("Process %d (%s): RSS %" PRIu64 "M, heap %" PRIu64 "M, in use %" PRIu64
 		  "M, retained %" PRIu64 "M, stall %" PRIu64 " us",
 		  (int)member->process.pid, member->process.command, stats->rss / MIB,
 		  stats->heap_rss / MIB, stats->in_use / MIB, member->retained_bytes / MIB,
 		  member->stall_usec);
+}
+
+/* Compares what was predicted with what happened. */
+static void learn(struct member *member, const struct wire_reclaim_reply *reply)
+{
+	const uint64_t released = sub_sat(reply->rss_before, reply->rss_after);
+	struct lessons *lessons = member->lessons;
+	const bool busy = estimate_is_busy(member);
+
+	lessons->last_forecast = (struct forecast){ 0 };
+	if (member->stats_usec == 0 || member->stats_usec < member->last_release_usec ||
+	    !estimate_has_methods(member))
+		return;
+
+	if (reply->method == WIRE_METHOD_BORROW) {
+		lessons->last_forecast = member->borrow;
+		lessons->calibration = calibrate_add_borrow(
+			&lessons->calibration, reply,
+			estimate_borrow_bytes(&member->stats, member->retained_bytes));
+		return;
+	}
+
+	lessons->last_forecast = (struct forecast){
+		.bytes = member->retained_bytes,
+		.stall_usec = member->stall_usec,
+		.usec = member->release_usec,
+	};
+	lessons->calibration = calibrate_add_full(
+		&lessons->calibration, reply,
+		estimate_release_usec(&member->stats, released, busy), busy);
+}
+
+void peer_take_release(struct peer *peer, const struct wire_reclaim_reply *reply)
+{
+	struct member *member = &peer->member;
+
+	learn(member, reply);
+	member->vain_bytes = 0;
+	/* Of one that was to end early nothing more could be expected. */
+	if (member->stats_usec >= member->last_release_usec && reply->end != WIRE_END_ASKED)
+		member->vain_bytes = sub_sat(expected_bytes(peer),
+					     sub_sat(reply->rss_before, reply->rss_after));
+	member->lessons->last_release = *reply;
+	member->last_release_usec = manager_now(peer->guard->manager);
+	member->n_failed = 0;
+	member->residue_due = true;
+	/* What it held it has given; until the next statistics nothing more is expected. */
+	member->retained_bytes = 0;
+	member->borrow.bytes = 0;
+	member->process.anon_bytes =
+		sub_sat(member->process.anon_bytes,
+			sub_sat(member->process.rss_bytes, reply->rss_after));
+	member->process.rss_bytes = reply->rss_after;
 }
 
 static void on_stats(struct conn *conn, enum request_end end, const struct request_answer *answer,
@@ -220,6 +377,7 @@ static void on_stats(struct conn *conn, enum request_end end, const struct reque
 		peer->member.n_failed++;
 		return;
 	case REQUEST_GONE:
+	case REQUEST_OVERTAKEN: /* a RECLAIM alone can be */
 		return;
 	}
 }
@@ -228,8 +386,12 @@ bool peer_refresh(struct peer *peer, uint64_t now_usec)
 {
 	const struct member *member = &peer->member;
 
-	if (request_busy(peer->conn) || peer->knobs_due != 0)
+	if (request_busy(peer->conn))
 		return false;
+	if (peer->knobs_due != 0) {
+		peer_tune(peer);
+		return false;
+	}
 	/* Stopped, or held by a debugger: it would not answer. */
 	if (member->process.state == 'T' || member->process.state == 't')
 		return false;
@@ -244,6 +406,21 @@ bool peer_refresh(struct peer *peer, uint64_t now_usec)
 			     on_stats, peer) >= 0;
 }
 
+static void take_tuned(struct peer *peer, const struct wire_tune_reply *reply)
+{
+	const bool late =
+		reply->effect == WIRE_EFFECT_LATE || reply->effect == WIRE_EFFECT_MAYBE;
+
+	peer->member.hello.tuned |= 1U << reply->knob;
+	/* At the connection it is what was to be expected; here somebody may wonder. */
+	if (peer->guard->group.settings->tune_after > 0)
+		log_info("Process %d (%s): %s is set to %" PRIu64 "%s",
+			 (int)peer->member.process.pid, peer->member.process.command,
+			 knob_name((enum wire_knob)reply->knob), reply->value,
+			 late ? ", too late to have its full effect: \"memguardctl tune\" says what "
+				"to write for its next start" : "");
+}
+
 static void on_tuned(struct conn *conn, enum request_end end, const struct request_answer *answer,
 		     void *userdata)
 {
@@ -254,7 +431,7 @@ static void on_tuned(struct conn *conn, enum request_end end, const struct reque
 	switch (end) {
 	case REQUEST_ANSWERED:
 		if (answer->frame->header.status == WIRE_OK)
-			peer->member.hello.tuned |= 1U << answer->frame->tune_reply.knob;
+			take_tuned(peer, &answer->frame->tune_reply);
 		peer_tune(peer);
 		return;
 	case REQUEST_TIMED_OUT:
@@ -263,12 +440,17 @@ static void on_tuned(struct conn *conn, enum request_end end, const struct reque
 		peer->knobs_due = 0;
 		return;
 	case REQUEST_GONE:
+	case REQUEST_OVERTAKEN: /* a RECLAIM alone can be */
 		return;
 	}
 }
 
 void peer_tune(struct peer *peer)
 {
+	/* One question at a time: peer_refresh() comes back to it. */
+	if (request_busy(peer->conn))
+		return;
+
 	for (int i = 1; i < WIRE_KNOB_MAX_; i++) {
 		const uint32_t bit = 1U << i;
 
@@ -277,12 +459,12 @@ void peer_tune(struct peer *peer)
 
 		peer->knobs_due &= ~bit;
 		/* A reload may have taken it back. */
-		if (knob_setting(&peer->guard->group.settings, (enum wire_knob)i) == 0)
+		if (knob_setting(peer->guard->group.settings, (enum wire_knob)i) == 0)
 			continue;
 		if (peer_check_agent(peer) < 0)
 			return;
 		if (request_tune(peer->conn, (enum wire_knob)i,
-				 knob_value(&peer->guard->group.settings, (enum wire_knob)i),
+				 knob_value(peer->guard->group.settings, (enum wire_knob)i),
 				 TUNE_TIMEOUT_USEC, on_tuned, peer) >= 0)
 			return;
 	}

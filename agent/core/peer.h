@@ -13,8 +13,18 @@ void peer_join(struct peer *peer, struct guard *guard);
 /* Leaves its group and closes the connection. */
 struct peer *peer_free(struct peer *peer);
 
-/* Takes a new look at the process; keeps the last one when it cannot. */
+/*
+ * Takes a new look at the process; keeps the last one when it cannot. Where it is gone, be it
+ * that another has its pid by now, the connection ends soon: somebody else holds it.
+ */
 void peer_survey(struct peer *peer, uint64_t now_usec);
+
+/*
+ * 0: the process that connected was there until now, so what was read under its pid was of
+ * it. -ESRCH: gone; the connection ends soon. -EAGAIN: on its way out, in no group any more.
+ * Other: cannot be known now.
+ */
+int peer_check_identity(struct peer *peer);
 
 /* May the agent be woken? 0, or -EPERM: a filter was put on it since, and it might be killed. */
 int peer_check_agent(struct peer *peer);
@@ -24,6 +34,12 @@ bool peer_refresh(struct peer *peer, uint64_t now_usec);
 
 /* Takes an answer to STATS in. */
 void peer_take_stats(struct peer *peer, const struct wire_stats *stats);
+
+/* Takes the answer to a release in: what it gave, and what that teaches. */
+void peer_take_release(struct peer *peer, const struct wire_reclaim_reply *reply);
+
+/* TuneAfter=: if the group has come back often enough, its members are tuned now. */
+void peer_tune_late(struct guard *guard);
 
 /* Sets the next knob of [Tune] that is due; goes on by itself. */
 void peer_tune(struct peer *peer);

@@ -22,32 +22,39 @@ static void members_freep(const struct member ***members)
 	free(*members);
 }
 
-void recorder_keep(struct guard *guard, const struct member *const *members, size_t n_members)
+void recorder_keep(struct guard *guard, const struct member *const *members, size_t n_members,
+		   const struct running *running, enum yield yield)
 {
 	struct manager *manager = guard->manager;
 	const struct round *round = guard->round;
-	const struct command *command = round->command;
+	/* It has no say in what came up after it. */
+	const struct command *command = running ? NULL : round->command;
 	struct group group = guard->group;
+	struct group_settings settings = *group.settings;
 	const struct record record = {
 		.now_usec = manager_now(manager),
 		.group = &group,
 		.members = members,
 		.n_members = n_members,
-		.pressure = guard->given_signals.pressure,
-		.limit_hit = guard->given_signals.limit_hit,
-		.machine = guard->given_signals.machine,
+		.pressure = manager->given_signals.pressure,
+		.limit_hit = manager->given_signals.limit_hit,
+		.machine = manager->given_signals.machine,
 		.command = command != NULL,
 		.gate = &guard->group.gate,
 		.decision = &round->decision,
+		.running = running,
+		.yield = yield,
 	};
 
+	group.settings = &settings;
 	if (command && command->method != METHOD_AUTO)
-		group.settings.method = command->method;
+		settings.method = command->method;
 	if (!command)
-		group.gate = guard->given_gate;
+		group.gate = manager->given_gate;
 
 	manager->record_error = record_format(&record, manager->record, sizeof(manager->record));
-	manager->record_round = guard->record_round = round->outcome.round;
+	manager->record_round = round->outcome.round;
+	manager->record_group_id = group.id;
 }
 
 int recorder_last(struct guard *guard, char **ret)
@@ -55,7 +62,7 @@ int recorder_last(struct guard *guard, char **ret)
 	const struct manager *manager = guard->manager;
 	char *text;
 
-	if (manager->record_round == 0 || manager->record_round != guard->record_round)
+	if (manager->record_round == 0 || manager->record_group_id != guard->group.id)
 		return -ENODATA;
 	if (manager->record_error < 0)
 		return -EFBIG;
@@ -91,7 +98,7 @@ static void decide(const struct group *given, const struct gate *gate,
 	group.gate = *gate;
 	*ret = (struct decision){ .reason = gate->reason };
 	if (gate_is_open(gate))
-		pick_members(&group, members, group.n_members, gate->reason, group.settings.method,
+		pick_members(&group, members, group.n_members, gate->reason, group.settings->method,
 			     ret);
 }
 

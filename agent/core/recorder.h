@@ -7,9 +7,14 @@
  */
 
 #include "agent/core/state.h"
+#include "agent/model/running.h"
 
-/* Keeps what the decision of the round that begins was made from. */
-void recorder_keep(struct guard *guard, const struct member *const *members, size_t n_members);
+/*
+ * Keeps what the decision of the round that begins was made from, or of the one under way that
+ * gives way: then @running is what it was at, and @yield what came of that. Else NULL.
+ */
+void recorder_keep(struct guard *guard, const struct member *const *members, size_t n_members,
+		   const struct running *running, enum yield yield);
 
 /* The last one that was kept, if it was of a group that @what names: malloc'ed. -ENODATA. */
 int recorder_last(struct guard *guard, char **ret);

@@ -8,14 +8,17 @@
 
 #include "agent/basic/log.h"
 #include "agent/core/alert.h"
+#include "agent/core/choice.h"
 #include "agent/core/command.h"
 #include "agent/core/guard.h"
+#include "agent/core/hurry.h"
 #include "agent/core/membership.h"
+#include "agent/core/patience.h"
 #include "agent/core/peer.h"
 #include "agent/core/recorder.h"
+#include "agent/core/second-look.h"
 #include "agent/policy/benefit.h"
-#include "agent/policy/calibrate.h"
-#include "agent/policy/estimate.h"
+#include "agent/policy/gate.h"
 #include "agent/policy/pick.h"
 #include "agent/policy/verdict.h"
 #include "agent/report/journal.h"
@@ -42,6 +45,12 @@
 static struct round rounds[ROUNDS_MAX];
 
 static void round_ask_next(struct guard *guard);
+
+void round_touch(void)
+{
+	/* Rarely are there more at once, and each is a page. */
+	memset(rounds, 0, 4 * sizeof(rounds[0]));
+}
 
 /* A command may begin a round in every group there is, and may allocate. */
 static struct round *round_take(bool may_allocate)
@@ -99,17 +108,21 @@ static void round_record(struct guard *guard)
 	struct round *round = guard->round;
 	struct group *group = &guard->group;
 	struct outcome *outcome = &round->outcome;
+	const struct outcome *kept;
 	struct diagnosis diagnosis;
 
-	group->benefit = benefit_add(&group->benefit, &group->settings, outcome);
 	if (outcome->n_asked > 0)
 		guard_sum_heaps(guard);
+	group->benefit = benefit_add(group, outcome);
+	if (outcome->n_asked > 0 && outcome_cause(outcome) != REASON_COMMAND)
+		steps_count(group->steps, STEP_RELEASE, outcome->end_usec);
 	verdict_group(group, outcome->end_usec, &diagnosis);
 	outcome_diagnose(outcome, &diagnosis);
-	ledger_append(&guard->manager->ledger, outcome,
-		      group->unit ? group->unit : group->path);
-	if (!outcome_is_quiet(outcome))
-		group->last_outcome = *outcome;
+	second_look_plan(guard, outcome);
+	kept = ledger_append(&guard->manager->ledger, outcome,
+			     group->unit ? group->unit : group->path);
+	if (kept)
+		group->last_outcome = kept;
 }
 
 static void round_finish(struct guard *guard)
@@ -123,9 +136,10 @@ static void round_finish(struct guard *guard)
 		(void)guard_read(guard);
 
 	outcome->usage_after_bytes = guard->group.reading.usage_bytes;
+	outcome->held_after_bytes = guard->group.reading.held_bytes;
 	outcome->end_usec = manager_now(manager);
 	outcome->realtime_usec = manager_realtime(manager);
-	if (outcome->n_answered > 0)
+	if (outcome->n_answered > 0 || outcome->overtaken_bytes > 0)
 		outcome->kind = OUTCOME_RELEASED;
 	else if (outcome->n_asked > 0)
 		outcome->kind = OUTCOME_FAILED;
@@ -135,14 +149,15 @@ static void round_finish(struct guard *guard)
 	news = is_news(round, guard->group.benefit.last_quiet_reason);
 	round_record(guard);
 	round_report(guard, news);
-	if (outcome->trigger == REASON_USAGE_CRITICAL)
+	if (outcome_cause(outcome) == REASON_USAGE_CRITICAL)
 		alert_run(guard, outcome);
 
 	/* What was released shows in the processes soon: look. */
 	if (outcome->kind != OUTCOME_NOTHING)
 		guard->survey_gap_usec = 0;
 
-	LIST_REMOVE(guard, in_rounds);
+	LIST_REMOVE(guard, history->in_rounds);
+	guard->group.yields = false;
 	round_give_back(TAKE_PTR(guard->round));
 	guard_look_soon(guard, 0);
 }
@@ -159,69 +174,11 @@ static struct peer *find_peer(struct guard *guard, const struct pick *pick)
 	return NULL;
 }
 
-/* A hook that does not measure it: no longer than all of the release. */
-static uint64_t stall_of(const struct wire_reclaim_reply *reply)
+static enum refusal refusal_of(uint32_t status)
 {
-	return reply->stall_usec > 0 ? MIN(reply->stall_usec, reply->duration_usec)
-				     : reply->duration_usec;
-}
-
-/* Compares what was predicted with what happened. */
-static void learn(struct member *member, const struct wire_reclaim_reply *reply)
-{
-	const uint64_t released = sub_sat(reply->rss_before, reply->rss_after);
-	const bool busy = estimate_is_busy(member);
-
-	member->last_forecast = (struct forecast){ 0 };
-	if (member->stats_usec == 0 || member->stats_usec < member->last_release_usec ||
-	    !estimate_has_methods(member))
-		return;
-
-	if (reply->method == WIRE_METHOD_BORROW) {
-		member->last_forecast = member->borrow;
-		member->calibration = calibrate_add_borrow(
-			&member->calibration, reply,
-			estimate_borrow_bytes(&member->stats, member->retained_bytes));
-		return;
-	}
-
-	member->last_forecast = (struct forecast){
-		.bytes = member->retained_bytes,
-		.stall_usec = member->stall_usec,
-		.usec = member->release_usec,
-	};
-	member->calibration = calibrate_add_full(
-		&member->calibration, reply,
-		estimate_release_usec(&member->stats, released, busy), busy);
-}
-
-static void count_answer(struct outcome *outcome, const struct wire_reclaim_reply *reply)
-{
-	/* Claims of the process: whatever they are, the sums must not wrap. */
-	outcome->n_answered++;
-	outcome->rss_before_bytes = add_sat(outcome->rss_before_bytes, reply->rss_before);
-	outcome->rss_after_bytes = add_sat(outcome->rss_after_bytes, reply->rss_after);
-	outcome->total_usec = add_sat(outcome->total_usec, reply->duration_usec);
-	outcome->longest_usec = MAX(outcome->longest_usec, reply->duration_usec);
-	outcome->stall_usec = MAX(outcome->stall_usec, stall_of(reply));
-}
-
-static void take_answer(struct peer *peer, const struct wire_reclaim_reply *reply)
-{
-	struct member *member = &peer->member;
-
-	learn(member, reply);
-	member->last_release = *reply;
-	member->last_release_usec = manager_now(peer->guard->manager);
-	member->n_failed = 0;
-	member->residue_due = true;
-	/* What it held it has given; until the next statistics nothing more is expected. */
-	member->retained_bytes = 0;
-	member->borrow.bytes = 0;
-	member->process.anon_bytes =
-		sub_sat(member->process.anon_bytes,
-			sub_sat(member->process.rss_bytes, reply->rss_after));
-	member->process.rss_bytes = reply->rss_after;
+	return status == WIRE_UNSUPPORTED ? REFUSAL_UNSUPPORTED :
+	       status == WIRE_REFUSED	  ? REFUSAL_DECLINED :
+					    REFUSAL_FAILED;
 }
 
 /*
@@ -234,14 +191,14 @@ static void take_refusal(struct guard *guard, struct peer *peer, uint32_t status
 	struct pick *pick = &round->decision.picks[round->next - 1];
 
 	if (pick->method != METHOD_BORROW || status != WIRE_UNSUPPORTED) {
-		round->outcome.n_refused++;
+		outcome_count_refusal(&round->outcome, refusal_of(status));
 		peer->member.n_failed++;
 		return;
 	}
 
 	peer->member.borrow_refused = true;
 	if (pick->why == WHY_SETTING || round->outcome.trigger == REASON_RETAINED) {
-		round->outcome.n_refused++;
+		outcome_count_refusal(&round->outcome, REFUSAL_BORROW);
 		return;
 	}
 
@@ -259,22 +216,28 @@ static void on_reclaimed(struct conn *conn, enum request_end end, const struct r
 	struct peer *peer = userdata;
 	struct guard *guard = peer->guard;
 	struct outcome *outcome;
-	const bool released = end == REQUEST_ANSWERED && answer->frame->header.status == WIRE_OK;
+	const bool released = answer && answer->frame->header.status == WIRE_OK;
 
 	(void)conn;
 
 	if (released)
-		take_answer(peer, &answer->frame->reclaim_reply);
+		peer_take_release(peer, &answer->frame->reclaim_reply);
 	/* The round went on without it, and has counted it. */
 	if (!guard->round || guard->round->waiting != peer)
 		return;
 
-	guard->round->waiting = NULL;
 	outcome = &guard->round->outcome;
+	if (end == REQUEST_OVERTAKEN) {
+		if (released)
+			outcome_count_overtaken(outcome, &answer->frame->reclaim_reply);
+		return;
+	}
+
+	guard->round->waiting = NULL;
 	switch (end) {
 	case REQUEST_ANSWERED:
 		if (released)
-			count_answer(outcome, &answer->frame->reclaim_reply);
+			outcome_count_answer(outcome, &answer->frame->reclaim_reply);
 		else
 			take_refusal(guard, peer, answer->frame->header.status);
 		break;
@@ -285,33 +248,17 @@ static void on_reclaimed(struct conn *conn, enum request_end end, const struct r
 	case REQUEST_GONE:
 		outcome->n_gone++;
 		break;
+	case REQUEST_OVERTAKEN:
+		break; /* no end */
 	}
 
 	round_ask_next(guard);
 }
 
+/* A kill is near: nobody is waited for as long as else. */
 static bool is_critical(const struct guard *guard)
 {
-	return guard->round->outcome.trigger == REASON_USAGE_CRITICAL;
-}
-
-static void plan_patience(struct manager *manager, uint64_t at_usec)
-{
-	if (manager->patience_usec != 0 && manager->patience_usec <= at_usec)
-		return;
-
-	manager->patience_usec = at_usec;
-	(void)sd_event_source_set_time(manager->patience_source, at_usec);
-	(void)sd_event_source_set_enabled(manager->patience_source, SD_EVENT_ONESHOT);
-}
-
-static void be_patient(struct guard *guard, uint64_t usec)
-{
-	struct manager *manager = guard->manager;
-	const uint64_t at_usec = manager_now(manager) + usec;
-
-	guard->round->patience_usec = at_usec;
-	plan_patience(manager, at_usec);
+	return outcome_cause(&guard->round->outcome) == REASON_USAGE_CRITICAL;
 }
 
 enum ask {
@@ -336,69 +283,93 @@ static bool is_worth_waiting(struct guard *guard, struct peer *peer)
 	return now_usec - round->busy_since_usec < timeout_usec;
 }
 
-static void count_method(struct outcome *outcome, const struct pick *pick)
+/* Seconds may have passed since all were looked at. */
+static bool has_left(struct peer *peer, uint64_t now_usec)
 {
-	if (outcome->n_full + outcome->n_borrow == 0)
-		outcome->why = pick->why;
-	if (pick->method == METHOD_BORROW)
-		outcome->n_borrow++;
-	else
-		outcome->n_full++;
+	if (peer->member.time_usec == now_usec)
+		return false;
+	if (membership_check(peer))
+		return true;
 
-	outcome->expected_stall_usec = MAX(outcome->expected_stall_usec, pick->stall_usec);
-	outcome->full_stall_usec = MAX(outcome->full_stall_usec, pick->full_stall_usec);
+	peer_survey(peer, now_usec);
+	return false;
+}
+
+uint64_t round_order(const struct guard *guard, const struct pick *pick, struct reclaim *ret)
+{
+	const uint64_t timeout_usec = is_critical(guard) ? RECLAIM_TIMEOUT_CRITICAL_USEC
+							 : RECLAIM_TIMEOUT_USEC;
+
+	*ret = (struct reclaim){
+		.method = pick->method == METHOD_BORROW ? WIRE_METHOD_BORROW : WIRE_METHOD_FULL,
+		/* It can stop in between, and so answers in time. */
+		.limit_usec = timeout_usec / 10 * 9,
+	};
+	return timeout_usec;
+}
+
+void round_await(struct guard *guard, struct peer *peer, const struct pick *pick)
+{
+	struct round *round = guard->round;
+
+	outcome_count_method(&round->outcome, pick);
+	round->busy_since_usec = 0;
+	round->waiting = peer;
+	round->waiting_cpu_usec = peer->member.process.cpu_usec;
+	round->asked_usec = manager_now(guard->manager);
+	round->until_usec = 0;
+	patience_plan(guard, is_critical(guard) ? PATIENCE_CRITICAL_USEC : PATIENCE_USEC);
 }
 
 static enum ask round_ask(struct guard *guard, const struct pick *pick)
 {
 	struct outcome *outcome = &guard->round->outcome;
 	struct peer *peer = find_peer(guard, pick);
-	const uint64_t timeout_usec = is_critical(guard) ? RECLAIM_TIMEOUT_CRITICAL_USEC
-							 : RECLAIM_TIMEOUT_USEC;
-	const struct reclaim reclaim = {
-		.method = pick->method == METHOD_BORROW ? WIRE_METHOD_BORROW : WIRE_METHOD_FULL,
-		/* It can stop in between, and so answers in time. */
-		.limit_usec = timeout_usec / 10 * 9,
-	};
+	struct reclaim reclaim;
+	uint64_t timeout_usec;
+	int r;
 
 	if (peer && is_worth_waiting(guard, peer))
 		return ASK_BUSY;
 
 	outcome->n_asked++;
-	/* Seconds may have passed since the round began. */
-	if (!peer || membership_check(peer)) {
+	if (!peer || has_left(peer, manager_now(guard->manager))) {
 		outcome->n_gone++;
 		return ASK_OVER;
 	}
-	if (peer_check_agent(peer) < 0 ||
-	    request_reclaim(peer->conn, &reclaim, timeout_usec, on_reclaimed, peer) < 0) {
-		outcome->n_refused++;
+	r = peer_check_agent(peer);
+	if (r < 0) {
+		outcome_count_refusal(outcome, REFUSAL_FILTER);
+		return ASK_OVER;
+	}
+	timeout_usec = round_order(guard, pick, &reclaim);
+	r = request_reclaim(peer->conn, &reclaim, timeout_usec, on_reclaimed, peer);
+	if (r < 0) {
+		outcome_count_refusal(outcome, r == -EBUSY ? REFUSAL_BUSY : REFUSAL_CHANNEL);
 		return ASK_OVER;
 	}
 
-	count_method(outcome, pick);
-	guard->round->busy_since_usec = 0;
-	guard->round->waiting = peer;
-	guard->round->waiting_cpu_usec = peer->member.process.cpu_usec;
-	be_patient(guard, is_critical(guard) ? PATIENCE_CRITICAL_USEC : PATIENCE_USEC);
+	round_await(guard, peer, pick);
 	return ASK_SENT;
 }
 
 /* Its question stays open: should it wake up, it releases, and that is learnt from. */
 static void go_on_without(struct guard *guard, struct peer *peer)
 {
-	log_debug("Process %d (%s) does not answer and takes no CPU time: going on without it",
-		  (int)peer->member.process.pid, peer->member.process.command);
+	log_debug("Process %d (%s) does not answer%s: going on without it",
+		  (int)peer->member.process.pid, peer->member.process.command,
+		  guard->round->until_usec == 0 ? " and takes no CPU time" : " soon enough");
 	guard->round->waiting = NULL;
 	guard->round->outcome.n_timed_out++;
 	peer->member.n_failed++;
 	round_ask_next(guard);
 }
 
-static void look_after(struct guard *guard)
+void round_look_after(struct guard *guard)
 {
 	struct round *round = guard->round;
 	struct peer *peer = round->waiting;
+	const uint64_t now_usec = manager_now(guard->manager);
 
 	round->patience_usec = 0;
 	if (!peer) {
@@ -406,56 +377,16 @@ static void look_after(struct guard *guard)
 		return;
 	}
 
-	peer_survey(peer, manager_now(guard->manager));
-	if (peer->member.process.cpu_usec == round->waiting_cpu_usec) {
+	peer_survey(peer, now_usec);
+	if (peer->member.process.cpu_usec == round->waiting_cpu_usec ||
+	    (round->until_usec != 0 && now_usec >= round->until_usec)) {
 		go_on_without(guard, peer);
 		return;
 	}
 
 	/* At work: there is a deadline for that. */
 	round->waiting_cpu_usec = peer->member.process.cpu_usec;
-	be_patient(guard, PATIENCE_USEC);
-}
-
-/* One round for each strike: afterwards the list may be another. */
-static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct manager *manager = userdata;
-	const uint64_t now_usec = manager_now(manager);
-	uint64_t next_usec = UINT64_MAX;
-	struct guard *guard;
-
-	(void)source;
-	(void)usec;
-	manager->patience_usec = 0;
-	LIST_FOREACH(guard, &manager->rounds, in_rounds) {
-		const uint64_t at_usec = guard->round->patience_usec;
-
-		if (at_usec != 0 && at_usec <= now_usec) {
-			plan_patience(manager, now_usec);
-			look_after(guard);
-			return 0;
-		}
-		if (at_usec != 0)
-			next_usec = MIN(next_usec, at_usec);
-	}
-
-	if (next_usec != UINT64_MAX)
-		plan_patience(manager, next_usec);
-	return 0;
-}
-
-int round_prepare(struct manager *manager)
-{
-	int r;
-
-	r = sd_event_add_time(manager->event, &manager->patience_source, CLOCK_MONOTONIC, 0, 1,
-			      on_patience, manager);
-	if (r < 0)
-		return r;
-
-	(void)sd_event_source_set_description(manager->patience_source, "rounds");
-	return sd_event_source_set_enabled(manager->patience_source, SD_EVENT_OFF);
+	patience_plan(guard, PATIENCE_USEC);
 }
 
 /* Behind the others, who need not wait for it. False when all that are left are busy. */
@@ -471,11 +402,55 @@ static bool put_off(struct round *round)
 	return ++round->n_put_off <= last - round->next;
 }
 
+/* Before the first one the trigger has just looked. */
+static bool is_enough(struct guard *guard)
+{
+	const struct round *round = guard->round;
+
+	if (round->next == 0 || round->decision.enough_permyriad == 0 ||
+	    (round->next == round->decision.n_picks && !round->unseen))
+		return false;
+
+	return guard_read(guard) >= 0 &&
+	       pick_is_enough(&round->decision, &guard->group.reading);
+}
+
+/* Nothing is expected of whom nobody asks. */
+static void sum_expected(struct round *round)
+{
+	const struct decision *decision = &round->decision;
+
+	round->outcome.expected_bytes = 0;
+	for (unsigned int i = 0; i < decision->n_picks; i++)
+		round->outcome.expected_bytes = add_sat(round->outcome.expected_bytes,
+							decision->picks[i].expected_bytes);
+}
+
+static void spare_others(struct round *round)
+{
+	round->outcome.n_not_needed = round->decision.n_picks - round->next;
+	round->decision.n_picks = round->next;
+	sum_expected(round);
+}
+
+/* Some were asked by what was known; now the others, by how they are. */
+static void look_at_others(struct guard *guard)
+{
+	guard_survey(guard);
+	(void)choice_make_others(guard);
+	sum_expected(guard->round);
+}
+
 /* One at a time: parallel releases would stall each other and every CPU of the group. */
 static void round_ask_next(struct guard *guard)
 {
 	struct round *round = guard->round;
 
+	if (is_enough(guard))
+		spare_others(round);
+	else if (round->unseen)
+		look_at_others(guard);
+	round->unseen = false;
 	while (round->next < round->decision.n_picks) {
 		const enum ask ask = round_ask(guard, &round->decision.picks[round->next]);
 
@@ -484,7 +459,7 @@ static void round_ask_next(struct guard *guard)
 
 		round->n_put_off = 0;
 		if (ask == ASK_BUSY) {
-			be_patient(guard, BUSY_RETRY_USEC);
+			patience_plan(guard, BUSY_RETRY_USEC);
 			return;
 		}
 
@@ -507,42 +482,52 @@ void round_stop(struct guard *guard)
 	if (!guard->round)
 		return;
 
+	guard->round->unseen = false;
 	guard->round->decision.n_picks = guard->round->next;
 	if (!guard->round->waiting)
 		round_finish(guard);
 }
 
-static size_t list_members(const struct guard *guard, pid_t only, const struct member **members, size_t size)
+/* First of all the question; what it was decided by is written down while it is answered. */
+static void ask_first(struct guard *guard, const struct choice *choice)
 {
-	const struct peer *peer;
-	size_t n = 0;
+	struct round *round = guard->round;
+	const enum ask ask = round_ask(guard, &round->decision.picks[0]);
 
-	LIST_FOREACH(peer, &guard->peers, in_guard)
-		if ((only == 0 || peer->member.process.pid == only) && n < size)
-			members[n++] = &peer->member;
-
-	return n;
+	second_look_take(guard);
+	recorder_keep(guard, choice->members, choice->n, NULL, YIELD_NOT);
+	round->next = ask != ASK_BUSY;
+	if (ask != ASK_SENT)
+		round_ask_next(guard);
 }
 
-/* More than this in one group: the first ones will do, and the next round takes others. */
-static const struct member *members[4096];
-
-void round_plan(const struct guard *guard, struct decision *ret)
+static void round_open(struct guard *guard)
 {
-	const struct gate *gate = &guard->group.gate;
-	const size_t n = list_members(guard, 0, members, ARRAY_SIZE(members));
+	struct round *round = guard->round;
+	struct choice choice;
 
-	pick_members(&guard->group, members, n,
-		     gate_is_open(gate) ? gate->reason : REASON_RETAINED,
-		     guard->group.settings.method, ret);
+	round->unseen = choice_is_large(guard);
+	if (!round->unseen)
+		guard_survey(guard);
+	choice = choice_make(guard);
+	if (round->unseen && !round->decision.act) {
+		round->unseen = false;
+		guard_survey(guard);
+		choice = choice_make(guard);
+	}
+
+	round->outcome.reason = round->decision.reason;
+	round->outcome.expected_bytes = round->decision.expected_bytes;
+	if (round->decision.act)
+		ask_first(guard, &choice);
+	else
+		round_finish(guard);
 }
 
 int round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command)
 {
 	struct manager *manager = guard->manager;
 	struct round *round = round_take(command);
-	struct decision *decision;
-	size_t n_members;
 
 	/* As many rounds are under way as there may be: it is looked again soon. */
 	if (!round)
@@ -551,34 +536,33 @@ int round_begin(struct guard *guard, enum reason trigger, pid_t only, struct com
 	/* A trigger has just read the group; before a command that may be seconds ago. */
 	if (command)
 		(void)guard_read(guard);
-	guard_survey(guard);
-	n_members = list_members(guard, only, members, ARRAY_SIZE(members));
-
-	LIST_INSERT_HEAD(&manager->rounds, guard, in_rounds);
-	*round = (struct round){ .used = true, .command = command };
-	guard->round = round;
-	decision = &round->decision;
-	pick_members(&guard->group, members, n_members, trigger,
-		     command && command->method != METHOD_AUTO ? command->method
-							       : guard->group.settings.method,
-		     decision);
-	round->outcome = (struct outcome){
-		.round = ++manager->n_rounds,
-		.group_id = guard->group.id,
-		.trigger = trigger,
-		.reason = decision->reason,
-		.begin_usec = manager_now(manager),
-		.limit_bytes = guard->group.reading.limit_bytes,
-		.usage_before_bytes = guard->group.reading.usage_bytes,
-		.expected_bytes = decision->expected_bytes,
+	LIST_INSERT_HEAD(&manager->rounds, guard, history->in_rounds);
+	*round = (struct round){
+		.used = true,
+		.only = only,
+		.command = command,
+		.reason = trigger,
+		.rushed = gate_is_rushing(&guard->group),
+		.outcome = {
+			.round = ++manager->n_rounds,
+			.group_id = guard->group.id,
+			.trigger = trigger,
+			.begin_usec = manager_now(manager),
+			.limit_bytes = guard->group.reading.limit_bytes,
+			.usage_before_bytes = guard->group.reading.usage_bytes,
+			.held_before_bytes = guard->group.reading.held_bytes,
+		},
 	};
-
-	if (decision->act) {
-		recorder_keep(guard, members, n_members);
-		round_ask_next(guard);
-	} else {
-		round_finish(guard);
-	}
-
+	guard->round = round;
+	guard->group.yields = trigger != REASON_USAGE_CRITICAL;
+	round_open(guard);
 	return 0;
+}
+
+void round_trigger(struct guard *guard, enum reason trigger)
+{
+	if (guard->round)
+		hurry_look(guard);
+	else
+		(void)round_begin(guard, trigger, 0, NULL);
 }

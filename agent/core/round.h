@@ -3,16 +3,14 @@
 
 /*
  * One pass from a trigger to an outcome. The only file that knows the order:
- * survey, pick, ask one after the other, read again, record, report.
+ * survey, pick, ask one after the other, read again, record, report. In a group of many
+ * members that is near its limit the best one is asked before the survey.
  */
 
 #include "agent/core/state.h"
 
-/* Makes what rounds need, so that none has to allocate. */
-int round_prepare(struct manager *manager);
-
-/* What a round of @guard would decide now, without one. */
-void round_plan(const struct guard *guard, struct decision *ret);
+/* Has the pages of those that come first. */
+void round_touch(void);
 
 /*
  * Begins a round of @guard, which has none running. @only: this process alone, or 0.
@@ -20,6 +18,21 @@ void round_plan(const struct guard *guard, struct decision *ret);
  * -EAGAIN: too many rounds are under way; not begun.
  */
 int round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command);
+
+/*
+ * The gate of @guard is open: begins a round for that reason, or lets the one that is under way
+ * give way to it.
+ */
+void round_trigger(struct guard *guard, enum reason trigger);
+
+/* What to ask of @pick, by how near a kill is; returns how long to wait for the answer. */
+uint64_t round_order(const struct guard *guard, const struct pick *pick, struct reclaim *ret);
+
+/* @peer has been sent the question: the round waits for its answer. */
+void round_await(struct guard *guard, struct peer *peer, const struct pick *pick);
+
+/* Its patience is at an end: see patience.h. */
+void round_look_after(struct guard *guard);
 
 /* A member has answered another question: a round that waited for that goes on. */
 void round_go_on(struct guard *guard);

@@ -23,6 +23,7 @@
 #include "agent/core/sandbox.h"
 #include "agent/policy/verdict.h"
 #include "agent/sense/cgroup.h"
+#include "agent/sense/tree.h"
 
 #define EXIT_CANNOT_EXECUTE 126
 #define EXIT_NOT_FOUND 127
@@ -32,6 +33,7 @@ struct run {
 	const struct run_options *options;
 	sd_event *event;
 	struct manager *manager;
+	struct tree *tree; /* NULL: it has a cgroup */
 	struct sandbox sandbox;
 	char directory[PATH_MAX];
 	bool own_directory; /* temporary, ours to remove */
@@ -199,31 +201,45 @@ static bool find_program(const char *command, char path[static PATH_MAX])
 	return false;
 }
 
-/* Where the command has a jemalloc of its own, say where; one that is set already stays. */
-static int set_symbols(const char *command)
+/* Where the program has a jemalloc of its own, say where; one that is set already stays. */
+static int set_symbols(const char *program)
 {
-	char path[PATH_MAX], symbols[ELF_VARIABLE_MAX];
+	char symbols[ELF_VARIABLE_MAX];
 
-	if (getenv("MEMGUARD_SYMBOLS") || !find_program(command, path) ||
-	    elf_symbols_variable(path, symbols, sizeof(symbols)) < 0)
+	if (getenv("MEMGUARD_SYMBOLS") || elf_symbols_variable(program, symbols, sizeof(symbols)) < 0)
 		return 0;
 
 	return setenv("MEMGUARD_SYMBOLS", symbols, 1);
 }
 
+/* It ends itself where anything stands in front of its sanitizer, unless it was told not to. */
+static bool refuses_preload(const char *program)
+{
+	const char *options = getenv(ELF_ASAN_VARIABLE);
+
+	return !(options && strstr(options, ELF_ASAN_VALUE)) && elf_needs_asan(program) > 0;
+}
+
 static int set_environment(const struct run *run, const char *command)
 {
-	char socket[PATH_MAX + 16], pid[16];
+	char socket[PATH_MAX + 16], pid[16], program[PATH_MAX];
+	const bool found = find_program(command, program);
 
 	snprintf(socket, sizeof(socket), "%s/hook.sock", run->directory);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 
-	if (preload(run->options->hook) < 0 || setenv("MEMGUARD_SOCKET", socket, 1) < 0)
+	if (found && refuses_preload(program))
+		log_warning("%s has address sanitizer as a library and would not start with the hook: "
+			    "running without; " ELF_ASAN_VARIABLE "=" ELF_ASAN_VALUE " allows it",
+			    program);
+	else if (preload(run->options->hook) < 0)
+		return -ENOMEM;
+	if (setenv("MEMGUARD_SOCKET", socket, 1) < 0)
 		return -ENOMEM;
 	/* This very process, also while it has one thread; children decide for themselves. */
 	if (setenv("MEMGUARD_AGENT", pid, 1) < 0)
 		return -ENOMEM;
-	if (set_symbols(command) < 0)
+	if (found && set_symbols(program) < 0)
 		return -ENOMEM;
 	/* Sockets that were passed to us are meant for the command. */
 	if (getenv("LISTEN_PID") && setenv("LISTEN_PID", pid, 1) < 0)
@@ -306,6 +322,24 @@ static bool has_limited_cgroup(const struct run *run)
 	return limited;
 }
 
+/* By RSS, where no cgroup does. */
+static int watch_tree(struct run *run, const char *name)
+{
+	int r;
+
+	r = tree_new(&run->tree);
+	if (r < 0)
+		return r;
+
+	return manager_guard_command(run->manager, &(struct manager_command){
+		.pid = run->pid,
+		.name = name,
+		.limit_bytes = run->options->limit_bytes,
+		.rss = tree_rss,
+		.tree = run->tree,
+	});
+}
+
 static int start(struct run *run, char *const command[])
 {
 	const struct manager_options options = {
@@ -324,8 +358,12 @@ static int start(struct run *run, char *const command[])
 	if (r < 0)
 		return r;
 
-	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return -errno;
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
+		r = -errno;
+		log_error("Cannot make a pipe to the command: %s; see ulimit -n and fs.file-max",
+			  strerror(-r));
+		return r;
+	}
 
 	run->exec_fd = pipe_fds[0];
 	(void)sd_event_now(run->event, CLOCK_MONOTONIC, &run->begin_usec);
@@ -335,19 +373,16 @@ static int start(struct run *run, char *const command[])
 
 	fd_close(pipe_fds[1]);
 	if (run->pid < 0) {
-		log_error("Cannot start a process: %m");
-		return -errno;
+		r = -errno;
+		log_error("Cannot start a process: %s; see ulimit -u and pids.max", strerror(-r));
+		return r;
 	}
 
 	r = watch_signals(run);
 	if (r < 0)
 		return r;
 
-	if (!has_limited_cgroup(run))
-		return manager_guard_command(run->manager, run->pid, command[0],
-					     run->options->limit_bytes);
-
-	return 0;
+	return has_limited_cgroup(run) ? 0 : watch_tree(run, command[0]);
 }
 
 /* What all its groups had together, of which there is nearly always one. */
@@ -366,11 +401,15 @@ static int add_group(const struct group *group, void *userdata)
 	struct account *account = userdata;
 	struct diagnosis diagnosis;
 
+	/* Of what was never read all figures are 0. */
+	if (group->reading.time_usec == 0)
+		return 0;
+
 	account->peak_bytes = MAX(account->peak_bytes, group->peak_bytes);
 	account->limit_bytes = MIN(account->limit_bytes, group->reading.limit_bytes);
 	account->released_bytes += group->benefit.released_bytes;
 	account->n_rounds += group->benefit.n_rounds;
-	account->n_oom_kill += group->reading.n_oom_kill;
+	account->n_oom_kill += sub_sat(group->reading.n_oom_kill, group->first_oom_kill);
 	verdict_group(group, account->now_usec, &diagnosis);
 	if (diagnosis.verdict >= account->diagnosis.verdict)
 		account->diagnosis = diagnosis;
@@ -389,6 +428,16 @@ static void tell_end(const struct run *run)
 			 strsignal(WTERMSIG(run->status)), lasted);
 	else
 		log_info("exited with status %d after %s", WEXITSTATUS(run->status), lasted);
+}
+
+static void tell_verdict(const struct diagnosis *diagnosis)
+{
+	char sure[32] = "";
+
+	if (diagnosis->confidence_percent > 0)
+		snprintf(sure, sizeof(sure), " (%u%% sure)", diagnosis->confidence_percent);
+	log_info("verdict so far: %s%s. %s", verdict_to_string(diagnosis->verdict), sure,
+		 verdict_to_text(diagnosis->verdict));
 }
 
 static void tell_account(struct run *run)
@@ -415,18 +464,16 @@ static void tell_account(struct run *run)
 		 account.limit_bytes < BYTES_INFINITY ? format_bytes(limit, account.limit_bytes) : "",
 		 format_bytes(released, account.released_bytes), (unsigned long long)account.n_rounds,
 		 account.n_rounds == 1 ? "" : "s");
-	log_info("verdict so far: %s (%u%% sure). %s",
-		 verdict_to_string(account.diagnosis.verdict),
-		 account.diagnosis.confidence_percent,
-		 verdict_to_text(account.diagnosis.verdict));
 	if (account.n_oom_kill > 0)
 		log_warning("the kernel's OOM killer ended %llu of its processes",
 			    (unsigned long long)account.n_oom_kill);
+	tell_verdict(&account.diagnosis);
 }
 
 static void cleanup(struct run *run)
 {
 	run->manager = manager_free(run->manager);
+	tree_free(run->tree);
 	fd_close(run->exec_fd);
 	sandbox_free(&run->sandbox);
 	remove_runtime_directory(run);

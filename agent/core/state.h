@@ -10,11 +10,14 @@
 #include <sys/queue.h>
 #include <systemd/sd-event.h>
 
+#include "agent/basic/sparse.h"
 #include "agent/config/config.h"
+#include "agent/core/exec.h"
 #include "agent/core/manager.h"
 #include "agent/hook/listener.h"
 #include "agent/hook/request.h"
 #include "agent/model/alert.h"
+#include "agent/model/kill.h"
 #include "agent/model/ledger.h"
 #include "agent/policy/gate.h"
 #include "agent/report/bus.h"
@@ -45,59 +48,86 @@ struct peer {
 /* One pass from a trigger to an outcome; begin and finish are far apart in time. */
 struct round {
 	bool used; /* in round.c: taken */
+	bool unseen; /* decided by the last look at the members; the next pick is not */
 	uint64_t patience_usec; /* when to look after it: its pick is busy, or silent; 0: no need */
 	struct decision decision;
 	unsigned int next; /* index of the pick to be asked */
 	unsigned int n_put_off; /* picks in a row that were answering another question */
 	uint64_t busy_since_usec; /* all that are left are; 0: they are not */
+	enum reason reason; /* why its picks were chosen; another than what began it when it hurries */
+	bool rushed; /* and the limit was near in time then */
 	struct peer *waiting; /* whose answer is due; or NULL */
 	uint64_t waiting_cpu_usec; /* its CPU time when it was asked */
+	uint64_t asked_usec;
+	uint64_t until_usec; /* no longer is it waited for; 0: its question has a deadline */
 	struct outcome outcome;
+	pid_t only; /* to be asked; 0: whoever is worth it */
 	struct command *command;
+};
+
+/* Of most groups there is nothing to be said in it: see basic/sparse.h. */
+struct history {
+	struct steps steps;
+	struct alert_memory alerts;
+	uint64_t look_round;     /* its round that is looked at again; 0: none. second-look.c */
+	uint64_t look_due_usec;
+	uint64_t look_faults;    /* of the group, when that round ended */
+	uint64_t look_collapses;
+	LIST_ENTRY(guard) in_rounds; /* while it has a round */
+	LIST_HEAD(, hearer) hearers; /* programs to be told when the group is short; warner.c */
+	size_t n_hearers;
+	uint64_t warned_usec;    /* when they were */
+	const char *bad_file;    /* that people were told of; or NULL */
 };
 
 struct guard {
 	LIST_ENTRY(guard) in_manager;
-	LIST_ENTRY(guard) in_rounds; /* while it has a round */
 	struct manager *manager;
 	struct group group;
 	LIST_HEAD(, peer) peers;
-	LIST_HEAD(, hearer) hearers; /* programs to be told when the group is short; warner.c */
-	size_t n_hearers;
-	uint64_t warned_usec;        /* when they were */
 
 	struct cgroup *cgroup; /* NULL: GROUP_RSS */
-	pid_t leader;          /* GROUP_RSS: head of the process tree; 0: sum of the peers */
-	uint64_t rss_limit_bytes;
+	bool has_leader;        /* GROUP_RSS: the tree of manager->command; else the sum of the peers */
+	struct signals signals; /* since the last look */
 	struct psi_trigger *psi;
 	uint64_t psi_stall_usec; /* its threshold */
+	int level_fd;     /* v1 */
 	int threshold_fd; /* v1, at UsageHigh */
 	uint64_t threshold_bytes; /* where it is, or was last tried */
-	uint64_t threshold_usec; /* when it was armed */
-	int level_fd; /* v1 */
 
 	uint64_t look_usec;  /* when the next look is planned; 0: it is not. See pace.h */
 	size_t pace_index;
 	uint64_t usage_usec; /* usage was read, maybe without the rest of the reading */
 	uint64_t allocated_bytes; /* by the machine, then */
 
+	struct watched *watched; /* the lowest limit above or in it that is; or NULL. See limits.h */
 	sd_event_source *events_source;
 	sd_event_source *pressure_source;
 	sd_event_source *threshold_source;
 	sd_event_source *level_source;
 
-	const char *bad_file;      /* that people were told of; or NULL */
-	struct signals signals;    /* since the last look */
-	struct gate given_gate;    /* what the last step of the gate began from */
-	struct signals given_signals;
-	uint64_t record_round;     /* its round that was recorded last */
+	struct history *history;
+	bool is_ready; /* for a round: what it writes has its memory */
 	uint64_t survey_usec;      /* last look at the processes */
 	uint64_t survey_gap_usec;  /* doubles while nothing moves */
 	uint64_t survey_usage_bytes;
 	uint64_t empty_since_usec; /* no peers since; 0: has some */
-	uint64_t alert_usec;       /* when Exec= was last started */
-	struct alert_memory alerts;
 	struct round *round; /* under way; one of a few, see round.c. Or NULL */
+};
+
+/* See limits.h. */
+struct limits {
+	int fd; /* inotify; -1: none */
+	sd_event_source *source;
+	SLIST_HEAD(, watched) watched;
+};
+
+/* A file of a limit; those above it are watched for as long as it is. */
+struct watched {
+	SLIST_ENTRY(watched) list;
+	struct watched *above; /* the next one on the way to the root; or NULL */
+	int wd;
+	unsigned int n_users; /* guards, and files below it */
 };
 
 /* See pace.h. */
@@ -117,6 +147,7 @@ struct pace {
 struct manager {
 	sd_event *event;
 	struct pace pace;
+	struct limits limits;
 	struct manager_options options;
 	char *runtime_directory;
 	char *config_file;
@@ -133,23 +164,31 @@ struct manager {
 	struct survey *survey;
 	struct listener *listener;
 	struct bus *bus;
+	struct exec *exec;
 
 	LIST_HEAD(, guard) guards;
 	LIST_HEAD(, guard) rounds;
 	sd_event_source *patience_source;
 	uint64_t patience_usec; /* when it strikes; 0: not at all */
+	struct sparse histories;  /* struct history */
+	struct sparse lessons;    /* struct lessons */
+	uint64_t arm_usec; /* before this no v1 threshold is armed; see watch.c */
 	size_t n_guards;
 	size_t n_peers;
 	size_t n_hearers;
 	int warner_fd;            /* RUNTIME/pressure */
 	bool warner_made;         /* by us */
 	sd_event_source *warner_source;
-	struct guard *command_guard; /* `run`: where every peer belongs; or NULL */
+	struct manager_command command; /* `run` without a cgroup */
+	struct guard *command_guard; /* its guard, where every peer belongs; or NULL */
 
 	/* Text of the last round that asked somebody; a hundred members do not fit. */
 	char record[64 * 1024];
-	uint64_t record_round;
+	uint64_t record_round;    /* its number; 0: none yet */
+	uint64_t record_group_id;
 	int record_error;
+	struct signals given_signals; /* what the last step of any gate began from */
+	struct gate given_gate;
 
 	struct {
 		uint64_t key; /* of the group's path */
@@ -157,15 +196,23 @@ struct manager {
 	} alerts_kept[ALERTS_KEPT];
 
 	struct ledger ledger;
+	struct kills kills;
 	uint64_t n_rounds;
 	bool ready;             /* past manager_new(): from now on the service manager is told */
 	uint64_t notify_usec;   /* when it was last told the status */
+	sd_event_source *status_source; /* when it is to be told again */
+	uint64_t closed_usec;   /* when it was last told that a connection was closed */
+	uint32_t n_closed;      /* since then, untold */
 	uint64_t start_realtime_usec;
+	uint64_t start_boottime_usec;
 	uint64_t reload_realtime_usec;
+	uint64_t reload_boottime_usec;
 };
 
 /* CLOCK_MONOTONIC as of this turn of the loop. */
 uint64_t manager_now(const struct manager *manager);
 uint64_t manager_realtime(const struct manager *manager);
+/* CLOCK_BOOTTIME: nobody sets it, and it counts time suspended. */
+uint64_t manager_boottime(const struct manager *manager);
 /* Tells the service manager how things are, for `systemctl status`. */
 void manager_notify_status(struct manager *manager);

@@ -33,6 +33,7 @@ struct hearer {
 	struct guard *guard;
 	int fd;
 	pid_t pid;
+	uint64_t start_time; /* of the process, as there may be another of that pid later */
 	uid_t uid;
 	size_t n_input; /* bytes that it has written */
 	sd_event_source *source;
@@ -41,8 +42,8 @@ struct hearer {
 static void hearer_join(struct hearer *hearer, struct guard *guard)
 {
 	hearer->guard = guard;
-	LIST_INSERT_HEAD(&guard->hearers, hearer, in_guard);
-	guard->n_hearers++;
+	LIST_INSERT_HEAD(&guard->history->hearers, hearer, in_guard);
+	guard->history->n_hearers++;
 	guard->manager->n_hearers++;
 	guard->empty_since_usec = 0;
 	guard_look_soon(guard, 0);
@@ -53,9 +54,9 @@ static void hearer_leave(struct hearer *hearer)
 	struct guard *guard = hearer->guard;
 
 	LIST_REMOVE(hearer, in_guard);
-	guard->n_hearers--;
+	guard->history->n_hearers--;
 	guard->manager->n_hearers--;
-	if (guard->group.n_members == 0 && guard->n_hearers == 0 && !guard->leader)
+	if (guard->group.n_members == 0 && guard->history->n_hearers == 0 && !guard->has_leader)
 		guard->empty_since_usec = manager_now(guard->manager);
 }
 
@@ -99,7 +100,7 @@ static bool is_over_quota(const struct manager *manager, uid_t uid)
 		return false;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		LIST_FOREACH(hearer, &guard->hearers, in_guard)
+		LIST_FOREACH(hearer, &guard->history->hearers, in_guard)
 			n += hearer->uid == uid;
 
 	return n >= HEARERS_PER_UID_MAX;
@@ -108,6 +109,7 @@ static bool is_over_quota(const struct manager *manager, uid_t uid)
 /* Takes @fd on success. */
 static int hearer_new(struct manager *manager, int fd)
 {
+	struct process process;
 	struct hearer *hearer;
 	struct guard *guard;
 	struct ucred ucred;
@@ -120,6 +122,8 @@ static int hearer_new(struct manager *manager, int fd)
 		return -EDQUOT;
 
 	r = guard_for_pid(manager, ucred.pid, &guard);
+	if (r >= 0)
+		r = survey_process(manager->survey, ucred.pid, &process);
 	if (r < 0)
 		return r;
 
@@ -136,6 +140,7 @@ static int hearer_new(struct manager *manager, int fd)
 	(void)sd_event_source_set_description(hearer->source, "pressure-hearer");
 	hearer->fd = fd;
 	hearer->pid = ucred.pid;
+	hearer->start_time = process.start_time;
 	hearer->uid = ucred.uid;
 	hearer_join(hearer, guard);
 	log_debug("Process %d wants to hear of memory pressure in \"%s\"", (int)ucred.pid,
@@ -226,16 +231,21 @@ void warner_close(struct manager *manager)
 	manager->warner_made = false;
 }
 
-static bool is_short(enum gate_state state)
+static bool is_short(const struct group *group)
 {
-	switch (state) {
+	switch (group->gate.state) {
 	case GATE_PRESSED:
 	case GATE_HIGH:
 	case GATE_CRITICAL:
 		return true;
+	case GATE_SETTLING:
+		/* Those that the hooks cannot help are the ones to be told. */
+		return group->gate.reason == REASON_BACKOFF &&
+		       group->reading.anon_bytes >=
+			       share_of(group->reading.limit_bytes,
+					group->settings->usage_high_permyriad);
 	case GATE_CALM:
 	case GATE_RETAINING:
-	case GATE_SETTLING:
 		break;
 	}
 
@@ -246,16 +256,25 @@ void warner_tell(struct guard *guard, uint64_t now_usec)
 {
 	struct hearer *hearer;
 
-	if (guard->n_hearers == 0 || !is_short(guard->group.gate.state) ||
-	    (guard->warned_usec != 0 && now_usec - guard->warned_usec < TELL_GAP_USEC))
+	if (guard->history->n_hearers == 0 || !is_short(&guard->group) ||
+	    (guard->history->warned_usec != 0 && now_usec - guard->history->warned_usec < TELL_GAP_USEC))
 		return;
 
-	guard->warned_usec = now_usec;
-	log_debug("Telling %zu programs that \"%s\" is %s", guard->n_hearers, guard->group.path,
+	guard->history->warned_usec = now_usec;
+	log_debug("Telling %zu programs that \"%s\" is %s", guard->history->n_hearers, guard->group.path,
 		  gate_state_to_string(guard->group.gate.state));
 	/* Who does not read has been told already; who is gone is noticed by its own event. */
-	LIST_FOREACH(hearer, &guard->hearers, in_guard)
+	LIST_FOREACH(hearer, &guard->history->hearers, in_guard)
 		(void)!send(hearer->fd, "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static bool is_same(const struct hearer *hearer)
+{
+	const struct manager *manager = hearer->guard->manager;
+	struct process process;
+
+	return survey_process(manager->survey, hearer->pid, &process) >= 0 &&
+	       process.start_time == hearer->start_time;
 }
 
 void warner_check(struct guard *guard)
@@ -268,12 +287,17 @@ void warner_check(struct guard *guard)
 	if (!manager->has_cgroup || manager->command_guard)
 		return;
 
-	for (hearer = LIST_FIRST(&guard->hearers); hearer; hearer = next) {
+	for (hearer = LIST_FIRST(&guard->history->hearers); hearer; hearer = next) {
 		next = LIST_NEXT(hearer, in_guard);
 		if (cgroup_id_of_pid(&manager->cgroup_root, hearer->pid, &id) < 0 ||
 		    id == guard->group.id || guard_for_pid(manager, hearer->pid, &to) < 0 ||
 		    to == guard)
 			continue;
+		/* Somebody else's group is not for whoever was left the connection. */
+		if (!is_same(hearer)) {
+			hearer_free(hearer);
+			continue;
+		}
 		hearer_leave(hearer);
 		hearer_join(hearer, to);
 	}
@@ -283,6 +307,6 @@ void warner_forget(struct guard *guard)
 {
 	struct hearer *hearer;
 
-	while ((hearer = LIST_FIRST(&guard->hearers)))
+	while ((hearer = LIST_FIRST(&guard->history->hearers)))
 		hearer_free(hearer);
 }

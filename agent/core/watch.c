@@ -8,15 +8,20 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "agent/basic/clock.h"
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/core/guard.h"
+#include "agent/policy/trend.h"
 
 /* The kernel's window for triggers without privilege is a multiple of this. */
 #define PRESSURE_WINDOW_USEC (2 * USEC_PER_SEC)
 
 /* Growth does not reach a threshold farther than this between two looks. */
 #define FAR_BYTES (10 * GIB)
+
+/* So many times as long as the kernel took to arm a threshold, none is armed. */
+#define ARM_PART 10
 
 /* A group at its limit reports an event per reclaim pass: look at most this often. */
 #define EVENTS_HOLD_OFF_USEC (50 * USEC_PER_MSEC)
@@ -53,14 +58,16 @@ static int on_threshold(sd_event_source *source, int fd, uint32_t revents, void 
 	return 0;
 }
 
+/* At once after a rest; the next look arms it again. */
 static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct guard *guard = userdata;
+	const uint64_t again_usec = guard->group.reading.time_usec + EVENTS_HOLD_OFF_USEC;
 
 	(void)fd;
 	(void)revents;
 	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-	guard_look_soon(guard, EVENTS_HOLD_OFF_USEC);
+	guard_look_soon(guard, sub_sat(again_usec, manager_now(guard->manager)));
 	return 0;
 }
 
@@ -103,42 +110,41 @@ static void describe_threshold(struct guard *guard)
 }
 
 /*
- * The kernel compares all usage, and what counts is what cannot be dropped: when the first
- * is above UsageHigh= and the second is not, the place is farther up. It moves with the page
- * cache then, and is followed as often as events are taken.
+ * To arm one waits for all who read the old ones: 5 to 40 ms in which nothing else is done.
+ * Of our time at most this part; a group is sampled until its turn comes.
  */
-static uint64_t threshold_of(const struct guard *guard)
+static int arm_threshold(struct guard *guard, uint64_t bytes)
 {
-	const struct group *group = &guard->group;
-	const struct reading *reading = &group->reading;
-	const uint64_t bytes = share_of(reading->limit_bytes, group->settings.usage_high_permyriad);
+	struct manager *manager = guard->manager;
+	const uint64_t began_usec = clock_now_usec();
+	const int fd = cgroup_arm_threshold(guard->cgroup, bytes);
+	const uint64_t end_usec = clock_now_usec();
 
-	if (reading->usage_bytes < bytes)
-		return bytes;
-	/* It has told already; or it has just been moved. */
-	if (reading->anon_bytes >= bytes ||
-	    reading->time_usec - guard->threshold_usec < EVENTS_HOLD_OFF_USEC)
-		return guard->threshold_bytes > 0 ? guard->threshold_bytes : bytes;
-
-	return bytes + (reading->usage_bytes - reading->anon_bytes);
+	manager->arm_usec = end_usec + ARM_PART * sub_sat(end_usec, began_usec);
+	return fd;
 }
 
-/* v1 only: be woken when usage crosses UsageHigh=, whose place moves with the limit. */
+/* v1 only: be woken when usage crosses UsageHigh=, whose place moves with the limit and the cache. */
 void watch_arm_threshold(struct guard *guard)
 {
 	struct group *group = &guard->group;
-	const uint64_t bytes = threshold_of(guard);
+	const uint64_t bytes = trend_wake_bytes(group);
 	int r;
 
-	if (group->kind != GROUP_V1 || bytes == BYTES_INFINITY || bytes == guard->threshold_bytes)
+	if (group->kind != GROUP_V1 || bytes == BYTES_INFINITY || bytes == guard->threshold_bytes ||
+	    watch_is_awaited(guard))
 		return;
 
 	/* Of a group that is limited by the machine alone, looks notice it in time. */
-	watch_disarm_threshold(guard);
-	if (sub_sat(bytes, group->reading.usage_bytes) > FAR_BYTES)
+	if (sub_sat(bytes, group->reading.usage_bytes) > FAR_BYTES) {
+		watch_disarm_threshold(guard);
+		return;
+	}
+	if (clock_now_usec() < guard->manager->arm_usec)
 		return;
 
-	r = cgroup_arm_threshold(guard->cgroup, bytes);
+	watch_disarm_threshold(guard);
+	r = arm_threshold(guard, bytes);
 	/* What the kernel refuses it refuses at each look: once per place is enough. */
 	guard->threshold_bytes = bytes;
 	if (r < 0) {
@@ -149,7 +155,6 @@ void watch_arm_threshold(struct guard *guard)
 	}
 
 	guard->threshold_fd = r;
-	guard->threshold_usec = group->reading.time_usec;
 	r = sd_event_add_io(guard->manager->event, &guard->threshold_source, guard->threshold_fd,
 			    EPOLLIN, on_threshold, guard);
 	if (r < 0)
@@ -157,6 +162,11 @@ void watch_arm_threshold(struct guard *guard)
 	else
 		describe_threshold(guard);
 	group->sources[SOURCE_THRESHOLD] = r < 0 ? r : SOURCE_ARMED;
+}
+
+bool watch_is_awaited(const struct guard *guard)
+{
+	return guard->threshold_fd >= 0 && trend_is_awaited(&guard->group, guard->threshold_bytes);
 }
 
 void watch_disarm_level(struct guard *guard)
@@ -171,7 +181,7 @@ void watch_arm_level(struct guard *guard)
 	struct group *group = &guard->group;
 	int r;
 
-	if (group->kind != GROUP_V1 || group->settings.pressure_some_permyriad == 0) {
+	if (group->kind != GROUP_V1 || group->settings->pressure_some_permyriad == 0) {
 		watch_disarm_level(guard);
 		return;
 	}
@@ -199,7 +209,7 @@ void watch_arm_pressure(struct guard *guard)
 {
 	const struct cgroup_root *root = &guard->manager->cgroup_root;
 	const uint64_t stall_usec = share_of(PRESSURE_WINDOW_USEC,
-					     guard->group.settings.pressure_some_permyriad);
+					     guard->group.settings->pressure_some_permyriad);
 	const int fd = root->kind == GROUP_V2 ? root->fd : root->unified_fd;
 	char path[4096];
 	int r;

@@ -8,8 +8,13 @@
 
 #include "agent/core/state.h"
 
-/* v1: at UsageHigh=, whose place moves with the limit. Does nothing while it is there. */
+/*
+ * v1: at UsageHigh=, whose place moves with the limit and the page cache. Does nothing while
+ * that is awaited, and where the kernel was given enough of such work.
+ */
 void watch_arm_threshold(struct guard *guard);
+/* Will the kernel tell when UsageHigh= is reached? */
+bool watch_is_awaited(const struct guard *guard);
 void watch_disarm_threshold(struct guard *guard);
 
 /* v1: memory.pressure_level, unless PressureSome=0. */

@@ -3,6 +3,7 @@
 #include "agent/ctl/alone.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 
 /* What its maps show. */
 struct mapped {
-	bool hook, loader, anything;
+	bool hook, loader, capabilities, anything;
 };
 
 static FILE *open_of(pid_t pid, const char *name)
@@ -40,14 +41,16 @@ static int read_maps(pid_t pid, struct mapped *ret)
 		ret->hook = ret->hook || strstr(line, HOOK_NAME);
 		/* glibc's and musl's. */
 		ret->loader = ret->loader || strstr(line, "/ld-");
+		ret->capabilities = ret->capabilities || strstr(line, "/libcap.so") ||
+				    strstr(line, "/libcap-ng.so");
 	}
 
 	(void)fclose(file);
 	return 0;
 }
 
-/* The number behind @key in its status; -1 when there is none. */
-static long status_number(pid_t pid, const char *key)
+/* The number to @base behind @key in its status; -1 when there is none. */
+static long status_number(pid_t pid, const char *key, int base)
 {
 	FILE *file = open_of(pid, "status");
 	const size_t length = strlen(key);
@@ -56,7 +59,7 @@ static long status_number(pid_t pid, const char *key)
 
 	while (file && fgets(line, sizeof(line), file))
 		if (strncmp(line, key, length) == 0)
-			n = strtol(line + length, NULL, 10);
+			n = strtol(line + length, NULL, base);
 
 	if (file)
 		(void)fclose(file);
@@ -72,11 +75,23 @@ static bool raises_rights(pid_t pid)
 	return stat(path, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) != 0;
 }
 
-static const char *with_hook(pid_t pid)
+/* As libhook/rights.c sees it. */
+static bool may_part(pid_t pid, const struct mapped *mapped)
 {
-	if (status_number(pid, "Seccomp:") > 0)
+	const long of_set_id = 1L << CAP_SETUID | 1L << CAP_SETGID;
+	const long permitted = status_number(pid, "CapPrm:", 16);
+
+	return mapped->capabilities && permitted > 0 && (permitted & of_set_id) != 0;
+}
+
+static const char *with_hook(pid_t pid, const struct mapped *mapped)
+{
+	if (status_number(pid, "Seccomp:", 10) > 0)
 		return "It carries the hook, which keeps still in a program with a system call filter";
-	if (status_number(pid, "Threads:") == 1)
+	if (status_number(pid, "Threads:", 10) == 1 && may_part(pid, mapped))
+		return "It carries the hook, which adds no thread to a program that has only one, may change "
+		       "its user and has a library to give up capabilities; run it as another user";
+	if (status_number(pid, "Threads:", 10) == 1)
 		return "It carries the hook, which adds no thread to a program that has only one, unless it "
 		       "is the main process of a unit or named by MEMGUARD_AGENT=";
 
@@ -96,7 +111,7 @@ const char *alone_reason(pid_t pid)
 	if (!mapped.anything)
 		return "It is a thread of the kernel, or about to end";
 	if (mapped.hook)
-		return with_hook(pid);
+		return with_hook(pid, &mapped);
 	if (!mapped.loader)
 		return "It is statically linked: no loader could load the hook";
 	if (raises_rights(pid))

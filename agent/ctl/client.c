@@ -13,6 +13,7 @@
 #include "agent/basic/runtime.h"
 #include "agent/ctl/alone.h"
 #include "agent/ctl/reply.h"
+#include "agent/ctl/systemd.h"
 #include "agent/report/bus-names.h"
 
 /* Where a user's own daemon is not, the system's may be. */
@@ -86,21 +87,20 @@ static bool is_absent(int r)
 	return r == -ENOENT || r == -ECONNREFUSED || r == -ENOTDIR;
 }
 
-static int tell_connect(int r, const char *path)
+static int tell_connect(const struct ctl *ctl, int r, const char *path)
 {
+	const char *command = systemd_command(ctl->user);
+
 	if (is_absent(r) || r == -ENOTCONN) {
 		log_error("memguardd is not running (no socket at %s): start it with "
-			  "\"systemctl "
-			  "start memguard\", or name its --runtime-directory=",
-			  path);
+			  "\"%s start memguard\", or name its --runtime-directory=",
+			  path, command);
 		return CLIENT_NOT_RUNNING;
 	}
 
 	if (r == -EAGAIN)
-		log_error("memguardd at %s does not take connections: see \"systemctl "
-			  "status "
-			  "memguard\"",
-			  path);
+		log_error("memguardd at %s does not take connections: see \"%s status memguard\"",
+			  path, command);
 	else if (r == -EACCES)
 		log_error("Cannot connect to %s: %s; try as root", path, strerror(-r));
 	else
@@ -147,7 +147,7 @@ static int open_bus(struct ctl *ctl, bool polkit)
 	r = snprintf(path, sizeof(path), "%s/%s", directory ? directory : usual,
 		     BUS_SOCKET);
 	if (r < 0 || (size_t)r >= sizeof(path))
-		return tell_connect(-ENAMETOOLONG, directory ? directory : usual);
+		return tell_connect(ctl, -ENAMETOOLONG, directory ? directory : usual);
 
 	r = -ENOENT;
 	if (named || !streq(path, SYSTEM_SOCKET))
@@ -155,7 +155,7 @@ static int open_bus(struct ctl *ctl, bool polkit)
 	if (is_absent(r) && !named)
 		r = open_system_daemon(ctl, polkit);
 
-	return r < 0 ? tell_connect(r, path) : 0;
+	return r < 0 ? tell_connect(ctl, r, path) : 0;
 }
 
 /* sd-bus makes errors of its own when the connection ends. */
@@ -174,6 +174,22 @@ static bool is_unit(const char *what)
 	return what && what[0] != '\0' && what[0] != '/' && parse_pid(what, &pid) < 0;
 }
 
+/* It is not there any more, but the daemon remembers rounds of it. */
+static bool was_guarded(const struct ctl *ctl, const char *what)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
+	json_t *rounds = NULL;
+	bool was;
+
+	if (sd_bus_call_method(ctl->bus, BUS_NAME, BUS_PATH, BUS_INTERFACE, "ListRounds", NULL,
+			       &answer, "s", what) < 0)
+		return false;
+
+	was = reply_to_json(answer, &rounds) >= 0 && json_array_size(rounds) > 0;
+	json_decref(rounds);
+	return was;
+}
+
 static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 		       const char *what)
 {
@@ -181,13 +197,18 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 	int pid;
 
 	if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET) && what &&
+	    was_guarded(ctl, what))
+		log_error("%s any more: \"memguardctl history %s\" shows what was, and kills that "
+			  "were seen",
+			  text, what);
+	else if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET) && what &&
 	    parse_pid(what, &pid) >= 0)
 		log_error("%s. %s; \"memguardctl list\" shows what is", text, alone_reason(pid));
 	else if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET))
 		log_error(
 			"%s: \"memguardctl list\" shows what is; a service is added with "
-			"\"memguardctl enable %s\" and a restart",
-			text, is_unit(what) ? what : "UNIT");
+			"\"memguardctl %senable %s\" and a restart",
+			text, ctl->user ? "--user " : "", is_unit(what) ? what : "UNIT");
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BUSY))
 		log_error("%s: try again in a moment", text);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BAD_CONFIG))

@@ -10,6 +10,7 @@
 #include "agent/ctl/allocator.h"
 
 #define UNIT_DIRECTORY "/etc/systemd/system"
+#define USER_DIRECTORY "/systemd/user"
 
 #define UNIT_CHARACTERS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@"
@@ -179,8 +180,10 @@ static char *quote(const char *s)
 	return quoted;
 }
 
-int dropin_text(const char *unit, const char *preload, const char *symbols, char **ret)
+int dropin_text(const char *unit, bool user, const char *preload, const char *symbols,
+		char **ret)
 {
+	const char *option = user ? "--user " : "";
 	char *quoted = quote(preload);
 	int n;
 
@@ -189,7 +192,7 @@ int dropin_text(const char *unit, const char *preload, const char *symbols, char
 
 	n = asprintf(
 		ret,
-		"# Made by \"memguardctl enable %s\"; removed by \"memguardctl disable "
+		"# Made by \"memguardctl %senable %s\"; removed by \"memguardctl %sdisable "
 		"%s\".\n"
 		"# Takes effect when the service is restarted. See memguard-hook(7).\n"
 		"\n"
@@ -199,8 +202,9 @@ int dropin_text(const char *unit, const char *preload, const char *symbols, char
 		"\n"
 		"[Service]\n"
 		"Environment=\"LD_PRELOAD=%s\"\n"
-		"%s%s%s",
-		unit, unit, quoted,
+		"%s%s%s%s",
+		option, unit, option, unit, quoted,
+		user ? "Environment=\"MEMGUARD_SOCKET=%t/memguard/hook.sock\"\n" : "",
 		symbols ? "# Its own jemalloc, which no loader sees; made anew by \"memguardctl "
 			  "enable\".\n"
 			  "Environment=\"MEMGUARD_SYMBOLS="
@@ -213,6 +217,21 @@ int dropin_text(const char *unit, const char *preload, const char *symbols, char
 int dropin_directory(const char *root, const char *unit, char **ret)
 {
 	return asprintf(ret, "%s" UNIT_DIRECTORY "/%s.d", root ? root : "", unit) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+int dropin_directory_user(const char *xdg_config_home, const char *home, const char *unit,
+			  char **ret)
+{
+	const bool is_set = xdg_config_home && xdg_config_home[0] == '/';
+
+	/* As the specification has it: what is not absolute is ignored. */
+	if (!is_set && (!home || home[0] != '/'))
+		return -ENOTDIR;
+
+	return asprintf(ret, "%s%s" USER_DIRECTORY "/%s.d", is_set ? xdg_config_home : home,
+			is_set ? "" : "/.config", unit) < 0
 		       ? -ENOMEM
 		       : 0;
 }

@@ -43,8 +43,19 @@ int dropin_preload_allocator(const char *existing, const char *allocator, const 
 /* The value of @name in one assignment "NAME=VALUE", or NULL. */
 const char *dropin_value(const char *assignment, const char *name);
 
-/* The file's text; @symbols is the value of MEMGUARD_SYMBOLS, or NULL. malloc'ed. */
-int dropin_text(const char *unit, const char *preload, const char *symbols, char **ret);
+/*
+ * The file's text; @symbols is the value of MEMGUARD_SYMBOLS, or NULL. A user's own service
+ * is pointed to the user's own daemon. malloc'ed.
+ */
+int dropin_text(const char *unit, bool user, const char *preload, const char *symbols,
+		char **ret);
 
 /* ROOT/etc/systemd/system/UNIT.d; @root may be NULL. malloc'ed. */
 int dropin_directory(const char *root, const char *unit, char **ret);
+
+/*
+ * The same for the services of the user with these two variables; -ENOTDIR when neither is an
+ * absolute path.
+ */
+int dropin_directory_user(const char *xdg_config_home, const char *home, const char *unit,
+			  char **ret);

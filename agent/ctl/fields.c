@@ -3,7 +3,6 @@
 #include "agent/ctl/fields.h"
 
 #include <stdio.h>
-#include <time.h>
 
 bool fields_find(const json_t *row, const char *key, uint64_t *ret)
 {
@@ -61,6 +60,34 @@ char *fields_usec(const json_t *row, const char *key, char buf[static FORMAT_MAX
 	return fields_find(row, key, &usec) ? format_usec(buf, usec) : missing(buf);
 }
 
+bool fields_in_use(const json_t *member, uint64_t *ret)
+{
+	const json_t *foreign = json_object_get(member, "foreign"), *other;
+	uint64_t bytes = 0, in_use;
+	bool told = fields_find(member, "in_use_bytes", &bytes);
+	size_t i;
+
+	bytes = add_sat(bytes, fields_number(member, "mmapped_bytes"));
+	json_array_foreach(foreign, i, other)
+	{
+		in_use = fields_number(other, "in_use_bytes");
+		/* One that tells nothing has two zeroes. */
+		told = told || in_use > 0 || fields_number(other, "retained_bytes") > 0;
+		bytes = add_sat(bytes, in_use);
+	}
+
+	if (told)
+		*ret = bytes;
+	return told;
+}
+
+char *fields_in_use_text(const json_t *member, char buf[static FORMAT_MAX])
+{
+	uint64_t bytes;
+
+	return fields_in_use(member, &bytes) ? format_bytes(buf, bytes) : missing(buf);
+}
+
 char *fields_list(const json_t *row, const char *key, char *buf, size_t size)
 {
 	const json_t *list = json_object_get(row, key);
@@ -109,14 +136,9 @@ char *fields_round_usec(uint64_t usec, char buf[static FORMAT_MAX])
 
 char *fields_ago(const json_t *row, const char *key, char buf[static FORMAT_MAX])
 {
-	struct timespec now;
-	uint64_t usec, now_usec;
+	uint64_t usec;
 
-	if (!fields_find(row, key, &usec) || usec == 0)
-		return missing(buf);
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	now_usec = (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
-	/* "0s" says more than microseconds that passed on the way here. */
-	return fields_round_usec(MAX(sub_sat(now_usec, usec), USEC_PER_SEC), buf);
+	/* "1s" says more than microseconds that passed on the way here. */
+	return fields_find(row, key, &usec) ? fields_round_usec(MAX(usec, USEC_PER_SEC), buf)
+					    : missing(buf);
 }

@@ -21,13 +21,20 @@ bool fields_is(const json_t *row, const char *key);
 char *fields_bytes(const json_t *row, const char *key, char buf[static FORMAT_MAX]);
 char *fields_usec(const json_t *row, const char *key, char buf[static FORMAT_MAX]);
 
+/*
+ * Of a member, all that its allocators have handed out: in arenas, in mappings of their own,
+ * and by others than glibc. False when none of them tells.
+ */
+bool fields_in_use(const json_t *member, uint64_t *ret);
+char *fields_in_use_text(const json_t *member, char buf[static FORMAT_MAX]);
+
 /* "a, b" from an array of strings; "" when missing or empty. */
 char *fields_list(const json_t *row, const char *key, char *buf, size_t size);
 
 /* A group's or member's unit, or its path where it has none. */
 const char *fields_name(const json_t *row);
 
-/* From now back to CLOCK_REALTIME @key: "3s". "-" when missing. */
+/* The age @key, of a second or more: "3s". "-" when missing. */
 char *fields_ago(const json_t *row, const char *key, char buf[static FORMAT_MAX]);
 
 /* Roughly, for reading: "3s", "12min", "5h". */

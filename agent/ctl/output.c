@@ -220,7 +220,25 @@ char *output_bar(const struct ctl *ctl, char buf[static OUTPUT_BAR_MAX],
 	return buf;
 }
 
-/* The words of @text from column @indent on. Bytes count as cells: it is mostly ASCII. */
+/* Cells that @n bytes take: neither escape sequences do, nor what continues a character. */
+static size_t count_cells(const char *text, size_t n)
+{
+	bool escaped = false;
+	size_t cells = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] == '\033')
+			escaped = true;
+		else if (escaped)
+			escaped = text[i] != 'm';
+		else
+			cells += ((unsigned char)text[i] & 0xc0) != 0x80;
+	}
+
+	return cells;
+}
+
+/* The words of @text from column @indent on. */
 static void wrap(const struct ctl *ctl, int indent, const char *text)
 {
 	const unsigned int taken = (unsigned int)indent;
@@ -228,9 +246,9 @@ static void wrap(const struct ctl *ctl, int indent, const char *text)
 	size_t used = 0;
 
 	while (*text) {
-		const size_t n = strcspn(text, " ");
+		const size_t n = strcspn(text, " "), cells = count_cells(text, n);
 
-		if (used > 0 && used + 1 + n > room) {
+		if (used > 0 && used + 1 + cells > room) {
 			fprintf(ctl->out, "\n%*s", indent, "");
 			used = 0;
 		} else if (used > 0) {
@@ -239,7 +257,7 @@ static void wrap(const struct ctl *ctl, int indent, const char *text)
 		}
 
 		fwrite(text, 1, n, ctl->out);
-		used += n;
+		used += cells;
 		text += n;
 		text += strspn(text, " ");
 	}
@@ -264,11 +282,10 @@ void output_pair(const struct ctl *ctl, const char *label, const char *format, .
 	free(text);
 }
 
-static void advise(const struct ctl *ctl, const char *prefix, const char *format,
-		   va_list arguments) _printf_(3, 0);
+static void advise(const struct ctl *ctl, bool whole, const char *format, va_list arguments)
+	_printf_(3, 0);
 
-static void advise(const struct ctl *ctl, const char *prefix, const char *format,
-		   va_list arguments)
+static void advise(const struct ctl *ctl, bool whole, const char *format, va_list arguments)
 {
 	char *text;
 
@@ -276,8 +293,11 @@ static void advise(const struct ctl *ctl, const char *prefix, const char *format
 	    vasprintf(&text, format, arguments) < 0)
 		return;
 
-	fprintf(ctl->out, "%s%s", output_color(ctl, COLOR_DIM), prefix);
-	wrap(ctl, (int)strlen(prefix), text);
+	fputs(output_color(ctl, COLOR_DIM), ctl->out);
+	if (whole)
+		fprintf(ctl->out, "Hint: %s", text);
+	else
+		wrap(ctl, 0, text);
 	fprintf(ctl->out, "%s\n", output_color(ctl, COLOR_NONE));
 	free(text);
 }
@@ -287,7 +307,7 @@ void output_note(const struct ctl *ctl, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	advise(ctl, "", format, arguments);
+	advise(ctl, false, format, arguments);
 	va_end(arguments);
 }
 
@@ -296,6 +316,7 @@ void output_hint(const struct ctl *ctl, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	advise(ctl, "Hint: ", format, arguments);
+	/* A command that the terminal breaks can still be copied. */
+	advise(ctl, true, format, arguments);
 	va_end(arguments);
 }

@@ -7,7 +7,9 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include "agent/basic/elf.h"
 #include "agent/basic/log.h"
 #include "agent/ctl/dropin.h"
 #include "agent/ctl/systemd.h"
@@ -51,13 +53,16 @@ static char *copy_of(const char *s)
 static void take_environment(struct service *service, const json_t *environment)
 {
 	const json_t *item;
-	const char *value;
 	size_t i;
 
 	json_array_foreach(environment, i, item)
 	{
-		value = dropin_value(
-			json_string_value(item) ? json_string_value(item) : "", PRELOAD);
+		const char *text = json_string_value(item) ? json_string_value(item) : "";
+		const char *value = dropin_value(text, ELF_ASAN_VARIABLE);
+
+		if (value)
+			service->asan_yields = strstr(value, ELF_ASAN_VALUE) != NULL;
+		value = dropin_value(text, PRELOAD);
 		if (!value)
 			continue;
 		/* The last assignment counts. */
@@ -203,32 +208,38 @@ static void take_all(struct service *service, sd_bus *bus, const char *path)
 	take_filters(service, bus, path);
 }
 
-static int tell_state(const char *unit, const char *state)
+static int tell_state(bool user, const char *unit, const char *state)
 {
+	const char *command = systemd_command(user);
+
 	if (streq(state, "loaded"))
 		return 0;
 
 	if (streq(state, "not-found")) {
-		log_error("There is no %s: \"systemctl list-unit-files --type=service\" "
-			  "shows what "
+		log_error("There is no %s: \"%s list-unit-files --type=service\" shows what "
 			  "there is",
-			  unit);
+			  unit, command);
 		return -ENOENT;
 	}
 
 	if (streq(state, "masked"))
-		log_error("%s is masked: \"systemctl unmask %s\" first", unit, unit);
+		log_error("%s is masked: \"%s unmask %s\" first", unit, command, unit);
 	else
-		log_error("%s cannot be loaded (%s): \"systemctl status %s\" says why",
-			  unit, state, unit);
+		log_error("%s cannot be loaded (%s): \"%s status %s\" says why", unit, state,
+			  command, unit);
 	return -EINVAL;
 }
 
-static int open_systemd(sd_bus **ret)
+static int open_systemd(bool user, sd_bus **ret)
 {
 	int r;
 
-	r = systemd_open(ret);
+	r = systemd_open(user, ret);
+	if (r == -ENOENT && user) {
+		log_error("No service manager of yours runs here: log in, or have one started "
+			  "with \"loginctl enable-linger\"");
+		return -EOPNOTSUPP;
+	}
 	if (r == -ENOENT) {
 		log_error("There is no systemd here: use \"memguardctl run -- COMMAND\", "
 			  "which needs "
@@ -236,13 +247,13 @@ static int open_systemd(sd_bus **ret)
 		return -EOPNOTSUPP;
 	}
 	if (r < 0)
-		log_error("Cannot talk to systemd: %s; is the system bus running?",
-			  strerror(-r));
+		log_error("Cannot talk to systemd: %s; is the %s bus running?", strerror(-r),
+			  user ? "user's" : "system");
 
 	return r;
 }
 
-static int check_loaded(sd_bus *bus, const char *unit, const char *path)
+static int check_loaded(bool user, sd_bus *bus, const char *unit, const char *path)
 {
 	json_t *state = NULL;
 	int r;
@@ -251,21 +262,21 @@ static int check_loaded(sd_bus *bus, const char *unit, const char *path)
 	if (r < 0)
 		log_error("Cannot ask systemd about %s: %s", unit, strerror(-r));
 	else
-		r = tell_state(unit, json_string_value(state) ? json_string_value(state)
-							      : "unknown");
+		r = tell_state(user, unit,
+			       json_string_value(state) ? json_string_value(state) : "unknown");
 
 	json_decref(state);
 	return r;
 }
 
-int service_load(const char *unit, struct service *ret)
+int service_load(bool user, const char *unit, struct service *ret)
 {
 	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
 	struct service service = { 0 };
 	char *path;
 	int r;
 
-	r = open_systemd(&bus);
+	r = open_systemd(user, &bus);
 	if (r < 0)
 		return r;
 
@@ -275,7 +286,7 @@ int service_load(const char *unit, struct service *ret)
 		return r;
 	}
 
-	r = check_loaded(bus, unit, path);
+	r = check_loaded(user, bus, unit, path);
 	if (r >= 0) {
 		take_all(&service, bus, path);
 		*ret = service;
@@ -283,6 +294,19 @@ int service_load(const char *unit, struct service *ret)
 
 	free(path);
 	return r;
+}
+
+int service_check(const struct service *service, const char *unit)
+{
+	if (!service->program || service->root || service->asan_yields ||
+	    elf_needs_asan(service->program) <= 0)
+		return 0;
+
+	log_error("%s of %s has address sanitizer as a library and would not start with the hook: set "
+		  "Environment=" ELF_ASAN_VARIABLE "=" ELF_ASAN_VALUE
+		  " for it, then again",
+		  service->program, unit);
+	return -EOPNOTSUPP;
 }
 
 void service_warn(const struct service *service, const char *unit, const char *hook)
@@ -308,19 +332,64 @@ void service_warn(const struct service *service, const char *unit, const char *h
 			    unit, service->filters);
 }
 
-int service_reload(void)
+int service_reload(bool user)
 {
 	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
 	int r;
 
-	r = open_systemd(&bus);
+	r = open_systemd(user, &bus);
 	if (r < 0)
 		return r;
 
 	r = systemd_reload(bus);
 	if (r < 0)
-		log_error("systemd did not reload its units: %s; run \"systemctl "
-			  "daemon-reload\"",
-			  strerror(-r));
+		log_error("systemd did not reload its units: %s; run \"%s daemon-reload\"",
+			  strerror(-r), systemd_command(user));
+	return r;
+}
+
+/* Whatever way it is spelt. */
+static bool has_file(const json_t *paths, const char *file)
+{
+	struct stat wanted, st;
+	const json_t *item;
+	size_t i;
+
+	if (stat(file, &wanted) < 0)
+		return false;
+
+	json_array_foreach(paths, i, item)
+	{
+		const char *path = json_string_value(item);
+
+		if (path && stat(path, &st) >= 0 && st.st_dev == wanted.st_dev &&
+		    st.st_ino == wanted.st_ino)
+			return true;
+	}
+
+	return false;
+}
+
+int service_check_dropin(bool user, const char *unit, const char *file)
+{
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	json_t *files = NULL;
+	char *path = NULL;
+	int r;
+
+	r = open_systemd(user, &bus);
+	if (r < 0)
+		return r;
+
+	r = systemd_load_unit(bus, unit, &path);
+	if (r >= 0)
+		r = systemd_property(bus, path, "Unit", "DropInPaths", &files);
+	free(path);
+	if (r < 0)
+		log_error("Cannot ask systemd about %s: %s", unit, strerror(-r));
+	else if (!has_file(files, file))
+		r = -ENOENT;
+
+	json_decref(files);
 	return r;
 }

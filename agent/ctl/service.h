@@ -7,6 +7,8 @@
  * on.
  */
 
+#include <stdbool.h>
+
 #include "agent/basic/macro.h"
 
 struct service {
@@ -15,14 +17,20 @@ struct service {
 	char *program; /* absolute path of the first ExecStart=; or NULL */
 	char *root; /* RootDirectory= or RootImage=; or NULL */
 	char *filters; /* settings that install a system call filter: "A=, B="; or NULL */
+	bool asan_yields; /* Environment= says that address sanitizer need not be first */
 	bool no_unix; /* RestrictAddressFamilies= without AF_UNIX */
 };
 
 /* -ENOENT: no such unit; -EINVAL: masked or broken; -EOPNOTSUPP: no systemd here. */
-int service_load(const char *unit, struct service *ret);
+int service_load(bool user, const char *unit, struct service *ret);
 void service_donep(struct service *service);
 
+/* -EOPNOTSUPP: told why its program would not run with anything preloaded. */
+int service_check(const struct service *service, const char *unit);
 void service_warn(const struct service *service, const char *unit, const char *hook);
 
 /* As `systemctl daemon-reload`. */
-int service_reload(void);
+int service_reload(bool user);
+
+/* Has systemd read @file for the unit? -ENOENT: no. */
+int service_check_dropin(bool user, const char *unit, const char *file);

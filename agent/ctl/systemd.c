@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/basic/macro.h"
+#include "agent/basic/runtime.h"
 #include "agent/ctl/reply.h"
 
 #define SERVICE "org.freedesktop.systemd1"
@@ -20,15 +21,15 @@
 /* A large machine reloads for a while. */
 #define RELOAD_TIMEOUT_USEC (120 * USEC_PER_SEC)
 
-/* For root there is a way without a bus daemon; systemctl takes it too. */
-static int open_private(sd_bus **ret)
+/* A way without a bus daemon, for root and for a user's own; systemctl takes it too. */
+static int open_private(const char *address, sd_bus **ret)
 {
 	_cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
 	int r;
 
 	r = sd_bus_new(&bus);
 	if (r >= 0)
-		r = sd_bus_set_address(bus, PRIVATE_ADDRESS);
+		r = sd_bus_set_address(bus, address);
 	if (r >= 0)
 		r = sd_bus_start(bus);
 	if (r < 0)
@@ -38,8 +39,29 @@ static int open_private(sd_bus **ret)
 	return 0;
 }
 
-int systemd_open(sd_bus **ret)
+static int open_user(sd_bus **ret)
 {
+	const char *directory = getenv("XDG_RUNTIME_DIR");
+	char path[RUNTIME_DIRECTORY_MAX + sizeof("unix:path=/systemd/private")];
+
+	/* In an address a comma, a semicolon or "%" would have a meaning: then by the bus. */
+	if (!directory || strlen(directory) >= RUNTIME_DIRECTORY_MAX)
+		return -ENOENT;
+	snprintf(path, sizeof(path), "unix:path=%s/systemd/private", directory);
+	if (access(path + strlen("unix:path="), F_OK) < 0)
+		return -ENOENT;
+
+	if (!strpbrk(directory, ",;%") && open_private(path, ret) >= 0)
+		return 0;
+
+	return sd_bus_open_user(ret);
+}
+
+int systemd_open(bool user, sd_bus **ret)
+{
+	if (user)
+		return open_user(ret);
+
 	/* A bus that is named is meant, also where systemd does not run (tests). */
 	if (secure_getenv("DBUS_SYSTEM_BUS_ADDRESS"))
 		return sd_bus_open_system(ret);
@@ -47,10 +69,15 @@ int systemd_open(sd_bus **ret)
 	if (access(BOOTED_DIRECTORY, F_OK) < 0)
 		return -ENOENT;
 
-	if (open_private(ret) >= 0)
+	if (open_private(PRIVATE_ADDRESS, ret) >= 0)
 		return 0;
 
 	return sd_bus_open_system(ret);
+}
+
+const char *systemd_command(bool user)
+{
+	return user ? "systemctl --user" : "systemctl";
 }
 
 static int new_call(sd_bus *bus, const char *path, const char *interface,

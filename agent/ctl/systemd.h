@@ -4,10 +4,17 @@
 /* Questions to the service manager, for enable and disable. Tells nothing itself. */
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <systemd/sd-bus.h>
 
-/* -ENOENT: this machine was not booted with systemd. */
-int systemd_open(sd_bus **ret);
+/*
+ * The manager of the system, or of the user whose XDG_RUNTIME_DIR is set. -ENOENT: this machine
+ * was not booted with systemd, or no manager runs for that user.
+ */
+int systemd_open(bool user, sd_bus **ret);
+
+/* The command that talks to it, for messages. */
+const char *systemd_command(bool user);
 
 /* The unit's object; loads it when it is not. @ret_path is malloc'ed. */
 int systemd_load_unit(sd_bus *bus, const char *unit, char **ret_path);

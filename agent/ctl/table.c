@@ -7,8 +7,13 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+/* Of the terminal's width, what a column that may be cut can have. */
+#define CUT_PART 4
+#define CUT_LEAST 26
+
 struct table {
 	const struct ctl *ctl;
+	const struct table_column *columns;
 	struct libscols_table *scols;
 	struct libscols_line *line;
 	struct libscols_column **shown; /* by column; NULL: no room */
@@ -68,6 +73,7 @@ int table_new(const struct ctl *ctl, const struct table_column *columns, size_t 
 		return -ENOMEM;
 
 	table->ctl = ctl;
+	table->columns = columns;
 	table->n_columns = n;
 	table->scols = scols_new_table();
 	table->shown = calloc(n, sizeof(*table->shown));
@@ -107,17 +113,39 @@ void table_row(struct table *table)
 		table->error = -ENOMEM;
 }
 
+/*
+ * The middle of a long path says least: its beginning is everybody's, its end its own. Only
+ * of ASCII, where a byte is a cell.
+ */
+static void cut_middle(const struct ctl *ctl, char *text)
+{
+	const char *gap = "...";
+	const size_t room = MAX(ctl->width / CUT_PART, CUT_LEAST), n = strlen(text);
+	const size_t head = (room - strlen(gap)) / 3, tail = room - strlen(gap) - head;
+
+	if (ctl->width == 0 || n <= room)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] >= 0x80)
+			return;
+
+	memcpy(text + head, gap, strlen(gap));
+	memmove(text + head + strlen(gap), text + n - tail, tail + 1);
+}
+
 void table_cell(struct table *table, enum color color, const char *format, ...)
 {
 	struct libscols_column *column;
 	struct libscols_cell *cell;
 	va_list arguments;
 	char *text;
+	bool cut;
 	int n;
 
 	if (table->error < 0 || table->next >= table->n_columns)
 		return;
 
+	cut = table->columns[table->next].cut;
 	column = table->shown[table->next++];
 	if (!column)
 		return;
@@ -130,6 +158,8 @@ void table_cell(struct table *table, enum color color, const char *format, ...)
 		return;
 	}
 
+	if (cut)
+		cut_middle(table->ctl, text);
 	/* The line frees the text. */
 	if (scols_line_refer_column_data(table->line, column, text) < 0) {
 		free(text);

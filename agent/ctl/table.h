@@ -9,7 +9,7 @@
 struct table_column {
 	const char *name;
 	bool right; /* numbers */
-	bool cut; /* may lose its end when space is short */
+	bool cut; /* may lose its middle when space is short */
 	bool wrap; /* may become several lines then */
 	unsigned int least_width; /* of a terminal that still shows it; 0: always shown */
 };

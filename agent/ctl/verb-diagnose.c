@@ -99,6 +99,19 @@ static uint64_t sum(const json_t *rows, const json_t *group, const char *key)
 	return bytes;
 }
 
+static uint64_t sum_in_use(const json_t *rows, const json_t *group)
+{
+	uint64_t bytes = 0, in_use;
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		if (is_in(row, group) && fields_in_use(row, &in_use))
+			bytes = add_sat(bytes, in_use);
+
+	return bytes;
+}
+
 /* "520M resident, 131M in use, 390M should go" */
 static void print_state(const struct ctl *ctl, const char *label, const json_t *rows,
 			const json_t *group)
@@ -107,8 +120,7 @@ static void print_state(const struct ctl *ctl, const char *label, const json_t *
 
 	output_pair(ctl, label, "%s resident, %s in use, %s should go in a release",
 		    format_bytes(rss, sum(rows, group, "rss_bytes")),
-		    format_bytes(in_use, sum(rows, group, "in_use_bytes") +
-						 sum(rows, group, "mmapped_bytes")),
+		    format_bytes(in_use, sum_in_use(rows, group)),
 		    format_bytes(retained, sum(rows, group, "retained_bytes")));
 }
 
@@ -154,7 +166,7 @@ static void add_member(const struct ctl *ctl, struct table *table, const json_t 
 		   after ? fields_bytes(after, "rss_bytes", text) : "gone");
 	table_cell(table, COLOR_NONE, "%s",
 		   before ? fields_bytes(before, "retained_bytes", text) : "-");
-	table_cell(table, COLOR_NONE, "%s", fields_bytes(row, "in_use_bytes", text));
+	table_cell(table, COLOR_NONE, "%s", fields_in_use_text(row, text));
 	table_cell(table, COLOR_NONE, "%s", format_bytes(text, unused));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(row, "swap_bytes", text));
 	verdict_cell(table, row);

@@ -20,6 +20,7 @@
 #include "agent/ctl/dropin.h"
 #include "agent/ctl/output.h"
 #include "agent/ctl/service.h"
+#include "agent/ctl/systemd.h"
 #include "agent/ctl/verbs.h"
 
 /* The build says where the library is installed. */
@@ -49,8 +50,8 @@ static void say(const struct ctl *ctl, const char *format, ...)
 
 static int tell_write(int r, const char *what)
 {
-	log_error("Cannot write %s: %s; check the directory's mode, and that /etc is not "
-		  "read-only",
+	log_error("Cannot write %s: %s; check the directory's mode, and that the file system "
+		  "is not read-only",
 		  what, strerror(-r));
 	return r;
 }
@@ -92,13 +93,28 @@ static int make_directories(char *path)
 	}
 }
 
+/* Where the drop-in of @unit is. malloc'ed; tells what is wrong. */
+static int find_directory(const struct ctl *ctl, const char *unit, char **ret)
+{
+	int r;
+
+	r = ctl->user ? dropin_directory_user(getenv("XDG_CONFIG_HOME"), getenv("HOME"), unit, ret)
+		      : dropin_directory(ctl->root, unit, ret);
+	if (r == -ENOTDIR)
+		log_error("Your settings have no place: set HOME to the absolute path of your "
+			  "home directory");
+	else if (r < 0)
+		log_error("Cannot make the path of the drop-in of %s: %s", unit, strerror(-r));
+	return r;
+}
+
 static int install(const struct ctl *ctl, const char *unit, const char *text)
 {
 	_cleanup_(freep) char *path = NULL;
 	_cleanup_(fd_closep) int directory = -1;
 	int r;
 
-	r = dropin_directory(ctl->root, unit, &path);
+	r = find_directory(ctl, unit, &path);
 	if (r < 0)
 		return r;
 
@@ -157,11 +173,40 @@ static int find_allocator(const struct ctl *ctl, const char *hook,
 	return r;
 }
 
-static void warn_linked(const struct ctl *ctl, const struct service *service)
+static void warn_linked(const struct ctl *ctl, const struct service *service, const char *symbols)
 {
 	if (ctl->allocator)
-		log_warning("%s has jemalloc linked in: --allocator=%s changes nothing in it",
-			    service->program, ctl->allocator);
+		log_warning("%s has %s linked in: --allocator=%s changes nothing in it",
+			    service->program, elf_symbols_allocator(symbols), ctl->allocator);
+}
+
+static bool is_below(const char *root, const char *directory, const char *unit)
+{
+	_cleanup_(freep) char *path = NULL;
+
+	/* Without memory nothing is told of: better than a false warning. */
+	return asprintf(&path, "%s/%s/%s", root, directory, unit) < 0 || access(path, F_OK) == 0;
+}
+
+/* An image may get its unit later, so that this is no error. */
+static void warn_absent(const char *root, const char *unit)
+{
+	static const char *const directories[] = { "etc/systemd/system",
+						   "usr/local/lib/systemd/system",
+						   "usr/lib/systemd/system", "lib/systemd/system" };
+	const size_t prefix = strcspn(unit, "@");
+	char template[DROPIN_UNIT_MAX + sizeof("@.service")] = "";
+
+	/* "getty@tty1.service" is made from "getty@.service". */
+	if (unit[prefix] == '@')
+		snprintf(template, sizeof(template), "%.*s@.service", (int)prefix, unit);
+
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++)
+		if (is_below(root, directories[i], unit) ||
+		    (template[0] != '\0' && is_below(root, directories[i], template)))
+			return;
+
+	log_warning("There is no %s below %s yet: check the name, or install it there", unit, root);
 }
 
 static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook,
@@ -174,20 +219,25 @@ static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook
 	int r;
 
 	if (!ctl->root) {
-		r = service_load(unit, &service);
+		r = service_load(ctl->user, unit, &service);
+		if (r < 0)
+			return r;
+		r = service_check(&service, unit);
 		if (r < 0)
 			return r;
 		service_warn(&service, unit, hook);
 		linked = service.program && !service.root &&
 			 elf_symbols_variable(service.program, symbols, sizeof(symbols)) == 0;
 		if (linked)
-			warn_linked(ctl, &service);
+			warn_linked(ctl, &service, symbols);
+	} else {
+		warn_absent(ctl->root, unit);
 	}
 
 	r = ctl->allocator ? dropin_preload_allocator(service.preload, library, hook, &preload)
 			   : dropin_preload(service.preload, hook, &preload);
 	if (r >= 0)
-		r = dropin_text(unit, preload, linked ? symbols : NULL, &text);
+		r = dropin_text(unit, ctl->user, preload, linked ? symbols : NULL, &text);
 	if (r < 0) {
 		log_error("Cannot make the drop-in for %s: %s", unit, strerror(-r));
 		return r;
@@ -224,26 +274,84 @@ static int parse_unit(const char *name, char unit[static DROPIN_UNIT_MAX])
 
 static int check_root(const struct ctl *ctl, const char *verb)
 {
+	struct stat st;
+
+	/* A path mistyped would be made, and the image be without the file. */
+	if (ctl->root && (stat(ctl->root, &st) < 0 || !S_ISDIR(st.st_mode))) {
+		log_error("--root=%s is no directory: name the one that has the image's etc in it",
+			  ctl->root);
+		return -ENOTDIR;
+	}
 	if (ctl->root || geteuid() == 0)
 		return 0;
 
-	log_error("Only root may change services: sudo memguardctl %s UNIT", verb);
+	log_error("Only root may change services: sudo memguardctl %s UNIT; or for a service of "
+		  "your own, memguardctl --user %s UNIT",
+		  verb, verb);
 	return -EPERM;
+}
+
+/* Files of root among a user's would be in his way, and his manager not obey. */
+static int check_user(const struct ctl *ctl, const char *verb)
+{
+	const char *directory = getenv("XDG_RUNTIME_DIR");
+	struct stat st;
+
+	if (ctl->root) {
+		log_error("--root= is for services of the system: leave --user out");
+		return -EINVAL;
+	}
+	if (directory && (stat(directory, &st) < 0 || st.st_uid == geteuid()))
+		return 0;
+
+	log_error("%s is not yours: use \"memguardctl --user %s UNIT\" as the user it is of, "
+		  "without sudo",
+		  directory ? directory : "XDG_RUNTIME_DIR", verb);
+	return -EPERM;
+}
+
+static int check_caller(const struct ctl *ctl, const char *verb)
+{
+	return ctl->user ? check_user(ctl, verb) : check_root(ctl, verb);
 }
 
 static int reload(const struct ctl *ctl)
 {
-	return ctl->root ? 0 : service_reload();
+	return ctl->root ? 0 : service_reload(ctl->user);
+}
+
+/* Where the manager has another idea of the place, the file would do nothing in silence. */
+static int check_read(const struct ctl *ctl, const char *unit)
+{
+	_cleanup_(freep) char *path = NULL, *file = NULL;
+	int r;
+
+	if (ctl->root)
+		return 0;
+
+	r = find_directory(ctl, unit, &path);
+	if (r < 0)
+		return r;
+	if (asprintf(&file, "%s/%s", path, DROPIN_FILE) < 0)
+		return -ENOMEM;
+
+	r = service_check_dropin(ctl->user, unit, file);
+	if (r == -ENOENT)
+		log_error("systemd does not read %s: remove it; compare \"%s show -p UnitPath\"%s",
+			  file, systemd_command(ctl->user),
+			  ctl->user ? ", and XDG_CONFIG_HOME there and here" : "");
+	return r;
 }
 
 static void print_restart(const struct ctl *ctl, int argc, char **argv, const char *why)
 {
 	char unit[DROPIN_UNIT_MAX];
 
-	if (!ctl->legend)
+	/* In an image nothing runs. */
+	if (!ctl->legend || ctl->root)
 		return;
 
-	fprintf(ctl->out, "%s systemctl restart", why);
+	fprintf(ctl->out, "%s %s restart", why, systemd_command(ctl->user));
 	for (int i = 1; i < argc; i++)
 		if (dropin_unit(argv[i], unit) == DROPIN_NAME_OK)
 			fprintf(ctl->out, " %s", unit);
@@ -273,7 +381,7 @@ int verb_enable(struct ctl *ctl, int argc, char **argv)
 	char unit[DROPIN_UNIT_MAX], library[PATH_MAX];
 	int n_failed = 0;
 
-	if (check_root(ctl, "enable") < 0 || check_hook(ctl, hook) < 0 ||
+	if (check_caller(ctl, "enable") < 0 || check_hook(ctl, hook) < 0 ||
 	    find_allocator(ctl, hook, library) < 0)
 		return CTL_FAILED;
 
@@ -290,6 +398,10 @@ int verb_enable(struct ctl *ctl, int argc, char **argv)
 	/* Also what was written before something failed is to be in force. */
 	if (n_failed < argc - 1 && reload(ctl) < 0)
 		return CTL_FAILED;
+	for (int i = 1; i < argc && n_failed == 0; i++) {
+		(void)dropin_unit(argv[i], unit);
+		n_failed += check_read(ctl, unit) < 0;
+	}
 	if (n_failed > 0)
 		return CTL_FAILED;
 
@@ -302,9 +414,12 @@ int verb_enable(struct ctl *ctl, int argc, char **argv)
 static int remove_dropin(const struct ctl *ctl, const char *unit)
 {
 	_cleanup_(freep) char *path = NULL, *file = NULL;
+	int r;
 
-	if (dropin_directory(ctl->root, unit, &path) < 0 ||
-	    asprintf(&file, "%s/%s", path, DROPIN_FILE) < 0) {
+	r = find_directory(ctl, unit, &path);
+	if (r < 0)
+		return r;
+	if (asprintf(&file, "%s/%s", path, DROPIN_FILE) < 0) {
 		log_error("Cannot remove the drop-in of %s: %s", unit, strerror(ENOMEM));
 		return -ENOMEM;
 	}
@@ -312,9 +427,8 @@ static int remove_dropin(const struct ctl *ctl, const char *unit)
 	if (unlink(file) < 0) {
 		if (errno == ENOENT || errno == ENOTDIR)
 			return 0;
-		log_error("Cannot remove %s: %m; remove it by hand, then \"systemctl "
-			  "daemon-reload\"",
-			  file);
+		log_error("Cannot remove %s: %m; remove it by hand, then \"%s daemon-reload\"",
+			  file, systemd_command(ctl->user));
 		return -errno;
 	}
 
@@ -330,7 +444,7 @@ static int tell_not_enabled(const struct ctl *ctl, const char *unit)
 	_cleanup_(service_donep) struct service service = { 0 };
 
 	if (!ctl->root) {
-		const int r = service_load(unit, &service);
+		const int r = service_load(ctl->user, unit, &service);
 
 		if (r < 0)
 			return r;
@@ -345,7 +459,7 @@ int verb_disable(struct ctl *ctl, int argc, char **argv)
 	char unit[DROPIN_UNIT_MAX];
 	int n_removed = 0, n_failed = 0, r;
 
-	if (check_root(ctl, "disable") < 0)
+	if (check_caller(ctl, "disable") < 0)
 		return CTL_FAILED;
 
 	for (int i = 1; i < argc; i++)

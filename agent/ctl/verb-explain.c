@@ -6,6 +6,8 @@
 
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
+#include "agent/ctl/ladder.h"
+#include "agent/ctl/nobody.h"
 #include "agent/ctl/sources.h"
 #include "agent/ctl/table.h"
 #include "agent/ctl/verbs.h"
@@ -21,6 +23,9 @@ static const struct table_column columns[] = {
 
 /* What is further away than this is no growth. */
 #define DAY_SEC (UINT64_C(24) * 3600)
+
+/* Nor is less than this a second: some 20 MiB a day. */
+#define LEAST_GROWTH 256
 
 static const char *plural(uint64_t n)
 {
@@ -85,11 +90,12 @@ static void add_eta(struct table *table, const json_t *group)
 	char text[FORMAT_MAX], setting[FORMAT_MAX];
 	uint64_t eta;
 	const bool comes = fields_find(group, "eta_usec", &eta);
+	const bool is_far = comes && eta >= DAY_SEC * USEC_PER_SEC;
 
 	table_row(table);
 	table_cell(table, COLOR_NONE, "limit in");
 	table_cell(table, COLOR_BOLD, "%s",
-		   comes ? fields_round_usec(eta, text) : "never");
+		   is_far ? "over 1d" : comes ? fields_round_usec(eta, text) : "never");
 	table_cell(table, COLOR_NONE, "%s",
 		   least > 0 ? format_usec(setting, least) : "-");
 	table_cell(table, COLOR_NONE, "OomEtaSec=");
@@ -97,6 +103,8 @@ static void add_eta(struct table *table, const json_t *group)
 		add_off(table, "off");
 	else if (!comes)
 		table_cell(table, COLOR_GREEN, "usage does not grow toward a limit");
+	else if (is_far)
+		table_cell(table, COLOR_GREEN, "usage hardly grows");
 	else if (eta <= least)
 		table_cell(table, COLOR_RED, "reached");
 	else
@@ -167,7 +175,7 @@ static char *format_growth(int64_t bytes_per_sec, char *buf, size_t size)
 		(uint64_t)(bytes_per_sec < 0 ? -bytes_per_sec : bytes_per_sec);
 	char bytes[FORMAT_MAX];
 
-	if (rate == 0)
+	if (rate < LEAST_GROWTH)
 		snprintf(buf, size, "steady");
 	else
 		snprintf(buf, size, "%s by %s/s",
@@ -176,16 +184,26 @@ static char *format_growth(int64_t bytes_per_sec, char *buf, size_t size)
 	return buf;
 }
 
+/* The kernel's counters are never quite in step: less is nothing. */
+#define LEAST_HELD (UINT64_C(2) << 20)
+
+static void print_held(const struct ctl *ctl, const json_t *group)
+{
+	char held[FORMAT_MAX];
+
+	if (fields_number(group, "held_bytes") >= LEAST_HELD)
+		output_pair(ctl, "Held:",
+			    "%s are freed but still charged, as parts of huge pages; the kernel "
+			    "takes them back when it reclaims, before it kills",
+			    fields_bytes(group, "held_bytes", held));
+}
+
 static void print_state(const struct ctl *ctl, const json_t *group)
 {
-	const uint64_t n_members = fields_number(group, "members");
 	char usage[FORMAT_MAX], limit[FORMAT_MAX], age[FORMAT_MAX], rate[2 * FORMAT_MAX];
 
 	fprintf(ctl->out, "%s%s %s%s\n", output_color(ctl, COLOR_BOLD),
 		output_bullet(ctl), fields_name(group), output_color(ctl, COLOR_NONE));
-	output_pair(ctl, "Group:", "%s, %s, %" PRIu64 " guarded process%s",
-		    fields_string(group, "kind"), fields_string(group, "path"), n_members,
-		    n_members == 1 ? "" : "es");
 	output_pair(ctl, "State:", "%s for %s: %s", fields_string(group, "state"),
 		    fields_round_usec(fields_number(group, "state_age_usec"), age),
 		    fields_string(group, "reason_text"));
@@ -200,14 +218,25 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 					  rate, sizeof(rate)));
 	else
 		output_pair(ctl, "Usage:", "not read yet");
+	print_held(ctl, group);
 
-	sources_print(ctl, json_object_get(group, "signals"));
 	verdict_print(ctl, group);
 	if (fields_number(group, "oom_kills") > 0)
 		output_pair(ctl, "Kills:",
 			    "the kernel's OOM killer acted here %" PRIu64 " time%s",
 			    fields_number(group, "oom_kills"),
 			    plural(fields_number(group, "oom_kills")));
+}
+
+/* What is rarely asked for comes after what is always. */
+static void print_source(const struct ctl *ctl, const json_t *group)
+{
+	const uint64_t n_members = fields_number(group, "members");
+
+	output_pair(ctl, "Group:", "%s, %s, %" PRIu64 " guarded process%s",
+		    fields_string(group, "kind"), fields_string(group, "path"), n_members,
+		    n_members == 1 ? "" : "es");
+	sources_print(ctl, json_object_get(group, "signals"));
 }
 
 /* "by borrow, stalling for at most 1.2ms" */
@@ -228,40 +257,107 @@ static char *how_last(const json_t *last, char *buf, size_t size)
 	return buf;
 }
 
+/* "12.0M of it are in use again after 1min, with 3120 page faults" */
+static void print_look(const struct ctl *ctl, const json_t *look)
+{
+	const char *state = fields_string(look, "state");
+	char bytes[FORMAT_MAX], age[FORMAT_MAX];
+
+	if (streq(state, "gone"))
+		output_pair(ctl, "Since:", "no process that released is left");
+	else if (streq(state, "taken"))
+		output_pair(ctl, "Since:",
+			    "%s of it were in use again after %s, with %" PRIu64 " page faults%s",
+			    fields_bytes(look, "returned_bytes", bytes),
+			    fields_round_usec(fields_number(look, "age_usec"), age),
+			    fields_number(look, "page_faults"),
+			    fields_is(look, "refilled") ?
+				    "; khugepaged has filled it up to huge pages: lower its "
+				    "max_ptes_none, see memguard(8)" : "");
+}
+
+/* "312ms after its begin usage is above UsageCritical=: 1 borrowing ended early, after 40.0M" */
+static void print_hurry(const struct ctl *ctl, const json_t *hurried)
+{
+	const uint64_t n_overtaken = fields_number(hurried, "overtaken");
+	char after[FORMAT_MAX], given[FORMAT_MAX], how[96] = "";
+
+	if (!hurried)
+		return;
+
+	if (n_overtaken > 0)
+		snprintf(how, sizeof(how), "; %" PRIu64 " of %" PRIu64 " borrowing%s ended early for it, after %s",
+			 fields_number(hurried, "ended_early"), n_overtaken, plural(n_overtaken),
+			 fields_bytes(hurried, "overtaken_bytes", given));
+	output_pair(ctl, "Hurried:", "%s after it began, because %s%s",
+		    fields_usec(hurried, "after_usec", after),
+		    fields_string(hurried, "reason_text"), how);
+}
+
+static void print_spared(const struct ctl *ctl, uint64_t n)
+{
+	if (n > 0)
+		output_pair(ctl, "Not needed:",
+			    "%" PRIu64 " more process%s: usage was low enough before", n,
+			    n == 1 ? "" : "es");
+}
+
 static void print_last_round(const struct ctl *ctl, const json_t *last)
 {
 	const bool asked = fields_number(last, "asked") > 0;
 	char released[FORMAT_MAX], expected[FORMAT_MAX], longest[FORMAT_MAX],
-		ago[FORMAT_MAX], how[256];
+		ago[FORMAT_MAX], how[256], held[FORMAT_MAX + 32] = "";
 
 	if (!asked) {
 		output_pair(ctl, "Last:",
 			    "round %" PRIu64 ", %s ago, because %s: nobody was asked, "
 			    "for %s",
 			    fields_number(last, "round"),
-			    fields_ago(last, "ended_realtime_usec", ago),
+			    fields_ago(last, "age_usec", ago),
 			    fields_string(last, "trigger_text"),
 			    fields_string(last, "reason_text"));
 		return;
 	}
 
+	if (fields_number(last, "held_bytes") > 0)
+		snprintf(held, sizeof(held), " and %s still charged",
+			 fields_bytes(last, "held_bytes", longest));
+
 	output_pair(ctl, "Last:",
-		    "round %" PRIu64 ", %s ago, because %s: released %s of %s expected, %s; "
+		    "round %" PRIu64 ", %s ago, because %s: released %s of %s expected%s, %s; "
 		    "%" PRIu64 " of %" PRIu64 " processes answered, in at most %s each",
 		    fields_number(last, "round"),
-		    fields_ago(last, "ended_realtime_usec", ago),
+		    fields_ago(last, "age_usec", ago),
 		    fields_string(last, "trigger_text"),
 		    fields_bytes(last, "released_bytes", released),
-		    fields_bytes(last, "expected_bytes", expected),
+		    fields_bytes(last, "expected_bytes", expected), held,
 		    how_last(last, how, sizeof(how)), fields_number(last, "answered"), fields_number(last, "asked"),
 		    fields_usec(last, "longest_usec", longest));
+	print_hurry(ctl, json_object_get(last, "hurried"));
+	print_spared(ctl, fields_number(last, "not_needed"));
+	print_look(ctl, json_object_get(last, "second_look"));
+}
+
+/* Near a kill it is another one; see memguard(8). */
+static void print_backoff(const struct ctl *ctl, const json_t *group)
+{
+	const bool critical = fields_number(group, "anon_bytes") >=
+			      fields_number(group, "usage_critical_bytes");
+	const char *key = critical ? "urgent_backoff_usec" : "backoff_usec";
+	char usec[FORMAT_MAX];
+
+	if (fields_number(group, key) > 0)
+		output_pair(ctl, "Back-off:",
+			    "releases gave too little lately: the next waits %s longer than "
+			    "otherwise, unless something changes",
+			    fields_usec(group, key, usec));
 }
 
 static void print_past(const struct ctl *ctl, const json_t *group)
 {
 	const json_t *last = json_object_get(group, "last_outcome");
 	const uint64_t n_rounds = fields_number(group, "rounds");
-	char released[FORMAT_MAX], backoff[FORMAT_MAX], ago[FORMAT_MAX];
+	char released[FORMAT_MAX], ago[FORMAT_MAX];
 
 	if (n_rounds > 0)
 		output_pair(ctl, "So far:", "%" PRIu64 " round%s released %s", n_rounds,
@@ -276,11 +372,7 @@ static void print_past(const struct ctl *ctl, const json_t *group)
 			ctl, "Not asked:", "%s ago a round asked nobody: %s",
 			fields_round_usec(fields_number(group, "quiet_age_usec"), ago),
 			fields_string(group, "quiet_reason_text"));
-	if (fields_number(group, "backoff_usec") > 0)
-		output_pair(ctl, "Back-off:",
-			    "releases gave too little lately: the next waits %s "
-			    "longer than CooldownSec=",
-			    fields_usec(group, "backoff_usec", backoff));
+	print_backoff(ctl, group);
 }
 
 /* From the limit's side: what has to happen for a round. */
@@ -318,8 +410,35 @@ static const struct {
 	{ "no-members", "nothing: no process has the hook; restart the service after "
 			"\"memguardctl enable\", see memguard-hook(7)" },
 	{ "observe", "nothing: set Mode=trim to have memory released" },
+	{ "max-per-hour", "nothing within this hour: raise MaxPerHour=, or the limit" },
 	{ "busy", "the round that is running ends" },
 };
+
+/* What fills the group is no retained memory: a release would change nothing. */
+static bool is_beyond_release(const json_t *group)
+{
+	static const char *const verdicts[] = { "growing", "fragmented", "not-malloc" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
+		if (streq(fields_string(group, "verdict"), verdicts[i]))
+			return true;
+
+	return false;
+}
+
+static void print_next_beyond(const struct ctl *ctl, const json_t *group)
+{
+	char left[FORMAT_MAX];
+	uint64_t eta;
+
+	if (fields_find(group, "eta_usec", &eta) && eta < DAY_SEC * USEC_PER_SEC)
+		output_pair(ctl, "Next:",
+			    "no release can help, see \"Try\" above; at this growth the limit is "
+			    "reached in %s, and the kernel kills there",
+			    fields_round_usec(eta, left));
+	else
+		output_pair(ctl, "Next:", "no release can help, see \"Try\" above");
+}
 
 static void print_next(const struct ctl *ctl, const json_t *group)
 {
@@ -330,6 +449,11 @@ static void print_next(const struct ctl *ctl, const json_t *group)
 		reason = "no-members";
 	else if (streq(fields_string(group, "mode"), "observe"))
 		reason = "observe";
+
+	if (streq(reason, "not-worth") && is_beyond_release(group)) {
+		print_next_beyond(ctl, group);
+		return;
+	}
 
 	for (size_t i = 0; i < ARRAY_SIZE(waits); i++)
 		if (streq(reason, waits[i].reason)) {
@@ -383,17 +507,28 @@ static void print_plan(const struct ctl *ctl, const json_t *group)
 			    fields_string(plan, "method_reason_text"));
 }
 
-static int explain(const struct ctl *ctl, const json_t *groups)
+/* Who gives most for what it costs comes first, and often is enough. */
+static void print_needed(const struct ctl *ctl, const json_t *group)
+{
+	const json_t *plan = json_object_get(group, "plan");
+	const uint64_t n = fields_number(plan, "processes");
+	const uint64_t n_needed = fields_number(plan, "needed");
+
+	if (n_needed < n)
+		output_pair(ctl, "Whom:",
+			    "would ask %" PRIu64 " of %" PRIu64 " processes, and the others only if "
+			    "usage is not low enough then",
+			    n_needed, n);
+}
+
+static int explain(struct ctl *ctl, const json_t *groups)
 {
 	const json_t *group;
 	size_t i;
 	int r;
 
 	if (json_array_size(groups) == 0)
-		fputs("Nothing is guarded yet: \"memguardctl enable UNIT\" and restart "
-		      "it, or "
-		      "\"memguardctl run -- COMMAND\".\n",
-		      ctl->out);
+		nobody_guarded(ctl);
 
 	json_array_foreach(groups, i, group)
 	{
@@ -401,10 +536,14 @@ static int explain(const struct ctl *ctl, const json_t *groups)
 			fputc('\n', ctl->out);
 		print_state(ctl, group);
 		r = print_signals(ctl, group);
+		if (r >= 0)
+			r = ladder_print(ctl, group);
 		if (r < 0)
 			return r;
+		print_source(ctl, group);
 		print_past(ctl, group);
 		print_plan(ctl, group);
+		print_needed(ctl, group);
 		print_next(ctl, group);
 	}
 

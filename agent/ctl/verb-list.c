@@ -4,6 +4,7 @@
 
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
+#include "agent/ctl/nobody.h"
 #include "agent/ctl/table.h"
 #include "agent/ctl/verbs.h"
 #include "agent/ctl/verdict.h"
@@ -49,7 +50,7 @@ static void add_member(struct table *table, const json_t *member)
 	table_cell(table, COLOR_NONE, "%s", fields_name(member));
 	table_cell(table, COLOR_NONE, "%s", fields_string(member, "command"));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "rss_bytes", text));
-	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "in_use_bytes", text));
+	table_cell(table, COLOR_NONE, "%s", fields_in_use_text(member, text));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "retained_bytes", text));
 	verdict_cell(table, member);
 	if (fields_find(member, "n_arenas", &number))
@@ -67,7 +68,7 @@ static void add_member(struct table *table, const json_t *member)
 	table_cell(table, COLOR_YELLOW, "%s", note(member));
 }
 
-static int print_members(const struct ctl *ctl, const json_t *members)
+static int print_members(struct ctl *ctl, const json_t *members)
 {
 	_cleanup_(table_freep) struct table *table = NULL;
 	const json_t *member;
@@ -75,11 +76,7 @@ static int print_members(const struct ctl *ctl, const json_t *members)
 	int r;
 
 	if (json_array_size(members) == 0) {
-		if (ctl->legend)
-			fputs("No process is guarded yet: \"memguardctl enable UNIT\" "
-			      "and restart "
-			      "it, or \"memguardctl run -- COMMAND\".\n",
-			      ctl->out);
+		nobody_guarded(ctl);
 		return 0;
 	}
 

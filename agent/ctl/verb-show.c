@@ -2,11 +2,14 @@
 
 /* memguardctl show: what processes hold right now, arena by arena. */
 
+#include "agent/basic/elf.h"
+#include "agent/basic/log.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
 #include "agent/ctl/table.h"
 #include "agent/ctl/verbs.h"
 #include "agent/ctl/verdict.h"
+#include "agent/report/bus-names.h"
 
 #define CLASSES 7
 #define COLUMN_NAME_MAX 16
@@ -67,7 +70,7 @@ static void print_heap(const struct ctl *ctl, const json_t *member)
 		return;
 	}
 
-	output_pair(ctl, "Heap:", "%s resident, %s in use, %s free, %s mapped singly",
+	output_pair(ctl, "Heap:", "%s resident; %s in use, %s free (resident or not), %s mapped singly",
 		    fields_bytes(member, "heap_rss_bytes", a),
 		    fields_bytes(member, "in_use_bytes", b),
 		    fields_bytes(member, "free_bytes", c),
@@ -137,9 +140,10 @@ static void print_history(const struct ctl *ctl, const json_t *member)
 			    "Note:", "a MEMGUARD_* value in its environment was ignored");
 	if (fields_string(member, "missing_symbols")[0] != '\0')
 		output_pair(ctl, "Note:",
-			    "jemalloc is linked into it, where the hook does not see it: "
+			    "%s is linked into it, where the hook does not see it: "
 			    "\"memguardctl enable\" its unit again, or start it with "
 			    "MEMGUARD_SYMBOLS=%s",
+			    elf_symbols_allocator(fields_string(member, "missing_symbols")),
 			    fields_string(member, "missing_symbols"));
 	if (fields_string(member, "error")[0] != '\0')
 		output_pair(ctl, "Problem:", "it %s", fields_string(member, "error"));
@@ -330,15 +334,61 @@ static int print_arenas(const struct ctl *ctl, const json_t *member)
 	return r;
 }
 
-int verb_show(struct ctl *ctl, int argc, char **argv)
+static bool has_allocator(const json_t *member, const char *allocator)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(member, "allocators"), i, name)
+		if (streq(json_string_value(name), allocator))
+			return true;
+
+	return false;
+}
+
+/*
+ * An allocator in the program's own file that the hook in it did not find. The file may be
+ * anybody's, and slow: it is looked at here, where nobody else waits for it, and not by the
+ * daemon, which may not look into programs anyway.
+ */
+static void find_symbols(json_t *member)
+{
+	char path[64], symbols[ELF_VARIABLE_MAX];
+
+	snprintf(path, sizeof(path), "/proc/%llu/exe",
+		 (unsigned long long)fields_number(member, "pid"));
+	if (elf_symbols_variable(path, symbols, sizeof(symbols)) >= 0 &&
+	    !has_allocator(member, elf_symbols_allocator(symbols)))
+		(void)json_object_set_new(member, "missing_symbols", json_string(symbols));
+}
+
+/* Of the many only some are asked at once. */
+static void tell_left_out(struct ctl *ctl, const char *what, size_t n_shown)
 {
 	json_t *members = NULL;
-	const json_t *member;
+
+	if (n_shown < BUS_SHOW_MAX ||
+	    client_call_what(ctl, "ListMembers", what, &members) < 0)
+		return;
+
+	/* Those who read JSON would not see a note. */
+	if (json_array_size(members) > n_shown)
+		log_warning("%zu more are not shown: name one, \"memguardctl show PID\", of those "
+			    "that \"memguardctl list %s\" shows",
+			    json_array_size(members) - n_shown, what);
+	json_decref(members);
+}
+
+int verb_show(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *members = NULL, *member;
 	size_t i;
 	int r;
 
 	(void)argc;
 	r = client_call_what(ctl, "Show", argv[1], &members);
+	json_array_foreach(members, i, member)
+		find_symbols(member);
 	if (r >= 0 && !output_json(ctl, members))
 		json_array_foreach(members, i, member)
 		{
@@ -353,6 +403,8 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 			if (r < 0)
 				break;
 		}
+	if (r >= 0)
+		tell_left_out(ctl, argv[1], json_array_size(members));
 
 	json_decref(members);
 	return client_exit(r);

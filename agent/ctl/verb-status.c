@@ -3,10 +3,12 @@
 /* memguardctl status: the daemon in a few lines, then its groups. */
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "agent/basic/log.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
+#include "agent/ctl/nobody.h"
 #include "agent/ctl/sources.h"
 #include "agent/ctl/table.h"
 #include "agent/ctl/verdict.h"
@@ -15,18 +17,18 @@
 #define BAR_CELLS 8
 
 /* A terminal of so many columns has room for reasons as clauses; else their names. */
-#define WIDE 140
+#define WIDE 170
 
 static const struct table_column columns[] = {
 	{ .name = "GROUP", .cut = true },
 	{ .name = "USAGE", .right = true },
 	{ .name = "LIMIT", .right = true },
-	{ .name = "", .least_width = 76 },
-	{ .name = "IN USE", .right = true, .least_width = 96 },
+	{ .name = "", .least_width = 90 },
+	{ .name = "IN USE", .right = true, .least_width = 100 },
 	{ .name = "RETAINED", .right = true },
 	{ .name = "STATE" },
-	{ .name = "VERDICT", .least_width = 96 },
-	{ .name = "LAST OUTCOME", .least_width = 84 },
+	{ .name = "VERDICT", .least_width = 76 },
+	{ .name = "LAST OUTCOME", .least_width = 120 },
 };
 
 static enum color color_of_state(const char *state)
@@ -48,7 +50,7 @@ static void print_config(const struct ctl *ctl, const json_t *status)
 	const uint64_t n_files = fields_number(status, "n_config_files");
 	char ago[FORMAT_MAX];
 
-	fields_ago(status, "reload_realtime_usec", ago);
+	fields_ago(status, "reload_age_usec", ago);
 	if (!streq(state, "ok"))
 		output_pair(ctl, "Config:",
 			    "%sERROR%s %s (the older settings stay in force; mend "
@@ -80,6 +82,21 @@ static void print_sensing(const struct ctl *ctl, const json_t *status)
 		    fields_string(status, "system_bus"));
 }
 
+/* Nothing, mostly. */
+static void print_lost(const struct ctl *ctl, const json_t *status)
+{
+	const uint64_t n_entries = fields_number(status, "journal_entries_lost");
+	const uint64_t n_signals = fields_number(status, "signals_lost");
+	const uint64_t n_commands = fields_number(status, "commands_lost");
+
+	if (n_entries + n_signals + n_commands > 0)
+		output_pair(ctl, "Lost:",
+			    "%llu journal entr%s, %llu signal%s, %llu command%s of Exec=",
+			    (unsigned long long)n_entries, n_entries == 1 ? "y" : "ies",
+			    (unsigned long long)n_signals, plural(n_signals),
+			    (unsigned long long)n_commands, plural(n_commands));
+}
+
 static void print_header(const struct ctl *ctl, const json_t *status)
 {
 	const uint64_t n_members = fields_number(status, "n_members");
@@ -91,7 +108,7 @@ static void print_header(const struct ctl *ctl, const json_t *status)
 	fprintf(ctl->out, "%s%s%s memguardd %s, running for %s, mode %s%s\n",
 		output_color(ctl, COLOR_GREEN), output_bullet(ctl),
 		output_color(ctl, COLOR_NONE), fields_string(status, "version"),
-		fields_ago(status, "start_realtime_usec", text), mode,
+		fields_ago(status, "uptime_usec", text), mode,
 		streq(mode, "observe") ? " (nobody is asked to release)" : "");
 	print_config(ctl, status);
 	print_sensing(ctl, status);
@@ -102,6 +119,7 @@ static void print_header(const struct ctl *ctl, const json_t *status)
 	output_pair(ctl, "Released:", "%s in %llu round%s",
 		    fields_bytes(status, "released_bytes", text),
 		    (unsigned long long)n_rounds, plural(n_rounds));
+	print_lost(ctl, status);
 	output_pair(ctl, "Memory:", "%s private\n",
 		    fields_bytes(status, "private_bytes", text));
 }
@@ -125,7 +143,7 @@ static void add_last_outcome(const struct ctl *ctl, struct table *table,
 		return;
 	}
 
-	fields_ago(last, "ended_realtime_usec", ago);
+	fields_ago(last, "age_usec", ago);
 	if (streq(kind, "released"))
 		table_cell(table, COLOR_NONE, "released %s%s %s ago",
 			   fields_bytes(last, "released_bytes", bytes),
@@ -151,6 +169,15 @@ static void add_bar(const struct ctl *ctl, struct table *table, const json_t *gr
 		table_cell(table, COLOR_NONE, "%s", "");
 }
 
+/* Beside usage that has come since, what was measured before says nothing. */
+static const char *heap_bytes(const json_t *group, const char *key, char buf[static FORMAT_MAX])
+{
+	if (streq(fields_string(group, "verdict"), "unknown") && json_object_get(group, key))
+		return "?";
+
+	return fields_bytes(group, key, buf);
+}
+
 static void add_group(const struct ctl *ctl, struct table *table, const json_t *group)
 {
 	const char *state = fields_string(group, "state");
@@ -163,70 +190,104 @@ static void add_group(const struct ctl *ctl, struct table *table, const json_t *
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "anon_bytes", usage));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "limit_bytes", limit));
 	add_bar(ctl, table, group);
-	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "in_use_bytes", in_use));
-	table_cell(table, COLOR_NONE, "%s",
-		   fields_bytes(group, "retained_bytes", retained));
+	table_cell(table, COLOR_NONE, "%s", heap_bytes(group, "in_use_bytes", in_use));
+	table_cell(table, COLOR_NONE, "%s", heap_bytes(group, "retained_bytes", retained));
 	table_cell(table, color_of_state(state), "%s", state);
 	verdict_cell(table, group);
 	add_last_outcome(ctl, table, group);
 }
 
-/* The group that most deserves a look. */
-static const json_t *most_urgent(const json_t *groups)
+/* By what a look is worth: states as they are entered, then verdicts. The others are 0. */
+static size_t rank_of(const json_t *group)
 {
-	static const char *const states[] = { "calm",    "settling", "retaining",
-					      "pressed", "high",     "critical" };
-	const json_t *group, *worst = NULL;
-	size_t i, rank = 0;
+	static const char *const states[] = { "calm", "retaining", "pressed", "high", "critical" };
+	static const char *const verdicts[] = { "healthy",    "unknown",    "retained",
+						"fragmented", "not-malloc", "growing" };
+	size_t rank = 0;
 
-	json_array_foreach(
-		groups, i,
-		group) for (size_t k = rank; k < ARRAY_SIZE(states);
-			    k++) if (streq(fields_string(group, "state"), states[k]))
-	{
-		worst = group;
-		rank = k + 1;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+		if (streq(fields_string(group, "state"), states[i]))
+			rank += i * ARRAY_SIZE(verdicts);
+	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
+		if (streq(fields_string(group, "verdict"), verdicts[i]))
+			rank += i;
 
-	return worst;
+	return rank;
 }
 
-static void print_hint(const struct ctl *ctl, const json_t *groups)
+/* The most urgent first; of equals the one nearest to its limit, then the largest. */
+static int compare_groups(const void *a, const void *b)
 {
-	const json_t *group = most_urgent(groups);
-	const char *state = group ? fields_string(group, "state") : "calm";
+	const json_t *const *x = a, *const *y = b;
+	const uint64_t keys[][2] = {
+		{ rank_of(*x), rank_of(*y) },
+		{ fields_number(*x, "usage_permyriad"), fields_number(*y, "usage_permyriad") },
+		{ fields_number(*x, "anon_bytes"), fields_number(*y, "anon_bytes") },
+	};
 
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (keys[i][0] != keys[i][1])
+			return keys[i][0] < keys[i][1] ? 1 : -1;
+
+	return strcmp(fields_name(*x), fields_name(*y));
+}
+
+static void free_sorted(const json_t ***sorted)
+{
+	free(*sorted);
+}
+
+/* NULL: no memory. To be freed; the groups stay @groups's. */
+static const json_t **sort_groups(const json_t *groups)
+{
+	const size_t n = json_array_size(groups);
+	const json_t **sorted = calloc(n, sizeof(*sorted));
+
+	if (!sorted)
+		return NULL;
+
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = json_array_get(groups, i);
+	qsort(sorted, n, sizeof(*sorted), compare_groups);
+	return sorted;
+}
+
+/* About the most urgent one. */
+static void print_hint(const struct ctl *ctl, const json_t *group)
+{
 	fputc('\n', ctl->out);
-	if (streq(state, "retaining"))
+	if (streq(fields_string(group, "state"), "retaining"))
 		output_hint(ctl, "memguardctl trim %s", fields_name(group));
-	else if (group)
+	else
 		output_hint(ctl, "memguardctl explain %s", fields_name(group));
 }
 
-static int print_groups(const struct ctl *ctl, const json_t *groups)
+static int print_groups(struct ctl *ctl, const json_t *groups)
 {
 	_cleanup_(table_freep) struct table *table = NULL;
-	const json_t *group;
-	size_t i;
+	_cleanup_(free_sorted) const json_t **sorted = NULL;
+	const size_t n = json_array_size(groups);
 	int r;
 
-	if (json_array_size(groups) == 0) {
-		fputs("Nothing is guarded yet: \"memguardctl enable UNIT\" and restart "
-		      "it, or "
-		      "\"memguardctl run -- COMMAND\".\n",
-		      ctl->out);
+	if (n == 0) {
+		nobody_guarded(ctl);
 		return 0;
 	}
+
+	sorted = sort_groups(groups);
+	if (!sorted)
+		return -ENOMEM;
 
 	r = table_new(ctl, columns, ARRAY_SIZE(columns), &table);
 	if (r < 0)
 		return r;
 
-	json_array_foreach(groups, i, group) add_group(ctl, table, group);
+	for (size_t i = 0; i < n; i++)
+		add_group(ctl, table, sorted[i]);
 
 	r = table_print(table);
 	if (r >= 0 && ctl->legend)
-		print_hint(ctl, groups);
+		print_hint(ctl, sorted[0]);
 	return r;
 }
 

@@ -58,6 +58,14 @@ static void add_outcome(const struct ctl *ctl, struct table *table, const json_t
 	table_cell(table, COLOR_NONE, "%s", fields_usec(outcome, "duration_usec", text));
 }
 
+/* Somebody released nothing, or it does not show: why is worth knowing. */
+static bool has_reason(const json_t *outcome)
+{
+	return !streq(fields_string(outcome, "kind"), "released") ||
+	       fields_number(outcome, "held_bytes") > 0 ||
+	       fields_number(outcome, "answered") < fields_number(outcome, "asked");
+}
+
 static int print_outcomes(const struct ctl *ctl, const json_t *outcomes)
 {
 	_cleanup_(table_freep) struct table *table = NULL;
@@ -76,9 +84,7 @@ static int print_outcomes(const struct ctl *ctl, const json_t *outcomes)
 		return r;
 
 	/* A table has no room for reasons. */
-	json_array_foreach(
-		outcomes, i,
-		outcome) if (!streq(fields_string(outcome, "kind"), "released"))
+	json_array_foreach(outcomes, i, outcome) if (has_reason(outcome))
 		fprintf(ctl->out, "%s\n", fields_string(outcome, "text"));
 	return 0;
 }

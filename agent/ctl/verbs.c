@@ -22,7 +22,7 @@ const struct verb ctl_verbs[] = {
 	{ "diagnose", 1, 1, verb_diagnose, "[--method=METHOD] WHAT",
 	  "Find out why memory grows, by a release as the measure" },
 	{ "history", 0, 1, verb_history, "[WHAT]",
-	  "Show past rounds: when, why, what was predicted and released" },
+	  "Show past rounds and kills: when, why, what was released" },
 	{ "record", 1, 2, verb_record, "WHAT [now|last]",
 	  "Write down a group's facts and decision, to be replayed" },
 	{ "trim", 1, 1, verb_trim, "[--method=METHOD] WHAT",
@@ -50,7 +50,8 @@ static const char options[] =
 	"     --runtime-directory=DIR\n"
 	"                            Where the daemon's sockets are [/run/memguard, or\n"
 	"                            $XDG_RUNTIME_DIR/memguard for users]\n"
-	"     --user                 The user's own daemon, and no other\n"
+	"     --user                 The user's own daemon, and no other; enable, disable:\n"
+	"                            the user's own services\n"
 	"     --json=short|pretty|off\n"
 	"                            Answer in JSON, on one line or indented [off]\n"
 	"  -j                        --json=pretty on a terminal, else --json=short\n"

@@ -30,6 +30,7 @@ struct question {
 	uint16_t verb;          /* enum wire_verb */
 	uint16_t knob;          /* of WIRE_TUNE */
 	bool wants_rows;        /* of WIRE_STATS */
+	bool overtaken;         /* the answer to the one before is due first */
 	uint32_t n_late;        /* late answers dropped, ever */
 	uint32_t n_frames_left; /* ARENA frames due; 0 while the first frame is */
 	uint32_t n_rows_told;   /* in ARENA frames so far, kept or not */
@@ -43,10 +44,12 @@ struct conn {
 	int fd;
 	pid_t pid;
 	uid_t uid;
-	enum conn_state state;
-	enum conn_end end;    /* of CONN_ENDING */
-	unsigned int n_holds; /* callers up the stack that still look at us */
-	bool member;          /* on_hello has accepted it */
+	/* There are thousands of us. */
+	enum conn_state state : 8;
+	enum conn_end end : 8;    /* of CONN_ENDING */
+	unsigned int n_holds : 8; /* callers up the stack that still look at us: three at most */
+	bool member : 1;          /* on_hello has accepted it */
+	uint64_t since_usec;      /* CLOCK_BOOTTIME */
 	struct loop *loop;      /* NULL: closed */
 	TAILQ_ENTRY(conn) armed;
 	uint64_t deadline_usec; /* of HELLO, then of the question, at last of the end; 0: none */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
@@ -84,6 +85,12 @@ static void conn_finish_soon(struct conn *conn, enum conn_end end)
 	conn->end = end;
 	loop_unwatch(conn->loop, conn->fd);
 	conn_arm(conn, 0);
+}
+
+void conn_hang_up(struct conn *conn)
+{
+	if (conn->state == CONN_GREETING || conn->state == CONN_OPEN)
+		conn_finish_soon(conn, CONN_HANGUP);
 }
 
 static void conn_take_hello(struct conn *conn, const struct wire_hello *hello)
@@ -220,6 +227,15 @@ void conn_disarm(struct conn *conn)
 		loop_disarm(conn->loop, conn);
 }
 
+/* Not as of this turn of the loop, during which the process may have begun. */
+static uint64_t boottime_now(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
 int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
 	     const struct conn_handler *handler, void *userdata, struct conn **ret)
 {
@@ -238,6 +254,7 @@ int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
 		.fd = fd,
 		.pid = pid,
 		.uid = uid,
+		.since_usec = boottime_now(),
 		.handler = handler,
 		.userdata = userdata,
 	};
@@ -270,6 +287,11 @@ struct conn *conn_free(struct conn *conn)
 	request_gone(conn);
 	conn_unhold(conn);
 	return NULL;
+}
+
+uint64_t conn_since_usec(const struct conn *conn)
+{
+	return conn->since_usec;
 }
 
 pid_t conn_pid(const struct conn *conn)

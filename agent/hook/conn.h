@@ -51,7 +51,19 @@ int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
  */
 struct conn *conn_free(struct conn *conn);
 
-/* As the kernel says. */
+/*
+ * The process that connected is gone, whoever holds its socket now: ends the connection soon,
+ * from the event loop, as CONN_HANGUP.
+ */
+void conn_hang_up(struct conn *conn);
+
+/*
+ * When it was made, by CLOCK_BOOTTIME as /proc/PID/stat counts: a process that began later
+ * cannot be the one that connected.
+ */
+uint64_t conn_since_usec(const struct conn *conn);
+
+/* Of the process that connected, as the kernel says. */
 pid_t conn_pid(const struct conn *conn);
 uid_t conn_uid(const struct conn *conn);
 void *conn_userdata(const struct conn *conn);

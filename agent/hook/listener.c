@@ -46,6 +46,7 @@ struct listener {
 	sd_event_source *io;
 	sd_event_source *timer;
 	listener_accept_t on_accept;
+	listener_refuse_t on_refuse; /* or NULL */
 	void *userdata;
 	unsigned int n;        /* connections, of all users */
 	struct tally *tallies; /* of users that have any */
@@ -126,14 +127,18 @@ static void listener_welcome(struct listener *listener, int fd)
 
 	r = listener_admit(listener, peer.uid);
 	if (r < 0) {
-		log_debug("Process %d of user %u is one connection too many: %s; "
-			  "dropping it",
-			  (int)peer.pid, (unsigned int)peer.uid, strerror(-r));
 		fd_close(fd);
+		if (listener->on_refuse)
+			listener->on_refuse(r, peer.pid, peer.uid, listener->userdata);
 		return;
 	}
 
 	listener->on_accept(fd, peer.pid, peer.uid, listener->userdata);
+}
+
+void listener_set_refuse(struct listener *listener, listener_refuse_t on_refuse)
+{
+	listener->on_refuse = on_refuse;
 }
 
 static void listener_pause(struct listener *listener, int error)

@@ -37,5 +37,9 @@ int listener_new(sd_event *event, int activated_fd, const char *runtime_director
 struct listener *listener_free(struct listener *listener);
 void listener_freep(struct listener **listener);
 
+/* Somebody was sent away: -EDQUOT, -EUSERS (the two quotas, in that order), -ENOMEM. */
+typedef void (*listener_refuse_t)(int error, pid_t pid, uid_t uid, void *userdata);
+void listener_set_refuse(struct listener *listener, listener_refuse_t on_refuse);
+
 /* A connection of @uid has ended: gives its quota back. */
 void listener_release(struct listener *listener, uid_t uid);

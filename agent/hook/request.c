@@ -83,6 +83,24 @@ static int request_take_first(struct conn *conn, const struct wire_frame *frame)
 	return 0;
 }
 
+/* What the first of two questions came to; the other one's answer follows. */
+static int request_take_overtaken(struct conn *conn, const struct wire_frame *frame)
+{
+	struct question *question = &conn->question;
+	const struct request_answer answer = { .frame = frame };
+
+	if (frame->header.verb != WIRE_RECLAIM || frame->header.id != question->id - 1)
+		return -EPROTO;
+
+	question->overtaken = false;
+	if (question->state == QUESTION_LATE)
+		question->n_late++;
+	else
+		question->done(conn, REQUEST_OVERTAKEN, &answer, question->userdata);
+
+	return 0;
+}
+
 static int request_take_rows(struct conn *conn, const struct wire_frame *frame)
 {
 	struct question *question = &conn->question;
@@ -107,7 +125,11 @@ int request_take(struct conn *conn, const struct wire_frame *frame)
 {
 	const struct question *question = &conn->question;
 
-	if (question->state == QUESTION_NONE || frame->header.id != question->id)
+	if (question->state == QUESTION_NONE)
+		return -EPROTO;
+	if (question->overtaken)
+		return request_take_overtaken(conn, frame);
+	if (frame->header.id != question->id)
 		return -EPROTO;
 
 	return question->n_frames_left > 0 ? request_take_rows(conn, frame)
@@ -212,6 +234,18 @@ int request_stats(struct conn *conn, uint32_t wire_stats_flags, uint64_t timeout
 	return request_send(conn, &frame, question, timeout_usec);
 }
 
+static void request_init_reclaim(struct conn *conn, struct wire_frame *frame,
+				 const struct reclaim *reclaim)
+{
+	request_init(conn, frame, WIRE_RECLAIM);
+	frame->reclaim_request = (struct wire_reclaim_request){
+		.method = reclaim->method,
+		.allocators = reclaim->allocators,
+		.limit_bytes = reclaim->limit_bytes,
+		.limit_usec = (uint32_t)MIN(reclaim->limit_usec, (uint64_t)UINT32_MAX),
+	};
+}
+
 int request_reclaim(struct conn *conn, const struct reclaim *reclaim, uint64_t timeout_usec,
 		    request_done_t done, void *userdata)
 {
@@ -222,16 +256,27 @@ int request_reclaim(struct conn *conn, const struct reclaim *reclaim, uint64_t t
 	if (r < 0)
 		return r;
 
-	request_init(conn, &frame, WIRE_RECLAIM);
-	frame.reclaim_request = (struct wire_reclaim_request){
-		.method = reclaim->method,
-		.allocators = reclaim->allocators,
-		.limit_bytes = reclaim->limit_bytes,
-		.limit_usec = (uint32_t)MIN(reclaim->limit_usec, (uint64_t)UINT32_MAX),
-	};
+	request_init_reclaim(conn, &frame, reclaim);
 	return request_send(conn, &frame,
 			    (struct question){ .done = done, .userdata = userdata },
 			    timeout_usec);
+}
+
+int request_overtake(struct conn *conn, const struct reclaim *reclaim, uint64_t timeout_usec)
+{
+	struct question question = conn->question;
+	struct wire_frame frame;
+	int r;
+
+	r = conn_check(conn);
+	if (r < 0)
+		return r;
+	if (question.state != QUESTION_SENT || question.verb != WIRE_RECLAIM || question.overtaken)
+		return -EBUSY;
+
+	request_init_reclaim(conn, &frame, reclaim);
+	question.overtaken = true;
+	return request_send(conn, &frame, question, timeout_usec);
 }
 
 int request_tune(struct conn *conn, enum wire_knob knob, uint64_t value,

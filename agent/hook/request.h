@@ -5,6 +5,7 @@
  * One question to one hook: one deadline, exactly one end.
  *
  *   FREE -> SENT -> ANSWERED | TIMED_OUT | GONE -> FREE
+ *            \-> OVERTAKEN, by another, whose end is the end of both
  *
  * After a timeout the hook may still be at work: the conn stays busy until the late
  * answer arrives (dropped and counted) or the connection ends.
@@ -17,6 +18,7 @@
 
 enum request_end {
 	REQUEST_ANSWERED, /* look at answer->header.status */
+	REQUEST_OVERTAKEN, /* the answer to the first of two, see request_overtake(); no end */
 	REQUEST_TIMED_OUT,
 	REQUEST_GONE, /* the connection ended first */
 };
@@ -36,7 +38,7 @@ struct request_answer {
 	size_t n_rows;
 };
 
-/* @answer is NULL unless REQUEST_ANSWERED. */
+/* @answer is NULL unless REQUEST_ANSWERED or REQUEST_OVERTAKEN. */
 typedef void (*request_done_t)(struct conn *conn, enum request_end end,
 			       const struct request_answer *answer, void *userdata);
 
@@ -51,5 +53,13 @@ int request_reclaim(struct conn *conn, const struct reclaim *reclaim, uint64_t t
 		    request_done_t done, void *userdata);
 int request_tune(struct conn *conn, enum wire_knob knob, uint64_t value,
 		 uint64_t timeout_usec, request_done_t done, void *userdata);
+
+/*
+ * While a RECLAIM is open: asks for another, which a hook begins at once, giving up the first,
+ * and an older one when it is done with that. Both are one question with the new deadline, of
+ * which the first @done is told: of the first answer, if it comes, by REQUEST_OVERTAKEN, then of
+ * the end. -EBUSY: one was overtaken before, or what is open is no RECLAIM; others as above.
+ */
+int request_overtake(struct conn *conn, const struct reclaim *reclaim, uint64_t timeout_usec);
 
 bool request_busy(const struct conn *conn);

@@ -14,19 +14,22 @@ enum alert_kind {
 	ALERT_MAX_
 };
 
-/* What was said of a group, so that it is not said again and again. Kept by policy/warn. */
+/*
+ * What was said of a group, so that it is not said again and again. Kept by policy/warn; all
+ * zero for as long as there is nothing to say. Without padding: core compares it as bytes.
+ */
 struct alert_memory {
 	struct {
 		uint64_t since_usec; /* it has been so since; 0: it is not so */
 		uint64_t told_usec;  /* when it was last told; 0: never */
-		uint64_t gap_usec;   /* from then on, before it may be told again */
-		uint64_t n_held_back; /* times it was so and was not told, since then */
-		bool is_told;        /* this time */
+		uint32_t gap_usec;   /* from then on, before it may be told again; up to an hour */
+		uint32_t n_held_back; /* times it was so and was not told, since then */
 	} kinds[ALERT_MAX_];
+	uint64_t told;            /* this time: bits of enum alert_kind */
 	uint64_t near_since_usec; /* the trend has led to the limit since; 0: it does not */
 	uint64_t near_bytes;      /* usage then */
-	uint64_t n_oom_kill;    /* the kernel's count when that was last told, or first seen */
-	bool has_oom_kill;      /* it was seen */
+	uint64_t n_oom_kill;      /* since the group's first_oom_kill, when that was last told */
+	uint64_t n_oom_seen;      /* and at the last look */
 };
 
 /* One alert about a group; what else is to be said of it is in the group. */

@@ -36,6 +36,10 @@ static const struct {
 	[REASON_MACHINE] = { "machine-pressure",
 			     "the machine stalls on memory more than "
 			     "MachinePressureSome=" },
+	[REASON_MAX_PER_HOUR] = { "max-per-hour", "reached MaxPerHour=" },
+	[REASON_RETURNED] = { "returned", "what was released is in use again each time" },
+	[REASON_OFF] = { "off", "it is not set up" },
+	[REASON_TAKEN] = { "taken", "it was taken, and lasts" },
 };
 
 static const struct {
@@ -61,6 +65,27 @@ static const char *const methods[] = {
 	[METHOD_BORROW] = "borrow",
 };
 
+void decision_put_first(struct decision *decision, const struct pick *pick)
+{
+	unsigned int at = 0;
+
+	while (at < decision->n_picks && decision->picks[at].pid != pick->pid)
+		at++;
+	if (at == decision->n_picks) {
+		at = MIN(at, DECISION_PICKS_MAX - 1U);
+		decision->n_picks = at + 1;
+	}
+
+	memmove(&decision->picks[1], &decision->picks[0], at * sizeof(*pick));
+	decision->picks[0] = *pick;
+}
+
+void decision_put_asked(struct decision *decision, const struct pick *picks, unsigned int n)
+{
+	while (n > 0)
+		decision_put_first(decision, &picks[--n]);
+}
+
 const char *why_to_string(enum why why)
 {
 	return (unsigned int)why < ARRAY_SIZE(whys) ? whys[why].name : "unknown";
@@ -71,6 +96,20 @@ const char *why_to_text(enum why why)
 	return (unsigned int)why < ARRAY_SIZE(whys)
 		       ? whys[why].text
 		       : "the reason is unknown to this version";
+}
+
+const char *yield_to_string(enum yield yield)
+{
+	switch (yield) {
+	case YIELD_NOT:
+		return "not";
+	case YIELD_OTHERS:
+		return "others";
+	case YIELD_ALL:
+		return "all";
+	}
+
+	return "unknown";
 }
 
 const char *method_to_string(enum method method)

@@ -30,6 +30,12 @@ enum reason {
 	REASON_BUSY,           /* a round of this group is running */
 	/* open */
 	REASON_MACHINE,        /* PSI of the machine, and this group has most to give */
+	/* closed */
+	REASON_MAX_PER_HOUR,   /* as many in this hour as there may be */
+	/* of steps other than a release */
+	REASON_RETURNED,       /* what is released is in use again each time */
+	REASON_OFF,            /* nobody has asked for the step */
+	REASON_TAKEN,          /* once is enough */
 	REASON_MAX_,
 };
 
@@ -79,6 +85,23 @@ struct decision {
 	bool act;
 	enum reason reason;
 	uint64_t expected_bytes;
+	uint32_t enough_permyriad; /* of the limit: with less in use nobody else is asked; 0: all are */
+	unsigned int n_needed;     /* of the picks, for that, by what is expected of them */
 	unsigned int n_picks;
 	struct pick picks[DECISION_PICKS_MAX]; /* in the order in which to ask */
 };
+
+/* How one that is asked already gives way to what came up meanwhile. Never renumber. */
+enum yield {
+	YIELD_NOT,    /* it does not */
+	YIELD_OTHERS, /* who was not asked yet is chosen anew, by the new reason */
+	YIELD_ALL,    /* and whose answer is due is asked at once for what is faster */
+};
+
+/* "others": stable, in recorded rounds. */
+const char *yield_to_string(enum yield yield);
+
+/* @pick comes first, wherever it was, or though it was not among them; the last may have to go. */
+void decision_put_first(struct decision *decision, const struct pick *pick);
+/* The same with all those, in their order: they were asked already. */
+void decision_put_asked(struct decision *decision, const struct pick *picks, unsigned int n);

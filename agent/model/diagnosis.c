@@ -10,11 +10,11 @@ static const struct {
 	const char *name;
 	const char *text;
 } verdicts[] = {
-	[VERDICT_UNKNOWN] = { "unknown", "Nothing has been measured yet that tells; see that "
-					 "the program runs with the hook." },
+	[VERDICT_UNKNOWN] = { "unknown", "Too little was measured lately to tell. Only processes "
+					 "with the hook can be, and mostly while all is calm." },
 	[VERDICT_HEALTHY] = { "healthy", "Little memory is held that is not in use; there is "
 					 "nothing to do." },
-	[VERDICT_RETAINED] = { "retained", "Memory was freed but is held by the allocator; a "
+	[VERDICT_RETAINED] = { "retained", "The allocator keeps what the program frees; a "
 					   "release gives it back." },
 	[VERDICT_FRAGMENTED] = { "fragmented",
 				 "Memory is free in pieces too small to give back; lower "
@@ -47,6 +47,8 @@ static const char *const facts[] = {
 	[FACT_EXPECTED_BYTES] = "expected_bytes",
 	[FACT_RELEASED_BYTES] = "released_bytes",
 	[FACT_RELEASE_AGE_USEC] = "release_age_usec",
+	[FACT_SWAPPED_FREE_BYTES] = "swapped_free_bytes",
+	[FACT_RETURNED_BYTES] = "returned_bytes",
 };
 
 static const char *const advices[] = {

@@ -36,6 +36,8 @@ enum fact {
 	FACT_EXPECTED_BYTES,     /* of the last release */
 	FACT_RELEASED_BYTES,
 	FACT_RELEASE_AGE_USEC,
+	FACT_SWAPPED_FREE_BYTES, /* of the heap, free and swapped out */
+	FACT_RETURNED_BYTES,     /* of the last release, in use again within a minute */
 	FACT_MAX_,
 };
 
@@ -62,7 +64,8 @@ enum advice {
 	ADVICE_MAX_,
 };
 
-#define DIAGNOSIS_EVIDENCE_MAX 8
+/* No verdict has more. */
+#define DIAGNOSIS_EVIDENCE_MAX 9
 #define DIAGNOSIS_ADVICE_MAX 4
 
 struct diagnosis {

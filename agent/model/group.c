@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Names of a group's kinds and states: stable, in JSON, journal and on the bus. */
+/* The words for a group's kinds and states are stable: in JSON, journal and on the bus. */
 
 #include "agent/model/group.h"
+
+/* Its place in the ring may have become another group's; then it is not the last of ours. */
+const struct outcome *group_last_outcome(const struct group *group)
+{
+	const struct outcome *outcome = group->last_outcome;
+
+	return outcome && outcome->group_id == group->id ? outcome : NULL;
+}
 
 const char *group_kind_to_string(enum group_kind kind)
 {

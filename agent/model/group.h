@@ -12,6 +12,7 @@
 #include "agent/model/decision.h"
 #include "agent/model/outcome.h"
 #include "agent/model/settings.h"
+#include "agent/model/steps.h"
 
 enum group_kind {
 	GROUP_V1,  /* cgroup v1 memory controller */
@@ -37,11 +38,14 @@ enum source {
 struct reading {
 	uint64_t time_usec;           /* CLOCK_MONOTONIC; 0: never read */
 	uint64_t usage_bytes;         /* charge, page cache included; RSS for GROUP_RSS */
-	uint64_t anon_bytes;          /* charge without file cache the kernel could drop */
+	uint64_t anon_bytes;          /* charge without what the kernel could take: file cache, held */
+	uint64_t held_bytes;          /* freed parts of huge pages, charged until it reclaims */
 	uint64_t limit_bytes;         /* effective: minimum over ancestors; or infinity */
 	uint64_t pressure_total_usec; /* "some" stall, ever; 0 where there is no PSI */
 	uint64_t n_max;               /* times the limit was hit (memory.events max, failcnt) */
 	uint64_t n_oom_kill;          /* kernel OOM kills in the group, ever */
+	uint64_t n_collapses;         /* huge pages made of small ones, ever; v2 */
+	uint64_t n_faults;            /* page faults, ever; 0 without a cgroup */
 };
 
 /* How fast usage moves. Kept by policy/trend. */
@@ -49,6 +53,7 @@ struct trend {
 	uint64_t time_usec;             /* of the last reading taken in; 0: none yet */
 	uint64_t anon_bytes;            /* its value */
 	int64_t growth_bytes_per_sec;   /* smoothed; negative while shrinking */
+	int64_t brief_bytes_per_sec;    /* the same over about a second only */
 	uint64_t eta_usec;              /* to the limit at that growth; or infinity */
 	uint64_t steady_since_usec;     /* since when usage has not moved much: idle */
 	uint64_t steady_bytes;          /* the value around which it has not */
@@ -58,18 +63,22 @@ struct trend {
 struct heap {
 	uint64_t in_use_bytes;       /* live, as the allocators see it */
 	uint64_t retained_bytes;     /* policy/estimate: what a release should give */
+	uint64_t fresh_bytes;        /* of retained: what no release has failed to give */
 	uint64_t unused_bytes;       /* policy/estimate: resident in heaps, not in use */
 	uint64_t stall_usec;         /* policy/estimate: longest stall of a full trim */
 	uint64_t rss_bytes;
+	uint64_t largest_bytes;      /* resident, of the largest member */
 	uint64_t time_usec;          /* of the oldest figure in the sum; 0: nothing known */
 
 	/* For policy/verdict, which alone adds a member: */
 	uint64_t anon_bytes;         /* resident by kind, as the kernel counts */
 	uint64_t file_bytes;         /* shared memory included */
 	uint64_t swap_bytes;
+	uint64_t swapped_free_bytes; /* policy/estimate: of that, free in heaps */
 	uint64_t huge_bytes;         /* of the heaps, in huge pages */
 	uint64_t opaque_bytes;       /* anonymous, of those whose allocator tells nothing */
-	uint64_t grown_bytes;        /* resident, since their allocators were last asked */
+	uint64_t grown_bytes;        /* resident, since their allocators were asked, if ever */
+	int32_t largest_pid;         /* of largest_bytes; 0: none */
 	uint32_t n_threads;
 	uint32_t n_arenas;
 	uint32_t owners;             /* bits of enum wire_allocator that serve malloc() */
@@ -105,31 +114,51 @@ struct benefit {
 	uint64_t n_rounds;            /* that asked somebody */
 	uint64_t released_bytes;      /* sum over all rounds */
 	uint64_t last_round_usec;     /* end of the last one that asked; 0: none yet */
-	uint64_t last_released_bytes;
-	uint64_t last_usage_bytes;    /* anon right after it */
+	uint64_t last_released_bytes; /* with what is held */
+	uint64_t last_usage_bytes;    /* right after it, without that */
+	uint64_t look_usec;           /* end of the round that was looked at again; 0: none yet */
+	uint64_t returned_bytes;      /* of what it released */
+	uint32_t n_returned;          /* rounds in a row of which half or more was in use again */
+	uint32_t last_n_not_needed;   /* whom the last round that asked did not need to ask */
 	uint64_t backoff_usec;        /* extra cool-down: doubles when releases disappoint */
+	uint64_t urgent_backoff_usec; /* the one of GATE_CRITICAL, far shorter */
+	uint64_t calm_backoff_usec;   /* the one of GATE_RETAINING: doubles when memory comes back */
 	uint64_t last_quiet_usec;     /* end of the last one that asked nobody; 0: none yet */
 	enum reason last_quiet_reason; /* why nobody */
+	uint32_t n_quiet;             /* such rounds in a row, of a group that was not calm */
+
+	/* How things stood after the last round of either kind: who waits looks for a change. */
+	uint64_t last_limit_bytes;    /* 0: no round yet */
+	uint64_t last_anon_bytes;
+	uint64_t last_fresh_bytes;
+	uint64_t last_n_joined;
 };
 
 struct group {
 	uint64_t id;        /* cgroup inode; 0 for GROUP_RSS */
 	char *path;         /* below the hierarchy's root, "/" first; for GROUP_RSS the command */
 	char *unit;         /* systemd unit, or NULL */
+	const struct group_settings *settings; /* effective: defaults plus overrides; shared */
 	enum group_kind kind;
-	struct group_settings settings; /* effective: defaults plus overrides */
-
 	int sources[SOURCE_MAX_];
 
 	struct reading reading; /* the latest */
 	uint64_t peak_bytes;    /* highest usage seen by us */
+	uint64_t first_oom_kill; /* n_oom_kill of the first reading: kills before our time */
 	struct trend trend;
 	struct heap heap;
 	struct gate gate;
 	struct benefit benefit;
-	struct outcome last_outcome; /* of a round that was not quiet; round 0: none yet */
+	struct steps *steps;    /* that the daemon took by itself; NULL: none ever */
+	/* Of a round that was not quiet, in the ledger: see group_last_outcome(). NULL: none yet */
+	const struct outcome *last_outcome;
 	size_t n_members;
+	uint64_t n_joined; /* members, ever */
+	bool yields; /* a round is under way that gives way to what is more urgent */
 };
+
+/* NULL: none yet, or so long ago that the ledger has forgotten it. */
+const struct outcome *group_last_outcome(const struct group *group);
 
 const char *group_kind_to_string(enum group_kind kind);
 /* "group_pressure": a key in JSON. */

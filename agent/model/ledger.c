@@ -6,20 +6,21 @@
 
 #include "agent/basic/macro.h"
 
-static void set_name(char buf[static LEDGER_NAME_MAX], const char *name)
+void ledger_set_name(char buf[static LEDGER_NAME_MAX], const char *name)
 {
 	const size_t n = strlen(name);
 
 	memcpy(buf, name + sub_sat(n, LEDGER_NAME_MAX - 1), MIN(n, LEDGER_NAME_MAX - 1) + 1);
 }
 
-void ledger_append(struct ledger *ledger, const struct outcome *outcome, const char *name)
+const struct outcome *ledger_append(struct ledger *ledger, const struct outcome *outcome,
+				    const char *name)
 {
 	const uint64_t released = outcome_released_bytes(outcome);
 
 	if (outcome_is_quiet(outcome)) {
 		ledger->n_quiet++;
-		return;
+		return NULL;
 	}
 
 	/* Usage also moves while nobody was asked; that is not our doing. */
@@ -28,8 +29,18 @@ void ledger_append(struct ledger *ledger, const struct outcome *outcome, const c
 			MIN(released, UINT64_MAX - ledger->released_bytes);
 
 	ledger->outcomes[ledger->n_appended % LEDGER_SIZE] = *outcome;
-	set_name(ledger->names[ledger->n_appended % LEDGER_SIZE], name);
+	ledger_set_name(ledger->names[ledger->n_appended % LEDGER_SIZE], name);
 	ledger->n_appended++;
+	return ledger_at(ledger, 0);
+}
+
+struct outcome *ledger_find(struct ledger *ledger, uint64_t round)
+{
+	for (size_t i = 0; i < LEDGER_SIZE; i++)
+		if (ledger->outcomes[i].round == round && round > 0)
+			return &ledger->outcomes[i];
+
+	return NULL;
 }
 
 const struct outcome *ledger_at(const struct ledger *ledger, size_t back)

@@ -8,7 +8,7 @@
 
 #include "agent/model/outcome.h"
 
-#define LEDGER_SIZE 128
+#define LEDGER_SIZE 256
 #define LEDGER_NAME_MAX 128
 
 struct ledger {
@@ -20,11 +20,20 @@ struct ledger {
 	char names[LEDGER_SIZE][LEDGER_NAME_MAX];
 };
 
-/* Quiet outcomes are counted, the others kept. */
-void ledger_append(struct ledger *ledger, const struct outcome *outcome,
-		   const char *name);
+/*
+ * Quiet outcomes are counted, the others kept: returns where, until LEDGER_SIZE others came,
+ * or NULL.
+ */
+const struct outcome *ledger_append(struct ledger *ledger, const struct outcome *outcome,
+				    const char *name);
+
+/* That round, if it is still there; or NULL. */
+struct outcome *ledger_find(struct ledger *ledger, uint64_t round);
 
 /* @back 0 is the newest. NULL when there is none that far back. */
 const struct outcome *ledger_at(const struct ledger *ledger, size_t back);
+/* The end of @name, as far as there is room. */
+void ledger_set_name(char buf[static LEDGER_NAME_MAX], const char *name);
+
 /* The group's name at that time, likewise. */
 const char *ledger_name(const struct ledger *ledger, size_t back);

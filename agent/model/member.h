@@ -17,14 +17,16 @@
 /* From /proc, by sense/survey. */
 struct process {
 	pid_t pid;
-	uint64_t start_time; /* clock ticks since boot */
 	uid_t uid;           /* effective */
+	uint64_t start_time; /* clock ticks since boot */
 	uint64_t rss_bytes;
 	uint64_t anon_bytes; /* of it; the rest is file and shared memory */
 	uint64_t swap_bytes;
 	uint64_t cpu_usec;   /* user and system, ever */
+	uint64_t n_faults;   /* minor page faults, ever */
 	unsigned int n_threads;
 	char state;          /* R S D Z ... */
+	bool exiting;        /* v1 tells of the root as its group then, whatever that was */
 	char command[16];    /* comm; the kernel keeps no more */
 };
 
@@ -45,29 +47,39 @@ struct forecast {
 	uint64_t usec;       /* from begin to end */
 };
 
+/* Most processes are never asked: apart from the rest, since it is zero then. */
+struct lessons {
+	struct calibration calibration;
+	struct wire_reclaim_reply last_release;
+	struct forecast last_forecast; /* of it, by the method that was used */
+	uint64_t release_faults;       /* process.n_faults then */
+	uint64_t residue_bytes;        /* heap RSS not in use right after it */
+	int64_t bias_bytes;            /* policy/estimate: what it showed to be wrong */
+};
+
 struct member {
 	struct process process;
 	struct wire_hello hello;
 	uint64_t time_usec;        /* of process; CLOCK_MONOTONIC */
 	uint32_t busy_permyriad;   /* of one CPU, between the last two looks */
+	uint32_t n_failed;         /* timeouts and refusals in a row */
+	bool seccomp_changed;      /* its agent must not be woken again */
+	bool borrow_refused;       /* its hook cannot do it */
+	bool residue_due;          /* the next stats give the residue */
 
 	struct wire_stats stats;   /* last answer */
 	uint64_t stats_usec;       /* when; 0: never */
 	struct floors floors;      /* of what was in use */
-	uint64_t residue_bytes;    /* heap RSS not in use right after the last release */
-	int64_t bias_bytes;        /* policy/estimate: what that release showed to be wrong */
-	bool residue_due;          /* the next stats give the residue */
+	uint64_t vain_bytes;       /* expected of the last release, and did not come; or the least
+				    * that was expected since */
 
 	uint64_t retained_bytes;   /* policy/estimate, from stats */
 	uint64_t stall_usec;       /* policy/estimate: of a full trim */
 	uint64_t release_usec;     /* policy/estimate: how long a full trim takes */
 	struct forecast borrow;    /* policy/estimate: by METHOD_BORROW */
-	struct calibration calibration;
-	bool borrow_refused;       /* its hook cannot do it */
 
-	struct wire_reclaim_reply last_release;
-	struct forecast last_forecast; /* of it, by the method that was used */
 	uint64_t last_release_usec; /* 0: never */
-	uint32_t n_failed;          /* timeouts and refusals in a row */
-	bool seccomp_changed;       /* its agent must not be woken again */
+	struct lessons *lessons;    /* by releases; NULL as all zero. See member_lessons() */
 };
+
+const struct lessons *member_lessons(const struct member *member);

@@ -38,8 +38,10 @@ struct group_settings {
 	uint64_t min_release_bytes; /* expected release below which asking is not worth it */
 	uint64_t stall_budget_usec; /* predicted stall accepted while the group is calm */
 	uint64_t cooldown_usec;     /* between two rounds of a group */
+	uint64_t max_per_hour;      /* times that a step may be taken; 0: no matter how often */
 
 	/* [Tune]: applied once to every new member; 0 is "leave alone" */
+	uint64_t tune_after; /* only after so many releases in a row that came to nothing */
 	uint64_t arena_max;
 	uint64_t mmap_threshold_bytes;
 	uint64_t trim_threshold_bytes;

@@ -12,64 +12,203 @@
 #define BACKOFF_MIN_USEC USEC_PER_SEC
 #define BACKOFF_MAX_USEC (3600 * USEC_PER_SEC)
 
-static bool disappoints(const struct group_settings *settings,
-			const struct outcome *outcome, uint64_t released_bytes)
+/* The same near a kill, where a minute is long and a useless question is not the worst. */
+#define URGENT_BACKOFF_MIN_USEC USEC_PER_SEC
+#define URGENT_BACKOFF_MAX_USEC (32 * USEC_PER_SEC)
+
+/* Memory that is used again each minute is dear to give back: that costs a fault a page. */
+#define CALM_BACKOFF_MAX_USEC (300 * USEC_PER_SEC)
+
+/* Part of the limit that counts as something near a kill, also where MinRelease= is more. */
+#define USEFUL_PART 64
+
+/* What the program has given back itself is a new beginning from this part of it on. */
+#define FALL_PART 4
+
+/* Quiet rounds further apart than this do not belong together. */
+#define QUIET_FORGET_USEC (64 * USEC_PER_SEC)
+
+static uint64_t useful_bytes(const struct group *group)
 {
-	return released_bytes < settings->min_release_bytes ||
-	       released_bytes < outcome->expected_bytes / EXPECTED_PART;
+	return MAX(MIN(group->settings->min_release_bytes,
+		       group->reading.limit_bytes / USEFUL_PART),
+		   1);
 }
 
-static uint64_t backoff_longer(const struct group_settings *settings,
-			       uint64_t backoff_usec)
+static bool disappoints(const struct group_settings *settings,
+			const struct outcome *outcome, uint64_t paid_bytes)
 {
-	const uint64_t first = MAX(settings->cooldown_usec, BACKOFF_MIN_USEC);
+	/* It hurried because the group took more than it gave, which is not its fault. */
+	if (outcome->hurried != REASON_NONE)
+		paid_bytes = MAX(paid_bytes, sub_sat(outcome->rss_before_bytes,
+						     outcome->rss_after_bytes));
 
-	if (backoff_usec == 0)
-		return MIN(first, BACKOFF_MAX_USEC);
-
-	return backoff_usec > BACKOFF_MAX_USEC / 2 ? BACKOFF_MAX_USEC : 2 * backoff_usec;
+	/* What was enough was not too little. */
+	return (paid_bytes < settings->min_release_bytes && outcome->n_not_needed == 0) ||
+	       paid_bytes < outcome->expected_bytes / EXPECTED_PART;
 }
 
 /*
- * Nobody was asked, so nothing was learned but that there is no use in looking again
- * soon.
+ * Near a kill little is welcome, and the others may have taken meanwhile what the members
+ * gave.
  */
-static struct benefit add_quiet(const struct benefit *benefit,
-				const struct outcome *outcome)
+static bool is_useless(const struct group *group, const struct outcome *outcome,
+		       uint64_t paid_bytes)
 {
-	struct benefit next = *benefit;
+	const uint64_t given =
+		sub_sat(outcome->rss_before_bytes, outcome->rss_after_bytes);
 
-	if (outcome_is_quiet(outcome)) {
-		next.last_quiet_usec = outcome->end_usec;
-		next.last_quiet_reason = outcome->reason;
-	}
-
-	return next;
+	return MAX(given, paid_bytes) < useful_bytes(group);
 }
 
-struct benefit benefit_add(const struct benefit *benefit,
-			   const struct group_settings *settings,
-			   const struct outcome *outcome)
+static uint64_t longer(uint64_t backoff_usec, uint64_t first_usec, uint64_t last_usec)
 {
+	if (backoff_usec == 0)
+		return MIN(first_usec, last_usec);
+
+	return backoff_usec > last_usec / 2 ? last_usec : 2 * backoff_usec;
+}
+
+static void add_quiet(struct benefit *next, const struct outcome *outcome)
+{
+	const bool first = sub_sat(outcome->end_usec, next->last_quiet_usec) >= QUIET_FORGET_USEC;
+
+	if (!outcome_is_quiet(outcome))
+		return;
+
+	/* What is only observed would have been done. */
+	if (outcome->reason == REASON_OBSERVE || outcome->trigger == REASON_RETAINED)
+		next->n_quiet = 0;
+	else
+		next->n_quiet = first ? 1 : next->n_quiet + (next->n_quiet < UINT32_MAX);
+
+	next->last_quiet_usec = outcome->end_usec;
+	next->last_quiet_reason = outcome->reason;
+}
+
+static void add_asked(struct benefit *next, const struct group *group,
+		      const struct outcome *outcome)
+{
+	const struct group_settings *settings = group->settings;
 	const uint64_t released = outcome_released_bytes(outcome);
-	struct benefit next = *benefit;
+	/* What is still charged but held by nobody goes before anybody is killed for it. */
+	const uint64_t held = outcome_held_bytes(outcome), paid = add_sat(released, held);
 
-	if (outcome->n_asked == 0)
-		return add_quiet(benefit, outcome);
-
-	next.n_rounds++;
-	next.released_bytes += MIN(released, UINT64_MAX - next.released_bytes);
-	next.last_round_usec = outcome->end_usec;
-	next.last_released_bytes = released;
-	next.last_usage_bytes = outcome->usage_after_bytes;
+	next->n_rounds++;
+	next->n_quiet = 0;
+	next->released_bytes += MIN(released, UINT64_MAX - next->released_bytes);
+	next->last_round_usec = outcome->end_usec;
+	next->last_released_bytes = paid;
+	next->last_n_not_needed = outcome->n_not_needed;
+	next->last_usage_bytes = sub_sat(outcome->usage_after_bytes, held);
 
 	/*
 	 * A command may well name a group with nothing to give: no fault of the triggers.
 	 */
-	if (!disappoints(settings, outcome, released))
-		next.backoff_usec = 0;
-	else if (outcome->trigger != REASON_COMMAND)
-		next.backoff_usec = backoff_longer(settings, benefit->backoff_usec);
+	if (!disappoints(settings, outcome, paid))
+		next->backoff_usec = 0;
+	else if (outcome_cause(outcome) != REASON_COMMAND)
+		next->backoff_usec = longer(next->backoff_usec,
+					    MAX(settings->cooldown_usec, BACKOFF_MIN_USEC),
+					    BACKOFF_MAX_USEC);
+
+	if (!is_useless(group, outcome, paid))
+		next->urgent_backoff_usec = 0;
+	else if (outcome_cause(outcome) == REASON_USAGE_CRITICAL)
+		next->urgent_backoff_usec =
+			longer(next->urgent_backoff_usec, URGENT_BACKOFF_MIN_USEC,
+			       URGENT_BACKOFF_MAX_USEC);
+}
+
+struct benefit benefit_add(const struct group *group, const struct outcome *outcome)
+{
+	struct benefit next = group->benefit;
+
+	if (outcome->n_asked > 0)
+		add_asked(&next, group, outcome);
+	else
+		add_quiet(&next, outcome);
+
+	next.last_limit_bytes = group->reading.limit_bytes;
+	next.last_anon_bytes = group->reading.anon_bytes;
+	next.last_fresh_bytes = group->heap.fresh_bytes;
+	next.last_n_joined = group->n_joined;
+	return next;
+}
+
+/* There each release may be the one that keeps the next peak below the limit. */
+static bool is_tight(const struct group *group)
+{
+	return group->reading.limit_bytes != BYTES_INFINITY &&
+	       group->peak_bytes >= share_of(group->reading.limit_bytes,
+					     group->settings->usage_high_permyriad);
+}
+
+struct benefit benefit_look(const struct group *group, const struct outcome *outcome)
+{
+	const uint64_t released = outcome_released_bytes(outcome);
+	const uint64_t returned = outcome_returned_bytes(outcome);
+	struct benefit next = group->benefit;
+
+	if (outcome->look.state != LOOK_TAKEN)
+		return next;
+
+	next.look_usec = outcome->end_usec;
+	next.returned_bytes = returned;
+	if (returned > 0 && returned >= released / 2)
+		next.n_returned += next.n_returned < UINT32_MAX;
+	else if (outcome->look.age_usec >= LOOK_AFTER_USEC)
+		next.n_returned = 0;
+
+	if (outcome_cause(outcome) != REASON_RETAINED)
+		return next;
+
+	if (is_tight(group))
+		next.calm_backoff_usec = 0;
+	else if (returned > 0 && returned >= released / 2)
+		next.calm_backoff_usec = longer(next.calm_backoff_usec,
+						MAX(group->settings->cooldown_usec,
+						    BACKOFF_MIN_USEC),
+						CALM_BACKOFF_MAX_USEC);
+	else if (outcome->look.age_usec >= LOOK_AFTER_USEC)
+		next.calm_backoff_usec = 0;
 
 	return next;
+}
+
+uint64_t benefit_half_way_bytes(const struct group *group)
+{
+	const uint64_t limit = group->reading.limit_bytes;
+	const struct benefit *b = &group->benefit;
+
+	if (limit == BYTES_INFINITY || limit != b->last_limit_bytes)
+		return BYTES_INFINITY;
+
+	return limit - sub_sat(limit, b->last_anon_bytes) / 2;
+}
+
+bool benefit_is_half_way(const struct group *group)
+{
+	const uint64_t anon = group->reading.anon_bytes;
+
+	return anon >= benefit_half_way_bytes(group) &&
+	       sub_sat(anon, group->benefit.last_anon_bytes) >= useful_bytes(group);
+}
+
+bool benefit_is_outdated(const struct group *group)
+{
+	const struct benefit *b = &group->benefit;
+	const uint64_t limit = group->reading.limit_bytes, anon = group->reading.anon_bytes;
+	const uint64_t fall = sub_sat(b->last_anon_bytes, anon);
+
+	if (b->last_limit_bytes == 0)
+		return false;
+	if (limit != b->last_limit_bytes || group->n_joined != b->last_n_joined)
+		return true;
+	if (sub_sat(group->heap.fresh_bytes, b->last_fresh_bytes) >= useful_bytes(group))
+		return true;
+	if (fall > 0 && fall >= b->last_anon_bytes / FALL_PART)
+		return true;
+
+	return benefit_is_half_way(group);
 }

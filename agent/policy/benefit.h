@@ -3,15 +3,38 @@
 
 /* What a round teaches the next ones. Pure. */
 
+#include <stdbool.h>
+
 #include "agent/model/group.h"
 
 /*
- * Takes an outcome in. Releases below a quarter of what was expected, or below
- * MinRelease=, double the back-off (from CooldownSec= up to 1 h); good ones clear it.
- * A command's round never lengthens it.
- * Of a round that asked nobody only when and why is kept, so that gate_step() does not
- * begin the same round again at once: give this every outcome, the quiet ones too.
+ * What group->benefit becomes by an outcome, with the group as it is after it. Releases below
+ * a quarter of what was expected, or below MinRelease=, double the back-off (from
+ * CooldownSec= up to 1 h); good ones clear it. Of a group that was critical there is another
+ * one (from 1 s up to 32 s), for releases that gave next to nothing.
+ * A command's round never lengthens either.
+ * Of a round that asked nobody only when, why and how many in a row is kept, so that
+ * gate_step() does not begin the same round again at once: give this every outcome, the
+ * quiet ones too.
  */
-struct benefit benefit_add(const struct benefit *benefit,
-			   const struct group_settings *settings,
-			   const struct outcome *outcome);
+struct benefit benefit_add(const struct group *group, const struct outcome *outcome);
+
+/*
+ * The same by a second look at an outcome. Of a release while all was calm, in a group that
+ * never came near its limit: if half of it or more was in use again, the back-off that counts
+ * while calm doubles (from CooldownSec= up to 5 min); if less after a minute, it ends.
+ */
+struct benefit benefit_look(const struct group *group, const struct outcome *outcome);
+
+/*
+ * Something has changed since the last round that makes another one worth while now: members
+ * hold what they did not hold then, one has joined, the limit is another, it is half as far
+ * as it was, or the program has given back much by itself.
+ */
+bool benefit_is_outdated(const struct group *group);
+
+/* Usage at which half of the room that the last round left is used up; or infinity. */
+uint64_t benefit_half_way_bytes(const struct group *group);
+
+/* It is, by growth that is worth another round. */
+bool benefit_is_half_way(const struct group *group);

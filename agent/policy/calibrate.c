@@ -77,17 +77,28 @@ void calibrate_borrow(const struct calibration *c, struct forecast *forecast)
 			mul_sat(forecast->bytes / KIB, c->borrow_usec_per_mib) / KIB;
 }
 
+/*
+ * The trim itself, during which threads wait: what else belongs to a release, as splitting huge
+ * pages, delays nobody. A hook that does not measure it: no longer than all of the release.
+ */
+static uint64_t trim_usec(const struct wire_reclaim_reply *reply)
+{
+	return reply->stall_usec > 0 ? MIN(reply->stall_usec, reply->duration_usec)
+				     : reply->duration_usec;
+}
+
 struct calibration calibrate_add_full(const struct calibration *c,
 				      const struct wire_reclaim_reply *reply, uint64_t usec,
 				      bool busy)
 {
 	struct calibration next = *c;
+	const uint64_t took_usec = trim_usec(reply);
 	uint64_t permille;
 
-	if (usec < USEC_LEAST || reply->duration_usec < USEC_LEAST)
+	if (usec < USEC_LEAST || took_usec < USEC_LEAST)
 		return next;
 
-	permille = clamp(mul_sat(reply->duration_usec, PERMILLE) / usec, full_bounds.least,
+	permille = clamp(mul_sat(took_usec, PERMILLE) / usec, full_bounds.least,
 			 full_bounds.most);
 	next.full_permille[busy] =
 		(uint32_t)learn(c->n_full[busy], c->full_permille[busy], permille);

@@ -43,13 +43,18 @@ static uint64_t going_bytes(const struct wire_stats *stats)
 	return add_sat(stats->whole_pages, stats->main_top);
 }
 
+/* Of tops that were never touched, or given back, nothing is resident. */
+static uint64_t hollow_bytes(const struct wire_stats *stats)
+{
+	return MIN(stats->hollow, stats->other_tops);
+}
+
 /* The rest of the address space; tops of thread arenas are in it, trim leaves them. */
 static uint64_t staying_bytes(const struct wire_stats *stats)
 {
 	const uint64_t staying = sub_sat(stats->system, going_bytes(stats));
 
-	/* Of tops that were never touched, or given back, nothing is resident. */
-	return sub_sat(staying, MIN(stats->hollow, stats->other_tops));
+	return sub_sat(staying, hollow_bytes(stats));
 }
 
 int64_t estimate_bias(const struct wire_stats *stats)
@@ -59,9 +64,15 @@ int64_t estimate_bias(const struct wire_stats *stats)
 	if ((stats->flags & WIRE_STATS_HEAP) == 0)
 		return 0;
 
-	/* Little of what was left: the program may have freed something since. */
+	/*
+	 * Little of what was left: the program may have freed something since. But for what is
+	 * taken for hollow tops: behind a hole that was given back it can be the hole, and a top
+	 * elsewhere be resident.
+	 */
 	if (stats->heap_rss > staying)
-		return (int64_t)MIN(stats->heap_rss - staying, stats->heap_rss / BIAS_PART);
+		return (int64_t)(MIN(stats->heap_rss - staying,
+				     add_sat(stats->heap_rss / BIAS_PART, hollow_bytes(stats))) &
+				 INT64_MAX);
 
 	return -(int64_t)MIN(staying - stats->heap_rss, staying / 2 & INT64_MAX);
 }
@@ -206,7 +217,7 @@ void estimate_arena(const struct member *member, const struct wire_arena *arena,
 			 member->retained_bytes);
 	usec = add_sat(estimate_walk_usec(count_chunks(arena, 0), count_chunks(arena, 1), busy),
 		       estimate_drop_usec(stats, ret->bytes, busy));
-	ret->stall_usec = ret->usec = calibrate_full(&member->calibration, usec, busy);
+	ret->stall_usec = ret->usec = calibrate_full(&member_lessons(member)->calibration, usec, busy);
 }
 
 void estimate_member(struct member *member)
@@ -216,17 +227,17 @@ void estimate_member(struct member *member)
 	uint64_t usec, foreign, in_use;
 
 	foreign = estimate_foreign(stats, &in_use);
-	member->retained_bytes = estimate_retained(stats, member->bias_bytes);
+	member->retained_bytes = estimate_retained(stats, member_lessons(member)->bias_bytes);
 	usec = estimate_release_usec(stats, member->retained_bytes, busy);
-	member->stall_usec = calibrate_full(&member->calibration,
+	member->stall_usec = calibrate_full(&member_lessons(member)->calibration,
 					    estimate_stall_usec(stats, busy), busy);
-	member->release_usec = calibrate_full(&member->calibration, usec, busy);
+	member->release_usec = calibrate_full(&member_lessons(member)->calibration, usec, busy);
 	member->borrow = (struct forecast){
 		.bytes = estimate_borrow_bytes(stats, member->retained_bytes),
 		.stall_usec = BORROW_STALL_USEC,
 		.usec = mul_sat(usec, BORROW_TIMES),
 	};
-	calibrate_borrow(&member->calibration, &member->borrow);
+	calibrate_borrow(&member_lessons(member)->calibration, &member->borrow);
 	member->borrow.bytes = MIN(member->borrow.bytes, stats->heap_rss);
 
 	/* Other allocators are asked along with glibc's, whatever the method. */
@@ -241,6 +252,18 @@ uint64_t estimate_unused(const struct wire_stats *stats)
 
 	/* Mappings of others that lie beside an arena's are one with it for the kernel. */
 	return sub_sat(MIN(stats->heap_rss, stats->system), stats->in_use);
+}
+
+uint64_t estimate_swapped(const struct wire_stats *stats, uint64_t retained_bytes)
+{
+	const uint64_t backed = add_sat(stats->heap_rss, stats->heap_swap);
+	const uint64_t gone = add_sat(staying_bytes(stats), retained_bytes);
+
+	if ((stats->flags & WIRE_STATS_HEAP) == 0)
+		return 0;
+
+	return MIN(MIN(sub_sat(backed, gone), sub_sat(stats->free, retained_bytes)),
+		   stats->heap_swap);
 }
 
 uint64_t estimate_foreign(const struct wire_stats *stats, uint64_t *ret_in_use_bytes)

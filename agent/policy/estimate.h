@@ -55,5 +55,11 @@ uint64_t estimate_give(const struct member *member, enum method method);
 /* Heap RSS that is not in use: what remains right after a release is the residue. */
 uint64_t estimate_unused(const struct wire_stats *stats);
 
+/*
+ * Of the heap, free and swapped out: it takes up swap until a release. Nothing asks for one on
+ * its account while calm, since a trim has to read in the headers of free chunks.
+ */
+uint64_t estimate_swapped(const struct wire_stats *stats, uint64_t retained_bytes);
+
 /* What other allocators say that a purge could give back, and that they have handed out. */
 uint64_t estimate_foreign(const struct wire_stats *stats, uint64_t *ret_in_use_bytes);

@@ -16,6 +16,13 @@
 #define RESTLESS_GAP_USEC (30 * USEC_PER_SEC)
 
 /*
+ * Near the limit, where what a program has freed may keep it alive: also when nothing shows,
+ * since a mass free can take less CPU time than is told from outside.
+ */
+#define NEAR_GAP_USEC (1 * USEC_PER_SEC)
+#define NEAR_STILL_GAP_USEC (5 * USEC_PER_SEC)
+
+/*
  * Of a program at work the walk may take this share of the time at most: one part in so
  * many. It was measured while it waited for busy threads, so it says nothing of an idle one.
  */
@@ -38,6 +45,15 @@ static bool has_moved(const struct group *group, const struct member *member,
 	       sub_sat(member->process.cpu_usec, cpu_usec_then) >= MOVED_CPU_USEC;
 }
 
+static bool is_near(const struct group *group)
+{
+	const struct reading *reading = &group->reading;
+	const uint32_t high = group->settings->usage_high_permyriad;
+
+	return high > 0 && reading->limit_bytes != BYTES_INFINITY &&
+	       reading->anon_bytes >= share_of(reading->limit_bytes, high);
+}
+
 bool freshness_is_due(const struct group *group, const struct member *member,
 		      uint64_t cpu_usec_then, uint64_t now_usec)
 {
@@ -49,6 +65,11 @@ bool freshness_is_due(const struct group *group, const struct member *member,
 		return false;
 	if (member->stats_usec == 0 || member->residue_due)
 		return true;
+	if (is_near(group))
+		return age_usec >= MAX(has_moved(group, member, cpu_usec_then)
+					       ? NEAR_GAP_USEC
+					       : NEAR_STILL_GAP_USEC,
+				       walk_usec);
 	if (!has_moved(group, member, cpu_usec_then))
 		return false;
 

@@ -3,8 +3,9 @@
 
 /*
  * Are a member's statistics worth asking for again? Reading them stalls the program for
- * some 25 ns per free chunk, so: when something happened since, when the group is calm,
- * and never so often that the reading itself is noticed. Pure.
+ * some 25 ns per free chunk, so: when something happened since, when the group is calm or
+ * so near its limit that they are the only sign of help, and never so often that the reading
+ * itself is noticed. Pure.
  */
 
 #include <stdbool.h>

@@ -7,6 +7,8 @@
 #include "agent/policy/gate.h"
 
 #include "agent/basic/macro.h"
+#include "agent/policy/benefit.h"
+#include "agent/policy/ladder.h"
 
 /*
  * What the facts call for, and what may still keep the gate closed:
@@ -22,12 +24,14 @@
  *   none                                      CALM       (below)
  *
  *   kept closed by (first that holds)         state      reason
- *   last round too fresh                      SETTLING   cooldown, then backoff
+ *   last round too fresh, and not overtaken   SETTLING   cooldown, then backoff
  *   nobody to ask                             as above   no-members
+ *   as many rounds as MaxPerHour= allows      as above   max-per-hour
  *   a round just found nobody worth asking    as above   that round's reason
  *
  * The state before matters in two places only: HIGH and CRITICAL are left a little below
  * where they are entered, and a quiet round does not hold up a state that got worse.
+ * Where it is not calm no back-off outlasts a change: see benefit_is_outdated().
  */
 
 /* Below the threshold by this much before HIGH or CRITICAL is left: bands, not lines. */
@@ -42,13 +46,18 @@
 /* A round near the limit may follow another after this; readings settle in less. */
 #define CRITICAL_COOLDOWN_USEC USEC_PER_SEC
 
+/* A kill that is nearer than this, at the growth of now, does not wait for a cool-down. */
+#define OVERTAKEN_USEC (2 * USEC_PER_SEC)
+
 /*
  * A round that asked nobody costs a look at every member. Facts that have not changed
- * would begin it again at the next reading, so wait; the nearer the limit, the less.
+ * would begin it again at the next reading, so wait; the nearer the limit, the less, and
+ * twice as long after each one that found nobody again.
  */
 #define QUIET_USEC USEC_PER_SEC
 #define QUIET_CALM_USEC (5 * USEC_PER_SEC)
 #define QUIET_CRITICAL_USEC (200 * USEC_PER_MSEC)
+#define QUIET_MAX_USEC (32 * USEC_PER_SEC)
 
 /* A threshold of 0 is off, and without a limit no share of it is ever reached. */
 static bool usage_reaches(const struct reading *reading, uint64_t permyriad)
@@ -61,18 +70,18 @@ static bool usage_reaches(const struct reading *reading, uint64_t permyriad)
 }
 
 /* @permyriad, or somewhat less while the state it leads to is already held. */
-static uint64_t threshold(uint64_t permyriad, bool held)
+static uint32_t threshold(uint32_t permyriad, bool held)
 {
 	if (!held || permyriad == 0)
 		return permyriad;
 
 	/* Not down to 0, which would mean off. */
-	return MAX(sub_sat(permyriad, HYSTERESIS_PERMYRIAD), 1);
+	return permyriad > HYSTERESIS_PERMYRIAD ? permyriad - HYSTERESIS_PERMYRIAD : 1;
 }
 
 static bool is_critical(const struct group *group, const struct signals *signals)
 {
-	const struct group_settings *s = &group->settings;
+	const struct group_settings *s = group->settings;
 
 	if (s->usage_critical_permyriad == 0)
 		return false;
@@ -94,7 +103,7 @@ static bool is_high(const struct group *group)
 		group->gate.state == GATE_HIGH || group->gate.state == GATE_CRITICAL;
 
 	return usage_reaches(&group->reading,
-			     threshold(group->settings.usage_high_permyriad, held));
+			     threshold(group->settings->usage_high_permyriad, held));
 }
 
 /*
@@ -102,7 +111,7 @@ static bool is_high(const struct group *group)
  */
 static bool is_pressed(const struct group *group, const struct signals *signals)
 {
-	const struct group_settings *s = &group->settings;
+	const struct group_settings *s = group->settings;
 
 	if (!signals->pressure || s->pressure_some_permyriad == 0)
 		return false;
@@ -114,7 +123,7 @@ static bool is_pressed(const struct group *group, const struct signals *signals)
 /* Other groups' stalls: only what costs this one nothing to give. */
 static bool is_pressed_by_machine(const struct group *group, const struct signals *signals)
 {
-	const struct group_settings *s = &group->settings;
+	const struct group_settings *s = group->settings;
 
 	return signals->machine && s->machine_pressure_permyriad > 0 &&
 	       group->heap.retained_bytes >= MAX(s->min_release_bytes, 1);
@@ -124,15 +133,15 @@ static bool is_near_limit(const struct group *group)
 {
 	const struct trend *t = &group->trend;
 
-	return group->settings.oom_eta_usec > 0 && t->growth_bytes_per_sec > 0 &&
+	return group->settings->oom_eta_usec > 0 && t->growth_bytes_per_sec > 0 &&
 	       t->eta_usec != USEC_INFINITY &&
-	       t->eta_usec <= group->settings.oom_eta_usec &&
+	       t->eta_usec <= group->settings->oom_eta_usec &&
 	       usage_reaches(&group->reading, ETA_FLOOR_PERMYRIAD);
 }
 
 static bool is_retaining(const struct group *group, uint64_t now_usec)
 {
-	const uint64_t high = group->settings.retained_high_bytes;
+	const uint64_t high = group->settings->retained_high_bytes;
 
 	if (high == 0 || group->heap.time_usec == 0 || group->trend.time_usec == 0)
 		return false;
@@ -194,6 +203,10 @@ static enum gate_state state_of(enum reason reason)
 	case REASON_NOT_WORTH:
 	case REASON_STALL:
 	case REASON_BUSY:
+	case REASON_MAX_PER_HOUR:
+	case REASON_RETURNED:
+	case REASON_OFF:
+	case REASON_TAKEN:
 	case REASON_MAX_:
 		break;
 	}
@@ -201,27 +214,69 @@ static enum gate_state state_of(enum reason reason)
 	return GATE_CALM;
 }
 
+/* What is waited for beyond the cool-down, because releases did not pay. */
+static uint64_t backoff_usec(const struct group *group, enum gate_state state)
+{
+	const struct benefit *b = &group->benefit;
+
+	switch (state) {
+	case GATE_CALM:
+	case GATE_SETTLING:
+		return 0;
+	case GATE_RETAINING:
+		return MAX(b->backoff_usec, b->calm_backoff_usec);
+	case GATE_PRESSED:
+	case GATE_HIGH:
+		return benefit_is_outdated(group) ? 0 : b->backoff_usec;
+	case GATE_CRITICAL:
+		return benefit_is_outdated(group) ? 0 : b->urgent_backoff_usec;
+	}
+
+	return 0;
+}
+
+/*
+ * The program takes what was released faster than cool-downs pass. Half of the room each
+ * time: a few rounds at most, until the limit or until it stops.
+ */
+static bool is_overtaken(const struct group *group, enum gate_state state)
+{
+	const struct trend *t = &group->trend;
+
+	if (state == GATE_CRITICAL)
+		return benefit_is_half_way(group);
+
+	return (state == GATE_HIGH || state == GATE_PRESSED) && benefit_is_half_way(group) &&
+	       t->growth_bytes_per_sec > 0 && t->eta_usec <= OVERTAKEN_USEC;
+}
+
+/* The last round left some of its picks unasked, and they have no need of a rest. */
+static bool has_others(const struct group *group, enum gate_state state)
+{
+	return (state == GATE_HIGH || state == GATE_PRESSED) &&
+	       group->benefit.last_n_not_needed > 0;
+}
+
 /*
  * Readings lag behind a release, and a release that repeats too soon only makes the
- * program fault its pages in again. Back-off never delays help against a kill, and a
- * group that wants nothing has no use for it.
+ * program fault its pages in again. Near a kill back-off is short, and a group that wants
+ * nothing has no use for it.
  */
 static void gate_settle(struct gate *gate, const struct group *group, uint64_t now_usec)
 {
 	const struct benefit *b = &group->benefit;
-	uint64_t cooldown = group->settings.cooldown_usec, end, until;
+	uint64_t cooldown = group->settings->cooldown_usec, end, until;
 
 	if (b->last_round_usec == 0)
 		return;
 
-	if (gate->state == GATE_CRITICAL)
-		cooldown = gate_soonest_usec(&group->settings);
+	if (is_overtaken(group, gate->state))
+		cooldown = 0;
+	else if (gate->state == GATE_CRITICAL || has_others(group, gate->state))
+		cooldown = gate_soonest_usec(group->settings);
 
 	end = add_sat(b->last_round_usec, cooldown);
-	until = end;
-	if (gate->state != GATE_CRITICAL && gate->state != GATE_CALM)
-		until = add_sat(end, b->backoff_usec);
-
+	until = add_sat(end, backoff_usec(group, gate->state));
 	if (now_usec >= until)
 		return;
 
@@ -248,7 +303,17 @@ static uint64_t quiet_usec(enum gate_state state)
 	return 0;
 }
 
-/* The last round asked nobody, a moment ago, and nothing got worse since. */
+static uint64_t quiet_longest_usec(enum gate_state state, uint32_t n_quiet)
+{
+	const uint64_t usec = quiet_usec(state);
+
+	if (state == GATE_RETAINING || n_quiet == 0)
+		return usec;
+
+	return MIN(usec << MIN(n_quiet - 1, UINT32_C(16)), QUIET_MAX_USEC);
+}
+
+/* The last round asked nobody, a moment ago, and nothing has changed since. */
 static bool is_answered(const struct group *group, const struct gate *gate,
 			uint64_t now_usec)
 {
@@ -262,13 +327,16 @@ static bool is_answered(const struct group *group, const struct gate *gate,
 	if (group->gate.state < gate->state)
 		return false;
 
-	pause = quiet_usec(gate->state);
 	/*
 	 * A decision that is only recorded is recorded as often as it would be carried
 	 * out.
 	 */
 	if (b->last_quiet_reason == REASON_OBSERVE)
-		pause = MAX(pause, group->settings.cooldown_usec);
+		pause = MAX(quiet_usec(gate->state), group->settings->cooldown_usec);
+	else if (benefit_is_outdated(group))
+		pause = quiet_usec(gate->state);
+	else
+		pause = quiet_longest_usec(gate->state, b->n_quiet);
 
 	return now_usec < add_sat(b->last_quiet_usec, pause);
 }
@@ -284,6 +352,9 @@ struct gate gate_step(const struct group *group, const struct signals *signals,
 	if (gate.state != GATE_CALM && gate.state != GATE_SETTLING) {
 		if (group->n_members == 0)
 			gate.reason = REASON_NO_MEMBERS;
+		else if (ladder_held(group, STEP_RELEASE, now_usec) != REASON_NONE)
+			/* Near a kill too: who sets a cap means it. */
+			gate.reason = REASON_MAX_PER_HOUR;
 		else if (is_answered(group, &gate, now_usec))
 			gate.reason = group->benefit.last_quiet_reason;
 	}
@@ -298,6 +369,19 @@ struct gate gate_step(const struct group *group, const struct signals *signals,
 bool gate_is_open(const struct gate *gate)
 {
 	return gate->state != GATE_SETTLING && state_of(gate->reason) != GATE_CALM;
+}
+
+uint32_t gate_end_permyriad(const struct group_settings *settings)
+{
+	return threshold(settings->usage_high_permyriad, true);
+}
+
+bool gate_is_rushing(const struct group *group)
+{
+	const struct trend *t = &group->trend;
+
+	return t->growth_bytes_per_sec > 0 &&
+	       t->eta_usec <= MAX(group->settings->oom_eta_usec, OVERTAKEN_USEC);
 }
 
 uint64_t gate_soonest_usec(const struct group_settings *settings)

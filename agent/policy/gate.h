@@ -25,5 +25,11 @@ struct gate gate_step(const struct group *group, const struct signals *signals,
 /* True when a round should begin. Any state can be closed; then gate.reason says why. */
 bool gate_is_open(const struct gate *gate);
 
+/* Of the limit: usage below which the state HIGH ends; 0 where it never begins. */
+uint32_t gate_end_permyriad(const struct group_settings *settings);
+
+/* True when the limit will be reached so soon that there may be no second chance. */
+bool gate_is_rushing(const struct group *group);
+
 /* The shortest time between two rounds: CooldownSec=, cut short when a kill is near. */
 uint64_t gate_soonest_usec(const struct group_settings *settings);

@@ -9,6 +9,13 @@
 
 #include "agent/basic/macro.h"
 #include "agent/policy/estimate.h"
+#include "agent/policy/gate.h"
+
+/* Of the limit: with less in use a burst is no danger. */
+#define ROOM_PART 4
+
+/* What it takes to ask somebody, however little he has to do: many small ones are no bargain. */
+#define ASK_USEC (2 * USEC_PER_MSEC)
 
 /* In a row; then only a command asks again, and its success clears the count. */
 #define FAILED_MAX 3
@@ -19,12 +26,6 @@ enum choice {
 	CHOICE_UNABLE, /* cannot or must not be asked */
 	CHOICE_NOT_WORTH, /* would give too little */
 	CHOICE_STALL, /* would wait too long, and nothing is urgent */
-};
-
-/* The best so far, best first. */
-struct ranking {
-	size_t n;
-	const struct member *best[DECISION_PICKS_MAX];
 };
 
 /*
@@ -81,8 +82,20 @@ struct plan {
 	enum why why;
 };
 
+struct candidate {
+	const struct member *member;
+	struct plan plan;
+	uint64_t worth; /* bytes per microsecond */
+};
+
+/* The best so far, best first. */
+struct ranking {
+	size_t n;
+	struct candidate best[DECISION_PICKS_MAX];
+};
+
 /* A kill is near, or the limit will be reached before borrowing is half done. */
-static bool is_urgent(const struct group *group, const struct member *m, enum reason trigger)
+bool pick_is_urgent(const struct group *group, const struct member *m, enum reason trigger)
 {
 	return trigger == REASON_USAGE_CRITICAL ||
 	       (trigger != REASON_RETAINED && trigger != REASON_COMMAND &&
@@ -93,7 +106,21 @@ static bool is_urgent(const struct group *group, const struct member *m, enum re
 static bool should_borrow(const struct group *group, const struct member *m)
 {
 	return estimate_can_borrow(m) && m->borrow.stall_usec < m->stall_usec &&
-	       m->borrow.bytes >= MAX(group->settings.min_release_bytes, 1);
+	       m->borrow.bytes >= MAX(group->settings->min_release_bytes, 1);
+}
+
+/* Borrowing gives what a full trim does, or nearly. */
+static bool gives_as_much(const struct member *m)
+{
+	return m->borrow.bytes >= m->retained_bytes - m->retained_bytes / 8;
+}
+
+/* The next burst is far from the limit; where it is not, it counts that all is given back by then. */
+static bool has_room(const struct group *group)
+{
+	const struct reading *reading = &group->reading;
+
+	return reading->usage_bytes <= reading->limit_bytes / ROOM_PART;
 }
 
 /* Tops of thread arenas, which a full trim leaves, are worth a release of their own. */
@@ -101,12 +128,12 @@ static bool has_tops(const struct group *group, const struct member *m)
 {
 	return estimate_can_borrow(m) &&
 	       m->borrow.bytes >= add_sat(m->retained_bytes,
-					  MAX(group->settings.min_release_bytes, 1));
+					  MAX(group->settings->min_release_bytes, 1));
 }
 
 static bool full_gives(const struct group *group, const struct member *m)
 {
-	return m->retained_bytes >= MAX(group->settings.min_release_bytes, 1);
+	return m->retained_bytes >= MAX(group->settings->min_release_bytes, 1);
 }
 
 static struct plan plan_for(const struct group *group, const struct member *m,
@@ -119,16 +146,18 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 	if (m->stats_usec == 0 || m->stats_usec < m->last_release_usec)
 		return (struct plan){ METHOD_FULL, WHY_UNKNOWN };
 	/* Near a kill speed counts, but a full trim that gives nothing is not fast. */
-	if (has_tops(group, m) && (!is_urgent(group, m, trigger) || !full_gives(group, m)))
+	if (has_tops(group, m) && (!pick_is_urgent(group, m, trigger) || !full_gives(group, m)))
 		return (struct plan){ METHOD_BORROW, WHY_TOPS };
-	if (m->stall_usec <= group->settings.stall_budget_usec)
+	if (m->stall_usec <= group->settings->stall_budget_usec)
 		return (struct plan){ METHOD_FULL, WHY_FITS };
+	if (pick_is_urgent(group, m, trigger))
+		return (struct plan){ METHOD_FULL, WHY_URGENT };
+	/* Who is idle may be asked for something any moment, and borrowing takes tops, too. */
+	if (should_borrow(group, m) &&
+	    (estimate_is_busy(m) || (gives_as_much(m) && has_room(group))))
+		return (struct plan){ METHOD_BORROW, WHY_STALL };
 	if (!estimate_is_busy(m))
 		return (struct plan){ METHOD_FULL, WHY_IDLE };
-	if (is_urgent(group, m, trigger))
-		return (struct plan){ METHOD_FULL, WHY_URGENT };
-	if (should_borrow(group, m))
-		return (struct plan){ METHOD_BORROW, WHY_STALL };
 
 	return (struct plan){ METHOD_FULL, WHY_UNABLE };
 }
@@ -136,7 +165,7 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 static enum choice choose(const struct group *group, const struct member *m,
 			  enum reason trigger, struct plan plan)
 {
-	const struct group_settings *settings = &group->settings;
+	const struct group_settings *settings = group->settings;
 
 	if (!can_be_asked(m, trigger))
 		return CHOICE_UNABLE;
@@ -166,52 +195,80 @@ static enum choice choose(const struct group *group, const struct member *m,
 								      : CHOICE_CHOSEN;
 }
 
-static bool ranks_before(const struct member *a, const struct member *b)
+/*
+ * Near a kill what counts is how soon it is there; before, how long somebody waits for it, and
+ * for a program that waits for work nobody does.
+ */
+static uint64_t cost_usec(const struct candidate *c, enum reason trigger)
 {
-	const uint64_t of_a = expected_bytes(a, METHOD_AUTO), of_b = expected_bytes(b, METHOD_AUTO);
+	const struct member *m = c->member;
+	const bool borrow = c->plan.method == METHOD_BORROW;
 
-	if (of_a != of_b)
-		return of_a > of_b;
+	if (trigger == REASON_USAGE_CRITICAL)
+		return borrow ? m->borrow.usec : m->release_usec;
+	if (!estimate_is_busy(m))
+		return 0;
 
-	if (a->process.rss_bytes != b->process.rss_bytes)
-		return a->process.rss_bytes > b->process.rss_bytes;
+	return borrow ? m->borrow.stall_usec : m->stall_usec;
+}
+
+static bool ranks_before(const struct candidate *a, const struct candidate *b)
+{
+	const struct process *of_a = &a->member->process, *of_b = &b->member->process;
+
+	if (a->worth != b->worth)
+		return a->worth > b->worth;
+
+	if (of_a->rss_bytes != of_b->rss_bytes)
+		return of_a->rss_bytes > of_b->rss_bytes;
 
 	/* For the same facts the same order. */
-	return a->process.pid < b->process.pid;
+	return of_a->pid < of_b->pid;
 }
 
 /* Insertion into a full ranking pushes out the last. */
-static void rank(struct ranking *ranking, const struct member *m)
+static void rank(struct ranking *ranking, const struct candidate *c)
 {
 	size_t i;
 
 	if (ranking->n < DECISION_PICKS_MAX)
 		ranking->n++;
-	else if (!ranks_before(m, ranking->best[DECISION_PICKS_MAX - 1]))
+	else if (!ranks_before(c, &ranking->best[DECISION_PICKS_MAX - 1]))
 		return;
 
-	for (i = ranking->n - 1; i > 0 && ranks_before(m, ranking->best[i - 1]); i--)
+	for (i = ranking->n - 1; i > 0 && ranks_before(c, &ranking->best[i - 1]); i--)
 		ranking->best[i] = ranking->best[i - 1];
 
-	ranking->best[i] = m;
+	ranking->best[i] = *c;
 }
 
-static void add_pick(struct decision *decision, const struct member *m, struct plan plan)
+static struct pick make_pick(const struct member *m, struct plan plan)
 {
 	const bool borrow = plan.method == METHOD_BORROW;
-	const uint64_t expected = expected_bytes(m, plan.method);
 
-	decision->picks[decision->n_picks++] = (struct pick){
+	return (struct pick){
 		.pid = m->process.pid,
 		.start_time = m->process.start_time,
 		.method = plan.method,
 		.why = plan.why,
-		.expected_bytes = expected,
+		.expected_bytes = expected_bytes(m, plan.method),
 		.stall_usec = borrow ? m->borrow.stall_usec : m->stall_usec,
 		.full_stall_usec = m->stall_usec,
 	};
+}
 
-	decision->expected_bytes += MIN(expected, UINT64_MAX - decision->expected_bytes);
+struct pick pick_one(const struct group *group, const struct member *m, enum reason trigger,
+		     enum method method)
+{
+	return make_pick(m, plan_for(group, m, trigger, method));
+}
+
+static void add_pick(struct decision *decision, const struct candidate *c)
+{
+	const struct pick pick = make_pick(c->member, c->plan);
+
+	decision->picks[decision->n_picks++] = pick;
+	decision->expected_bytes = add_sat(decision->expected_bytes, pick.expected_bytes);
 }
 
 /*
@@ -225,31 +282,63 @@ static enum reason nobody(const size_t n_choices[static CHOICE_STALL + 1])
 	return n_choices[CHOICE_NOT_WORTH] > 0 ? REASON_NOT_WORTH : REASON_NO_MEMBERS;
 }
 
+bool pick_is_enough(const struct decision *decision, const struct reading *reading)
+{
+	return decision->enough_permyriad > 0 &&
+	       reading->anon_bytes < share_of(reading->limit_bytes, decision->enough_permyriad);
+}
+
+/* How many it will take, if each gives what is expected; all, where that is not enough. */
+static void plan_end(const struct group *group, enum reason trigger, struct decision *decision)
+{
+	struct reading reading = group->reading;
+
+	decision->n_needed = decision->n_picks;
+	if (trigger != REASON_USAGE_HIGH || gate_is_rushing(group))
+		return;
+
+	decision->enough_permyriad = gate_end_permyriad(group->settings);
+	for (unsigned int i = 0; i < decision->n_picks; i++) {
+		reading.anon_bytes =
+			sub_sat(reading.anon_bytes, decision->picks[i].expected_bytes);
+		if (pick_is_enough(decision, &reading)) {
+			decision->n_needed = i + 1;
+			return;
+		}
+	}
+}
+
 void pick_members(const struct group *group, const struct member *const *members,
 		  size_t n_members, enum reason trigger, enum method method,
 		  struct decision *ret)
 {
 	size_t n_choices[CHOICE_STALL + 1] = { 0 };
-	struct ranking ranking = { 0 };
+	struct ranking ranking;
 
+	ranking.n = 0;
 	for (size_t i = 0; i < n_members; i++) {
-		const enum choice choice =
-			choose(group, members[i], trigger,
-			       plan_for(group, members[i], trigger, method));
+		struct candidate c = {
+			.member = members[i],
+			.plan = plan_for(group, members[i], trigger, method),
+		};
+		const enum choice choice = choose(group, members[i], trigger, c.plan);
 
 		n_choices[choice]++;
-		if (choice == CHOICE_CHOSEN)
-			rank(&ranking, members[i]);
+		if (choice != CHOICE_CHOSEN)
+			continue;
+		c.worth = expected_bytes(c.member, c.plan.method) /
+			  add_sat(cost_usec(&c, trigger), ASK_USEC);
+		rank(&ranking, &c);
 	}
 
 	*ret = (struct decision){ .act = ranking.n > 0, .reason = trigger };
 	for (size_t i = 0; i < ranking.n; i++)
-		add_pick(ret, ranking.best[i],
-			 plan_for(group, ranking.best[i], trigger, method));
+		add_pick(ret, &ranking.best[i]);
+	plan_end(group, trigger, ret);
 
 	if (ranking.n == 0) {
 		ret->reason = nobody(n_choices);
-	} else if (group->settings.mode == MODE_OBSERVE && trigger != REASON_COMMAND) {
+	} else if (group->settings->mode == MODE_OBSERVE && trigger != REASON_COMMAND) {
 		ret->act = false;
 		ret->reason = REASON_OBSERVE;
 	}

@@ -5,14 +5,22 @@
 #include "agent/policy/trend.h"
 
 #include "agent/basic/macro.h"
+#include "agent/policy/benefit.h"
 #include "agent/policy/gate.h"
 
 /* Two readings closer than this measure the kernel's batching of charges, not growth. */
 #define READING_MIN_USEC (5 * USEC_PER_MSEC)
 
-/* Growth is smoothed over about this long; a gap of a minute forgets all before it. */
-#define SMOOTH_USEC USEC_PER_SEC
-#define SMOOTH_MAX_USEC (60 * USEC_PER_SEC)
+/* A gap of a minute forgets all before it. */
+#define GAP_MAX_USEC (60 * USEC_PER_SEC)
+
+/*
+ * Growth is smoothed over about a second, and over this part of the time to the limit where
+ * that is longer: slow growth comes in steps, of the program and of the kernel's counting.
+ */
+#define SMOOTH_MIN_USEC USEC_PER_SEC
+#define SMOOTH_MAX_USEC (4 * USEC_PER_SEC)
+#define SMOOTH_PART 16
 
 /* No machine fills memory faster; keeps every product below within 64 bits. */
 #define RATE_MAX (INT64_C(1) << 50)
@@ -30,6 +38,8 @@
 #define SAMPLE_OPEN_USEC (50 * USEC_PER_MSEC)
 /* The kernel tells when UsageHigh is crossed; what remains to be seen is the trend. */
 #define SAMPLE_EVENT_USEC (250 * USEC_PER_MSEC)
+/* The kernel compares usage with thresholds at every 128 pages of each processor. */
+#define WAKE_SLACK_BYTES (1 * MIB)
 /* Nobody to ask: only the record profits from a reading. */
 #define SAMPLE_HELPLESS_USEC USEC_PER_SEC
 /* After a burst, so that memory it left behind is noticed while it is fresh. */
@@ -73,30 +83,6 @@ static bool is_steady(uint64_t anon_bytes, uint64_t reference_bytes)
 	return distance(anon_bytes, reference_bytes) <= MAX(STEADY_BYTES, share);
 }
 
-static int64_t growth_next(const struct trend *trend, const struct reading *reading)
-{
-	const uint64_t elapsed = reading->time_usec - trend->time_usec;
-	const int64_t dt = (int64_t)MIN(elapsed, SMOOTH_MAX_USEC);
-	int64_t rate = rate_of(distance(reading->anon_bytes, trend->anon_bytes), elapsed);
-	int64_t growth = trend->growth_bytes_per_sec;
-
-	if (reading->anon_bytes < trend->anon_bytes)
-		rate = -rate;
-
-	/*
-	 * A release or a burst's end: what grew before is gone, and its growth with it.
-	 */
-	if (rate < 0 && !is_steady(reading->anon_bytes, trend->anon_bytes))
-		return rate;
-
-	/* And once it rises again, how steep the fall was must not hide the growth. */
-	if (rate > 0 && growth < 0)
-		growth = 0;
-
-	growth = CLAMP(growth, -RATE_MAX, RATE_MAX);
-	return growth + scale(rate - growth, dt, dt + (int64_t)SMOOTH_USEC);
-}
-
 static uint64_t eta_of(const struct reading *reading, int64_t growth_bytes_per_sec)
 {
 	const uint64_t headroom = sub_sat(reading->limit_bytes, reading->anon_bytes);
@@ -122,6 +108,47 @@ static uint64_t eta_of(const struct reading *reading, int64_t growth_bytes_per_s
 	return headroom / growth * USEC_PER_SEC + rest;
 }
 
+/* As if @rate had been so for @dt of some @smooth microseconds. */
+static int64_t smoothed(int64_t growth, int64_t rate, int64_t dt, uint64_t smooth_usec)
+{
+	/* Once it rises again, how steep the fall was must not hide the growth. */
+	if (rate > 0 && growth < 0)
+		growth = 0;
+
+	growth = CLAMP(growth, -RATE_MAX, RATE_MAX);
+	return growth + scale(rate - growth, dt, dt + (int64_t)smooth_usec);
+}
+
+static void step_growth(struct trend *next, const struct trend *trend,
+			const struct reading *reading)
+{
+	const uint64_t elapsed = reading->time_usec - trend->time_usec;
+	const int64_t dt = (int64_t)MIN(elapsed, GAP_MAX_USEC);
+	int64_t rate = rate_of(distance(reading->anon_bytes, trend->anon_bytes), elapsed);
+
+	if (reading->anon_bytes < trend->anon_bytes)
+		rate = -rate;
+
+	/*
+	 * A release or a burst's end: what grew before is gone, and its growth with it.
+	 */
+	if (rate < 0 && !is_steady(reading->anon_bytes, trend->anon_bytes)) {
+		next->growth_bytes_per_sec = next->brief_bytes_per_sec = rate;
+		return;
+	}
+
+	next->brief_bytes_per_sec =
+		smoothed(trend->brief_bytes_per_sec, rate, dt, SMOOTH_MIN_USEC);
+	next->growth_bytes_per_sec =
+		smoothed(trend->growth_bytes_per_sec, rate, dt,
+			 CLAMP(trend->eta_usec / SMOOTH_PART, SMOOTH_MIN_USEC, SMOOTH_MAX_USEC));
+
+	/* When there is little time, or nothing to smooth, the second is what counts. */
+	if (trend->growth_bytes_per_sec <= 0 || next->brief_bytes_per_sec <= 0 ||
+	    eta_of(reading, next->brief_bytes_per_sec) < SMOOTH_PART * SMOOTH_MIN_USEC)
+		next->growth_bytes_per_sec = next->brief_bytes_per_sec;
+}
+
 struct trend trend_add(const struct trend *trend, const struct reading *reading)
 {
 	struct trend next = *trend;
@@ -142,7 +169,7 @@ struct trend trend_add(const struct trend *trend, const struct reading *reading)
 	if (sub_sat(reading->time_usec, trend->time_usec) < READING_MIN_USEC)
 		return next;
 
-	next.growth_bytes_per_sec = growth_next(trend, reading);
+	step_growth(&next, trend, reading);
 	next.eta_usec = eta_of(reading, next.growth_bytes_per_sec);
 	next.time_usec = reading->time_usec;
 	next.anon_bytes = reading->anon_bytes;
@@ -171,11 +198,13 @@ static uint64_t reach_usec(const struct group *group)
 {
 	const uint64_t anon = group->reading.anon_bytes;
 	const uint64_t high =
-		threshold_bytes(group, group->settings.usage_high_permyriad);
-	uint64_t next = threshold_bytes(group, group->settings.usage_critical_permyriad);
+		threshold_bytes(group, group->settings->usage_high_permyriad);
+	uint64_t next = threshold_bytes(group, group->settings->usage_critical_permyriad);
 
-	/* While settling only CRITICAL opens it. */
-	if (anon < high && group->gate.state != GATE_SETTLING)
+	/* While settling only CRITICAL opens it, or what has been released being gone again. */
+	if (group->gate.state == GATE_SETTLING && anon < benefit_half_way_bytes(group))
+		next = MIN(next, benefit_half_way_bytes(group));
+	else if (anon < high && group->gate.state != GATE_SETTLING)
 		next = MIN(next, high);
 
 	if (anon >= next || next == BYTES_INFINITY)
@@ -193,10 +222,10 @@ static uint64_t settled_usec(const struct group *group, uint64_t now_usec)
 {
 	const uint64_t since = sub_sat(now_usec, group->benefit.last_round_usec);
 
-	if (group->gate.state != GATE_SETTLING)
+	if (group->gate.state != GATE_SETTLING || benefit_half_way_bytes(group) != BYTES_INFINITY)
 		return 0;
 
-	return sub_sat(gate_soonest_usec(&group->settings), since);
+	return sub_sat(gate_soonest_usec(group->settings), since);
 }
 
 /* The least pause that is worth a wake-up. */
@@ -204,11 +233,14 @@ static uint64_t floor_usec(const struct group *group, bool has_event)
 {
 	const struct gate *gate = &group->gate;
 	const bool below = group->reading.anon_bytes <
-			   threshold_bytes(group, group->settings.usage_high_permyriad);
+			   threshold_bytes(group, group->settings->usage_high_permyriad);
 
-	if (gate->reason == REASON_NO_MEMBERS)
+	if (gate->reason == REASON_NO_MEMBERS || gate->reason == REASON_MAX_PER_HOUR)
 		return SAMPLE_HELPLESS_USEC;
 
+	/* Until the round that is under way ends, only what is more urgent is to be seen. */
+	if (group->yields)
+		return SAMPLE_MIN_USEC;
 	if (gate_is_open(gate) || !below)
 		return SAMPLE_OPEN_USEC;
 
@@ -226,7 +258,7 @@ static uint64_t ceiling_usec(const struct group *group, uint64_t now_usec)
 	if (gate->state == GATE_SETTLING && gate->until_usec > now_usec)
 		return MIN(gate->until_usec - now_usec, SAMPLE_MAX_USEC);
 
-	if (group->settings.retained_high_bytes > 0 && group->trend.time_usec > 0 &&
+	if (group->settings->retained_high_bytes > 0 && group->trend.time_usec > 0 &&
 	    sub_sat(now_usec, group->trend.steady_since_usec) < FRESH_USEC)
 		return SAMPLE_FRESH_USEC;
 
@@ -245,4 +277,36 @@ uint64_t trend_next_usec(const struct group *group, bool has_event, uint64_t now
 	next = MIN(next, ceiling_usec(group, now_usec));
 	next = MAX(next, floor_usec(group, has_event));
 	return CLAMP(next, SAMPLE_MIN_USEC, SAMPLE_MAX_USEC);
+}
+
+static uint64_t high_bytes(const struct group *group)
+{
+	return threshold_bytes(group, group->settings->usage_high_permyriad);
+}
+
+uint64_t trend_wake_bytes(const struct group *group)
+{
+	const struct reading *reading = &group->reading;
+	const uint64_t high = high_bytes(group);
+	/* What is held is on its way out most often: it shows while a program gives memory back. */
+	const uint64_t charged = add_sat(reading->anon_bytes, reading->held_bytes);
+	uint64_t bytes;
+
+	/* When it falls and rises again, that is to be told. */
+	if (high == BYTES_INFINITY || reading->usage_bytes < high || charged >= high)
+		return high;
+
+	bytes = add_sat(reading->usage_bytes, high - charged);
+	return bytes < reading->limit_bytes ? bytes : BYTES_INFINITY;
+}
+
+bool trend_is_awaited(const struct group *group, uint64_t bytes)
+{
+	const struct reading *reading = &group->reading;
+	const uint64_t high = high_bytes(group);
+
+	return high != BYTES_INFINITY && reading->usage_bytes < bytes &&
+	       bytes < reading->limit_bytes &&
+	       bytes - reading->usage_bytes <=
+		       add_sat(sub_sat(high, reading->anon_bytes), WAKE_SLACK_BYTES);
 }

@@ -96,13 +96,14 @@ static void sum_floors(struct heap *heap, const struct member *member)
 
 static void sum_release(struct heap *heap, const struct member *member)
 {
-	const struct wire_reclaim_reply *r = &member->last_release;
+	const struct lessons *lessons = member_lessons(member);
+	const struct wire_reclaim_reply *r = &lessons->last_release;
 
 	if (member->last_release_usec == 0)
 		return;
 
 	heap->release_usec = MAX(heap->release_usec, member->last_release_usec);
-	heap->expected_bytes = add_sat(heap->expected_bytes, member->last_forecast.bytes);
+	heap->expected_bytes = add_sat(heap->expected_bytes, lessons->last_forecast.bytes);
 	heap->before_bytes = add_sat(heap->before_bytes, r->rss_before);
 	heap->released_bytes =
 		add_sat(heap->released_bytes, sub_sat(r->rss_before, r->rss_after));
@@ -117,15 +118,27 @@ void verdict_sum(struct heap *heap, const struct member *member, enum method met
 	heap->anon_bytes = add_sat(heap->anon_bytes, p->anon_bytes);
 	heap->file_bytes = add_sat(heap->file_bytes, sub_sat(p->rss_bytes, p->anon_bytes));
 	heap->swap_bytes = add_sat(heap->swap_bytes, p->swap_bytes);
+	if (p->rss_bytes >= heap->largest_bytes) {
+		heap->largest_bytes = p->rss_bytes;
+		heap->largest_pid = p->pid;
+	}
 	heap->n_threads += MIN(p->n_threads, UINT32_MAX - heap->n_threads);
 	sum_release(heap, member);
-	if (member->stats_usec == 0)
+	/* Of one that was never asked, and may never be, nothing is known but that. */
+	if (member->stats_usec == 0) {
+		heap->grown_bytes = add_sat(heap->grown_bytes, p->anon_bytes);
 		return;
+	}
 
 	heap->in_use_bytes = add_sat(heap->in_use_bytes, verdict_in_use(s));
 	heap->retained_bytes =
 		add_sat(heap->retained_bytes, estimate_give(member, method));
+	heap->fresh_bytes = add_sat(heap->fresh_bytes,
+				    sub_sat(estimate_give(member, method), member->vain_bytes));
 	heap->unused_bytes = add_sat(heap->unused_bytes, estimate_unused(s));
+	heap->swapped_free_bytes =
+		add_sat(heap->swapped_free_bytes,
+			MIN(estimate_swapped(s, member->retained_bytes), p->swap_bytes));
 	heap->huge_bytes = add_sat(heap->huge_bytes, s->heap_huge);
 	heap->stall_usec = MAX(heap->stall_usec, member->stall_usec);
 	heap->n_arenas += MIN(s->n_arenas, UINT32_MAX - heap->n_arenas);
@@ -171,9 +184,10 @@ static bool is_retained(const struct facts *f)
 {
 	const uint64_t high = f->retained_high_bytes;
 	const uint64_t least = MAX(high > 0 ? high : LEAST_BYTES, f->anon_bytes / 4);
+	const uint64_t bytes =
+		add_sat(f->heap->retained_bytes, f->heap->swapped_free_bytes);
 
-	return f->heap->retained_bytes >= least &&
-	       !is_disproved(f, f->heap->retained_bytes);
+	return bytes >= least && !is_disproved(f, bytes);
 }
 
 /* Of most of the memory: a small leak in a program that retains much can wait. */
@@ -311,6 +325,9 @@ static void show_release(const struct facts *f, struct diagnosis *d)
 	show(d, FACT_RELEASED_BYTES, h->released_bytes);
 	show_some(d, FACT_EXPECTED_BYTES, h->expected_bytes);
 	show(d, FACT_RELEASE_AGE_USEC, sub_sat(f->now_usec, h->release_usec));
+	if (f->benefit && f->benefit->look_usec > 0 &&
+	    f->benefit->look_usec == f->benefit->last_round_usec)
+		show(d, FACT_RETURNED_BYTES, f->benefit->returned_bytes);
 }
 
 static void show_limit(const struct facts *f, struct diagnosis *d)
@@ -350,6 +367,7 @@ static void find_evidence(const struct facts *f, struct diagnosis *d)
 	case VERDICT_RETAINED:
 		show_release(f, d);
 		show(d, FACT_RETAINED_BYTES, h->retained_bytes);
+		show_some(d, FACT_SWAPPED_FREE_BYTES, h->swapped_free_bytes);
 		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
 		show(d, FACT_ANON_BYTES, f->anon_bytes);
 		show_some(d, FACT_HUGE_BYTES, h->huge_bytes);
@@ -482,8 +500,8 @@ void verdict_group(const struct group *group, uint64_t now_usec, struct diagnosi
 		.benefit = &group->benefit,
 		.anon_bytes = anon_of(group),
 		.limit_bytes = group->reading.limit_bytes,
-		.retained_high_bytes = group->settings.retained_high_bytes,
-		.usage_high_permyriad = group->settings.usage_high_permyriad,
+		.retained_high_bytes = group->settings->retained_high_bytes,
+		.usage_high_permyriad = group->settings->usage_high_permyriad,
 		.now_usec = now_usec,
 	};
 
@@ -507,10 +525,10 @@ void verdict_member(const struct group *group, const struct member *member,
 		.heap = &heap,
 		.anon_bytes = member->process.anon_bytes,
 		.limit_bytes = BYTES_INFINITY,
-		.retained_high_bytes = group->settings.retained_high_bytes,
+		.retained_high_bytes = group->settings->retained_high_bytes,
 		.now_usec = now_usec,
 	};
 
-	verdict_sum(&heap, member, group->settings.method);
+	verdict_sum(&heap, member, group->settings->method);
 	judge(&facts, ret);
 }

@@ -27,6 +27,12 @@ static bool usage_is_above(const struct group *group, uint64_t permyriad)
 	       reading->anon_bytes >= share_of(reading->limit_bytes, permyriad);
 }
 
+/* What was killed before we came is somebody else's story. */
+static uint64_t n_oom_kill(const struct group *group)
+{
+	return sub_sat(group->reading.n_oom_kill, group->first_oom_kill);
+}
+
 static void step_near(struct alert_memory *memory, const struct group *group,
 		      uint64_t now_usec)
 {
@@ -62,10 +68,10 @@ static bool is_kill_near(const struct alert_memory *memory, const struct group *
 
 static bool is_not_paying(const struct group *group)
 {
-	const uint64_t first = MAX(group->settings.cooldown_usec, USEC_PER_SEC);
+	const uint64_t first = MAX(group->settings->cooldown_usec, USEC_PER_SEC);
 
 	return group->benefit.backoff_usec / NOT_PAYING_FACTOR >= first &&
-	       usage_is_above(group, group->settings.usage_high_permyriad);
+	       usage_is_above(group, group->settings->usage_high_permyriad);
 }
 
 static bool is_so(const struct alert_memory *memory, const struct group *group,
@@ -77,12 +83,11 @@ static bool is_so(const struct alert_memory *memory, const struct group *group,
 
 	switch (kind) {
 	case ALERT_USAGE_CRITICAL:
-		return usage_is_above(group, group->settings.usage_critical_permyriad);
+		return usage_is_above(group, group->settings->usage_critical_permyriad);
 	case ALERT_KILL_NEAR:
 		return is_kill_near(memory, group, now_usec);
 	case ALERT_OOM_KILL:
-		return memory->has_oom_kill &&
-		       group->reading.n_oom_kill > memory->n_oom_kill;
+		return n_oom_kill(group) > memory->n_oom_kill;
 	case ALERT_NOT_PAYING:
 		return is_not_paying(group);
 	case ALERT_MAX_:
@@ -98,32 +103,35 @@ static uint64_t lasts_usec(enum alert_kind kind)
 	return kind == ALERT_USAGE_CRITICAL ? CRITICAL_LASTS_USEC : 0;
 }
 
-static uint64_t gap_next(uint64_t gap_usec, uint64_t told_usec, uint64_t now_usec)
+_Static_assert(WARN_GAP_MAX_USEC <= UINT32_MAX, "a gap has 32 bits");
+
+static uint32_t gap_next(uint64_t gap_usec, uint64_t told_usec, uint64_t now_usec)
 {
 	if (told_usec == 0 || sub_sat(now_usec, told_usec) >= PEACE_GAPS * gap_usec)
 		return WARN_GAP_MIN_USEC;
 
-	return MIN(2 * gap_usec, WARN_GAP_MAX_USEC);
+	return (uint32_t)MIN(2 * gap_usec, WARN_GAP_MAX_USEC);
 }
 
 static void step_kind(struct warn *warn, const struct group *group, enum alert_kind kind,
 		      uint64_t now_usec)
 {
 	struct alert_memory *memory = &warn->memory;
+	const uint64_t bit = UINT64_C(1) << kind;
 
 	if (!is_so(memory, group, kind, now_usec)) {
-		if (memory->kinds[kind].since_usec > 0 && !memory->kinds[kind].is_told &&
+		if (memory->kinds[kind].since_usec > 0 && !(memory->told & bit) &&
 		    now_usec - memory->kinds[kind].since_usec >= lasts_usec(kind))
 			memory->kinds[kind].n_held_back++;
 		memory->kinds[kind].since_usec = 0;
-		memory->kinds[kind].is_told = false;
+		memory->told &= ~bit;
 		return;
 	}
 
 	if (memory->kinds[kind].since_usec == 0)
 		memory->kinds[kind].since_usec = MAX(now_usec, 1);
 
-	if (memory->kinds[kind].is_told ||
+	if (memory->told & bit ||
 	    sub_sat(now_usec, memory->kinds[kind].since_usec) < lasts_usec(kind))
 		return;
 
@@ -134,7 +142,7 @@ static void step_kind(struct warn *warn, const struct group *group, enum alert_k
 	memory->kinds[kind].gap_usec = gap_next(memory->kinds[kind].gap_usec,
 						memory->kinds[kind].told_usec, now_usec);
 	memory->kinds[kind].told_usec = MAX(now_usec, 1);
-	memory->kinds[kind].is_told = true;
+	memory->told |= bit;
 	warn->n_held_back[kind] = memory->kinds[kind].n_held_back;
 	memory->kinds[kind].n_held_back = 0;
 	warn->due |= UINT32_C(1) << kind;
@@ -149,21 +157,17 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 	if (group->reading.time_usec == 0)
 		return warn;
 
-	/* What was killed before we came is somebody else's story. */
-	if (!warn.memory.has_oom_kill) {
-		warn.memory.has_oom_kill = true;
-		warn.memory.n_oom_kill = group->reading.n_oom_kill;
-	}
-
+	warn.n_oom_new = sub_sat(n_oom_kill(group), warn.memory.n_oom_seen);
+	warn.memory.n_oom_seen = n_oom_kill(group);
 	step_near(&warn.memory, group, now_usec);
 	for (int kind = 0; kind < ALERT_MAX_; kind++)
 		step_kind(&warn, group, (enum alert_kind)kind, now_usec);
 
 	if (warn.due & UINT32_C(1) << ALERT_OOM_KILL) {
-		warn.n_oom_kills = group->reading.n_oom_kill - warn.memory.n_oom_kill;
-		warn.memory.n_oom_kill = group->reading.n_oom_kill;
+		warn.n_oom_kills = n_oom_kill(group) - warn.memory.n_oom_kill;
+		warn.memory.n_oom_kill = n_oom_kill(group);
 		/* The next one is another one. */
-		warn.memory.kinds[ALERT_OOM_KILL].is_told = false;
+		warn.memory.told &= ~(UINT64_C(1) << ALERT_OOM_KILL);
 	}
 
 	return warn;
@@ -173,13 +177,11 @@ struct alert_memory warn_renew(const struct alert_memory *memory)
 {
 	struct alert_memory next = *memory;
 
-	for (int kind = 0; kind < ALERT_MAX_; kind++) {
+	for (int kind = 0; kind < ALERT_MAX_; kind++)
 		next.kinds[kind].since_usec = 0;
-		next.kinds[kind].is_told = false;
-	}
 
+	next.told = 0;
 	next.near_since_usec = 0;
-	next.has_oom_kill = false;
-	next.n_oom_kill = 0;
+	next.n_oom_kill = next.n_oom_seen = 0;
 	return next;
 }

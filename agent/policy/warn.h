@@ -29,6 +29,7 @@ struct warn {
 	struct alert_memory memory; /* to be given back the next time */
 	uint32_t due;               /* bits of enum alert_kind to be told now */
 	uint64_t n_oom_kills;       /* of each of them, see struct alert */
+	uint64_t n_oom_new;         /* since the last look, to be told or not */
 	uint64_t n_held_back[ALERT_MAX_];
 };
 

@@ -49,6 +49,14 @@ static void deny(sd_bus_message *call)
 	bus_reply_error(call, -EACCES, "Only root may do this");
 }
 
+static void deny_user(sd_bus_message *call, uid_t uid)
+{
+	if (uid == BUS_PRIVATE_NOBODY)
+		bus_reply_error(call, -EACCES, "Only root outside of this container may do this");
+	else
+		deny(call);
+}
+
 /* (bba{ss}): it may; it may once somebody has proved who he is. */
 static void take_verdict(struct question *question, sd_bus_message *answer)
 {
@@ -236,7 +244,7 @@ void bus_caller_check(struct bus *bus, sd_bus_message *call, const char *action,
 		if (r < 0)
 			bus_reply_failure(call, r);
 	} else if (action && !bus_private_is_privileged(uid)) {
-		deny(call);
+		deny_user(call, uid);
 	} else {
 		run(bus, call, uid);
 	}

@@ -11,9 +11,15 @@
 #include "agent/report/bus-reply.h"
 #include "agent/report/rows.h"
 
+/* Longer than any path: it would be compared with every name there is. */
+#define WHAT_MAX 4096
+
 static int read_what(sd_bus_message *call, const char **ret)
 {
-	return sd_bus_message_read_basic(call, 's', ret);
+	int r;
+
+	r = sd_bus_message_read_basic(call, 's', ret);
+	return r >= 0 && strlen(*ret) >= WHAT_MAX ? -ENAMETOOLONG : r;
 }
 
 static int run_get_status(struct bus *bus, sd_bus_message *call, uid_t uid)
@@ -28,7 +34,7 @@ static int run_get_status(struct bus *bus, sd_bus_message *call, uid_t uid)
 
 	bus->handler->facts(&facts, bus->userdata);
 	rows_facts(&reply->dict, &facts);
-	bus_reply_finish(reply, 0, NULL);
+	bus_reply_finish(reply);
 	return 0;
 }
 
@@ -53,9 +59,12 @@ static int add_group(const struct group *group, void *userdata)
 	groups->row(dict, group, &diagnosis, bus_now(bus));
 	if (groups->row == rows_explain && bus->handler->plan) {
 		static struct decision plan;
+		struct rung rungs[STEP_MAX_];
 
 		bus->handler->plan(group, &plan, bus->userdata);
 		rows_plan(dict, &plan);
+		bus->handler->steps(group, rungs, bus->userdata);
+		rows_steps(dict, group, rungs, bus_now(bus));
 	}
 	dict_close(dict);
 	return dict->error;
@@ -103,7 +112,7 @@ static int list_groups(struct bus *bus, sd_bus_message *call, uid_t uid, group_r
 		return r;
 	}
 
-	bus_reply_finish(groups.reply, 0, NULL);
+	bus_reply_finish(groups.reply);
 	return 0;
 }
 
@@ -164,7 +173,7 @@ static int run_list_members(struct bus *bus, sd_bus_message *call, uid_t uid)
 		return r;
 	}
 
-	bus_reply_finish(members.reply, 0, NULL);
+	bus_reply_finish(members.reply);
 	return 0;
 }
 
@@ -359,7 +368,7 @@ static int run_get_config(struct bus *bus, sd_bus_message *call, uid_t uid)
 		return r;
 	}
 
-	bus_reply_finish(reply, 0, NULL);
+	bus_reply_finish(reply);
 	return 0;
 }
 
@@ -397,7 +406,7 @@ static int record(struct bus *bus, sd_bus_message *call, uid_t uid, bool last)
 
 	add_lines(&reply->dict, text);
 	free(text);
-	bus_reply_finish(reply, 0, NULL);
+	bus_reply_finish(reply);
 	return 0;
 }
 
@@ -444,14 +453,14 @@ static int find_own_group(const struct group *group, const struct member *member
 	return 0;
 }
 
-/* Others see rounds of the groups that their processes are in now, as with ListGroups. */
+/* Others see what was of the groups that their processes are in now, as with ListGroups. */
 static int add_past(const struct past *past, void *userdata)
 {
 	struct pasts *pasts = userdata;
 	const struct bus *bus = pasts->reply->bus;
 	struct dict *dict = &pasts->reply->dict;
 
-	pasts->group_id = past->outcome->group_id;
+	pasts->group_id = past->group_id;
 	pasts->is_own = bus_private_is_privileged(pasts->uid);
 	if (!pasts->is_own)
 		(void)bus->handler->each_member("", find_own_group, pasts, bus->userdata);
@@ -502,13 +511,13 @@ static int run_list_rounds(struct bus *bus, sd_bus_message *call, uid_t uid)
 	if (r < 0)
 		return r;
 
-	r = bus->handler->each_round(what, add_past, &pasts, bus->userdata);
+	r = bus->handler->each_past(what, add_past, &pasts, bus->userdata);
 	if (r < 0) {
 		bus_reply_free(pasts.reply);
 		return r;
 	}
 
-	bus_reply_finish(pasts.reply, 0, NULL);
+	bus_reply_finish(pasts.reply);
 	return 0;
 }
 

@@ -10,6 +10,9 @@
 #define BUS_PATH "/org/memguard/Manager1"
 #define BUS_INTERFACE "org.memguard.Manager1"
 
+/* A page of arenas per process is enough for anybody: Show asks no more than this at once. */
+#define BUS_SHOW_MAX 64
+
 /* File name of the private socket below the runtime directory. */
 #define BUS_SOCKET "bus"
 

@@ -3,9 +3,11 @@
 #include "agent/report/bus-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,6 +30,8 @@ struct client {
 	struct bus_private *private;
 	sd_bus *connection;
 	sd_event_source *auth_timer;
+	sd_event_source *arrival;
+	uint64_t n_arrived; /* bytes since the last whole message, some counted twice */
 	uid_t uid;
 };
 
@@ -38,6 +42,7 @@ struct bus_private {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* "" when activated */
 	ino_t inode;
 	bus_private_attach_t attach;
+	bus_private_contained_t is_contained;
 	void *userdata;
 	LIST_HEAD(, client) clients;
 };
@@ -54,6 +59,7 @@ static struct client *client_free(struct client *client)
 
 	LIST_REMOVE(client, list);
 	sd_event_source_disable_unref(client->auth_timer);
+	sd_event_source_disable_unref(client->arrival);
 	if (client->connection) {
 		sd_bus_detach_event(client->connection);
 		/* Replies under way hold a reference: closed they lead nowhere. */
@@ -160,16 +166,64 @@ static const sd_bus_vtable hello_vtable[] = {
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
 	struct client *client = userdata;
+	const uint64_t n_max = bus_private_is_privileged(client->uid) ? BUS_PRIVATE_UNREAD_MAX
+								      : BUS_PRIVATE_UNREAD_OTHERS_MAX;
 	uint64_t n_unread = 0;
 
 	(void)message;
 	(void)ret_error;
-	if (sd_bus_get_n_queued_write(client->connection, &n_unread) < 0 ||
-	    n_unread <= BUS_PRIVATE_UNREAD_MAX)
+	client->n_arrived = 0;
+	if (sd_bus_get_n_queued_write(client->connection, &n_unread) < 0 || n_unread <= n_max)
 		return 0;
 
 	client_free(client);
 	return 1;
+}
+
+/*
+ * sd-bus takes messages of up to 128 MiB, and keeps what has come of one. What we are asked
+ * is some hundred bytes long. Seen by each arrival, beside sd-bus: what it has not read yet
+ * is counted again.
+ */
+static int on_arrival(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct client *client = userdata;
+	int n = 0;
+
+	(void)source;
+	(void)revents;
+	if (ioctl(fd, FIONREAD, &n) >= 0 && n > 0)
+		client->n_arrived += (unsigned int)n;
+	if (client->n_arrived <= BUS_PRIVATE_ARRIVED_MAX)
+		return 0;
+
+	log_debug("A control client of user %u sends a message without end: dropped",
+		  (unsigned int)client->uid);
+	client_free(client);
+	return 0;
+}
+
+/* A descriptor of its own, as epoll knows each only once; by edges, which take no turns. */
+static int watch_arrivals(struct client *client)
+{
+	_cleanup_(fd_closep) int fd = -1;
+	int r;
+
+	r = sd_bus_get_fd(client->connection);
+	if (r < 0)
+		return r;
+
+	fd = fcntl(r, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+
+	r = sd_event_add_io(client->private->event, &client->arrival, fd, EPOLLIN | EPOLLET,
+			    on_arrival, client);
+	if (r < 0)
+		return r;
+
+	(void)TAKE_FD(fd);
+	return sd_event_source_set_io_fd_own(client->arrival, 1);
 }
 
 static int client_connect(struct client *client)
@@ -201,7 +255,7 @@ static int client_connect(struct client *client)
 		r = sd_event_add_time_relative(private->event, &client->auth_timer,
 					       CLOCK_MONOTONIC, BUS_PRIVATE_AUTH_USEC,
 					       USEC_PER_SEC, on_auth_timeout, client);
-	return r;
+	return r < 0 ? r : watch_arrivals(client);
 }
 
 static int client_new(struct bus_private *private, int fd, uid_t uid)
@@ -249,8 +303,12 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
 		return 0;
 	}
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-	    !has_room(private, peer.uid)) {
+	r = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	/* Who has no number here is in a container beside ours, or outside of ours. */
+	if (r == 0 && (peer.pid <= 0 || private->is_contained(peer.pid, private->userdata)))
+		peer.uid = BUS_PRIVATE_NOBODY;
+
+	if (r < 0 || !has_room(private, peer.uid)) {
 		log_debug("Too many control clients: closed one more");
 		fd_close(fd);
 		return 0;
@@ -329,7 +387,8 @@ static void remove_socket(const struct bus_private *private)
 }
 
 int bus_private_new(sd_event *event, int activated_fd, const char *runtime_directory,
-		    bus_private_attach_t attach, void *userdata, struct bus_private **ret)
+		    bus_private_attach_t attach, bus_private_contained_t is_contained,
+		    void *userdata, struct bus_private **ret)
 {
 	_cleanup_(bus_private_freep) struct bus_private *private = NULL;
 	int r;
@@ -341,6 +400,7 @@ int bus_private_new(sd_event *event, int activated_fd, const char *runtime_direc
 	private->event = sd_event_ref(event);
 	private->fd = -1;
 	private->attach = attach;
+	private->is_contained = is_contained;
 	private->userdata = userdata;
 	LIST_INIT(&private->clients);
 

@@ -14,6 +14,9 @@
 /* Answers under way for one client. */
 #define REPLIES_MAX 8
 
+/* An answer to an ordinary user, who may not read it: some 300 processes. */
+#define OTHERS_BYTES_MAX ((size_t)MIB)
+
 static const char *error_name(int error)
 {
 	switch (-error) {
@@ -24,11 +27,13 @@ static const char *error_name(int error)
 	case EBADMSG:
 		return BUS_ERROR_BAD_CONFIG;
 	case EINVAL:
+	case ENAMETOOLONG:
 		return SD_BUS_ERROR_INVALID_ARGS;
 	case EACCES:
 	case EPERM:
 		return SD_BUS_ERROR_ACCESS_DENIED;
 	case ENOBUFS:
+	case EMSGSIZE:
 		return SD_BUS_ERROR_LIMITS_EXCEEDED;
 	case ENOMEM:
 		return SD_BUS_ERROR_NO_MEMORY;
@@ -76,7 +81,7 @@ void bus_reply_failure(sd_bus_message *call, int error)
 		break;
 	case ENODATA:
 		snprintf(text, sizeof(text),
-			 "The last round that asked somebody was none of \"%.200s\"", what);
+			 "The last round that asked somebody was not about \"%.200s\"", what);
 		break;
 	case EFBIG:
 	case E2BIG:
@@ -92,6 +97,10 @@ void bus_reply_failure(sd_bus_message *call, int error)
 		break;
 	case ENOBUFS:
 		snprintf(text, sizeof(text), "Too many requests are under way");
+		break;
+	case EMSGSIZE:
+		snprintf(text, sizeof(text),
+			 "The answer is too long; name a unit or a process");
 		break;
 	case EINVAL:
 		snprintf(text, sizeof(text),
@@ -158,6 +167,8 @@ int bus_reply_new(struct bus *bus, sd_bus_message *call, uid_t uid, bool is_rows
 	}
 
 	reply->dict.message = reply->answer;
+	if (!bus_private_is_privileged(uid))
+		reply->dict.max_bytes = OTHERS_BYTES_MAX;
 	if (is_rows)
 		dict_open_rows(&reply->dict);
 	else
@@ -204,7 +215,7 @@ int bus_reply_tuned(struct bus_reply *reply, const struct tuned *tuned)
 	return reply->dict.error;
 }
 
-void bus_reply_finish(struct bus_reply *reply, int error, const char *text)
+void bus_reply_finish(struct bus_reply *reply)
 {
 	struct dict *dict = &reply->dict;
 
@@ -213,14 +224,9 @@ void bus_reply_finish(struct bus_reply *reply, int error, const char *text)
 	else
 		dict_close(dict);
 
-	if (error >= 0 && dict->error < 0) {
-		error = dict->error;
-		text = "The answer cannot be put into a message";
-	}
-
 	/* The client may be gone, and then this fails, and nobody is waiting. */
-	if (error < 0)
-		bus_reply_error(reply->call, error, text ? text : strerror(-error));
+	if (dict->error < 0)
+		bus_reply_failure(reply->call, dict->error);
 	else if (sd_bus_message_get_expect_reply(reply->call) > 0)
 		(void)sd_bus_message_send(reply->answer);
 

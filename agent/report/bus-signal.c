@@ -4,8 +4,11 @@
 
 #include "agent/report/bus-signal.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
+#include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/basic/macro.h"
 #include "agent/report/bus-names.h"
@@ -48,6 +51,13 @@ static int make_signal(sd_bus *connection, const struct news *news, sd_bus_messa
 	return 0;
 }
 
+static uint64_t n_lost;
+
+uint64_t bus_n_signals_lost(void)
+{
+	return n_lost;
+}
+
 static bool is_listening(sd_bus *connection)
 {
 	uint64_t n_unread = 0;
@@ -61,11 +71,13 @@ static void send_news(sd_bus *connection, uid_t uid, void *userdata)
 {
 	sd_bus_message *message = NULL;
 
-	if (!bus_private_is_privileged(uid) || !is_listening(connection))
+	if (!bus_private_is_privileged(uid) || sd_bus_is_ready(connection) <= 0)
 		return;
 
-	if (make_signal(connection, userdata, &message) >= 0)
-		(void)sd_bus_send(connection, message, NULL);
+	/* There may be no memory just now: whatever matters is in the journal, too. */
+	if (!is_listening(connection) || make_signal(connection, userdata, &message) < 0 ||
+	    sd_bus_send(connection, message, NULL) < 0)
+		n_lost++;
 
 	sd_bus_message_unref(message);
 }
@@ -90,6 +102,48 @@ void bus_alert(struct bus *bus, const struct group *group, const struct alert *a
 {
 	if (bus)
 		tell(bus, &(struct news){ "Alert", group, NULL, alert });
+}
+
+static int try_signals(sd_bus *connection, const struct news *news, size_t n)
+{
+	sd_bus_message *message;
+	int r;
+
+	r = sd_bus_start(connection);
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		r = make_signal(connection, &news[i], &message);
+		if (r >= 0)
+			sd_bus_message_unref(message);
+	}
+
+	return r;
+}
+
+int bus_try_signals(const struct group *group, const struct outcome *outcome,
+		    const struct alert *alert)
+{
+	const struct news news[] = {
+		{ "RoundFinished", group, outcome, NULL },
+		{ "Alert", group, NULL, alert },
+	};
+	sd_bus *connection = NULL;
+	int fds[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+		return -errno;
+
+	r = sd_bus_new(&connection);
+	if (r >= 0)
+		r = sd_bus_set_fd(connection, fds[0], fds[0]);
+	/* With the connection it is closed too. */
+	if (r < 0)
+		(void)fd_close(fds[0]);
+	else
+		r = try_signals(connection, news, ARRAY_SIZE(news));
+
+	sd_bus_close_unref(connection);
+	(void)fd_close(fds[1]);
+	return r;
 }
 
 static struct bus_told told_now(const struct bus *bus)

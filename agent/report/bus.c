@@ -111,6 +111,13 @@ static int on_attach(sd_bus *connection, void *userdata)
 	return r < 0 ? r : bus_log_attach(connection, userdata);
 }
 
+static bool is_contained(pid_t pid, void *userdata)
+{
+	const struct bus *bus = userdata;
+
+	return bus->handler->is_contained(pid, bus->userdata);
+}
+
 static void on_detach(void *userdata)
 {
 	bus_caller_forget(userdata);
@@ -148,8 +155,8 @@ int bus_new(sd_event *event, int activated_fd, const char *runtime_directory, bo
 		return r;
 
 	/* Last, as it takes the descriptor. */
-	r = bus_private_new(event, activated_fd, runtime_directory, on_attach, bus,
-			    &bus->private);
+	r = bus_private_new(event, activated_fd, runtime_directory, on_attach, is_contained,
+			    bus, &bus->private);
 	if (r < 0)
 		return r;
 

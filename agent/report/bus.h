@@ -15,8 +15,8 @@
  *   Tune(s what, s knob, t value)    -> aa{sv}   one row per member asked
  *   Explain(s what)                  -> aa{sv}   one per group: signals, thresholds,
  *                                                state, next look
- *   ListRounds(s what)               -> aa{sv}   past rounds of these groups, the newest
- *                                                last
+ *   ListRounds(s what)               -> aa{sv}   past rounds of these groups and kills
+ *                                                in them, the newest last
  *   Record, RecordLast(s what)       -> aa{sv}   lines of a *.round file, as "line"
  *   GetConfig()                      -> aa{sv}   section, key, value, file, line
  *   Reload()
@@ -42,6 +42,7 @@
 #include "agent/model/alert.h"
 #include "agent/model/diagnosis.h"
 #include "agent/model/group.h"
+#include "agent/model/kill.h"
 #include "agent/model/ledger.h"
 #include "agent/model/member.h"
 
@@ -66,16 +67,23 @@ struct daemon_facts {
 	size_t n_groups;
 	size_t n_members;
 	uint64_t start_realtime_usec;
+	uint64_t uptime_usec;          /* whatever the clock was set to; with time suspended */
 	uint64_t reload_realtime_usec; /* last good load */
+	uint64_t reload_age_usec;      /* as uptime_usec */
 	uint64_t private_bytes; /* our own private memory */
+	uint64_t n_entries_lost;  /* of the journal, which did not take them */
+	uint64_t n_signals_lost;  /* without memory, or with a reader that does not read */
+	uint64_t n_commands_lost; /* of Exec=: not started, or without a known end */
 	uint64_t n_rounds; /* in this run of the daemon, but for quiet ones */
 	uint64_t released_bytes; /* sum over all of them */
 };
 
-/* A round of the past, of a group that may be gone. */
+/* A round or a kill of the past, of a group that may be gone. */
 struct past {
 	const char *name; /* the unit, or the path */
-	const struct outcome *outcome;
+	uint64_t group_id;
+	const struct outcome *outcome; /* NULL: a kill */
+	const struct kill *kill;
 };
 
 /* Fresh figures of one member. */
@@ -83,7 +91,6 @@ struct fresh {
 	const struct group *group;
 	const struct member *member;
 	int error; /* 0, or negative errno: why the figures are not fresh */
-	const char *symbols; /* MEMGUARD_SYMBOLS that it lacks, or NULL; valid during the call */
 	const struct wire_arena *rows; /* valid during the call */
 	const struct forecast *forecasts; /* of each row; or NULL */
 	size_t n_rows;
@@ -108,8 +115,8 @@ int bus_reply_fresh(struct bus_reply *reply, const struct fresh *fresh);
 int bus_reply_outcome(struct bus_reply *reply, const struct group *group,
 		      const struct outcome *outcome);
 int bus_reply_tuned(struct bus_reply *reply, const struct tuned *tuned);
-/* Sends and frees. @error negative: sends that error with @text instead of the parts. */
-void bus_reply_finish(struct bus_reply *reply, int error, const char *text);
+/* Sends and frees; an error where a part could not be taken. */
+void bus_reply_finish(struct bus_reply *reply);
 
 struct bus_item {
 	const char *section, *key, *value, *file; /* as struct config_item */
@@ -122,6 +129,8 @@ struct bus_item {
  * gives the members of one group one after the other.
  */
 struct bus_handler {
+	/* Is it inside a container, seen from here? What cannot be found out is. */
+	bool (*is_contained)(pid_t pid, void *userdata);
 	void (*facts)(struct daemon_facts *ret, void *userdata);
 	int (*each_group)(const char *what, int (*f)(const struct group *, void *),
 			  void *arg, void *userdata);
@@ -131,13 +140,16 @@ struct bus_handler {
 	int (*each_option)(int (*f)(const struct bus_item *, void *), void *arg,
 			   void *userdata);
 	/* The oldest first; WHAT as above, or the name of a group that is gone. */
-	int (*each_round)(const char *what, int (*f)(const struct past *, void *),
-			  void *arg, void *userdata);
+	int (*each_past)(const char *what, int (*f)(const struct past *, void *),
+			 void *arg, void *userdata);
 	/* Which disease: of the group, or of @member (not NULL) of it. */
 	void (*diagnose)(const struct group *group, const struct member *member,
 			 struct diagnosis *ret, void *userdata);
 	/* What a round of the group would do now. */
 	void (*plan)(const struct group *group, struct decision *ret, void *userdata);
+	/* Which steps are due, by enum step. */
+	void (*steps)(const struct group *group, struct rung ret[static STEP_MAX_],
+		      void *userdata);
 	/* These take the reply on 0; on a negative return bus answers with that error. */
 	int (*show)(const char *what, struct bus_reply *reply, void *userdata);
 	/* @method: METHOD_AUTO leaves it to the group's settings. */
@@ -167,8 +179,15 @@ void bus_freep(struct bus **bus);
 void bus_round_finished(struct bus *bus, const struct group *group,
 			const struct outcome *outcome);
 
+/* Signals that somebody who listens did not get. */
+uint64_t bus_n_signals_lost(void);
+
 /* Signal Alert, to the same listeners. @bus may be NULL. */
 void bus_alert(struct bus *bus, const struct group *group, const struct alert *alert);
+
+/* Could they be made? Sends none. 0, or a negative errno. */
+int bus_try_signals(const struct group *group, const struct outcome *outcome,
+		    const struct alert *alert);
 
 /*
  * Something that a property says may have changed: PropertiesChanged, a second later and

@@ -2,7 +2,10 @@
 
 #include "agent/report/dict.h"
 
+#include <errno.h>
+
 #include "agent/basic/macro.h"
+#include "agent/basic/utf8.h"
 
 /* A cgroup path of full length still fits. */
 #define TEXT_MAX 4608
@@ -11,6 +14,13 @@ static void keep(struct dict *dict, int r)
 {
 	if (r < 0 && dict->error == 0)
 		dict->error = r;
+}
+
+static void count(struct dict *dict, size_t n_bytes)
+{
+	dict->n_bytes += n_bytes;
+	if (dict->max_bytes > 0 && dict->n_bytes > dict->max_bytes)
+		keep(dict, -EMSGSIZE);
 }
 
 static void open_container(struct dict *dict, char type, const char *contents)
@@ -27,6 +37,7 @@ static void close_container(struct dict *dict)
 
 static void append_basic(struct dict *dict, char type, const void *value)
 {
+	count(dict, type == 's' ? strlen(value) + 1 : sizeof(uint64_t));
 	if (dict->error == 0)
 		keep(dict, sd_bus_message_append_basic(dict->message, type, value));
 }
@@ -106,6 +117,7 @@ void dict_i64(struct dict *dict, const char *key, int64_t value)
 void dict_u32s(struct dict *dict, const char *key, const uint32_t *values, size_t n)
 {
 	open_value(dict, key, "au");
+	count(dict, n * sizeof(*values));
 	if (dict->error == 0)
 		keep(dict, sd_bus_message_append_array(dict->message, 'u', values,
 						       n * sizeof(*values)));
@@ -115,6 +127,7 @@ void dict_u32s(struct dict *dict, const char *key, const uint32_t *values, size_
 void dict_u64s(struct dict *dict, const char *key, const uint64_t *values, size_t n)
 {
 	open_value(dict, key, "at");
+	count(dict, n * sizeof(*values));
 	if (dict->error == 0)
 		keep(dict, sd_bus_message_append_array(dict->message, 't', values,
 						       n * sizeof(*values)));
@@ -157,37 +170,13 @@ void dict_close_rows_entry(struct dict *dict)
 	close_value(dict);
 }
 
-static uint32_t least_of_length(size_t n)
-{
-	return n == 2 ? 0x80 : n == 3 ? 0x800 : 0x10000;
-}
-
-/* Length of the printable character at @s, or 0. */
-static size_t printable(const unsigned char *s)
+/* Length of the printable character at @s, or 0: C1 control characters are none either. */
+static size_t printable(const char *s)
 {
 	uint32_t c;
-	size_t n;
+	const size_t n = utf8_length(s, 4, &c);
 
-	if (s[0] < 0x80)
-		return s[0] >= ' ' && s[0] != 0x7f ? 1 : 0;
-
-	n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
-	if (n == 0 || s[0] >= 0xf5)
-		return 0;
-
-	c = s[0] & (0x7fU >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-
-	/* Overlong forms, surrogates, beyond Unicode, and C1 control characters. */
-	if (c < least_of_length(n) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ||
-	    c < 0xa0)
-		return 0;
-
-	return n;
+	return n > 0 && c >= ' ' && (c < 0x7f || c >= 0xa0) ? n : 0;
 }
 
 char *dict_clean(const char *s, char *buf, size_t size)
@@ -195,7 +184,7 @@ char *dict_clean(const char *s, char *buf, size_t size)
 	size_t n, used = 0;
 
 	while (*s) {
-		n = printable((const unsigned char *)s);
+		n = printable(s);
 		if (used + MAX(n, 1) >= size)
 			break;
 		if (n == 0)

@@ -14,7 +14,9 @@
 
 struct dict {
 	sd_bus_message *message;
-	int error; /* 0, or the first negative errno */
+	int error; /* 0, or the first negative errno; -EMSGSIZE: more than max_bytes */
+	size_t n_bytes;   /* of keys and values, nearly */
+	size_t max_bytes; /* 0: there is no limit */
 };
 
 /* An array of dictionaries, aa{sv}, and one dictionary: alone, or a row of it. */

@@ -41,7 +41,9 @@ static void add_used(struct text *text, const struct group *group)
 	if (group->reading.limit_bytes != BYTES_INFINITY)
 		text_add(text, " of %s", format_bytes(limit, group->reading.limit_bytes));
 	text_add(text, " used");
-	if (group->heap.time_usec > 0)
+	/* Figures that the group has outgrown since are none. */
+	if (group->heap.time_usec > 0 &&
+	    group->heap.grown_bytes <= group->reading.anon_bytes / 2)
 		text_add(text, ", %s of it free but retained",
 			 format_bytes(retained, group->heap.retained_bytes));
 }

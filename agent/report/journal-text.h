@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Text and the fields of a journal entry, appended to a buffer of the caller's. */
+/* Text, and the fields of a journal entry, appended to a buffer of the caller's. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -34,15 +34,18 @@ static void add_usage(struct text *text, const struct outcome *outcome)
 		text_add(text, " of %s", format_bytes(limit, outcome->limit_bytes));
 }
 
-/* ", 1 refused, 2 timed out, 1 ended": only what there was. */
+/* ", 1 refused, 2 timed out, 1 ended, 3 not needed": only what there was. */
 static void add_losses(struct text *text, const struct outcome *outcome)
 {
 	if (outcome->n_refused > 0)
-		text_add(text, ", %" PRIu32 " refused", outcome->n_refused);
+		text_add(text, ", %" PRIu32 " refused (%s)", outcome->n_refused,
+			 refusal_to_text(outcome->refusal));
 	if (outcome->n_timed_out > 0)
 		text_add(text, ", %" PRIu32 " timed out", outcome->n_timed_out);
 	if (outcome->n_gone > 0)
 		text_add(text, ", %" PRIu32 " ended meanwhile", outcome->n_gone);
+	if (outcome->n_not_needed > 0)
+		text_add(text, ", %" PRIu32 " not needed", outcome->n_not_needed);
 }
 
 /* ", by borrow, stalling for at most 1.2ms, because a full trim ...". */
@@ -60,6 +63,17 @@ static void add_method(struct text *text, const struct outcome *outcome)
 		    format_usec(predicted, outcome->full_stall_usec));
 }
 
+/* ", 190M more are freed but still charged: ...". */
+static void add_held(struct text *text, const struct outcome *outcome)
+{
+	const uint64_t held_bytes = outcome_held_bytes(outcome);
+	char held[FORMAT_MAX];
+
+	if (held_bytes > 0)
+		text_add(text, ", %s freed but still charged (huge pages: the kernel takes it back "
+			 "when it reclaims)", format_bytes(held, held_bytes));
+}
+
 static void add_released(struct text *text, const struct outcome *outcome)
 {
 	const uint64_t released_bytes = outcome_released_bytes(outcome);
@@ -70,6 +84,7 @@ static void add_released(struct text *text, const struct outcome *outcome)
 	else
 		text_add(text, "released nothing that can be measured");
 
+	add_held(text, outcome);
 	text_add(text, ", usage %s -> ", format_bytes(before, outcome->usage_before_bytes));
 	add_usage(text, outcome);
 	text_add(text, ", %" PRIu32 " of %" PRIu32 " processes in at most %s each",
@@ -100,6 +115,23 @@ static void add_nothing(struct text *text, const struct outcome *outcome)
 	add_usage(text, outcome);
 }
 
+/* ", and urgent 312ms later, because ...: 1 borrowing ended early after it gave 40M". */
+static void add_hurry(struct text *text, const struct outcome *outcome)
+{
+	char after[FORMAT_MAX], given[FORMAT_MAX];
+
+	if (outcome->hurried == REASON_NONE)
+		return;
+
+	text_add(text, ", and %s later %s", format_usec(after, outcome->hurried_usec),
+		 reason_to_text(outcome->hurried));
+	if (outcome->n_overtaken > 0)
+		text_add(text, ": %" PRIu32 " of %" PRIu32 " borrowing%s ended early, after %s",
+			 outcome->n_ended_early, outcome->n_overtaken,
+			 outcome->n_overtaken == 1 ? "" : "s",
+			 format_bytes(given, outcome->overtaken_bytes));
+}
+
 static void add_sentence(struct text *text, const struct group *group,
 			 const struct outcome *outcome)
 {
@@ -119,6 +151,7 @@ static void add_sentence(struct text *text, const struct group *group,
 		break;
 	}
 	text_add(text, "; because %s", reason_to_text(outcome->trigger));
+	add_hurry(text, outcome);
 	if (outcome->confidence_percent > 0)
 		text_add(text, "; verdict: %s (%" PRIu32 "%% sure)",
 		    verdict_to_string(outcome->verdict), outcome->confidence_percent);
@@ -174,18 +207,29 @@ static void add_figures(struct text *text, const struct outcome *outcome)
 	text_number(text, "RSS_AFTER_BYTES", outcome->rss_after_bytes);
 	text_number(text, "RELEASED_BYTES",
 		   outcome->n_asked > 0 ? outcome_released_bytes(outcome) : 0);
+	text_number(text, "HELD_BYTES", outcome_held_bytes(outcome));
 	text_number(text, "EXPECTED_BYTES", outcome->expected_bytes);
 	text_number(text, "ASKED", outcome->n_asked);
 	text_number(text, "ANSWERED", outcome->n_answered);
 	text_number(text, "REFUSED", outcome->n_refused);
+	if (outcome->n_refused > 0)
+		text_field(text, "MEMGUARD_REFUSED_REASON", refusal_to_string(outcome->refusal));
 	text_number(text, "TIMED_OUT", outcome->n_timed_out);
 	text_number(text, "GONE", outcome->n_gone);
+	text_number(text, "NOT_NEEDED", outcome->n_not_needed);
 	text_number(text, "LONGEST_USEC", outcome->longest_usec);
 	if (outcome->n_asked > 0) {
 		text_field(text, "MEMGUARD_METHOD", outcome_method(outcome));
 		text_field(text, "MEMGUARD_METHOD_REASON", why_to_string(outcome->why));
 		text_number(text, "STALL_USEC", outcome->stall_usec);
 		text_number(text, "EXPECTED_STALL_USEC", outcome->expected_stall_usec);
+	}
+	if (outcome->hurried != REASON_NONE) {
+		text_field(text, "MEMGUARD_HURRIED", reason_to_string(outcome->hurried));
+		text_number(text, "HURRIED_AFTER_USEC", outcome->hurried_usec);
+		text_number(text, "OVERTAKEN", outcome->n_overtaken);
+		text_number(text, "ENDED_EARLY", outcome->n_ended_early);
+		text_number(text, "OVERTAKEN_BYTES", outcome->overtaken_bytes);
 	}
 	add_verdict(text, outcome);
 	text_number(text, "DURATION_USEC",
@@ -212,24 +256,44 @@ ssize_t journal_format(const struct group *group, const struct outcome *outcome,
 	return text.overflow ? -E2BIG : (ssize_t)text.used;
 }
 
-int journal_send(const char *path, const char *entry, size_t size)
+/* A socket and the address of another; returns the former. */
+static int open_socket(const char *path, struct sockaddr_un *ret)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	_cleanup_(fd_closep) int fd = -1;
+	int fd;
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(ret->sun_path))
 		return -ENAMETOOLONG;
 
-	memcpy(address.sun_path, path, strlen(path));
+	memcpy(ret->sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+int journal_send(const char *path, const char *entry, size_t size)
+{
+	struct sockaddr_un address;
+	_cleanup_(fd_closep) int fd = open_socket(path, &address);
+
 	if (fd < 0)
-		return -errno;
+		return fd;
 
 	if (sendto(fd, entry, size, MSG_NOSIGNAL, (struct sockaddr *)&address,
 		   sizeof(address)) < 0)
 		return -errno;
 
 	return 0;
+}
+
+int journal_try(void)
+{
+	struct sockaddr_un address;
+	_cleanup_(fd_closep) int fd = open_socket(JOURNAL_SOCKET, &address);
+
+	if (fd < 0)
+		return fd;
+
+	return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
 void journal_drop(void)
@@ -299,7 +363,7 @@ void journal_bad_config(const struct journal_mistake *mistake)
 	struct text text = { .buf = entry, .size = sizeof(entry) };
 
 	snprintf(message, sizeof(message),
-		 "The configuration has errors, keeping the settings in force: %s", mistake->text);
+		 "The configuration has errors and is not taken: %s", mistake->text);
 	if (!begin_entry(&text, MESSAGE_BAD_CONFIG, LOG_ERR, message))
 		return;
 

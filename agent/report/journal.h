@@ -47,6 +47,9 @@ ssize_t journal_format(const struct group *group, const struct outcome *outcome,
 /* One datagram to @path, never waiting: -EAGAIN when the journal does not keep up. */
 int journal_send(const char *path, const char *entry, size_t size);
 
+/* Could an entry be sent? Sends none. 0, or a negative errno. */
+int journal_try(void);
+
 /* Sends one entry, or drops and counts it. */
 void journal_deliver(const char *entry, size_t size);
 void journal_drop(void);

@@ -5,10 +5,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 
-#include "agent/basic/macro.h"
+#include "agent/report/journal-text.h"
 #include "agent/report/rows.h"
 
 enum type {
@@ -28,22 +26,27 @@ struct row {
 	enum type type;
 };
 
+#define SETTING(field) "settings." #field, offsetof(struct group_settings, field)
 #define GROUP(field) #field, offsetof(struct group, field)
 #define MEMBER(field) #field, offsetof(struct member, field)
 
 /* All that gate_step() and pick_members() look at; tests/replay/replay.c reads the same. */
+static const struct row setting_rows[] = {
+	{ SETTING(mode), TYPE_MODE },
+	{ SETTING(usage_high_permyriad), TYPE_U32 },
+	{ SETTING(usage_critical_permyriad), TYPE_U32 },
+	{ SETTING(pressure_some_permyriad), TYPE_U32 },
+	{ SETTING(machine_pressure_permyriad), TYPE_U32 },
+	{ SETTING(oom_eta_usec), TYPE_U64 },
+	{ SETTING(retained_high_bytes), TYPE_U64 },
+	{ SETTING(method), TYPE_METHOD },
+	{ SETTING(min_release_bytes), TYPE_U64 },
+	{ SETTING(stall_budget_usec), TYPE_U64 },
+	{ SETTING(cooldown_usec), TYPE_U64 },
+	{ SETTING(max_per_hour), TYPE_U64 },
+};
+
 static const struct row group_rows[] = {
-	{ GROUP(settings.mode), TYPE_MODE },
-	{ GROUP(settings.usage_high_permyriad), TYPE_U32 },
-	{ GROUP(settings.usage_critical_permyriad), TYPE_U32 },
-	{ GROUP(settings.pressure_some_permyriad), TYPE_U32 },
-	{ GROUP(settings.machine_pressure_permyriad), TYPE_U32 },
-	{ GROUP(settings.oom_eta_usec), TYPE_U64 },
-	{ GROUP(settings.retained_high_bytes), TYPE_U64 },
-	{ GROUP(settings.method), TYPE_METHOD },
-	{ GROUP(settings.min_release_bytes), TYPE_U64 },
-	{ GROUP(settings.stall_budget_usec), TYPE_U64 },
-	{ GROUP(settings.cooldown_usec), TYPE_U64 },
 	{ GROUP(reading.time_usec), TYPE_U64 },
 	{ GROUP(reading.usage_bytes), TYPE_U64 },
 	{ GROUP(reading.anon_bytes), TYPE_U64 },
@@ -59,6 +62,7 @@ static const struct row group_rows[] = {
 	{ GROUP(trend.steady_bytes), TYPE_U64 },
 	{ GROUP(heap.in_use_bytes), TYPE_U64 },
 	{ GROUP(heap.retained_bytes), TYPE_U64 },
+	{ GROUP(heap.fresh_bytes), TYPE_U64 },
 	{ GROUP(heap.unused_bytes), TYPE_U64 },
 	{ GROUP(heap.stall_usec), TYPE_U64 },
 	{ GROUP(heap.rss_bytes), TYPE_U64 },
@@ -72,9 +76,18 @@ static const struct row group_rows[] = {
 	{ GROUP(benefit.last_round_usec), TYPE_U64 },
 	{ GROUP(benefit.last_released_bytes), TYPE_U64 },
 	{ GROUP(benefit.last_usage_bytes), TYPE_U64 },
+	{ GROUP(benefit.last_n_not_needed), TYPE_U32 },
 	{ GROUP(benefit.backoff_usec), TYPE_U64 },
+	{ GROUP(benefit.urgent_backoff_usec), TYPE_U64 },
+	{ GROUP(benefit.calm_backoff_usec), TYPE_U64 },
 	{ GROUP(benefit.last_quiet_usec), TYPE_U64 },
 	{ GROUP(benefit.last_quiet_reason), TYPE_REASON },
+	{ GROUP(benefit.n_quiet), TYPE_U32 },
+	{ GROUP(benefit.last_limit_bytes), TYPE_U64 },
+	{ GROUP(benefit.last_anon_bytes), TYPE_U64 },
+	{ GROUP(benefit.last_fresh_bytes), TYPE_U64 },
+	{ GROUP(benefit.last_n_joined), TYPE_U64 },
+	{ GROUP(n_joined), TYPE_U64 },
 };
 
 static const struct row member_rows[] = {
@@ -101,60 +114,41 @@ static const struct row member_rows[] = {
 	{ MEMBER(seccomp_changed), TYPE_BOOL },
 };
 
-struct text {
-	char *buf;
-	size_t size;
-	size_t length;
-	int error;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct text *text, const char *format,
-						       ...)
-{
-	const size_t left = text->size - text->length;
-	va_list ap;
-	int n;
-
-	if (text->error < 0)
-		return;
-
-	va_start(ap, format);
-	n = vsnprintf(text->buf + text->length, left, format, ap);
-	va_end(ap);
-
-	if (n < 0 || (size_t)n >= left)
-		text->error = -ENOBUFS;
-	else
-		text->length += (size_t)n;
-}
-
 static void put_value(struct text *text, const void *field, enum type type)
 {
 	switch (type) {
 	case TYPE_U64:
-		put(text, "%" PRIu64 "\n", *(const uint64_t *)field);
+		text_add(text, "%" PRIu64 "\n", *(const uint64_t *)field);
 		return;
 	case TYPE_I64:
-		put(text, "%" PRId64 "\n", *(const int64_t *)field);
+		text_add(text, "%" PRId64 "\n", *(const int64_t *)field);
 		return;
 	case TYPE_U32:
-		put(text, "%" PRIu32 "\n", *(const uint32_t *)field);
+		text_add(text, "%" PRIu32 "\n", *(const uint32_t *)field);
 		return;
 	case TYPE_BOOL:
-		put(text, "%s\n", *(const bool *)field ? "yes" : "no");
+		text_add(text, "%s\n", *(const bool *)field ? "yes" : "no");
 		return;
 	case TYPE_MODE:
-		put(text, "%s\n", rows_mode(*(const enum mode *)field));
+		text_add(text, "%s\n", rows_mode(*(const enum mode *)field));
 		return;
 	case TYPE_METHOD:
-		put(text, "%s\n", method_to_string(*(const enum method *)field));
+		text_add(text, "%s\n", method_to_string(*(const enum method *)field));
 		return;
 	case TYPE_STATE:
-		put(text, "%s\n", gate_state_to_string(*(const enum gate_state *)field));
+		text_add(text, "%s\n", gate_state_to_string(*(const enum gate_state *)field));
 		return;
 	case TYPE_REASON:
-		put(text, "%s\n", reason_to_string(*(const enum reason *)field));
+		text_add(text, "%s\n", reason_to_string(*(const enum reason *)field));
 		return;
+	}
+}
+
+static void put_rows(struct text *text, const struct row *rows, size_t n_rows, const void *from)
+{
+	for (size_t i = 0; i < n_rows; i++) {
+		text_add(text, "%s = ", rows[i].key);
+		put_value(text, (const char *)from + rows[i].offset, rows[i].type);
 	}
 }
 
@@ -162,37 +156,50 @@ static void put_member(struct text *text, const struct member *member)
 {
 	const int pid = (int)member->process.pid;
 
-	put(text, "\n");
+	text_add(text, "\n");
 	for (size_t i = 0; i < ARRAY_SIZE(member_rows); i++) {
-		put(text, "member.%d.%s = ", pid, member_rows[i].key);
+		text_add(text, "member.%d.%s = ", pid, member_rows[i].key);
 		put_value(text, (const char *)member + member_rows[i].offset,
 			  member_rows[i].type);
 	}
 
 	/* Of one that was never looked at it is not known. */
 	if (isalpha((unsigned char)member->process.state))
-		put(text, "member.%d.process.state = %c\n", pid, member->process.state);
+		text_add(text, "member.%d.process.state = %c\n", pid, member->process.state);
+}
+
+static void put_running(struct text *text, const struct running *running)
+{
+	text_add(text, "\nrunning.reason = %s\nrunning.rushed = %s\n",
+		 reason_to_string(running->reason), running->rushed ? "yes" : "no");
+	if (running->member)
+		text_add(text, "running.member = %d\nrunning.method = %s\n"
+			 "running.asked_usec = %" PRIu64 "\n",
+			 (int)running->member->process.pid, method_to_string(running->method),
+			 running->asked_usec);
 }
 
 static void put_decision(struct text *text, const struct record *record)
 {
 	const struct decision *decision = record->decision;
 
-	put(text, "\n");
+	text_add(text, "\n");
 	/* A command asks no gate. */
 	if (!record->command)
-		put(text, "expect.gate_state = %s\n", gate_state_to_string(record->gate->state));
-	put(text, "expect.reason = %s\n", reason_to_string(decision->reason));
-	put(text, "expect.act = %s\n", decision->act ? "yes" : "no");
+		text_add(text, "expect.gate_state = %s\n", gate_state_to_string(record->gate->state));
+	text_add(text, "expect.reason = %s\n", reason_to_string(decision->reason));
+	text_add(text, "expect.act = %s\n", decision->act ? "yes" : "no");
 
-	put(text, "expect.picks =");
+	text_add(text, "expect.picks =");
 	for (size_t i = 0; i < decision->n_picks; i++)
-		put(text, " %d", (int)decision->picks[i].pid);
-	put(text, "\nexpect.methods =");
+		text_add(text, " %d", (int)decision->picks[i].pid);
+	text_add(text, "\nexpect.methods =");
 	for (size_t i = 0; i < decision->n_picks; i++)
-		put(text, " %s/%s", method_to_string(decision->picks[i].method),
+		text_add(text, " %s/%s", method_to_string(decision->picks[i].method),
 		    why_to_string(decision->picks[i].why));
-	put(text, "\n");
+	text_add(text, "\nexpect.needed = %u\n", decision->n_needed);
+	if (record->running)
+		text_add(text, "expect.yield = %s\n", yield_to_string(record->yield));
 }
 
 int record_format(const struct record *record, char *buf, size_t size)
@@ -202,24 +209,25 @@ int record_format(const struct record *record, char *buf, size_t size)
 	if (record->n_members > RECORD_MEMBERS_MAX)
 		return -E2BIG;
 
-	put(&text, "# Recorded by memguardd " PACKAGE_VERSION "; see tests/replay/README.md.\n\n"
+	text_add(&text, "# Recorded by memguardd " PACKAGE_VERSION "; see tests/replay/README.md.\n\n"
 		   "now_usec = %" PRIu64 "\n", record->now_usec);
 	if (record->command)
-		put(&text, "command = yes\n");
+		text_add(&text, "command = yes\n");
 	if (record->pressure)
-		put(&text, "signals.pressure = yes\n");
+		text_add(&text, "signals.pressure = yes\n");
 	if (record->limit_hit)
-		put(&text, "signals.limit_hit = yes\n");
+		text_add(&text, "signals.limit_hit = yes\n");
 	if (record->machine)
-		put(&text, "signals.machine = yes\n");
+		text_add(&text, "signals.machine = yes\n");
 
-	for (size_t i = 0; i < ARRAY_SIZE(group_rows); i++) {
-		put(&text, "%s = ", group_rows[i].key);
-		put_value(&text, (const char *)record->group + group_rows[i].offset,
-			  group_rows[i].type);
-	}
+	put_rows(&text, setting_rows, ARRAY_SIZE(setting_rows), record->group->settings);
+	put_rows(&text, group_rows, ARRAY_SIZE(group_rows), record->group);
+	text_add(&text, "steps.release = %" PRIu32 "\n",
+	    steps_n(record->group->steps, STEP_RELEASE, record->now_usec));
 	for (size_t i = 0; i < record->n_members; i++)
 		put_member(&text, record->members[i]);
+	if (record->running)
+		put_running(&text, record->running);
 	put_decision(&text, record);
-	return text.error;
+	return text.overflow ? -ENOBUFS : 0;
 }

@@ -8,6 +8,7 @@
 
 #include "agent/model/group.h"
 #include "agent/model/member.h"
+#include "agent/model/running.h"
 
 /* More members than this in one group are more than replay takes. */
 #define RECORD_MEMBERS_MAX 4096
@@ -26,6 +27,8 @@ struct record {
 	bool command; /* not the gate began it */
 	const struct gate *gate; /* what it came to */
 	const struct decision *decision;
+	const struct running *running; /* of a round that was under way; or NULL */
+	enum yield yield; /* and whether it gave way */
 };
 
 /* -E2BIG: too many members; -ENOBUFS: @size is too small, and the text is cut. */

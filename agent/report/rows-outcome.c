@@ -20,11 +20,49 @@ static void put_method(struct dict *dict, const struct outcome *outcome)
 		dict_u64(dict, "stall_usec", outcome->stall_usec);
 }
 
+static void put_hurry(struct dict *dict, const struct outcome *outcome)
+{
+	if (outcome->hurried == REASON_NONE)
+		return;
+
+	dict_open_entry(dict, "hurried");
+	dict_string(dict, "reason", reason_to_string(outcome->hurried));
+	dict_string(dict, "reason_text", reason_to_text(outcome->hurried));
+	dict_u64(dict, "after_usec", outcome->hurried_usec);
+	dict_u32(dict, "overtaken", outcome->n_overtaken);
+	dict_u32(dict, "ended_early", outcome->n_ended_early);
+	dict_u64(dict, "overtaken_bytes", outcome->overtaken_bytes);
+	dict_close_entry(dict);
+}
+
 static void put_verdict(struct dict *dict, const struct outcome *outcome)
 {
 	dict_string(dict, "verdict", verdict_to_string(outcome->verdict));
 	dict_u32(dict, "confidence_percent", outcome->confidence_percent);
 	rows_evidence(dict, outcome->evidence, outcome->n_evidence);
+}
+
+static void put_look(struct dict *dict, const struct outcome *outcome)
+{
+	const struct look *look = &outcome->look;
+
+	if (look->state == LOOK_NONE)
+		return;
+
+	dict_open_entry(dict, "second_look");
+	dict_string(dict, "state", look_state_to_string(look->state));
+	if (look->state == LOOK_TAKEN) {
+		dict_u64(dict, "age_usec", look->age_usec);
+		dict_u64(dict, "returned_bytes", outcome_returned_bytes(outcome));
+		dict_u64(dict, "usage_bytes", look->usage_bytes);
+		dict_u64(dict, "rss_bytes", look->rss_bytes);
+		dict_u32(dict, "processes", look->n_left);
+		dict_u64(dict, "page_faults", look->n_faults);
+		dict_u64(dict, "group_page_faults", look->n_group_faults);
+		dict_u64(dict, "huge_pages_made", look->n_collapses);
+		dict_bool(dict, "refilled", outcome_is_refilled(outcome));
+	}
+	dict_close_entry(dict);
 }
 
 void rows_figures(struct dict *dict, const struct outcome *outcome)
@@ -45,15 +83,23 @@ void rows_figures(struct dict *dict, const struct outcome *outcome)
 	/* While nobody was asked usage also moves, but that is not our doing. */
 	dict_u64(dict, "released_bytes",
 		 outcome->n_asked > 0 ? outcome_released_bytes(outcome) : 0);
+	dict_u64(dict, "held_bytes", outcome_held_bytes(outcome));
 	dict_u64(dict, "expected_bytes", outcome->expected_bytes);
 	dict_u32(dict, "asked", outcome->n_asked);
 	dict_u32(dict, "answered", outcome->n_answered);
 	dict_u32(dict, "refused", outcome->n_refused);
+	if (outcome->n_refused > 0) {
+		dict_string(dict, "refused_reason", refusal_to_string(outcome->refusal));
+		dict_string(dict, "refused_reason_text", refusal_to_text(outcome->refusal));
+	}
 	dict_u32(dict, "timed_out", outcome->n_timed_out);
 	dict_u32(dict, "gone", outcome->n_gone);
+	dict_u32(dict, "not_needed", outcome->n_not_needed);
 	dict_u64(dict, "duration_usec", sub_sat(outcome->end_usec, outcome->begin_usec));
 	put_method(dict, outcome);
+	put_hurry(dict, outcome);
 	put_verdict(dict, outcome);
+	put_look(dict, outcome);
 	if (outcome->n_answered == 0)
 		return;
 
@@ -76,9 +122,24 @@ void rows_outcome(struct dict *dict, const struct group *group,
 	dict_string(dict, "text", sentence);
 }
 
+static void put_kill(struct dict *dict, const struct kill *kill)
+{
+	dict_string(dict, "kind", "killed");
+	dict_u64(dict, "ended_realtime_usec", kill->realtime_usec);
+	dict_u64(dict, "killed", kill->n_processes);
+	if (kill->limit_bytes != BYTES_INFINITY)
+		dict_u64(dict, "limit_bytes", kill->limit_bytes);
+	dict_u64(dict, "usage_after_bytes", kill->usage_bytes);
+	dict_string(dict, "verdict", verdict_to_string(kill->verdict));
+	dict_u32(dict, "confidence_percent", kill->confidence_percent);
+}
+
 void rows_past(struct dict *dict, const struct past *past)
 {
 	dict_string(dict, "name", past->name);
-	dict_u64(dict, "group_id", past->outcome->group_id);
-	rows_figures(dict, past->outcome);
+	dict_u64(dict, "group_id", past->group_id);
+	if (past->outcome)
+		rows_figures(dict, past->outcome);
+	else
+		put_kill(dict, past->kill);
 }

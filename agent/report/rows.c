@@ -74,8 +74,13 @@ void rows_facts(struct dict *dict, const struct daemon_facts *facts)
 	dict_u64(dict, "rounds", facts->n_rounds);
 	dict_u64(dict, "released_bytes", facts->released_bytes);
 	dict_u64(dict, "start_realtime_usec", facts->start_realtime_usec);
+	dict_u64(dict, "uptime_usec", facts->uptime_usec);
 	dict_u64(dict, "reload_realtime_usec", facts->reload_realtime_usec);
+	dict_u64(dict, "reload_age_usec", facts->reload_age_usec);
 	dict_u64(dict, "private_bytes", facts->private_bytes);
+	dict_u64(dict, "journal_entries_lost", facts->n_entries_lost);
+	dict_u64(dict, "signals_lost", facts->n_signals_lost);
+	dict_u64(dict, "commands_lost", facts->n_commands_lost);
 }
 
 static void put_names(struct dict *dict, const struct group *group)
@@ -94,6 +99,7 @@ static void put_reading(struct dict *dict, const struct group *group)
 
 	dict_u64(dict, "usage_bytes", r->usage_bytes);
 	dict_u64(dict, "anon_bytes", r->anon_bytes);
+	dict_u64(dict, "held_bytes", r->held_bytes);
 	put_finite(dict, "limit_bytes", r->limit_bytes);
 	if (r->limit_bytes != BYTES_INFINITY && r->limit_bytes >= PERMYRIAD)
 		dict_u64(dict, "usage_permyriad",
@@ -115,6 +121,7 @@ static void put_heap(struct dict *dict, const struct heap *heap, uint64_t now_us
 	dict_u64(dict, "in_use_bytes", heap->in_use_bytes);
 	dict_u64(dict, "retained_bytes", heap->retained_bytes);
 	dict_u64(dict, "unused_bytes", heap->unused_bytes);
+	dict_u64(dict, "swapped_free_bytes", heap->swapped_free_bytes);
 	dict_u64(dict, "stall_usec", heap->stall_usec);
 	age(dict, "heap_age_usec", heap->time_usec, now_usec);
 }
@@ -135,6 +142,8 @@ static void put_benefit(struct dict *dict, const struct benefit *benefit,
 	dict_u64(dict, "rounds", benefit->n_rounds);
 	dict_u64(dict, "released_bytes", benefit->released_bytes);
 	dict_u64(dict, "backoff_usec", benefit->backoff_usec);
+	dict_u64(dict, "urgent_backoff_usec", benefit->urgent_backoff_usec);
+	dict_u64(dict, "calm_backoff_usec", benefit->calm_backoff_usec);
 	if (benefit->last_quiet_usec == 0)
 		return;
 
@@ -147,10 +156,12 @@ static void put_benefit(struct dict *dict, const struct benefit *benefit,
 void rows_group(struct dict *dict, const struct group *group,
 		const struct diagnosis *diagnosis, uint64_t now_usec)
 {
+	const struct outcome *last = group_last_outcome(group);
+
 	dict_u64(dict, "id", group->id);
 	put_names(dict, group);
 	dict_string(dict, "kind", group_kind_to_string(group->kind));
-	dict_string(dict, "mode", rows_mode(group->settings.mode));
+	dict_string(dict, "mode", rows_mode(group->settings->mode));
 	dict_u64(dict, "members", group->n_members);
 	put_reading(dict, group);
 	dict_u64(dict, "rss_bytes", group->heap.rss_bytes);
@@ -159,11 +170,12 @@ void rows_group(struct dict *dict, const struct group *group,
 	rows_diagnosis(dict, group, NULL, diagnosis);
 	put_benefit(dict, &group->benefit, now_usec);
 
-	if (group->last_outcome.round == 0)
+	if (!last)
 		return;
 
 	dict_open_entry(dict, "last_outcome");
-	rows_figures(dict, &group->last_outcome);
+	rows_figures(dict, last);
+	age(dict, "age_usec", last->end_usec, now_usec);
 	dict_close_entry(dict);
 }
 
@@ -185,6 +197,8 @@ void rows_plan(struct dict *dict, const struct decision *plan)
 	dict_string(dict, "reason", reason_to_string(plan->reason));
 	dict_string(dict, "reason_text", reason_to_text(plan->reason));
 	dict_u64(dict, "expected_bytes", plan->expected_bytes);
+	dict_u32(dict, "processes", plan->n_picks);
+	dict_u32(dict, "needed", plan->n_needed);
 	if (plan->n_picks > 0) {
 		/* Not who: it may be another user's. */
 		dict_string(dict, "method", method_to_string(pick->method));
@@ -199,7 +213,7 @@ void rows_plan(struct dict *dict, const struct decision *plan)
 void rows_explain(struct dict *dict, const struct group *group,
 		  const struct diagnosis *diagnosis, uint64_t now_usec)
 {
-	const struct group_settings *s = &group->settings;
+	const struct group_settings *s = group->settings;
 
 	rows_group(dict, group, diagnosis, now_usec);
 
@@ -273,6 +287,7 @@ static void put_stats(struct dict *dict, const struct member *member, uint64_t n
 	age(dict, "stats_age_usec", member->stats_usec, now_usec);
 	if ((s->flags & WIRE_STATS_RSS) != 0) {
 		dict_u64(dict, "heap_rss_bytes", s->heap_rss);
+		dict_u64(dict, "heap_swap_bytes", s->heap_swap);
 		dict_u32(dict, "rss_walk_usec", s->rss_usec);
 	}
 	put_foreign(dict, s);
@@ -283,7 +298,7 @@ static void put_stats(struct dict *dict, const struct member *member, uint64_t n
 
 	dict_u64(dict, "in_use_bytes", s->in_use);
 	dict_u64(dict, "free_bytes", s->free);
-	dict_u64(dict, "residue_bytes", member->residue_bytes);
+	dict_u64(dict, "residue_bytes", member_lessons(member)->residue_bytes);
 	dict_u64(dict, "mmapped_bytes", s->mmapped);
 	dict_u64(dict, "system_bytes", s->system);
 	dict_u64(dict, "whole_pages_bytes", s->whole_pages);
@@ -295,7 +310,6 @@ static void put_stats(struct dict *dict, const struct member *member, uint64_t n
 	dict_u32(dict, "n_free_chunks", s->n_free);
 	dict_u32(dict, "n_mmapped_chunks", s->n_mmapped);
 	dict_u32(dict, "heap_walk_usec", s->heap_usec);
-	dict_u64(dict, "stall_usec", member->stall_usec);
 	dict_u64(dict, "release_usec", member->release_usec);
 	dict_u64(dict, "heap_huge_bytes", s->heap_huge);
 	dict_u32(dict, "n_anchored_arenas", s->n_anchored);
@@ -333,7 +347,8 @@ static void put_forecast(struct dict *dict, const struct forecast *forecast)
 static void put_last_release(struct dict *dict, const struct member *member,
 			     uint64_t now_usec)
 {
-	const struct wire_reclaim_reply *r = &member->last_release;
+	const struct lessons *lessons = member_lessons(member);
+	const struct wire_reclaim_reply *r = &lessons->last_release;
 
 	if (member->last_release_usec == 0)
 		return;
@@ -353,7 +368,7 @@ static void put_last_release(struct dict *dict, const struct member *member,
 		dict_u32(dict, "n_reached_arenas", r->n_reached);
 		dict_u32(dict, "n_borrowed_chunks", r->n_borrowed);
 	}
-	put_forecast(dict, &member->last_forecast);
+	put_forecast(dict, &lessons->last_forecast);
 	age(dict, "age_usec", member->last_release_usec, now_usec);
 	dict_close_entry(dict);
 }
@@ -432,8 +447,6 @@ void rows_fresh(struct dict *dict, const struct fresh *fresh,
 
 	rows_member(dict, fresh->group, fresh->member, diagnosis, now_usec);
 	dict_string(dict, "error", fresh_error(fresh->error));
-	if (fresh->symbols)
-		dict_string(dict, "missing_symbols", fresh->symbols);
 	if (fresh->n_rows == 0)
 		return;
 

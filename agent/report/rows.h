@@ -28,6 +28,10 @@ void rows_explain(struct dict *dict, const struct group *group,
 /* What a round now would do; behind the entries of rows_explain(). */
 void rows_plan(struct dict *dict, const struct decision *plan);
 
+/* An entry "steps": of each, is it due, when it was last taken, how often in this hour. */
+void rows_steps(struct dict *dict, const struct group *group,
+		const struct rung rungs[static STEP_MAX_], uint64_t now_usec);
+
 /* An entry "evidence": each fact by name, value, and in words. */
 void rows_evidence(struct dict *dict, const struct evidence *evidence, size_t n);
 

@@ -34,6 +34,8 @@ static const struct {
 	[FACT_EXPECTED_BYTES] = { "that was expected to give ", "" },
 	[FACT_RELEASED_BYTES] = { "the last release gave ", "" },
 	[FACT_RELEASE_AGE_USEC] = { "it was ", " ago" },
+	[FACT_SWAPPED_FREE_BYTES] = { "", " are free and swapped out" },
+	[FACT_RETURNED_BYTES] = { "within a minute ", " of it were in use again" },
 };
 
 enum unit {
@@ -66,6 +68,8 @@ static enum unit unit_of(enum fact fact)
 	case FACT_FLOOR_LAST_BYTES:
 	case FACT_EXPECTED_BYTES:
 	case FACT_RELEASED_BYTES:
+	case FACT_SWAPPED_FREE_BYTES:
+	case FACT_RETURNED_BYTES:
 	case FACT_MAX_:
 		break;
 	}
@@ -149,6 +153,20 @@ static const char *const advices[] = {
 	[ADVICE_RESTART] = "until then a restart helps: systemctl restart {unit}",
 };
 
+/* The same, where there is no unit to name. */
+static const char *const advices_without_unit[ARRAY_SIZE(advices)] = {
+	[ADVICE_ALLOCATOR] = "try another allocator at its next start, such as {allocator}",
+	[ADVICE_RAISE_LIMIT] = "if it needs that much: raise the limit of its control group",
+	[ADVICE_STACKS] = "thread stacks can be all of it: have it start fewer threads, or with a "
+			  "smaller stack (ulimit -s)",
+	[ADVICE_HOOK] = "see which processes lack the hook: memguardctl list {what}, against "
+			"its cgroup.procs",
+	[ADVICE_HUGE_PAGES] = "keep its heap out of huge pages: "
+			      "GLIBC_TUNABLES=glibc.malloc.hugetlb=0 in its environment, and "
+			      "madvise in /sys/kernel/mm/transparent_hugepage/enabled",
+	[ADVICE_RESTART] = "until then a restart helps",
+};
+
 struct words {
 	char what[192]; /* as the command line takes it: a unit, a path, or a pid */
 	char unit[192];
@@ -161,9 +179,12 @@ static void find_words(const struct diagnosis *diagnosis, const struct group *gr
 {
 	const char *path = group->path ? group->path : "WHAT";
 
+	const int pid = member ? (int)member->process.pid : (int)group->heap.largest_pid;
+
+	/* Of a group the member that holds most. */
 	snprintf(ret->pid, sizeof(ret->pid), "%s", "PID");
-	if (member)
-		snprintf(ret->pid, sizeof(ret->pid), "%d", (int)member->process.pid);
+	if (pid > 0)
+		snprintf(ret->pid, sizeof(ret->pid), "%d", pid);
 
 	dict_clean(group->unit ? group->unit : "UNIT", ret->unit, sizeof(ret->unit));
 	dict_clean(group->unit ? group->unit : member ? ret->pid : path, ret->what,
@@ -192,12 +213,21 @@ static const char *word_at(const struct words *words, const char *text, size_t *
 	return NULL;
 }
 
+static const char *text_of(enum advice advice, const struct group *group)
+{
+	const unsigned int i = (unsigned int)advice;
+
+	if (i >= ARRAY_SIZE(advices))
+		return "unknown";
+
+	return group->unit || !advices_without_unit[i] ? advices[i] : advices_without_unit[i];
+}
+
 char *sentences_advice(enum advice advice, const struct diagnosis *diagnosis,
 		       const struct group *group, const struct member *member, char *buf,
 		       size_t size)
 {
-	const char *text = (unsigned int)advice < ARRAY_SIZE(advices) ? advices[advice]
-								      : "unknown";
+	const char *text = text_of(advice, group);
 	struct words words;
 	size_t used = 0, n;
 

@@ -55,6 +55,21 @@ static int parse_keys(const char *text, struct key *keys, size_t n_keys)
 	return 0;
 }
 
+/*
+ * Of a huge page that is unmapped in parts the whole stays charged and on the list of its
+ * kind, while what is mapped is counted by the page: the difference is what nobody has any
+ * more. Five keys: the two lists of anonymous memory, and what is on them for other reasons.
+ */
+static uint64_t held_bytes(const struct key keys[static 5])
+{
+	for (size_t i = 0; i < 5; i++)
+		if (!keys[i].found)
+			return 0;
+
+	return sub_sat(add_sat(keys[0].value, keys[1].value),
+		       add_sat(keys[2].value, add_sat(keys[3].value, keys[4].value)));
+}
+
 static int parse_stat_v1(const char *text, struct cgroup_stat *ret)
 {
 	/* Those without "total_" leave out the children, whose pages are in the usage. */
@@ -62,6 +77,12 @@ static int parse_stat_v1(const char *text, struct cgroup_stat *ret)
 		{ .name = "total_active_file" },
 		{ .name = "total_inactive_file" },
 		{ .name = "hierarchical_memory_limit" },
+		{ .name = "total_pgfault" },
+		{ .name = "total_active_anon" },
+		{ .name = "total_inactive_anon" },
+		{ .name = "total_rss" },
+		{ .name = "total_shmem" },
+		{ .name = "total_swapcached" },
 	};
 	int r;
 
@@ -77,6 +98,9 @@ static int parse_stat_v1(const char *text, struct cgroup_stat *ret)
 	ret->limit_bytes = BYTES_INFINITY;
 	if (keys[2].found && keys[2].value < LIMIT_CEILING)
 		ret->limit_bytes = keys[2].value;
+	ret->n_faults = keys[3].value;
+	ret->held_bytes = held_bytes(keys + 4);
+	ret->n_collapses = 0;
 	return 0;
 }
 
@@ -87,6 +111,13 @@ static int parse_stat_v2(const char *text, struct cgroup_stat *ret)
 		{ .name = "active_file" },
 		{ .name = "inactive_file" },
 		{ .name = "slab_reclaimable" },
+		{ .name = "pgfault" },
+		{ .name = "active_anon" },
+		{ .name = "inactive_anon" },
+		{ .name = "anon" },
+		{ .name = "shmem" },
+		{ .name = "swapcached" },
+		{ .name = "thp_collapse_alloc" },
 	};
 	int r;
 
@@ -102,6 +133,9 @@ static int parse_stat_v2(const char *text, struct cgroup_stat *ret)
 		return -EINVAL;
 
 	ret->limit_bytes = BYTES_INFINITY;
+	ret->n_faults = keys[3].value;
+	ret->held_bytes = held_bytes(keys + 4);
+	ret->n_collapses = keys[9].value;
 	return 0;
 }
 

@@ -14,7 +14,10 @@
 /* What memory.stat says about a whole subtree. */
 struct cgroup_stat {
 	uint64_t droppable_bytes; /* file cache, v2 also slab: goes before any kill */
+	uint64_t held_bytes;      /* freed parts of huge pages; 0 where that cannot be told */
 	uint64_t limit_bytes;     /* v1: minimum over ancestors; or infinity */
+	uint64_t n_collapses;     /* v2: huge pages made of small ones, ever */
+	uint64_t n_faults;        /* page faults, ever; 0 where the kernel does not say */
 };
 
 int cgroup_stat_parse(const char *text, enum group_kind kind, struct cgroup_stat *ret);

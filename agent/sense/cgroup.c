@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -30,13 +31,13 @@
 #define TEXT_MAX 8192
 
 struct cgroup {
-	enum group_kind kind;
-	unsigned int depth; /* of directories above it, up to the root */
-	int fd;             /* its directory */
-	int usage_fd;
-	int events_fd;  /* v2 */
-	int unified_fd; /* v1: the directory of the same name that has memory.pressure */
 	const char *bad_file; /* of the last reading; or NULL */
+	enum group_kind kind : 8;
+	unsigned int depth : 24; /* of directories above it, up to the root */
+	int fd;                  /* its directory */
+	int usage_fd;
+	/* v2: its events. v1: the directory of the same name that has memory.pressure. Or -1 */
+	int other_fd;
 };
 
 /* A removed group's open files give ENODEV, names below its directory ENOENT. */
@@ -73,8 +74,7 @@ struct cgroup *cgroup_close(struct cgroup *cgroup)
 
 	(void)fd_close(cgroup->fd);
 	(void)fd_close(cgroup->usage_fd);
-	(void)fd_close(cgroup->events_fd);
-	(void)fd_close(cgroup->unified_fd);
+	(void)fd_close(cgroup->other_fd);
 	free(cgroup);
 	return NULL;
 }
@@ -96,12 +96,12 @@ static int open_files(struct cgroup *cgroup, const struct cgroup_root *root,
 	if (cgroup->usage_fd < 0)
 		return gone(-errno);
 
-	/* Both may be missing, and are negative then; sampling and usage have to do. */
+	/* Either may be missing, and is negative then; sampling and usage have to do. */
 	if (root->kind == GROUP_V2)
-		cgroup->events_fd =
+		cgroup->other_fd =
 			openat(cgroup->fd, "memory.events", O_RDONLY | O_CLOEXEC);
 	else if (root->unified_fd >= 0)
-		cgroup->unified_fd = cgroup_path_open(root->unified_fd, path);
+		cgroup->other_fd = cgroup_path_open(root->unified_fd, path);
 
 	return 0;
 }
@@ -126,8 +126,7 @@ int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup 
 		.depth = (unsigned int)depth,
 		.fd = -1,
 		.usage_fd = -1,
-		.events_fd = -1,
-		.unified_fd = -1,
+		.other_fd = -1,
 	};
 
 	r = open_files(cgroup, root, path);
@@ -138,9 +137,28 @@ int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup 
 	return 0;
 }
 
+int cgroup_open_id(const struct cgroup_root *root, const char *path, uint64_t id,
+		   struct cgroup **ret)
+{
+	_cleanup_(cgroup_closep) struct cgroup *cgroup = NULL;
+	struct stat st;
+	int r;
+
+	r = cgroup_open(root, path, &cgroup);
+	if (r < 0)
+		return r;
+	if (fstat(cgroup->fd, &st) < 0)
+		return -errno;
+	if (st.st_ino != id)
+		return -ENODEV;
+
+	*ret = TAKE_PTR(cgroup);
+	return 0;
+}
+
 int cgroup_events_fd(const struct cgroup *cgroup)
 {
-	return cgroup->events_fd;
+	return cgroup->kind == GROUP_V2 ? cgroup->other_fd : -1;
 }
 
 const char *cgroup_bad_file(const struct cgroup *cgroup)
@@ -153,7 +171,7 @@ int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes)
 	char text[64];
 	ssize_t n;
 
-	n = fd_read_again(cgroup->usage_fd, text, sizeof(text));
+	n = fd_read_line_again(cgroup->usage_fd, text, sizeof(text));
 	if (n < 0)
 		return gone((int)n);
 
@@ -171,11 +189,15 @@ static int read_optional(int dirfd, const char *name, char *buf, size_t size)
 	return n < 0 ? (int)n : 1;
 }
 
+const char *cgroup_limit_name(enum group_kind kind)
+{
+	return kind == GROUP_V2 ? "memory.max" : "memory.limit_in_bytes";
+}
+
 /* The lowest limit from the group up to the root of the hierarchy. */
 static int read_limits(struct cgroup *cgroup, uint64_t *ret_bytes)
 {
-	const char *name =
-		cgroup->kind == GROUP_V2 ? "memory.max" : "memory.limit_in_bytes";
+	const char *name = cgroup_limit_name(cgroup->kind);
 	char path[DEPTH_MAX * 3 + 32] = "", text[64];
 	uint64_t bytes, lowest = BYTES_INFINITY;
 	char *end = path;
@@ -227,7 +249,11 @@ static int read_stat(struct cgroup *cgroup, struct reading *reading)
 			return r;
 	}
 
-	reading->anon_bytes = sub_sat(reading->usage_bytes, stat.droppable_bytes);
+	reading->held_bytes = stat.held_bytes;
+	reading->anon_bytes = sub_sat(reading->usage_bytes,
+				      add_sat(stat.droppable_bytes, stat.held_bytes));
+	reading->n_faults = stat.n_faults;
+	reading->n_collapses = stat.n_collapses;
 	reading->limit_bytes = MIN(stat.limit_bytes, ram_bytes());
 	return 0;
 }
@@ -259,11 +285,11 @@ static int read_counters(struct cgroup *cgroup, struct reading *reading)
 
 	if (cgroup->kind != GROUP_V2)
 		return read_counters_v1(cgroup, reading);
-	if (cgroup->events_fd < 0)
+	if (cgroup->other_fd < 0)
 		return 0;
 
 	/* Through the descriptor that is polled: this read is what rearms it. */
-	n = fd_read_again(cgroup->events_fd, text, sizeof(text));
+	n = fd_read_again(cgroup->other_fd, text, sizeof(text));
 	r = n < 0 ? (int)n :
 		    cgroup_stat_parse_events(text, &reading->n_max, &reading->n_oom_kill);
 
@@ -272,7 +298,7 @@ static int read_counters(struct cgroup *cgroup, struct reading *reading)
 
 static int read_pressure(struct cgroup *cgroup, struct reading *reading)
 {
-	const int fd = cgroup->kind == GROUP_V2 ? cgroup->fd : cgroup->unified_fd;
+	const int fd = cgroup->kind == GROUP_V2 ? cgroup->fd : cgroup->other_fd;
 	struct psi_line some;
 	char text[256];
 	int r;
@@ -342,11 +368,17 @@ static int arm_event(const struct cgroup *cgroup, int fd, const char *argument)
 
 int cgroup_arm_threshold(struct cgroup *cgroup, uint64_t bytes)
 {
+	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	char argument[32];
 
 	if (cgroup->kind != GROUP_V1)
 		return -EOPNOTSUPP;
 
+	/*
+	 * The kernel rounds down to whole pages: it would tell of the page below, whose reading is
+	 * not at the threshold yet, and then no more.
+	 */
+	bytes = (bytes + page_bytes - 1) / page_bytes * page_bytes;
 	(void)snprintf(argument, sizeof(argument), "%llu", (unsigned long long)bytes);
 	return arm_event(cgroup, cgroup->usage_fd, argument);
 }

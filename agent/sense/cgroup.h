@@ -43,8 +43,14 @@ struct cgroup; /* open files of one group */
 
 /* -ENODEV also where the group has no memory files of its own, as the root of v2. */
 int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup **ret);
+/* The same of the group with this id; -ENODEV where another has come to be at the path. */
+int cgroup_open_id(const struct cgroup_root *root, const char *path, uint64_t id,
+		   struct cgroup **ret);
 struct cgroup *cgroup_close(struct cgroup *cgroup);
 void cgroup_closep(struct cgroup **cgroup);
+
+/* The file of a group's own limit. */
+const char *cgroup_limit_name(enum group_kind kind);
 
 /* For epoll: v2 memory.events (EPOLLPRI on change), or -1. */
 int cgroup_events_fd(const struct cgroup *cgroup);
@@ -66,8 +72,8 @@ int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret);
 const char *cgroup_bad_file(const struct cgroup *cgroup);
 
 /*
- * v1: an eventfd that becomes readable when usage crosses @bytes in either direction, and
- * when the group is removed. -EOPNOTSUPP on v2. The caller closes it, which disarms.
+ * v1: an eventfd that becomes readable when usage crosses @bytes (less than 2^63; whole
+ * pages, rounded up) in either direction, and when the group is removed. -EOPNOTSUPP on v2. The caller closes it, which disarms.
  */
 int cgroup_arm_threshold(struct cgroup *cgroup, uint64_t bytes);
 

@@ -11,6 +11,9 @@
 
 #define LINE_SIZE 8192
 
+/* PF_EXITING, the same since Linux 2.6. */
+#define FLAG_EXITING 0x4U
+
 /* What is kept between two reads: the begin of a line whose end was not read yet. */
 struct scan {
 	char buffer[LINE_SIZE];
@@ -90,6 +93,28 @@ static const char *parse_number(const char *s, uint64_t *ret)
 	return parse_digits(s + strspn(s, " \t"), ret);
 }
 
+int proc_text_pid_depth(const char *line, void *userdata)
+{
+	static const char name[] = "NSpid:";
+	int *ret_depth = userdata, depth = 0;
+	const char *s, *end;
+	uint64_t pid;
+
+	if (strncmp(line, name, strlen(name)) != 0)
+		return 0;
+
+	for (s = line + strlen(name); *s; s = end, depth++) {
+		end = parse_number(s, &pid);
+		if (!end)
+			return -EINVAL;
+	}
+	if (depth == 0)
+		return -EINVAL;
+
+	*ret_depth = depth;
+	return 1;
+}
+
 /* The field that is @n blanks further. */
 static const char *skip_fields(const char *s, int n)
 {
@@ -106,7 +131,7 @@ int proc_text_stat(const char *text, struct proc_stat *ret)
 	/* The name may hold blanks and parentheses itself: only the outermost divide. */
 	const char *begin = strchr(text, '('), *end = strrchr(text, ')'), *field;
 	struct proc_stat stat = { .state = 0 };
-	uint64_t user, system;
+	uint64_t flags, user, system;
 
 	if (!begin || !end || end < begin || end[1] != ' ' || !end[2] || end[3] != ' ')
 		return -EINVAL;
@@ -115,8 +140,17 @@ int proc_text_stat(const char *text, struct proc_stat *ret)
 	memcpy(stat.command, begin, MIN((size_t)(end - begin), sizeof(stat.command) - 1));
 	stat.state = end[2];
 
-	/* As proc(5) numbers them: 3 is the state, 14 and 15 times, 20 threads, 22 start. */
-	field = skip_fields(end + 2, 14 - 3);
+	/*
+	 * As proc(5) numbers them: 3 is the state, 9 flags, 10 minor faults, 14 and 15 times,
+	 * 20 threads, 22 start.
+	 */
+	field = skip_fields(end + 2, 9 - 3);
+	if (!field || !parse_number(field, &flags))
+		return -EINVAL;
+	field = skip_fields(field, 10 - 9);
+	if (!field || !parse_number(field, &stat.n_faults))
+		return -EINVAL;
+	field = skip_fields(field, 14 - 10);
 	if (!field || !parse_number(field, &user))
 		return -EINVAL;
 	field = skip_fields(field, 1);
@@ -129,6 +163,7 @@ int proc_text_stat(const char *text, struct proc_stat *ret)
 	if (!field || !parse_number(field, &stat.start_ticks))
 		return -EINVAL;
 
+	stat.exiting = (flags & FLAG_EXITING) != 0;
 	stat.cpu_ticks = add_sat(user, system);
 	*ret = stat;
 	return 0;
@@ -164,20 +199,4 @@ int proc_text_status(const char *line, void *userdata)
 	}
 
 	return 0;
-}
-
-int proc_text_maps(const char *line, void *userdata)
-{
-	static const char deleted[] = " (deleted)";
-	const char *library = userdata, *base;
-	const size_t length = strlen(library);
-
-	/* The fields in front of the path have no slash. */
-	base = strrchr(line, '/');
-	if (!base || strncmp(base + 1, library, length) != 0)
-		return 0;
-
-	/* A package upgrade deletes the file under the running program. */
-	base += 1 + length;
-	return !*base || streq(base, deleted);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Texts of /proc that may be of any length (maps, a status with thousands of groups),
+ * Texts of /proc that may be of any length (a status with thousands of groups),
  * read line by line through a buffer of fixed size.
  */
 
@@ -22,10 +22,18 @@ int proc_text_scan(int fd, proc_text_line_t on_line, void *userdata);
 /* "Seccomp:" of a status line to @userdata, an int. 1, 0 for another line, -EINVAL. */
 int proc_text_seccomp(const char *line, void *userdata);
 
-/* Of /proc/PID/stat; times in ticks, RSS in pages. */
+/*
+ * "NSpid:" of a status line to @userdata, an int: how many numbers the process has, one in each
+ * pid namespace from ours down. 1, 0 for another line, -EINVAL.
+ */
+int proc_text_pid_depth(const char *line, void *userdata);
+
+/* Of /proc/PID/stat; times in ticks. */
 struct proc_stat {
 	char command[16]; /* comm, which may hold anything, cut to fit */
 	char state;
+	bool exiting; /* in the kernel, on its way out */
+	uint64_t n_faults;  /* minor ones, of all threads, ever */
 	uint64_t cpu_ticks; /* user and system */
 	uint64_t n_threads;
 	uint64_t start_ticks;
@@ -45,6 +53,3 @@ struct proc_status {
 
 /* A line of status to @userdata, a struct proc_status. 0, or -EINVAL. */
 int proc_text_status(const char *line, void *userdata);
-
-/* Does this line of maps map a file of the base name @userdata, also a deleted one? */
-int proc_text_maps(const char *line, void *userdata);

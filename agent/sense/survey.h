@@ -26,16 +26,10 @@ int survey_process(struct survey *survey, pid_t pid, struct process *ret);
 int survey_processes(struct survey *survey, struct process *processes, size_t n);
 
 /*
- * Sum of RSS over @pid and all its descendants; shared pages count for each of them, and
- * whoever was left by its parent is no descendant. -ESRCH when @pid is gone.
- */
-int survey_tree_rss(struct survey *survey, pid_t pid, uint64_t *ret_bytes);
-
-/*
  * "Seccomp:" of one thread (0 none, 1 strict, 2 filter); -ESRCH when it is gone. Asked
  * before every request: an agent under a filter it did not start with must not be woken.
  */
 int survey_seccomp(pid_t pid, pid_t tid);
 
-/* Is @library (base name) in the process's maps? 1, 0, or negative (-EACCES, -ESRCH). */
-int survey_has_library(pid_t pid, const char *library);
+/* 1: in a pid namespace below ours, as containers are; 0: in ours; -ESRCH when it is gone. */
+int survey_is_contained(pid_t pid);

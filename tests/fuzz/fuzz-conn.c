@@ -6,10 +6,11 @@
  * every connection too.
  *
  * One letter for each step. The daemon's: S statistics, A with arenas, R reclaim, O the
- * same by borrowing, T tune,
+ * same by borrowing, U a full one that overtakes, T tune,
  * D the deadline strikes, F frees, N frees from the next callback. The hook's: h HELLO,
  * s STATS, a ARENA, r RECLAIM, t TUNE, b BYE, each followed by one byte that makes it
- * differ (0: as it should be), x raw bytes up to a frame, c closes.
+ * differ (0: as it should be), o RECLAIM as the answer to the question before, x raw bytes up
+ * to a frame, c closes.
  */
 
 #include <stdbool.h>
@@ -29,11 +30,14 @@ const char *fuzz_unreached(void);
 /* Answers that were taken, by verb; HELLO and ARENA stand for themselves. */
 static bool seen[WIRE_BYE + 1];
 
+static bool seen_overtaken;
+
 struct stage {
 	sd_event *event;
 	struct conn *conn;
 	int peer;
 	bool free_next;
+	unsigned int n_overtaken; /* answers that may come before the last one's */
 	unsigned int n_asked, n_done, n_hello, n_over, n_deadlines;
 	uint64_t id;     /* of the last question */
 	uint32_t n_rows; /* sent for it */
@@ -57,7 +61,7 @@ static void on_done(struct conn *conn, enum request_end end,
 	struct stage *stage = userdata;
 
 	(void)conn;
-	promise((end == REQUEST_ANSWERED) == (answer != NULL));
+	promise((end == REQUEST_ANSWERED || end == REQUEST_OVERTAKEN) == (answer != NULL));
 	if (answer) {
 		promise(wire_check(answer->frame, sizeof(*answer->frame),
 				   WIRE_TO_DAEMON) == 0);
@@ -65,7 +69,12 @@ static void on_done(struct conn *conn, enum request_end end,
 		seen[answer->frame->header.verb] = true;
 		seen[WIRE_ARENA] = seen[WIRE_ARENA] || answer->n_rows > 0;
 	}
-	stage->n_done++;
+	if (end == REQUEST_OVERTAKEN) {
+		promise(stage->n_overtaken-- > 0);
+		seen_overtaken = true;
+	} else {
+		stage->n_done++;
+	}
 	maybe_free(stage);
 }
 
@@ -128,6 +137,19 @@ static void ask(struct stage *stage, char what)
 	stage->n_asked++;
 	stage->id++;
 	stage->n_rows = 0;
+}
+
+/* No question of its own: it ends with the one that it overtakes. */
+static void overtake(struct stage *stage)
+{
+	if (!stage->conn ||
+	    request_overtake(stage->conn, &(struct reclaim){ .method = WIRE_METHOD_FULL },
+			     NEVER_USEC) < 0)
+		return;
+
+	promise(request_busy(stage->conn));
+	stage->n_overtaken++;
+	stage->id++;
 }
 
 static void send_bytes(struct stage *stage, const void *bytes, size_t size)
@@ -206,6 +228,14 @@ static size_t step(struct stage *stage, const uint8_t *data, size_t size)
 	case 'T':
 		ask(stage, (char)data[0]);
 		break;
+	case 'U':
+		overtake(stage);
+		break;
+	case 'o':
+		stage->id--;
+		send_frame(stage, WIRE_RECLAIM, size > 1 ? data[1] : 0);
+		stage->id++;
+		return size > 1 ? 2 : 1;
 	case 'D':
 		deadline(stage);
 		break;
@@ -265,7 +295,7 @@ const char *fuzz_unreached(void)
 		if (!seen[verb])
 			return names[verb];
 
-	return NULL;
+	return seen_overtaken ? NULL : "an answer that was overtaken";
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

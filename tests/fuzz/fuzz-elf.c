@@ -43,6 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    (functions.n_build_id == 0 || functions.n_build_id > ELF_BUILD_ID_MAX))
 		abort();
 
+	(void)elf_needs(&source, names, ARRAY_SIZE(names));
+
 	text = strndup((const char *)data, size);
 	if (text && environment_parse_symbols(text, &symbols) &&
 	    (symbols.n_build_id < 4 || symbols.n_build_id > ENVIRONMENT_BUILD_ID_MAX))

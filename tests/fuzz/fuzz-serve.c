@@ -23,6 +23,7 @@
 
 #include "libhook/borrow.h"
 #include "libhook/heap.h"
+#include "libhook/huge.h"
 #include "libhook/serve.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -31,7 +32,8 @@ int __wrap_malloc_trim(size_t pad);
 int __wrap_mallopt(int param, int value);
 int __wrap_malloc_info(int options, FILE *stream);
 bool __wrap_borrow_release(const struct borrow_order *order, struct wire_reclaim_reply *reply);
-uint64_t __wrap_proc_heap_rss(uint64_t *ret_huge);
+uint64_t __wrap_proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap);
+void __wrap_huge_split(uint64_t page_bytes, uint64_t until_usec, bool (*go_on)(void *), void *arg);
 
 static struct {
 	struct host host;
@@ -83,9 +85,9 @@ int __wrap_malloc_info(int options, FILE *stream)
 }
 
 /* Under a sanitizer there are very many mappings. */
-uint64_t __wrap_proc_heap_rss(uint64_t *ret_huge)
+uint64_t __wrap_proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap)
 {
-	*ret_huge = stage.borrowed;
+	*ret_huge = *ret_hollow = *ret_swap = stage.borrowed;
 	return stage.info_size;
 }
 
@@ -94,11 +96,21 @@ bool __wrap_borrow_release(const struct borrow_order *order, struct wire_reclaim
 	stage.n_borrows++;
 	seen.borrow = true;
 	(void)order->go_on(order->arg);
+	(void)order->asked(order->arg);
 	reply->end = stage.borrowed & 3;
 	reply->n_reached = stage.borrowed >> 2;
 	reply->n_arenas = stage.borrowed >> 1;
 	reply->dropped = order->limit_bytes;
 	return stage.borrowed != 255;
+}
+
+/* After a release of glibc's, and only then. */
+void __wrap_huge_split(uint64_t page_bytes, uint64_t until_usec, bool (*go_on)(void *), void *arg)
+{
+	(void)page_bytes;
+	(void)until_usec;
+	promise(stage.n_trims + stage.n_borrows > 0);
+	(void)go_on(arg);
 }
 
 static void check_answer(const struct wire_frame *frame)
@@ -142,6 +154,12 @@ static bool on_go_on(void *arg)
 	return !stage.gone;
 }
 
+static bool on_asked(void *arg)
+{
+	promise(arg == &stage);
+	return (stage.borrowed & 64) != 0;
+}
+
 static bool is_glibc(void)
 {
 	return stage.host.allocators.owner == WIRE_ALLOCATOR_GLIBC;
@@ -166,7 +184,13 @@ static void check_tune(void)
 /* False when the connection is over. */
 static bool ask(const struct wire_frame *question, size_t size)
 {
-	const struct serve_peer peer = { .send = on_send, .go_on = on_go_on, .arg = &stage };
+	const struct serve_peer peer = {
+		.send = on_send,
+		.go_on = on_go_on,
+		.asked = on_asked,
+		.may_call = on_go_on,
+		.arg = &stage,
+	};
 	int r;
 
 	if (wire_check(question, size, WIRE_TO_HOOK) < 0)

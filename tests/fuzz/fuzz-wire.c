@@ -73,7 +73,7 @@ static void check_to_daemon(const struct wire_frame *frame)
 		promise(refused || is_one_of(frame->reclaim_reply.method, WIRE_METHOD_FULL,
 					     WIRE_METHOD_BORROW));
 		promise(frame->reclaim_reply.allocators <= ALLOCATORS);
-		promise(frame->reclaim_reply.end <= WIRE_END_LEFT);
+		promise(frame->reclaim_reply.end <= WIRE_END_ASKED);
 		promise(frame->reclaim_reply.n_reached <= frame->reclaim_reply.n_arenas);
 		return;
 	case WIRE_TUNE:

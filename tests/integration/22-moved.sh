@@ -18,14 +18,14 @@ figure()
 		grep -oE "\"$2\":[0-9]+" | head -n 1 | cut -d: -f2 || true
 }
 
-has()
+is_figure()
 {
 	[ "$(figure "$1" "$2")" = "$3" ]
 }
 
 is_in()
 {
-	ctl --json=short list "${group#"$base"}/$1" 2>/dev/null | grep -q "\"pid\":${retainer}[,}]"
+	ctl --json=short list "${group#"$base"}/$1" 2>/dev/null | has "\"pid\":${retainer}[,}]"
 }
 
 is_new()
@@ -48,19 +48,23 @@ claim "the log says so" logged "moved from .*/a\" to .*/b\""
 echo "$retainer" >"$group/a/cgroup.procs"
 claim "a command finds it where it is, also right after a move" \
 	ctl trim "${group#"$base"}/a"
-claim "the round is that group's" has a rounds 1
-claim "not the other's" eval '! has b rounds 1'
+claim "the round is that group's" is_figure a rounds 1
+claim "not the other's" eval '! is_figure b rounds 1'
 
 echo "$retainer" >"$group/b/cgroup.procs"
 claim "its figures move along" wait_for 30 is_in b
 ctl trim "${group#"$base"}/b" >"$scratch/claim" 2>&1
-claim "the second group has a round too" has b rounds 1
+claim "the second group has a round too" is_figure b rounds 1
 old=$(figure b id)
 echo "$retainer" >"$group/cgroup.procs"
 claim "it can leave for their parent" wait_for 30 eval '! is_in b'
 rmdir "$group/b" && mkdir "$group/b"
 echo "$retainer" >"$group/b/cgroup.procs"
 claim "a group made again under the same path is another group" wait_for 30 is_new
-claim "which inherits nothing" has b rounds 0
+claim "which inherits nothing" is_figure b rounds 0
+mkdir "$group/c"
+echo "$retainer" >"$group/c/cgroup.procs"
+rmdir "$group/b"
+claim "a group that is removed at once is left, too" wait_for 20 is_in c
 exec 9>&-
 finish

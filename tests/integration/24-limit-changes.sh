@@ -39,7 +39,11 @@ claim "no limit of its own: the ancestor's again" wait_for 20 seen 4000
 echo again >&9
 wait_for 60 eval '[ "$(grep -c retained "$scratch/out")" = 2 ]'
 claim "far from the limit a burst is kept" eval '! rss_is_below '"$retainer"' 150'
+n=$(grep -c "A limit of .*/a\" was written" "$scratch/daemon.log")
+claim "each was told by the kernel" [ "$n" -ge 2 ]
 set_limit "$group" $((224 << 20))
+claim "and one above it is" wait_for 20 eval \
+	'[ "$(grep -c "A limit of .*/a\" was written" "$scratch/daemon.log")" -gt "$n" ]'
 claim "an ancestor's limit lowered is noticed" wait_for 20 seen 224
 claim "and acted upon too" wait_for 20 rss_is_below "$retainer" 100
 
@@ -52,5 +56,79 @@ claim "after limits that make no sense it goes on" wait_for 20 eval '! seen 224'
 claim "and nobody was harmed" eval 'grep -q "^oom_kill 0" '"$group"'/a/memory.oom_control'
 echo again >&9
 claim "the program works on" wait_for 60 eval '[ "$(grep -c retained "$scratch/out")" = 3 ]'
+
+# Many at rest are read in full once in a quarter of a minute; a written limit is seen before.
+# The file of a group that is gone is not kept.
+n_watched()
+{
+	cat /proc/"$daemon"/fdinfo/* 2>/dev/null | grep -c '^inotify wd:'
+}
+
+n_watched_is()
+{
+	[ "$(n_watched)" -eq "$1" ]
+}
+
+before=$(n_watched)
+many=()
+for i in $(seq 40); do
+	mkdir "$group/n$i"
+	(
+		echo 0 >"$group/n$i/cgroup.procs"
+		exec "$shims/fake-hook" "$runtime/hook.sock" good 0 >/dev/null
+	) &
+	many+=($!)
+	started+=($!)
+done
+claim "a watch for each of many groups" wait_for 60 n_watched_is $((before + 40))
+n_others()
+{
+	grep "A limit of .* was written" "$scratch/daemon.log" | grep -vc '/n33"'
+}
+
+n=$(n_others)
+set_limit "$group/n33" $((50 << 20))
+claim "the one that is written is told" wait_for 20 logged 'A limit of ".*/n33" was written'
+path=${group#"$base"}/n33
+claim "and read" wait_for 20 seen 50
+claim "and no other is" [ "$(n_others)" -eq "$n" ]
+kill "${many[@]}"
+for i in $(seq 40); do
+	wait_for 20 rmdir "$group/n$i"
+done
+claim "no file of a removed group is kept" wait_for 60 n_watched_is "$before"
+
+# However far up it is; and a group beside it shares what is above both.
+deep=$group/d
+mkdir "$deep"
+for i in $(seq 11); do
+	deep=$deep/$i
+	mkdir "$deep"
+done
+mkdir "$deep/a" "$deep/b"
+for name in a b; do
+	(
+		echo 0 >"$deep/$name/cgroup.procs"
+		exec "$shims/fake-hook" "$runtime/hook.sock" good 0 >/dev/null
+	) &
+	many+=($!)
+	started+=($!)
+done
+claim "a watch for each level of a deep group, once" wait_for 60 n_watched_is $((before + 14))
+set_limit "$group/d" $((70 << 20))
+path=${deep#"$base"}/a
+claim "a limit twelve levels up is told" wait_for 20 logged 'A limit of ".*/11/a" was written'
+claim "to both groups" wait_for 20 logged 'A limit of ".*/11/b" was written'
+claim "and read" wait_for 20 seen 70
+kill "${many[-2]}"
+wait_for 20 rmdir "$deep/a"
+claim "the other keeps those above" wait_for 60 n_watched_is $((before + 13))
+kill "${many[-1]}"
+wait_for 20 rmdir "$deep/b"
+claim "and then none is kept" wait_for 60 n_watched_is "$before"
+while [ "$deep" != "$group" ]; do
+	rmdir "$deep"
+	deep=${deep%/*}
+done
 exec 9>&-
 finish

@@ -59,7 +59,7 @@ signals()
 
 says()
 {
-	ctl status | grep -qE -e "$1"
+	ctl status | has -E -e "$1"
 }
 
 world :
@@ -68,7 +68,7 @@ claim "the limit of the group above makes it give back" gives_back
 claim "a usage threshold is armed" wait_for 10 eval '[ "$(signals usage_threshold armed)" -ge 1 ]'
 claim "the pressure level too" eval '[ "$(signals pressure_level armed)" -ge 1 ]'
 claim "status names both" says 'Signals:.*usage thresholds, pressure levels'
-claim "explain has them for the group" eval 'ctl explain "$retainer" | grep -q "Signals:.*pressure levels"'
+claim "explain has them for the group" eval 'ctl explain "$retainer" | has "Signals:.*pressure levels"'
 if [ -w /proc/pressure/memory ]; then
 	claim "the machine's pressure is watched" eval '[ "$(signals machine_pressure armed)" = 1 ]'
 fi
@@ -103,4 +103,23 @@ claim "without any hierarchy members are watched by their RSS" \
 claim "status says so" says 'Sensing:.*RSS only'
 claim "they can still be asked" eval 'ctl trim "$retainer" && rss_is_below "$retainer" 100'
 end_world
+
+# start_with TEXT : a daemon on the system's files, of which one says that.
+start_with()
+{
+	echo "$1" >"$scratch/50-test.conf"
+	# shellcheck disable=SC2016 # for the shell in there
+	unshare --mount sh -c 'mount -t tmpfs none /run && mkdir -p /run/memguard/memguard.conf.d &&
+		cp "$1" /run/memguard/memguard.conf.d/ && shift && exec "$@"' sh "$scratch/50-test.conf" \
+		"$real_daemon" --log-level=debug --runtime-directory="$runtime" 2>>"$scratch/daemon.log" &
+	daemon=$!
+	started+=("$daemon")
+	wait_for 20 ctl status >"$scratch/status" 2>&1
+}
+
+if [ -w /proc/pressure/memory ]; then
+	start_with '[Nonsense]'
+	claim "with a bad configuration the defaults hold" logged 'Starting with the compiled-in defaults'
+	claim "that of the machine's pressure as well" eval '[ "$(signals machine_pressure armed)" = 1 ]'
+fi
 finish

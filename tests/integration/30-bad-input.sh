@@ -62,7 +62,7 @@ claim "tune without value" fails 2 'KEY=VALUE' ctl tune $$ ArenaMax
 
 printf '[Trigger]\nUsageHigh=7\n' >"$scratch/memguard.conf"
 claim "a bad reload fails and names the line" fails 1 'memguard.conf:2' ctl reload
-claim "and keeps the settings in force" eval 'ctl --json=short config | grep -q 77%'
+claim "and keeps the settings in force" eval 'ctl --json=short config | has 77%'
 kill -HUP "$daemon"
 claim "SIGHUP with a bad file too" wait_for 10 eval '[ "$(grep -c "memguard.conf:2" "$scratch/daemon.log")" -ge 2 ]'
 claim "the daemon lives" ctl status

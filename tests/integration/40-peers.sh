@@ -10,6 +10,20 @@ start_daemon
 start_retainer 64
 claim "a good member joins" wait_for 20 is_member "$retainer"
 
+# As after an upgrade of the daemon.
+PYTHONPATH=$(dirname "$0")/../shim python3 - "$runtime/hook.sock" <<-'END'
+	import socket, struct, sys
+	from hook_peer import *
+
+	conn = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+	conn.settimeout(LIMIT_SEC)
+	conn.connect(sys.argv[1])
+	conn.send(frame(HELLO, b"\0" * 64, id=0, version=VERSION - 1))
+	assert conn.recv(4096) == b""
+END
+claim "of a hook of another version is told what to do" \
+	wait_for 20 logged 'Closed the connection of process .*no hook of this version.*restart it'
+
 # misbehave MODE : the shim in that mode, for as long as it cares to stay.
 misbehave()
 {
@@ -27,6 +41,8 @@ claim "the daemon answers" ctl status
 wait "${started[@]:2}" 2>/dev/null || true
 claim "the liars are gone" wait_for 30 eval \
 	'[ "$(ctl --json=short list | jq length)" = 1 ]'
+claim "and fill no journal: of all that were closed one line is told" eval \
+	'[ "$(grep -c "Closed the connection of .*restart it" "$scratch/daemon.log")" = 1 ]'
 
 n_rounds()
 {
@@ -40,7 +56,9 @@ claim "loses no member" is_member "$retainer"
 claim "and no round" test "$(n_rounds)" = "$rounds"
 
 kill -STOP "$retainer"
-claim "row 50: a frozen member is told as such" eval '! timeout 60 "$MEMGUARDCTL" --runtime-directory="$runtime" show '"$retainer"' | grep -q "not fresh" || true'
+claim "row 50: a frozen member is told as such" eval \
+	'timeout 60 "$MEMGUARDCTL" --runtime-directory="$runtime" show '"$retainer"' |
+	grep "did not answer in time"'
 kill -CONT "$retainer"
 claim "and answers again when it thaws" wait_for 60 eval 'ctl trim '"$retainer"' >/dev/null'
 

@@ -34,6 +34,15 @@ claim "row 48: without the hook" eval 'wait_for 20 runs $! && told $! "started w
 started+=($!)
 claim "row 48: one thread, and not named" eval 'wait_for 20 is_mapped $! && told $! "only one"'
 
+# What libcap looks like, to the loader and in the list of mappings.
+if [ "$(id -u)" = 0 ] && echo 'int cap_set_proc(void) { return 0; }' |
+	${CC:-cc} -shared -fPIC -o "$scratch/libcap.so.2" -x c - 2>/dev/null; then
+	(SYSTEMD_EXEC_PID=$BASHPID HOOK="$HOOK $scratch/libcap.so.2" hooked sleep 300) &
+	started+=($!)
+	claim "row 48: one thread, named, and able to give up capabilities" eval \
+		'wait_for 20 is_mapped $! && told $! "library to give up capabilities"'
+fi
+
 printf '#include <unistd.h>\nint main(void) { sleep(300); return 0; }\n' >"$scratch/still.c"
 if ${CC:-cc} -static -o "$scratch/still" "$scratch/still.c" 2>/dev/null; then
 	"$scratch/still" &

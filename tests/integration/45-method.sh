@@ -46,6 +46,9 @@ started+=($!)
 old=$!
 wait_for 60 logged "Process $old .*retained 24M"
 claim "a hook that cannot borrow refuses" says '"refused": *1' trim --method=borrow "$old"
+claim "and says why" says '"refused_reason": *"no-borrow"' trim --method=borrow "$old"
+claim "in words" eval '{ ctl trim --method=borrow "$old" || true; } | has "1 refused (its hook cannot borrow: try --method=full)"'
+claim "history too" eval 'ctl history | has "failed: nobody answered, 1 refused: no-borrow"'
 claim "it was asked to" grep -q 'cannot borrow' "$scratch/full-only"
 claim "and still trims in full" says '"kind": *"released"' trim "$old"
 claim "explain has a plan" says '"plan": *{' \

@@ -29,6 +29,32 @@ claim "standard output is the command's alone" eval \
 claim "a bad size is a usage error" exits_with 2 run --limit=12Q -- true
 claim "no command is a usage error" exits_with 2 run
 
+# One whose address sanitizer is a library, as gcc makes it. It tells whether it has the hook.
+cat >"$scratch/sane.c" <<'END'
+#include <stdio.h>
+#include <string.h>
+int main(void)
+{
+	char line[4096];
+	FILE *maps = fopen("/proc/self/maps", "re");
+	while (maps && fgets(line, sizeof(line), maps))
+		if (strstr(line, "libmemguard-hook"))
+			return 4;
+	return 3;
+}
+END
+read -ra compiler <<<"${CC:-cc}"
+if "${compiler[@]}" -fsanitize=address -o "$scratch/sane" "$scratch/sane.c" 2>/dev/null &&
+	readelf -dW "$scratch/sane" | grep -q 'NEEDED.*libasan'; then
+	claim "row 9: a program whose sanitizer is a library runs without the hook" exits_with 3 run -- \
+		"$scratch/sane"
+	claim "row 9: which is told" grep -q "address sanitizer" "$scratch/run.err"
+	claim "row 9: with the option that is named there it has the hook" exits_with 4 env \
+		ASAN_OPTIONS=verify_asan_link_order=0 "$MEMGUARDCTL" run --hook="$HOOK" -- "$scratch/sane"
+else
+	echo "ok - row 9: a program whose sanitizer is a library # SKIP ${compiler[*]} does not make one"
+fi
+
 (
 	exec "$MEMGUARDCTL" run --hook="$HOOK" -- \
 		sh -c 'trap "echo got; exit 5" USR1; echo ready; while :; do sleep 0.1; done'
@@ -75,5 +101,20 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	chmod 755 "$scratch"
 	claim "it works without root" exits_with 4 setpriv --reuid=65534 --regid=65534 --clear-groups \
 		env TMPDIR=/tmp "$MEMGUARDCTL" run --hook="$HOOK" --limit=200M -- sh -c 'exit 4'
+fi
+if [ "$(id -u)" = 0 ] && [ -e /sys/fs/cgroup/memory/memory.usage_in_bytes ]; then
+	# As a container that was out of memory before.
+	make_group 64
+	in_group()
+	(
+		echo "$BASHPID" >"$group/cgroup.procs"
+		"$@"
+	)
+	in_group sh -c 'head -c 300M /dev/zero | tail -c 200M' >/dev/null 2>&1 || true
+	claim "the kernel ends a process" grep -q '^oom_kill [1-9]' "$group/memory.oom_control"
+	claim "a command that runs there later" exits_with 0 in_group run -- \
+		sh -c 'echo | "$1" 16' - "$shims/retainer"
+	claim "does not have that in its account" eval \
+		'grep -q "peak .* of 64" "$scratch/run.err" && ! grep -q "OOM killer" "$scratch/run.err"'
 fi
 finish

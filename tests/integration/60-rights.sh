@@ -75,6 +75,30 @@ if command -v busctl >/dev/null; then
 		"! raw Show s $retainer && ! raw ListMembers s $retainer && ! raw Explain s $retainer"
 fi
 
+# Root of a container without a user namespace has root's number, and not his rights.
+contained()
+{
+	unshare --fork --pid --kill-child "$MEMGUARDCTL" --runtime-directory="$runtime" "$@"
+}
+
+# contained_refused TEXT VERB...
+contained_refused()
+{
+	local text=$1
+
+	shift
+	! contained "$@" >"$scratch/refused" 2>&1 && { cat "$scratch/refused"; grep -qF -e "$text" "$scratch/refused"; }
+}
+
+if unshare --fork --pid true 2>/dev/null; then
+	claim "root of a container may ask for the status" contained status
+	claim "may not trim" contained_refused "Only root outside of this container" trim "$retainer"
+	claim "may not tune" contained_refused "Only root outside of this container" tune "$retainer" TopPad=1M
+	claim "may not reload" contained_refused "Only root outside of this container" reload
+	claim "sees nobody" eval '[ "$(contained --json=short list)" = "[]" ]'
+	claim "by no name" contained_refused "Only root" --json=short show "$retainer"
+fi
+
 if as_other env PATH=/usr/bin:/bin python3 -c "" 2>/dev/null; then
 	# He may not be let into the checkout.
 	cp "$here/rights.py" "$here/../shim/hook_peer.py" "$scratch"
@@ -85,6 +109,8 @@ if as_other env PATH=/usr/bin:/bin python3 -c "" 2>/dev/null; then
 
 	on_hook_socket impersonates
 	pid=$(awk '/connected/ { print $2 }' "$scratch/other.impersonates")
+	claim "who says the right things is a member" wait_for 20 eval \
+		'[ "$(ctl --json=short list | jq "map(select(.uid == 65534)) | length")" = 1 ]'
 	claim "who names another's thread is still himself, or nobody" eval \
 		'[ "$(ctl --json=short list | jq "map(select(.pid == '"$retainer"')) | length")" = 1 ] &&
 		 [ "$(ctl --json=short list | jq "map(select(.uid == 65534 and .pid != '"$pid"')) | length")" = 0 ]'

@@ -48,7 +48,8 @@ start_bus()
 	</busconfig>
 	EOF2
 	dbus-daemon --config-file="$scratch/bus.conf" --nofork --nopidfile 2>"$scratch/bus.log" &
-	started+=($!)
+	dbus=$!
+	started+=("$dbus")
 	wait_for 20 test -S "$scratch/system_bus"
 }
 
@@ -88,7 +89,7 @@ denied()
 
 owns_its_name()
 {
-	busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" list 2>/dev/null | grep -q org.memguard.Manager1
+	busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" list 2>/dev/null | has org.memguard.Manager1
 }
 
 asked()
@@ -130,7 +131,7 @@ for _ in 1 2 3 4 5; do
 	started+=($!)
 done
 claim "a silent polkit keeps few of one user's calls waiting" \
-	wait_for 20 grep -qi 'too many' "$scratch"/silent.?
+	wait_for 20 grep -sqi 'too many' "$scratch"/silent.{1,2,3,4,5}
 claim "and nobody else" busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" call "${service[@]}" GetStatus
 claim "and not the private socket" ctl status
 
@@ -146,4 +147,20 @@ claim "root may" busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" \
 	set-property "${log_control[@]}" LogLevel s warning
 claim "and it is so" eval "[ \"\$(busctl --address='$DBUS_SYSTEM_BUS_ADDRESS' \
 	get-property ${log_control[*]} LogLevel)\" = 's \"warning\"' ]"
+
+# A bus that is stopped, then gone, then there again.
+kill -STOP "$dbus"
+echo again >&9
+wait_for 60 eval '[ "$(grep -c retained "$scratch/out")" -ge 2 ]'
+claim "a bus that is stopped holds nothing up" eval \
+	'ctl trim "$retainer" && ctl trim "$retainer" && ctl status'
+kill -KILL "$dbus"
+wait "$dbus" || true
+rm -f "$scratch/system_bus"
+claim "that it has gone is noticed" wait_for 20 eval 'ctl status | has "system bus absent"'
+claim "and holds nothing up either" ctl trim "$retainer"
+start_bus
+claim "when it is there again so is the daemon" wait_for 60 owns_its_name
+claim "and shows it" eval 'ctl status | has "system bus connected"'
+claim "and answers there" busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" call "${service[@]}" GetStatus
 finish

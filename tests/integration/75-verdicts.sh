@@ -103,7 +103,7 @@ check sawtooth healthy '' 24
 check steady healthy '' 12
 check holes fragmented allocator 0
 check burst retained release 0
-check huge retained '' 0 GLIBC_TUNABLES=glibc.malloc.hugetlb=1
+check huge retained '' 0
 check map not-malloc maps 0
 check stacks not-malloc stacks 0
 check beside not-malloc maps 0 GLIBC_TUNABLES=glibc.rtld.optional_static_tls=16384
@@ -122,12 +122,12 @@ tells_people()
 }
 claim "diagnose tells people what was before and after the release, the verdict, why, and what to try" \
 	tells_people
-claim "list has the verdict" eval 'COLUMNS=120 ctl list "$subject" | grep -q "retained 95%"'
-claim "show has it" eval 'ctl show "$subject" | grep -q "Verdict: *retained (95% sure)"'
+claim "list has the verdict" eval 'COLUMNS=120 ctl list "$subject" | has "retained 95%"'
+claim "show has it" eval 'ctl show "$subject" | has "Verdict: *retained (95% sure)"'
 claim "explain has the group's" eval 'ctl --json=short explain "$subject" | jq -e ".[0].advice | length > 0"'
 claim "history ends with that round" eval \
 	'ctl --json=short history "$subject" | jq -e ".[-1] | .trigger == \"command\" and .rss_after_bytes < .rss_before_bytes and .verdict != null"'
-claim "in a table too" eval 'ctl history | tail -n +2 | grep -q "command .*of . answered"'
+claim "in a table too" eval 'ctl history | tail -n +2 | has "command .*of . answered"'
 claim "history of what is not guarded is an error" eval '! ctl history no-such.service'
 claim "diagnose of a process that is not guarded says why" eval \
 	'! ctl diagnose $$ 2>"$scratch/told" && grep -q "is guarded" "$scratch/told"'
@@ -143,6 +143,17 @@ mkdir -p "$scratch/root/usr/lib"
 claim "an allocator that is not installed is told with its package" eval \
 	'! "$MEMGUARDCTL" --root="$scratch/root" --hook="$HOOK" --allocator=jemalloc enable web 2>"$scratch/told" &&
 	grep -q "apt install libjemalloc2" "$scratch/told" && [ ! -e "$dropin" ]'
+claim "a root that is not there is not made" eval \
+	'! "$MEMGUARDCTL" --root="$scratch/rot" --hook="$HOOK" enable web 2>"$scratch/told" &&
+	grep -q "is no directory" "$scratch/told" && [ ! -e "$scratch/rot" ]'
+claim "a unit that is not below it is told" eval \
+	'"$MEMGUARDCTL" --root="$scratch/root" --hook="$HOOK" enable web 2>"$scratch/told" &&
+	grep -q "There is no web.service below" "$scratch/told"'
+mkdir -p "$scratch/root/usr/lib/systemd/system"
+: >"$scratch/root/usr/lib/systemd/system/web@.service"
+claim "and a template is one for its instances" eval \
+	'"$MEMGUARDCTL" --root="$scratch/root" --hook="$HOOK" enable web@1 2>"$scratch/told" &&
+	[ ! -s "$scratch/told" ] && "$MEMGUARDCTL" --root="$scratch/root" disable web@1 web'
 claim "an unknown one is wrong usage" eval \
 	'"$MEMGUARDCTL" --root="$scratch/root" --allocator=hoard enable web; [ $? = 2 ]'
 for name in jemalloc:libjemalloc.so.2 mimalloc:libmimalloc.so.2 tcmalloc:libtcmalloc_minimal.so.4; do

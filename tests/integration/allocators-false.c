@@ -2,7 +2,8 @@
 
 /*
  * Objects with names of an allocator that are not to be taken for one, for
- * hook-allocators.sh; and one that stands for google/tcmalloc, which no package has.
+ * hook-allocators.sh; and one that stands for google/tcmalloc, which no Debian package has. As
+ * in real programs it may be linked in: then nothing but malloc is exported.
  */
 
 #include <stddef.h>

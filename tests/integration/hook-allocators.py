@@ -228,12 +228,12 @@ def output(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def symbols_of(program):
+def symbols_of(program, name="mallctl"):
     """What memguardctl writes, by other tools."""
     path = os.path.join(DIRECTORY, program)
     build_id = [l.split()[-1] for l in output("readelf", "-n", path).splitlines() if "Build ID:" in l][0]
     table = {f[2]: f[0] for f in (l.split() for l in output("nm", path).splitlines()) if len(f) == 3}
-    return build_id, int(table["mallctl"], 16), int(table["_IO_stdin_used"], 16)
+    return build_id, int(table[name], 16), int(table["_IO_stdin_used"], 16)
 
 
 def check_linked(listener):
@@ -307,6 +307,39 @@ def check_google(listener):
     subject.end()
 
 
+def check_google_linked(listener):
+    text = "google/tcmalloc linked into the program"
+    name = "MallocExtension_Internal_ReleaseMemoryToSystem"
+    build_id, offset, _ = symbols_of("google-linked", name)
+    subject = Subject(listener, "google-linked")
+    answer = subject.reclaim()
+    claim(f"{text} is not seen", not subject.allocators & GOOGLE and not answer[1] & GOOGLE, answer)
+    subject.end()
+    symbols = f"{build_id}:{name}={offset:x}"
+    subject = Subject(listener, "google-linked", MEMGUARD_SYMBOLS=symbols)
+    before = subject.rss()
+    answer = subject.reclaim(allocators=GOOGLE)
+    claim(
+        f"{text} is asked where MEMGUARD_SYMBOLS says that it is",
+        subject.allocators & GOOGLE
+        and answer == (OK, GOOGLE, DONE)
+        and before - subject.rss() > 48 * MIB
+        and subject.is_good(),
+        (subject.owner, subject.allocators, answer),
+    )
+    subject.end()
+    # A place in code, of a program whose malloc is another's.
+    build_id, offset, _ = symbols_of("plain", "main")
+    subject = Subject(listener, "plain", MEMGUARD_SYMBOLS=f"{build_id}:{name}={offset:x}")
+    answer = subject.reclaim()
+    claim(
+        f"{text} that does not serve malloc is never called",
+        answer[:2] == (OK, GLIBC) and subject.is_good(),
+        answer,
+    )
+    subject.end()
+
+
 def main():
     signal.alarm(500)
     listener = listen(PATH)
@@ -317,6 +350,7 @@ def main():
     check_linked(listener)
     check_false(listener)
     check_google(listener)
+    check_google_linked(listener)
     return exit_status()
 
 

@@ -51,6 +51,8 @@ for what in HALF OLD MI_OLD GOOGLE SPLIT_A SPLIT_B; do
 	compile -fPIC -shared -D"$what" -o "$scratch/false-$what.so" "$here/allocators-false.c"
 done
 
+compile -Wl,--build-id -DGOOGLE -o "$scratch/google-linked" "$subject" "$here/allocators-false.c"
+
 export MEMGUARD_AGENT=auto
 python3 "$here/hook-allocators.py" "$hook" "$scratch" || bad=1
 

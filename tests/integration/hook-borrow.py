@@ -7,6 +7,7 @@ Usage: hook-borrow.py HOOK STALL DIRECTORY
 """
 
 import os
+import select
 import signal
 import sys
 
@@ -78,10 +79,16 @@ def check_again(listener):
     """With nobody at work nothing is freed between the two."""
     for arenas in 1, 8:
         program = Holes(listener, "--total=128", f"--arenas={arenas}", "--holes=8192:262144", "--busy=0")
-        program.reclaim(BORROW)
+        _, first = program.reclaim(BORROW)
+        # 128 MiB of holes between 8 and 256 KiB.
+        claim(f"{arenas} arenas at rest: each hole is taken about once", first.n_borrowed < 1000 + 300 * arenas, first)
         _, again = program.reclaim(BORROW)
         left = again.rss_before - again.rss_after
         claim(f"{arenas} arenas at rest: a second one finds next to nothing", left < 4 * MIB, again)
+        claim(f"{arenas} arenas at rest: and leaves no more than it found", left > -MIB // 2, again)
+        _, full = program.reclaim(FULL)
+        left = full.rss_before - full.rss_after
+        claim(f"{arenas} arenas at rest: a full trim finds as little", left < 2 * MIB, full)
         program.end()
 
 
@@ -128,6 +135,40 @@ def check_leaving(listener):
     claim("which ends well", program.end() == 0)
 
 
+def interrupt(program, fallen):
+    """A full trim asked for when a borrowing has given back that much: both answers, and the heap then."""
+    before = program.rss()
+    program.send(RECLAIM, order(BORROW), id=11)
+    while before - program.rss() < fallen and not select.select([program.conn], [], [], 0)[0]:
+        pass
+    program.send(RECLAIM, order(FULL), id=12)
+    answers = [program.receive() for _ in range(2)]
+    return [(header[3], Reclaimed(payload)) for header, payload in answers], program.in_use()
+
+
+def check_asked(listener):
+    """Another question in the middle of it, at several points of it."""
+    for fallen in 0, 1, 16, 64:
+        # On a busy machine it can be done before the other question is there.
+        for _ in range(10):
+            program = Holes(listener, "--total=256", "--arenas=4", "--holes=8192:16384")
+            ((first_id, first), (second_id, second)), in_use = interrupt(program, fallen * MIB)
+            if first.end == ASKED:
+                break
+            program.end()
+        what = f"asked for something else after {fallen} MiB"
+        claim(f"{what} it ends", first.end == ASKED, first)
+        claim(f"{what} it says what it has given", first.dropped >= fallen * MIB // 2, first)
+        claim(f"{what} it answers both in order", (first_id, second_id) == (11, 12))
+        claim(f"{what} it does that, too", (second.method, second.end) == (FULL, DONE), second)
+        claim(f"{what} it holds nothing", in_use < 24 * MIB, in_use)
+        claim(f"{what} that gives back the rest, but tops", program.rss() < 128 * MIB, program.rss() // MIB)
+        claim(f"{what} the program works on", program.works())
+        status, _ = program.reclaim(BORROW)
+        claim(f"{what} it can be borrowed from again", status == OK, status)
+        claim(f"{what} the program ends well", program.end() == 0)
+
+
 def check_refused(listener):
     """Where malloc() fills, tags or keeps what would be borrowed, it is not borrowed."""
     cases = [
@@ -143,6 +184,18 @@ def check_refused(listener):
         status, _ = program.reclaim(FULL)
         claim("but a full trim is done", status == OK, status)
         program.end()
+
+
+def check_huge(listener):
+    """What the top grows by is resident at once, in huge pages: it is no end of free memory."""
+    options = "--total=256", "--arenas=4", "--holes=8192:1048576", "--busy=0"
+    program = Holes(listener, *options, GLIBC_TUNABLES="glibc.malloc.hugetlb=1")
+    before = program.rss()
+    _, reply = program.reclaim(BORROW)
+    after = program.rss()
+    claim("with huge pages it comes to its end", reply.end == DONE, reply)
+    claim("and gives back the holes", before > 240 * MIB and after < 64 * MIB, (before // MIB, after // MIB, reply))
+    claim("the program ends well", program.end() == 0)
 
 
 def check_end(listener):
@@ -172,7 +225,9 @@ def main():
     check_tops(listener)
     check_limits(listener)
     check_leaving(listener)
+    check_asked(listener)
     check_refused(listener)
+    check_huge(listener)
     check_end(listener)
     check_forks(listener)
     return exit_status()

@@ -232,6 +232,7 @@ claim "row 48: it ends as it would" ends 0
 # Row 49: what enable makes, disable removes; and nothing of all this is system-wide.
 #
 
+mkdir -p "$scratch/root"
 claim "row 49: enable makes a drop-in" "$MEMGUARDCTL" --root="$scratch/root" --hook="$HOOK" enable nginx
 claim "row 49: and no other file" eval \
 	'[ "$(cd "$scratch/root" && find . -type f)" = ./etc/systemd/system/nginx.service.d/50-memguard.conf ]'
@@ -269,7 +270,38 @@ if [ "$(id -u)" = 0 ] && setpriv --reuid=54321 --regid=54321 --clear-groups unsh
 		"Process $program .*(hung up|ended)"
 	claim "row 39: and is no member" is_no_member "$program"
 	claim "row 39: the program ends as it would" ends 0
+	# Outside it is somebody else again: what both are called there is no name.
+	HOOK=$scratch/libmemguard-hook.so
+	start nobody setpriv --reuid=54321 --regid=54321 --clear-groups unshare -U --map-user=65534 \
+		"$scratch/corner" retain
+	HOOK=$hook_before
+	said ready nobody
+	claim "row 39: nor where it is nobody, as which it sees the daemon's root" wait_for 60 logged \
+		"Process $program .*(hung up|ended)"
+	claim "row 39: nor is that a member" is_no_member "$program"
+	claim "row 39: and ends as it would too" ends 0
 else
 	echo "ok - row 39: a process in a user namespace # SKIP needs root and namespaces"
+fi
+# A process that the daemon's pid namespace has no number for.
+if [ "$(id -u)" = 0 ] && unshare --fork --pid true 2>/dev/null; then
+	outer=$runtime
+	runtime=$scratch/inner
+	unshare --fork --pid --kill-child "$MEMGUARDD" --log-level=debug --runtime-directory="$runtime" \
+		--config=/dev/null 2>"$scratch/inner.log" &
+	inner=$!
+	wait_for 20 test -S "$runtime/bus"
+	start outside "$scratch/corner" retain
+	said ready outside
+	claim "row 39: a process without a number in the daemon's pid namespace is turned away" wait_for 60 \
+		grep -q "another pid namespace connected; dropping it" "$scratch/inner.log"
+	claim "row 39: and ends as it would as well" ends 0
+	claim "row 39: and was no member" eval '! grep -q joined "$scratch/inner.log"'
+	# It ignores what asks it to end, and its child goes with it.
+	kill -KILL "$inner"
+	wait "$inner" 2>/dev/null || true
+	runtime=$outer
+else
+	echo "ok - row 39: a process outside of the daemon's pid namespace # SKIP needs root and namespaces"
 fi
 finish

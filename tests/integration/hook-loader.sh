@@ -44,7 +44,7 @@ if have musl-gcc && musl-gcc -std=gnu11 -D_GNU_SOURCE -O1 -pthread -o "$scratch/
 	same "row 2: the program is one of musl, and its loader takes the hook" \
 		"$(readelf -lW "$scratch/musl" | grep -c 'interpreter:.*ld-musl') $(hooked "$scratch/musl" mapped 2>&1)" \
 		"1 euid $(id -u) mapped yes"
-	for thing in count errno exit limit-as limit-nofile limit-stack signals storm; do
+	for thing in count errno exit limit-as limit-nofile limit-stack signals storm leave leave-thrd leave-cancel; do
 		r=0 r_with=0
 		"$scratch/musl" $thing >"$scratch/plain" 2>&1 || r=$?
 		hooked "$scratch/musl" $thing >"$scratch/with" 2>&1 || r_with=$?

@@ -190,6 +190,16 @@ static int do_drop(void)
 	return 0;
 }
 
+/* The same, and then at once what an agent could not do with the same result. */
+static int do_drop_at_once(void)
+{
+	if (change_capabilities(1U << CAP_NET_BIND_SERVICE, ~0U) < 0)
+		return 1;
+
+	printf("setuid %d\n", setuid(NOBODY));
+	return 0;
+}
+
 /* It keeps a right that the agent lost with its id, and uses it. */
 static int do_keep(void)
 {
@@ -236,6 +246,15 @@ static int do_lower(void)
 	return 0;
 }
 
+/* Has it an agent before its first thread, where it has settled by then, and after? */
+static int do_agents(void)
+{
+	const bool before = n_tasks() > 1 && find_agent(2500);
+
+	printf("agent %s, with a thread %s\n", before ? "yes" : "no", await_agent() ? "yes" : "no");
+	return 0;
+}
+
 static int do_no_new_privs(void)
 {
 	const int id = await_agent();
@@ -270,11 +289,8 @@ static int do_filter_main(void)
 	return 0;
 }
 
-/*
- * All threads are under it, and whatever else is called kills the program. Tells first who
- * its agent is, then lives until its input ends.
- */
-static int do_filter_all(void)
+/* For all threads: whatever else is called kills the program. */
+static int install_strict(void)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -283,9 +299,31 @@ static int do_filter_all(void)
 		ALLOW(SYS_exit_group),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
-	const int id = await_agent();
+
+	return install(filter, sizeof(filter) / sizeof(filter[0]), SECCOMP_FILTER_FLAG_TSYNC);
+}
+
+/* Lives until its input ends. */
+static _Noreturn void echo_and_exit(void)
+{
 	char line[64];
 	ssize_t n;
+
+	while ((n = read(0, line, sizeof(line))) > 0)
+		if (write(1, line, (size_t)n) != n)
+			_exit(1);
+
+	_exit(5);
+}
+
+/*
+ * All threads are under it, and whatever else is called kills the program. Tells first who
+ * its agent is, then lives until its input ends.
+ */
+static int do_filter_all(void)
+{
+	const int id = await_agent();
+	char line[64];
 
 	if (id == 0)
 		return 1;
@@ -294,16 +332,52 @@ static int do_filter_all(void)
 	/* The first line asks for the filter. */
 	if (read(0, line, sizeof(line)) <= 0)
 		return 1;
-	if (install(filter, sizeof(filter) / sizeof(filter[0]), SECCOMP_FILTER_FLAG_TSYNC) < 0)
+	if (install_strict() < 0)
 		return 77;
 	if (write(1, "filtered\n", 9) != 9)
 		return 1;
 
-	while ((n = read(0, line, sizeof(line))) > 0)
-		if (write(1, line, (size_t)n) != n)
-			return 1;
+	echo_and_exit();
+}
 
-	_exit(5);
+/*
+ * The hook's call of it, on the agent's thread, in whose table of descriptors nothing is ours:
+ * the filter comes in the middle of a release.
+ */
+int malloc_trim(size_t pad)
+{
+	(void)pad;
+	(void)install_strict();
+	return 0;
+}
+
+static int do_filter_trim(void)
+{
+	echo_and_exit();
+}
+
+/* It may not read, and is told so. Tells whether its agent has gone without reading. */
+static int do_filter_read(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_read, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const int id = await_agent();
+	char path[64];
+
+	if (id == 0)
+		return 1;
+	snprintf(path, sizeof(path), "/proc/self/task/%d", id);
+	if (install(filter, sizeof(filter) / sizeof(filter[0]), SECCOMP_FILTER_FLAG_TSYNC) < 0)
+		return 77;
+
+	for (int i = 0; i < TRIES_TO_LEAVE && access(path, F_OK) == 0; i++)
+		usleep(2000);
+	printf("agent %s\n", access(path, F_OK) == 0 ? "stays" : "left");
+	return 0;
 }
 
 /* As browsers do for what they run: asking for the filter is death, and then the first thread. */
@@ -335,10 +409,14 @@ int main(int argc, char **argv)
 		return 2;
 	if (strcmp(argv[1], "drop") == 0)
 		return do_drop();
+	if (strcmp(argv[1], "drop-at-once") == 0)
+		return do_drop_at_once();
 	if (strcmp(argv[1], "keep") == 0)
 		return do_keep();
 	if (strcmp(argv[1], "lower") == 0)
 		return do_lower();
+	if (strcmp(argv[1], "agents") == 0)
+		return do_agents();
 	if (strcmp(argv[1], "no-new-privs") == 0)
 		return do_no_new_privs();
 	if (strcmp(argv[1], "filter-main") == 0)
@@ -347,6 +425,10 @@ int main(int argc, char **argv)
 		return do_filter_asking();
 	if (strcmp(argv[1], "filter-all") == 0)
 		return do_filter_all();
+	if (strcmp(argv[1], "filter-read") == 0)
+		return do_filter_read();
+	if (strcmp(argv[1], "filter-trim") == 0)
+		return do_filter_trim();
 
 	return 2;
 }

@@ -11,6 +11,13 @@ build rights
 rights=$scratch/rights
 export MEMGUARD_AGENT=auto
 
+# The shell becomes the program, which then has the number that names it: as a service does.
+named()
+{
+	# shellcheck disable=SC2016 # for the shell inside
+	hooked sh -c 'export SYSTEMD_EXEC_PID=$$; exec "$@"' sh "$@"
+}
+
 # Every call that changes ids, in a program with a thread: no abort, no hang, the result it
 # has without the hook, and (its "differs:") the same ids in all threads, the agent's too.
 if is_root; then
@@ -36,7 +43,31 @@ if is_root; then
 		"$(hooked "$rights" keep 2>&1 | tr '\n' ' ')" "agent left setuid 0 "
 	same "row 17: lowering and raising effective capabilities does not" \
 		"$(hooked "$rights" lower 2>&1)" "agent stays, setuid 0"
+	# The shell becomes the program: that is how a service is named, and how it is excepted.
+	for agent in auto off; do
+		# shellcheck disable=SC2016 # for the shell inside
+		same "row 17: a program without an agent may do so at once, and go on (MEMGUARD_AGENT=$agent)" \
+			"$(MEMGUARD_AGENT=$agent hooked sh -c '[ "$1" = auto ] || export SYSTEMD_EXEC_PID=$$
+				exec "$0" drop-at-once' "$rights" $agent 2>&1)" "setuid -1"
+	done
 	export MEMGUARD_AGENT=auto
+
+	# What libcap and libcap-ng look like to the loader: that a program has one is enough.
+	for symbol in cap_set_proc capng_apply; do
+		# shellcheck disable=SC2086 # the compiler may be several words
+		echo "int $symbol(void) { return 0; }" | $cc -shared -fPIC -o "$scratch/libable.so" -x c -
+		build rights -Wl,--no-as-needed "$scratch/libable.so" -Wl,-rpath,"$scratch"
+		same "row 17: one that has $symbol() may do so at once although it was named, and go on" \
+			"$(named "$rights" drop-at-once 2>&1)" "setuid -1"
+		same "row 17: for it gets its agent with its first thread ($symbol)" \
+			"$(named "$rights" agents 2>&1)" "agent no, with a thread yes"
+		same "row 17: unless it cannot change its ids ($symbol)" \
+			"$(named setpriv --bounding-set=-setuid,-setgid --inh-caps=-setuid,-setgid \
+				"$rights" agents 2>&1)" "agent yes, with a thread yes"
+	done
+	build rights
+	same "row 17: one that has neither gets it at its start" \
+		"$(named "$rights" agents 2>&1)" "agent yes, with a thread yes"
 else
 	skip "row 16: all calls that change ids change the agent too" "needs root"
 	skip "row 17: capabilities dropped for the main thread alone send the agent away" "needs root"
@@ -62,6 +93,22 @@ if [ "$r" -eq 77 ]; then
 else
 	same "row 27: to make the first thread under a filter that kills for asking" \
 		"$r $(cat "$scratch/out")" "0 create 0 tasks 2"
+fi
+
+r=0
+hooked "$rights" filter-read >"$scratch/out" 2>&1 || r=$?
+if [ "$r" -eq 77 ]; then
+	skip "row 28: a filter that refuses read() with an error sends the agent away" "$(cat "$scratch/out")"
+else
+	same "row 28: a filter that refuses read() with an error sends the agent away" \
+		"$r $(cat "$scratch/out")" "0 agent left"
+fi
+
+# The program's own malloc_trim() puts all threads under such a filter as below.
+if have python3; then
+	MEMGUARD_AGENT=always python3 "$here/hook-rights.py" "$hook" "$rights" "$scratch" || bad=1
+else
+	skip "row 28: a filter that comes in the middle of a release" "there is no python3"
 fi
 
 # Everything but read, write and exit_group kills: also the agent may do nothing else when

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <threads.h>
 
 #include "hook-look.h"
 
@@ -170,6 +171,143 @@ static int do_exit_main(void)
 		return 1;
 
 	pthread_exit(NULL);
+}
+
+static pthread_t main_thread;
+
+/* Is the main thread a zombie, as the kernel shows who has ended before the others? */
+static bool main_has_ended(void)
+{
+	return strncmp(task_line(getpid(), "State:"), "State:\tZ", 8) == 0;
+}
+
+static void *end_after_main(void *arg)
+{
+	if (arg)
+		pthread_cancel(main_thread);
+	while (!main_has_ended())
+		usleep(1000);
+
+	return NULL;
+}
+
+static void say_bye(void)
+{
+	fputs(" bye", stdout);
+}
+
+/* What is written and not flushed is written by libc, when the last thread has ended. */
+static int end_main(bool find, bool cancel, void (*end)(void))
+{
+	pthread_t thread;
+
+	main_thread = pthread_self();
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	if (atexit(say_bye) != 0 ||
+	    pthread_create(&thread, NULL, end_after_main, cancel ? &thread : NULL) != 0)
+		return 1;
+	if (find && getenv("LD_PRELOAD") && !find_agent(2500))
+		return 1;
+
+	fputs("not flushed", stdout);
+	end();
+	return 1;
+}
+
+static void end_by_pthread_exit(void)
+{
+	pthread_exit(NULL);
+}
+
+static void end_by_thrd_exit(void)
+{
+	thrd_exit(3);
+}
+
+static void end_by_cancel(void)
+{
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+	for (;;)
+		pause();
+}
+
+static int do_leave(void)
+{
+	return end_main(true, false, end_by_pthread_exit);
+}
+
+static int do_leave_at_once(void)
+{
+	return end_main(false, false, end_by_pthread_exit);
+}
+
+static int do_leave_thrd(void)
+{
+	return end_main(true, false, end_by_thrd_exit);
+}
+
+static int do_leave_cancel(void)
+{
+	return end_main(true, true, end_by_cancel);
+}
+
+/* Has it a descriptor that tells of signals? */
+static bool has_bell(int id)
+{
+	char path[64], name[64];
+	bool found = false;
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/fd", id);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		const ssize_t n = readlinkat(dirfd(dir), entry->d_name, name, sizeof(name) - 1);
+
+		name[n > 0 ? n : 0] = '\0';
+		found = found || strcmp(name, "anon_inode:[signalfd]") == 0;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* The signal that calls the agent is pending for the whole program, for good. */
+static int do_leave_pending(void)
+{
+	sigset_t urgent;
+	int id;
+
+	sigemptyset(&urgent);
+	sigaddset(&urgent, SIGURG);
+	sigprocmask(SIG_BLOCK, &urgent, NULL);
+	id = await_agent();
+	if (id == 0)
+		return 1;
+
+	for (int i = 0; !has_bell(id); i++)
+		if (usleep(2000) < 0 || i > 5000)
+			return puts("it has no bell") < 0;
+	kill(getpid(), SIGURG);
+	/* Else it would ring all the time. */
+	for (int i = 0; has_bell(id); i++)
+		if (usleep(2000) < 0 || i > 5000)
+			return puts("it keeps its bell") < 0;
+	return sigpending(&urgent) == 0 && sigismember(&urgent, SIGURG) ? puts("is left alone") < 0 : 1;
+}
+
+/* As "leave", in a child whose agent is not the one that was there at the fork. */
+static int do_leave_child(void)
+{
+	pid_t pid;
+
+	if (!await_agent())
+		return 1;
+
+	pid = fork();
+	if (pid == 0)
+		exit(do_leave());
+	return wait_child(pid);
 }
 
 static int do_exit(void)
@@ -431,6 +569,50 @@ static int do_mapped(void)
 	return 0;
 }
 
+static void show_links(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	char name[256];
+
+	while (dir && (entry = readdir(dir))) {
+		const ssize_t n = readlinkat(dirfd(dir), entry->d_name, name, sizeof(name) - 1);
+
+		/* Numbers of pipes and the like are not the same twice. */
+		name[n > 0 ? n : 0] = '\0';
+		name[strcspn(name, "[")] = '\0';
+		if (n > 0 && strncmp(name, "/proc/", 6) != 0)
+			printf("fd %s %s\n", entry->d_name, name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* Whatever a checkpoint would have to keep of this process; the hook's own file does not count. */
+static int do_holdings(void)
+{
+	char line[4096], last[4096] = "";
+	FILE *file;
+
+	if (start_thread(wait_for_ever) != 0)
+		return 1;
+
+	printf("tasks %d\n", n_tasks());
+	show_signals();
+	show_links("/proc/self/fd");
+	file = fopen("/proc/self/maps", "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		const char *name = strpbrk(line, "/[");
+
+		if (name && !strstr(name, "memguard-hook") && strcmp(name, last) != 0) {
+			snprintf(last, sizeof(last), "%s", name);
+			fputs(name, stdout);
+		}
+	}
+
+	return 0;
+}
+
 /* Silent where it has no capability. */
 static int do_effective(void)
 {
@@ -453,6 +635,12 @@ static const struct {
 	{ "storm", do_storm },
 	{ "setuid", do_setuid },
 	{ "exit-main", do_exit_main },
+	{ "leave", do_leave },
+	{ "leave-at-once", do_leave_at_once },
+	{ "leave-thrd", do_leave_thrd },
+	{ "leave-cancel", do_leave_cancel },
+	{ "leave-pending", do_leave_pending },
+	{ "leave-child", do_leave_child },
 	{ "exit", do_exit },
 	{ "signals", do_signals },
 	{ "agent-signals", do_agent_signals },
@@ -464,6 +652,7 @@ static const struct {
 	{ "limit-nproc", do_limit_nproc },
 	{ "limit-stack", do_limit_stack },
 	{ "serve", do_serve },
+	{ "holdings", do_holdings },
 	{ "mapped", do_mapped },
 	{ "effective", do_effective },
 };

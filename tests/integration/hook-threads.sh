@@ -46,6 +46,8 @@ same "row 22: 8 threads fork 200 children beside the agent" "$(tasks "$subject" 
 
 same "MEMGUARD_AGENT=always adds it at the start" \
 	"$(MEMGUARD_AGENT=always tasks "$subject" count)" "tasks 2"
+same "row 43: with MEMGUARD_AGENT=off a program with threads holds nothing but the mapped code" \
+	"$(MEMGUARD_AGENT=off tasks "$subject" holdings)" "$("$subject" holdings 2>&1)"
 same "MEMGUARD_AGENT=off adds none" "$(MEMGUARD_AGENT=off tasks "$subject" thread)" "create 0 tasks 2"
 for off in off 0 no; do
 	same "row 8: MEMGUARD=$off adds none" "$(MEMGUARD=$off tasks "$subject" thread)" "create 0 tasks 2"

@@ -36,6 +36,14 @@ skip()
 	exit 77
 }
 
+# has GREP-OPTION... REGEX : reads to the end, where grep -q in a pipe would leave early: the
+# other end is then now and then ended by SIGPIPE, which pipefail calls a failure.
+has()
+{
+	# shellcheck disable=SC2143
+	[ -n "$(grep "$@")" ]
+}
+
 # claim TEXT COMMAND... : one line of result; goes on after a failure.
 claim()
 {
@@ -99,10 +107,11 @@ hooked()
 }
 
 # start_retainer MIB [THREADS] : its pid in $retainer; fd 9 is its standard input. In the cgroup
-# $retainer_group, the directory, if that is set.
+# $retainer_group, the directory, if that is set. With `hold` it holds them until it reads a line.
 start_retainer()
 {
-	rm -f "$scratch/in"
+	# The last one's words are not its own.
+	rm -f "$scratch/in" "$scratch/out"
 	mkfifo "$scratch/in"
 	(
 		[ -z "${retainer_group:-}" ] || echo 0 >"$retainer_group/cgroup.procs"
@@ -111,7 +120,7 @@ start_retainer()
 	retainer=$!
 	started+=("$retainer")
 	exec 9>"$scratch/in"
-	wait_for 60 grep -q retained "$scratch/out"
+	wait_for 60 grep -sq "${retains:-retained}" "$scratch/out"
 }
 
 rss_mib()

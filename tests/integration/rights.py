@@ -10,13 +10,7 @@ import struct
 import sys
 
 # hook_peer.py is beside this file, where 60-rights.sh puts both.
-from hook_peer import HELLO, RECLAIM, STATS, BORROW, LIMIT_SEC, frame, order
-
-
-def hello(tid):
-    """A good HELLO, but for whose thread it names."""
-    numbers = struct.pack("=8I", tid, 1, 1, 1, 4096, 0, 0, 0)
-    return frame(HELLO, numbers + b"0.1.0".ljust(16, b"\0") + b"2.36".ljust(16, b"\0"))
+from hook_peer import RECLAIM, STATS, BORROW, LIMIT_SEC, frame, hello, order
 
 
 def main():

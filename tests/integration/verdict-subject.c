@@ -9,7 +9,8 @@
  *	steady     works, and holds the same at each end of a step
  *	holes      frees three of four small chunks: no page of it is free
  *	burst      frees nearly all of a burst in threads
- *	huge       the same, with a heap that asks for huge pages
+ *	huge       frees nearly all of a heap in huge pages
+ *	parts      drops all but a little of each of its huge pages itself, and grows
  *	map        maps memory directly
  *	stacks     many threads that have used their stacks
  *	beside     a jemalloc of its own, loaded beside glibc
@@ -21,6 +22,7 @@
  */
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +34,10 @@
 
 #define MIB (1UL << 20)
 #define CHUNK 3000UL
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 /* A compiler takes away what it sees nobody use. */
 static void *volatile seen;
@@ -188,6 +194,43 @@ static void serve_by_forks(void)
 		}
 }
 
+/* The kernel may find a page busy. */
+static int collapse(void *p, size_t bytes)
+{
+	int r = -1;
+
+	for (int i = 0; i < 100 && r < 0; i++) {
+		r = madvise(p, bytes, MADV_COLLAPSE);
+		if (r < 0 && errno != EAGAIN && errno != EBUSY)
+			break;
+	}
+
+	return r;
+}
+
+/* As khugepaged makes them in time of a program that lives for long. */
+static int make_huge(void)
+{
+	const unsigned long low = ((unsigned long)sbrk(0) + 4095) & ~4095UL;
+
+	leave(192 * MIB, 6000, 200);
+	return collapse((void *)low, ((unsigned long)sbrk(0) - low) & ~4095UL);
+}
+
+static int drop_parts(void)
+{
+	const unsigned long huge = 2 * MIB;
+	char *p = map(202 * MIB);
+
+	p = (char *)(((unsigned long)p + huge - 1) & ~(huge - 1));
+	if (collapse(p, 200 * MIB) < 0)
+		return -1;
+	for (size_t i = 0; i < 100; i++)
+		if (madvise(p + i * huge + MIB / 16, huge - MIB / 16, MADV_DONTNEED) < 0)
+			return -1;
+	return 0;
+}
+
 static int page_out(void)
 {
 	const unsigned long low = ((unsigned long)sbrk(0) + 4095) & ~4095UL;
@@ -200,8 +243,12 @@ static int begin(const char *mode)
 {
 	if (strcmp(mode, "holes") == 0)
 		leave(256 * MIB, 1000, 4);
-	else if (strcmp(mode, "burst") == 0 || strcmp(mode, "huge") == 0)
+	else if (strcmp(mode, "burst") == 0)
 		bursts();
+	else if (strcmp(mode, "huge") == 0)
+		return make_huge();
+	else if (strcmp(mode, "parts") == 0)
+		return drop_parts();
 	else if (strcmp(mode, "map") == 0)
 		map(160 * MIB);
 	else if (strcmp(mode, "stacks") == 0)
@@ -226,6 +273,8 @@ static void step(const char *mode, int n)
 
 	if (strcmp(mode, "leak") == 0)
 		allocate(8 * MIB);
+	if (strcmp(mode, "parts") == 0)
+		allocate(40 * MIB);
 	if (strcmp(mode, "fill") == 0 && n <= 8)
 		allocate(8 * MIB);
 	if (strcmp(mode, "steady") == 0)

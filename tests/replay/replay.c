@@ -17,6 +17,7 @@
 #include "agent/policy/gate.h"
 #include "agent/policy/pick.h"
 #include "agent/policy/trend.h"
+#include "agent/policy/yield.h"
 
 #define MEMBERS_MAX 4096
 #define LINE_MAX_BYTES 2048
@@ -29,6 +30,8 @@ enum expectation {
 	EXPECT_ACT,
 	EXPECT_PICKS,
 	EXPECT_METHODS,
+	EXPECT_NEEDED,
+	EXPECT_YIELD,
 	EXPECT_MAX_,
 };
 
@@ -40,7 +43,9 @@ struct scene {
 	bool started; /* the present step holds a line */
 
 	uint64_t now_usec;
+	struct group_settings settings;
 	struct group group;
+	struct steps steps;
 	size_t n_members;
 	struct member members[MEMBERS_MAX];
 
@@ -50,6 +55,8 @@ struct scene {
 	bool command;
 	bool has_outcome;
 	struct outcome outcome;
+	struct running running; /* its member by the next */
+	uint32_t running_pid;
 	bool expected[EXPECT_MAX_];
 	char expect[EXPECT_MAX_][LINE_MAX_BYTES];
 };
@@ -171,28 +178,35 @@ static int take_kind(const char *value, void *field)
 }
 
 #define SCENE(field) offsetof(struct scene, field)
+#define SETTING(field) "settings." #field, offsetof(struct scene, settings.field)
 #define GROUP(field) #field, offsetof(struct scene, group.field)
 #define OUTCOME(field) "outcome." #field, offsetof(struct scene, outcome.field)
 #define MEMBER(field) #field, offsetof(struct member, field)
 
 static const struct row scene_rows[] = {
+	{ "running.reason", SCENE(running.reason), take_reason },
+	{ "running.rushed", SCENE(running.rushed), take_bool },
+	{ "running.member", SCENE(running_pid), take_u32 },
+	{ "running.method", SCENE(running.method), take_method },
+	{ "running.asked_usec", SCENE(running.asked_usec), take_usec },
 	{ "now_usec", SCENE(now_usec), take_usec },
 	{ "command", SCENE(command), take_bool },
 	{ "signals.pressure", SCENE(signals.pressure), take_bool },
 	{ "signals.limit_hit", SCENE(signals.limit_hit), take_bool },
 	{ "signals.machine", SCENE(signals.machine), take_bool },
 	{ "trend.take_reading", SCENE(take_reading), take_bool },
-	{ GROUP(settings.mode), take_mode },
-	{ GROUP(settings.usage_high_permyriad), take_permyriad },
-	{ GROUP(settings.usage_critical_permyriad), take_permyriad },
-	{ GROUP(settings.pressure_some_permyriad), take_permyriad },
-	{ GROUP(settings.machine_pressure_permyriad), take_permyriad },
-	{ GROUP(settings.oom_eta_usec), take_usec },
-	{ GROUP(settings.retained_high_bytes), take_bytes },
-	{ GROUP(settings.method), take_method },
-	{ GROUP(settings.min_release_bytes), take_bytes },
-	{ GROUP(settings.stall_budget_usec), take_usec },
-	{ GROUP(settings.cooldown_usec), take_usec },
+	{ SETTING(mode), take_mode },
+	{ SETTING(usage_high_permyriad), take_permyriad },
+	{ SETTING(usage_critical_permyriad), take_permyriad },
+	{ SETTING(pressure_some_permyriad), take_permyriad },
+	{ SETTING(machine_pressure_permyriad), take_permyriad },
+	{ SETTING(oom_eta_usec), take_usec },
+	{ SETTING(retained_high_bytes), take_bytes },
+	{ SETTING(method), take_method },
+	{ SETTING(min_release_bytes), take_bytes },
+	{ SETTING(stall_budget_usec), take_usec },
+	{ SETTING(cooldown_usec), take_usec },
+	{ SETTING(max_per_hour), take_u64 },
 	{ GROUP(reading.time_usec), take_usec },
 	{ GROUP(reading.usage_bytes), take_bytes },
 	{ GROUP(reading.anon_bytes), take_bytes },
@@ -208,6 +222,7 @@ static const struct row scene_rows[] = {
 	{ GROUP(trend.steady_bytes), take_bytes },
 	{ GROUP(heap.in_use_bytes), take_bytes },
 	{ GROUP(heap.retained_bytes), take_bytes },
+	{ GROUP(heap.fresh_bytes), take_bytes },
 	{ GROUP(heap.unused_bytes), take_bytes },
 	{ GROUP(heap.stall_usec), take_usec },
 	{ GROUP(heap.rss_bytes), take_bytes },
@@ -221,17 +236,31 @@ static const struct row scene_rows[] = {
 	{ GROUP(benefit.last_round_usec), take_usec },
 	{ GROUP(benefit.last_released_bytes), take_bytes },
 	{ GROUP(benefit.last_usage_bytes), take_bytes },
+	{ GROUP(benefit.last_n_not_needed), take_u32 },
 	{ GROUP(benefit.backoff_usec), take_usec },
+	{ GROUP(benefit.urgent_backoff_usec), take_usec },
+	{ GROUP(benefit.calm_backoff_usec), take_usec },
 	{ GROUP(benefit.last_quiet_usec), take_usec },
 	{ GROUP(benefit.last_quiet_reason), take_reason },
+	{ GROUP(benefit.n_quiet), take_u32 },
+	{ GROUP(benefit.last_limit_bytes), take_bytes },
+	{ GROUP(benefit.last_anon_bytes), take_bytes },
+	{ GROUP(benefit.last_fresh_bytes), take_bytes },
+	{ GROUP(benefit.last_n_joined), take_u64 },
+	{ GROUP(n_joined), take_u64 },
 	{ OUTCOME(kind), take_kind },
 	{ OUTCOME(trigger), take_reason },
 	{ OUTCOME(reason), take_reason },
 	{ OUTCOME(end_usec), take_usec },
 	{ OUTCOME(n_asked), take_u32 },
 	{ OUTCOME(n_answered), take_u32 },
+	{ OUTCOME(n_not_needed), take_u32 },
 	{ OUTCOME(usage_before_bytes), take_bytes },
 	{ OUTCOME(usage_after_bytes), take_bytes },
+	{ OUTCOME(held_before_bytes), take_bytes },
+	{ OUTCOME(held_after_bytes), take_bytes },
+	{ OUTCOME(rss_before_bytes), take_bytes },
+	{ OUTCOME(rss_after_bytes), take_bytes },
 	{ OUTCOME(expected_bytes), take_bytes },
 };
 
@@ -266,6 +295,8 @@ static const char *const expect_keys[EXPECT_MAX_] = {
 	[EXPECT_ACT] = "expect.act",
 	[EXPECT_PICKS] = "expect.picks",
 	[EXPECT_METHODS] = "expect.methods",
+	[EXPECT_NEEDED] = "expect.needed",
+	[EXPECT_YIELD] = "expect.yield",
 };
 
 static int complain(const struct scene *scene, const char *what, const char *object)
@@ -348,6 +379,21 @@ static int take_member(struct scene *scene, char *key, const char *value)
 			member);
 }
 
+/* So many within the last hour, all of them now. */
+static int take_steps(struct scene *scene, const char *value)
+{
+	uint64_t n;
+
+	if (parse_u64(value, &n) < 0 || n > UINT16_MAX)
+		return complain(scene, "not a number of releases:", value);
+
+	scene->steps = (struct steps){ 0 };
+	scene->group.steps = &scene->steps;
+	while (n-- > 0)
+		steps_count(&scene->steps, STEP_RELEASE, scene->now_usec);
+	return 0;
+}
+
 static int take_line(struct scene *scene, char *key, const char *value)
 {
 	scene->started = true;
@@ -362,6 +408,9 @@ static int take_line(struct scene *scene, char *key, const char *value)
 	if (strncmp(key, "member.", 7) == 0)
 		return take_member(scene, key + 7, value);
 
+	if (streq(key, "steps.release"))
+		return take_steps(scene, value);
+
 	if (strncmp(key, "outcome.", 8) == 0)
 		scene->has_outcome = true;
 
@@ -375,12 +424,13 @@ static void decide(struct scene *scene, struct decision *ret)
 	struct group *group = &scene->group;
 	enum reason trigger;
 
+	group->settings = &scene->settings;
+
 	for (size_t i = 0; i < scene->n_members; i++)
 		list[i] = &scene->members[i];
 
 	if (scene->has_outcome)
-		group->benefit =
-			benefit_add(&group->benefit, &group->settings, &scene->outcome);
+		group->benefit = benefit_add(group, &scene->outcome);
 	if (scene->take_reading)
 		group->trend = trend_add(&group->trend, &group->reading);
 
@@ -391,7 +441,19 @@ static void decide(struct scene *scene, struct decision *ret)
 	*ret = (struct decision){ .reason = trigger };
 	if (scene->command || gate_is_open(&group->gate))
 		pick_members(group, list, scene->n_members, trigger,
-			     group->settings.method, ret);
+			     group->settings->method, ret);
+}
+
+/* Of the round under way, by the gate as it is now. */
+static enum yield decide_yield(struct scene *scene)
+{
+	struct pick pick;
+
+	for (size_t i = 0; i < scene->n_members; i++)
+		if (scene->running_pid == (uint32_t)scene->members[i].process.pid)
+			scene->running.member = &scene->members[i];
+
+	return yield_decide(&scene->group, &scene->running, scene->now_usec, &pick);
 }
 
 static void list_picks(const struct decision *decision, char *buf, size_t size)
@@ -434,6 +496,8 @@ static void forget_step(struct scene *scene)
 	scene->signals = (struct signals){ 0 };
 	scene->take_reading = scene->command = scene->has_outcome = false;
 	scene->outcome = (struct outcome){ 0 };
+	scene->running = (struct running){ 0 };
+	scene->running_pid = 0;
 	memset(scene->expected, 0, sizeof(scene->expected));
 }
 
@@ -459,6 +523,9 @@ static int run_step(struct scene *scene)
 	compare(scene, EXPECT_PICKS, picks);
 	list_methods(&decision, picks, sizeof(picks));
 	compare(scene, EXPECT_METHODS, picks);
+	snprintf(picks, sizeof(picks), "%u", decision.n_needed);
+	compare(scene, EXPECT_NEEDED, picks);
+	compare(scene, EXPECT_YIELD, yield_to_string(decide_yield(scene)));
 	forget_step(scene);
 	return 0;
 }

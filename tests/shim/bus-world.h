@@ -99,6 +99,34 @@ static void client_free(sd_bus *client)
 	sd_bus_close_unref(client);
 }
 
+/* Of all dictionaries in what is left of the container. */
+static bool keys_are_unique(sd_bus_message *message)
+{
+	const char *contents, *keys[128];
+	bool unique = true;
+	size_t n = 0;
+	char type;
+
+	while (sd_bus_message_peek_type(message, &type, &contents) > 0) {
+		if (!strchr("aev", type)) {
+			CHECK(sd_bus_message_skip(message, (char[]){ type, '\0' }) >= 0);
+			continue;
+		}
+		CHECK(sd_bus_message_enter_container(message, type, contents) >= 0);
+		if (type == 'e') {
+			CHECK(n < ARRAY_SIZE(keys));
+			CHECK(sd_bus_message_read_basic(message, 's', &keys[n]) > 0);
+			for (size_t i = 0; i < n; i++)
+				unique = unique && !streq(keys[i], keys[n]);
+			n++;
+		}
+		unique = keys_are_unique(message) && unique;
+		CHECK(sd_bus_message_exit_container(message) >= 0);
+	}
+
+	return unique;
+}
+
 struct answer {
 	bool done;
 	char error[128];
@@ -117,6 +145,8 @@ static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *ret_
 		snprintf(answer->error, sizeof(answer->error), "%s", error->name);
 		snprintf(answer->text, sizeof(answer->text), "%s", error->message);
 	} else {
+		CHECK(keys_are_unique(message));
+		CHECK(sd_bus_message_rewind(message, 1) >= 0);
 		CHECK_EQ(reply_to_json(message, &answer->value), 0);
 	}
 

@@ -2,8 +2,8 @@
 
 /*
  * The bus of a daemon with canned figures, for tests of memguardctl and for looking at
- * it. Usage: fake-daemon DIRECTORY [idle|broken|system] Says "ready" when it may be
- * called; ends with SIGTERM or SIGINT.
+ * it. Usage: fake-daemon DIRECTORY [idle|broken|system|stale] Says "ready" when it may
+ * be called; ends with SIGTERM or SIGINT.
  */
 
 #include <signal.h>
@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-event.h>
 
+#include "agent/basic/macro.h"
 #include "tests/shim/fake-data.h"
 
 static int begin(sd_event **ret)
@@ -41,7 +42,7 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc < 2 || begin(&event) < 0) {
-		fputs("Usage: fake-daemon DIRECTORY [idle|broken|system]\n", stderr);
+		fputs("Usage: fake-daemon DIRECTORY [idle|broken|system|stale]\n", stderr);
 		return 2;
 	}
 
@@ -50,6 +51,12 @@ int main(int argc, char **argv)
 	fake_init(&fake, now_usec, realtime_usec);
 	if (strcmp(kind, "idle") == 0)
 		fake.n_groups = 0;
+	/* Of the group without a verdict, measured before it grew. */
+	if (strcmp(kind, "stale") == 0)
+		fake.groups[2].heap = (struct heap){ .in_use_bytes = 5 * MIB,
+						     .retained_bytes = 200 * KIB,
+						     .rss_bytes = 50 * MIB,
+						     .time_usec = now_usec };
 	if (strcmp(kind, "broken") == 0)
 		fake.config_error =
 			"/etc/memguard/memguard.conf:3: there is no key \"Usagehihg\" in "

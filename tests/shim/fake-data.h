@@ -14,10 +14,14 @@
 
 struct fake {
 	struct group groups[FAKE_GROUPS];
+	struct outcome outcome; /* of the first one */
 	struct member members[FAKE_MEMBERS];
 	size_t group_of[FAKE_MEMBERS];
 	size_t n_groups; /* shown; 0: an idle daemon */
 	const char *config_error; /* what reload answers; NULL: good */
+	bool has_kill; /* in the first group */
+	bool is_contained; /* whoever calls is in a container */
+	size_t n_times; /* each member is told so often; 0 is once */
 
 	/* What was asked of it. */
 	unsigned int n_shown, n_trimmed, n_tuned, n_reloaded;

@@ -114,6 +114,23 @@ static int greet_hello(struct fake *fake)
 	return r;
 }
 
+/* Who connected ends, and a child goes on. */
+static int greet_and_pass_on(struct fake *fake)
+{
+	int r = greet_hello(fake);
+
+	return r == 0 && fork() > 0 ? 1 : r;
+}
+
+static int pass_on_and_greet(struct fake *fake)
+{
+	if (fork() > 0)
+		return 1;
+
+	(void)getchar();
+	return greet_hello(fake);
+}
+
 static int greet_holding(struct fake *fake)
 {
 	/* First: on a loaded machine touching memory takes longer than a HELLO may. */
@@ -280,6 +297,22 @@ static int answer_reclaim(struct fake *fake, const struct wire_frame *question)
 	return send_frame(fake, &frame);
 }
 
+/* At work, for all that the daemon can see, until it sends something else. */
+static void work(const struct fake *fake)
+{
+	struct pollfd pollfd = { .fd = fake->fd, .events = POLLIN };
+
+	while (poll(&pollfd, 1, 0) == 0)
+		;
+	say("interrupted");
+}
+
+static bool is_borrowing(const struct wire_frame *question)
+{
+	return question->header.verb == WIRE_RECLAIM &&
+	       question->reclaim_request.method == WIRE_METHOD_BORROW;
+}
+
 static int answer_tune(struct fake *fake, const struct wire_frame *question)
 {
 	const struct wire_tune_request *request = &question->tune_request;
@@ -389,6 +422,37 @@ static int answer_full_only(struct fake *fake, const struct wire_frame *question
 	return send_frame(fake, &frame);
 }
 
+/* Knows nothing of questions that overtake: when it is done it is done. */
+static int answer_as_of_old(struct fake *fake, const struct wire_frame *question)
+{
+	if (is_borrowing(question))
+		work(fake);
+
+	return answer_well(fake, question);
+}
+
+/* Answers the second one first, and the first one never. */
+static int answer_the_last(struct fake *fake, const struct wire_frame *question)
+{
+	if (!is_borrowing(question))
+		return answer_well(fake, question);
+
+	work(fake);
+	return 0;
+}
+
+static int answer_no_more(struct fake *fake, const struct wire_frame *question)
+{
+	if (!is_borrowing(question))
+		return answer_well(fake, question);
+
+	work(fake);
+	for (struct pollfd pollfd = { .fd = fake->fd, .events = POLLRDHUP }; poll(&pollfd, 1, 0) == 0;)
+		;
+	say("closed");
+	return 1;
+}
+
 static int answer_refusing(struct fake *fake, const struct wire_frame *question)
 {
 	struct wire_frame frame;
@@ -451,7 +515,12 @@ static const struct mode modes[] = {
 	{ "lying", greet_hello, answer_lying, "valid answers, impossible figures" },
 	{ "stuck", greet_holding, answer_but_reclaim, "good, but never answers a RECLAIM" },
 	{ "full-only", greet_holding, answer_full_only, "good, but cannot borrow" },
+	{ "old", greet_holding, answer_as_of_old, "good, borrows until it is asked again" },
+	{ "skipping", greet_holding, answer_the_last, "the same, and does not answer it" },
+	{ "endless", greet_holding, answer_no_more, "the same, and works on for good" },
 	{ "refusing", greet_hello, answer_refusing, "refuses everything" },
+	{ "late", greet_and_pass_on, answer_refusing, "leaves all to a child" },
+	{ "early", pass_on_and_greet, answer_refusing, "also HELLO, after a line of input" },
 	{ "vanish", greet_hello, answer_by_vanishing, "is gone when asked" },
 	{ "wrong-id", greet_hello, answer_another, "answers another question" },
 	{ "more-rows", greet_hello, answer_more_rows, "sends more than announced" },

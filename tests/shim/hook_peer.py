@@ -10,11 +10,11 @@ import socket
 import struct
 import subprocess
 
-MAGIC, VERSION, SIZE = 0x4D474431, 2, 512
+MAGIC, VERSION, SIZE = 0x4D474431, 3, 512
 HELLO, STATS, ARENA, RECLAIM, TUNE, BYE = range(1, 7)
 OK, UNSUPPORTED, REFUSED, FAILED = range(4)
 FULL, BORROW = 1, 2
-DONE, BYTES, TIME, LEFT = range(4)
+DONE, BYTES, TIME, LEFT, ASKED = range(5)
 HEADER = struct.Struct("=IHHQII")
 
 # Only a hang takes this long; every wait is for an event.
@@ -39,6 +39,12 @@ def frame(verb, payload=b"", *, id=7, magic=MAGIC, version=VERSION, status=0, le
     length = len(payload) if length is None else length
     data = HEADER.pack(magic, version, verb, id, status, length) + payload
     return data.ljust(size, b"\0")[:size]
+
+
+def hello(tid=1):
+    """A good HELLO, which names that thread."""
+    numbers = struct.pack("=8I", tid, 1, 1, 1, 4096, 0, 0, 0)
+    return frame(HELLO, numbers + b"0.1.0".ljust(16, b"\0") + b"2.36".ljust(16, b"\0"), id=0)
 
 
 def order(method, *, allocators=0, limit_bytes=0, limit_usec=0):

@@ -6,7 +6,8 @@
 #
 #	tests/soak/run.sh BUILD [--releases=N] [--seconds=S]
 #
-# Ends with whichever is reached first; by default 20 seconds. SOAK_SEED makes it differ.
+# Ends with whichever is reached first, or with SIGTERM; by default after 20 seconds. A long
+# one tells each minute how far it is. SOAK_SEED makes it differ.
 
 set -eu
 
@@ -42,4 +43,12 @@ have python3 || skip_all "there is no python3"
 $cc -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -pthread -o "$scratch/soak" "$here/soak.c"
 
 export MEMGUARD_AGENT=auto
-python3 "$here/soak.py" "$hook" "$scratch/soak" "$scratch" "${releases:-inf}" "${seconds:-inf}"
+python3 "$here/soak.py" "$hook" "$scratch/soak" "$scratch" "${releases:-inf}" "${seconds:-inf}" &
+soaking=$!
+trap 'kill "$soaking"' TERM INT
+# The signal ends the first wait, not the soak.
+while :; do
+	wait "$soaking" && status=0 || status=$?
+	kill -0 "$soaking" 2>/dev/null || break
+done
+exit "$status"

@@ -2,6 +2,7 @@
 """
 Asks the hook in tests/soak/soak.c for one release after the other, by every method and
 with every kind of limit, and tells whether the program noticed. See run.sh.
+SIGTERM ends it as the last release would, with the figures until then.
 
 Usage: soak.py HOOK SOAK DIRECTORY RELEASES SECONDS
 """
@@ -9,6 +10,7 @@ Usage: soak.py HOOK SOAK DIRECTORY RELEASES SECONDS
 import os
 import random
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -23,7 +25,9 @@ PATH = os.path.join(DIRECTORY, "soak.sock")
 
 # Longer than the hook wants a connection to last before it comes back within a second.
 LEAVE_SEC = 12
-REPORT_SEC = 300
+REPORT_SEC = 60
+
+_stop = []
 
 
 def start(listener):
@@ -78,7 +82,7 @@ def some_order(pick):
 def soak(listener, process, agent, totals):
     pick = random.Random(int(os.environ.get("SOAK_SEED", "1")))
     connected = reported = 0
-    while totals.releases() < RELEASES and totals.seconds() < SECONDS:
+    while not _stop and totals.releases() < RELEASES and totals.seconds() < SECONDS:
         id = totals.releases() + 1
         if totals.seconds() - connected > LEAVE_SEC:
             # Goes away in the middle of a release, and waits for the hook to come back.
@@ -115,6 +119,7 @@ def end(listener, process):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: _stop.append(True))
     listener = listen(PATH)
     process, agent = start(listener)
     totals = Totals()

@@ -17,11 +17,21 @@ fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-sed -e 's|@unittype@|notify|; s|@execreload@|ExecReload=|; s|@[a-z]*@|/usr/bin|' "$here/../../etc/memguard.service.in" >"$scratch/right.service"
+sed -e 's|@unittype@|notify|; s|@execreload@|ExecReload=|; s|@[a-z]*@|/usr/bin|g' "$here/../../etc/memguard.service.in" >"$scratch/right.service"
 if "$here/check-unit.sh" "$scratch/right.service" >"$scratch/out" 2>&1; then
 	echo "ok - the unit as it is passes"
 else
 	echo "not ok - the unit as it is fails:"
+	sed 's/^/# /' "$scratch/out"
+	bad=1
+fi
+
+# As configure --with-notify-reload makes it.
+sed 's/^Type=notify/&-reload/; s/^ExecReload=/# SIGHUP: &/' "$scratch/right.service" >"$scratch/reload.service"
+if "$here/check-unit.sh" "$scratch/reload.service" >"$scratch/out" 2>&1; then
+	echo "ok - with Type=notify-reload it passes"
+else
+	echo "not ok - with Type=notify-reload it fails:"
 	sed 's/^/# /' "$scratch/out"
 	bad=1
 fi
@@ -50,6 +60,9 @@ refused 's/^PrivateTmp=yes/PrivateTmp=maybe/' 'does not accept'
 refused 's/^After=.*/After=no such unit!/' 'does not accept'
 refused 's/^SystemCallFilter=.*//' 'exposure is more'
 refused 's/^User=.*//' 'does not say User=memguard'
+refused 's/^Type=notify/Type=simple/' 'does not say Type=notify'
+refused 's/^ExecReload=/#&/' 'does not say ExecReload=memguardctl reload'
+refused 's/^Type=notify/&-reload/' 'does without'
 refused 's/^Also=memguard.socket.*/Also=memguard.socket/' 'does not say Also='
 refused 's/^ProtectControlGroups=no/ProtectControlGroups=yes/' 'does not say ProtectControlGroups=no'
 refused 's|^ExecStart=.*|ExecStart=@sbindir@/memguardd|' 'to be substituted'

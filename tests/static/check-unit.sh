@@ -31,9 +31,30 @@ if grep -n '^[^#]*@[a-z]*@' "$service"; then
 	exit 1
 fi
 
+type=$(sed -n 's/^Type=//p' "$service")
+version=$(systemd-analyze --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+
+# What configure --with-notify-reload makes. An older systemd takes the type for "simple", and so
+# for a service that is ready at once and cannot be reloaded; all else is to be seen there, too.
+if [ "$type" = notify-reload ] && [ "$version" -lt 253 ]; then
+	cp "$service" "$scratch/reload.service"
+	systemd-analyze verify --man=no "$scratch/reload.service" >"$scratch/out" 2>&1 || true
+	if grep -q 'Failed to parse service type.*notify-reload' "$scratch/out"; then
+		echo "ok - systemd $version does not know Type=notify-reload: not a unit for this machine"
+	else
+		echo "not ok - systemd $version says nothing about Type=notify-reload:"
+		sed 's/^/# /' "$scratch/out"
+		bad=1
+	fi
+	rm "$scratch/reload.service"
+	sed 's/^Type=notify-reload$/Type=notify/' "$service" >"$scratch/older.service"
+else
+	cp "$service" "$scratch/older.service"
+fi
+
 # Before the installation its programs are not where it says; all else is as it will be.
 cp "$etc"/memguard.socket "$etc"/memguard-control.socket "$scratch"
-sed 's|^\(Exec[A-Za-z]*=\)[^ ]*|\1/bin/true|' "$service" >"$scratch/memguard.service"
+sed 's|^\(Exec[A-Za-z]*=\)[^ ]*|\1/bin/true|' "$scratch/older.service" >"$scratch/memguard.service"
 
 # Its own folder first, then (the empty last part) the system's.
 if SYSTEMD_UNIT_PATH="$scratch:" systemd-analyze verify --man=no "$scratch"/memguard.service \
@@ -56,7 +77,8 @@ else
 fi
 
 # What the daemon and the manual rely on.
-for line in 'Type=notify' 'User=memguard' 'ProtectControlGroups=no' \
+[ "$type" = notify-reload ] || type=notify
+for line in "Type=$type" 'User=memguard' 'ProtectControlGroups=no' \
 	'Requires=memguard.socket memguard-control.socket' \
 	'Also=memguard.socket memguard-control.socket'; do
 	if grep -qx "$line" "$service"; then
@@ -66,5 +88,16 @@ for line in 'Type=notify' 'User=memguard' 'ProtectControlGroups=no' \
 		bad=1
 	fi
 done
+
+# Either it is told and waits, or the manager waits for its word.
+if [ "$type" = notify-reload ] && grep -q '^ExecReload=' "$service"; then
+	echo "not ok - it says ExecReload=, which Type=notify-reload does without"
+	bad=1
+elif [ "$type" = notify ] && ! grep -q '^ExecReload=.*memguardctl reload$' "$service"; then
+	echo "not ok - it does not say ExecReload=memguardctl reload"
+	bad=1
+else
+	echo "ok - it can be reloaded"
+fi
 
 exit "$bad"

@@ -22,6 +22,8 @@ struct door {
 	sd_event *event;
 	struct listener *listener;
 	int n_accepted;
+	int n_refused;
+	int error; /* of the last one that was */
 	bool keep; /* accepted descriptors open */
 	int fd;    /* the last one */
 	pid_t pid;
@@ -40,6 +42,16 @@ static inline void door_on_accept(int fd, pid_t pid, uid_t uid, void *userdata)
 	door->fd = door->keep ? fd : -1;
 	if (!door->keep)
 		close(fd);
+}
+
+static inline void door_on_refuse(int error, pid_t pid, uid_t uid, void *userdata)
+{
+	struct door *door = userdata;
+
+	(void)pid;
+	(void)uid;
+	door->n_refused++;
+	door->error = error;
 }
 
 static inline void door_init(struct door *door)
@@ -66,6 +78,7 @@ static inline void door_open(struct door *door)
 {
 	door_init(door);
 	CHECK_EQ(door_listen(door, &door->listener), 0);
+	listener_set_refuse(door->listener, door_on_refuse);
 }
 
 static inline void door_done(struct door *door)

@@ -11,6 +11,7 @@
 #define NOW (1000 * USEC_PER_SEC)
 #define MEMBERS_MAX 200
 
+static struct group_settings settings;
 static struct group group;
 static struct member members[MEMBERS_MAX];
 static const struct member *list[MEMBERS_MAX];
@@ -18,11 +19,12 @@ static struct decision decision;
 
 static inline void reset(void)
 {
+	settings = (struct group_settings){
+		.min_release_bytes = 16 * MIB,
+		.stall_budget_usec = 10 * USEC_PER_MSEC,
+	};
 	group = (struct group){
-		.settings = {
-			.min_release_bytes = 16 * MIB,
-			.stall_budget_usec = 10 * USEC_PER_MSEC,
-		},
+		.settings = &settings,
 	};
 	memset(members, 0, sizeof(members));
 	memset(&decision, 0xff, sizeof(decision));
@@ -55,5 +57,5 @@ static inline struct member *add(size_t i, uint64_t retained_mib, uint64_t rss_m
 
 static inline void pick(size_t n_members, enum reason trigger)
 {
-	pick_members(&group, list, n_members, trigger, group.settings.method, &decision);
+	pick_members(&group, list, n_members, trigger, settings.method, &decision);
 }

@@ -310,8 +310,41 @@ static void test_starts_and_a_release_race(void)
 	CHECK_EQ(n_out, n);
 }
 
+/* Size words: ours, of what was asked for; behind it one of 64 bytes, in use or not. */
+static void test_a_hole_is_told_by_its_size_words(void)
+{
+	uintptr_t words[16] = { 0 };
+	const void *block = &words[2];
+
+	words[1] = 48 | 1;
+	words[1 + 48 / 8] = 64 | 1;
+	CHECK_EQ(anchor_bytes(block), 48);
+	CHECK_EQ(anchor_hole(block, 24 + 16), 48 + 64);
+	CHECK_EQ(anchor_hole(block, 25), 48 + 64);
+	/* More than was asked for: all of it, and what is behind is somebody's. */
+	CHECK_EQ(anchor_hole(block, 24), 48);
+}
+
+/* Whether that is free is told by the one behind it; there is none behind the top. */
+static void test_what_is_left_of_a_hole_is_told_from_a_neighbour(void)
+{
+	uintptr_t words[16] = { 0 };
+	const void *block = &words[2];
+
+	words[1] = 48 | 1;
+	words[1 + 48 / 8] = 64 | 1;
+	words[1 + (48 + 64) / 8] = 32 | 1;
+	CHECK(!anchor_is_cut(block));
+	words[1 + (48 + 64) / 8] = 32;
+	CHECK(anchor_is_cut(block));
+	words[1 + 48 / 8] = ((uintptr_t)1 << 60) | 1;
+	CHECK(anchor_is_cut(block));
+}
+
 int main(void)
 {
+	RUN(test_what_is_left_of_a_hole_is_told_from_a_neighbour);
+	RUN(test_a_hole_is_told_by_its_size_words);
 	RUN(test_the_first_to_come_leaves_all_blocks);
 	RUN(test_whoever_comes_later_leaves_nothing);
 	RUN(test_each_place_has_its_own);

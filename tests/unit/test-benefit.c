@@ -31,7 +31,13 @@ static struct outcome released(uint64_t expected_mib, uint64_t released_mib)
 
 static struct benefit add(struct benefit benefit, struct outcome outcome)
 {
-	return benefit_add(&benefit, &settings, &outcome);
+	const struct group group = {
+		.settings = &settings,
+		.benefit = benefit,
+		.reading = { .limit_bytes = 600 * MIB },
+	};
+
+	return benefit_add(&group, &outcome);
 }
 
 static void test_a_good_release_is_remembered_without_back_off(void)
@@ -80,14 +86,73 @@ static void test_back_off_doubles_up_to_an_hour_and_clears_at_once(void)
 
 static void test_back_off_begins_somewhere_even_without_a_cooldown(void)
 {
-	const struct group_settings none = { .min_release_bytes = 1 };
-	const struct group_settings endless = { .min_release_bytes = 1,
-						.cooldown_usec = UINT64_MAX };
-	const struct benefit before = { 0 };
+	struct group_settings none = { .min_release_bytes = 1 };
+	struct group group = { .settings = &none };
 	const struct outcome outcome = released(1, 0);
 
-	CHECK_EQ(benefit_add(&before, &none, &outcome).backoff_usec, SEC(1));
-	CHECK_EQ(benefit_add(&before, &endless, &outcome).backoff_usec, SEC(3600));
+	CHECK_EQ(benefit_add(&group, &outcome).backoff_usec, SEC(1));
+	none.cooldown_usec = UINT64_MAX;
+	CHECK_EQ(benefit_add(&group, &outcome).backoff_usec, SEC(3600));
+}
+
+static void test_what_was_enough_does_not_disappoint(void)
+{
+	struct outcome outcome = released(8, 15);
+	struct benefit b;
+
+	outcome.n_not_needed = 2;
+	b = add((struct benefit){ 0 }, outcome);
+	CHECK_EQ(b.backoff_usec, 0);
+	CHECK_EQ(b.last_n_not_needed, 2);
+	CHECK_EQ(add(b, released(8, 15)).last_n_not_needed, 0);
+
+	/* But what gave less than it should. */
+	outcome.expected_bytes = 100 * MIB;
+	CHECK_EQ(add((struct benefit){ 0 }, outcome).backoff_usec, SEC(30));
+}
+
+/* It became critical meanwhile: what the program took is not what the release failed to give. */
+static void test_a_round_that_hurried_is_judged_by_what_was_given(void)
+{
+	struct outcome outcome = released(100, 0);
+	struct benefit b;
+
+	outcome.hurried = REASON_USAGE_CRITICAL;
+	outcome.rss_before_bytes = 400 * MIB;
+	outcome.rss_after_bytes = 375 * MIB;
+	b = add((struct benefit){ .backoff_usec = 1, .urgent_backoff_usec = 1 }, outcome);
+	CHECK_EQ(b.backoff_usec, 0);
+	CHECK_EQ(b.urgent_backoff_usec, 0);
+
+	/* And as urgent as it was at last, whoever began it. */
+	outcome.trigger = REASON_COMMAND;
+	outcome.rss_after_bytes = 400 * MIB;
+	b = add((struct benefit){ 0 }, outcome);
+	CHECK_EQ(b.backoff_usec, SEC(30));
+	CHECK_EQ(b.urgent_backoff_usec, SEC(1));
+	outcome.hurried = REASON_NONE;
+	b = add((struct benefit){ 0 }, outcome);
+	CHECK_EQ(b.backoff_usec, 0);
+	CHECK_EQ(b.urgent_backoff_usec, 0);
+}
+
+/* Parts of huge pages: freed, still charged, and the kernel's to take before it kills. */
+static void test_what_is_held_has_paid(void)
+{
+	struct outcome outcome = released(100, 0);
+
+	outcome.rss_before_bytes = 400 * MIB;
+	outcome.rss_after_bytes = 300 * MIB;
+	CHECK_EQ(add((struct benefit){ 0 }, outcome).backoff_usec, SEC(30));
+	outcome.held_after_bytes = 90 * MIB;
+	CHECK_EQ(add((struct benefit){ 0 }, outcome).backoff_usec, 0);
+	CHECK_EQ(add((struct benefit){ 0 }, outcome).last_released_bytes, 90 * MIB);
+	CHECK_EQ(add((struct benefit){ 0 }, outcome).last_usage_bytes, 410 * MIB);
+	CHECK_EQ(add((struct benefit){ 0 }, outcome).released_bytes, 0);
+	outcome.held_after_bytes = 15 * MIB;
+	CHECK_EQ(add((struct benefit){ 0 }, outcome).backoff_usec, SEC(30));
+	outcome.usage_after_bytes -= 10 * MIB;
+	CHECK_EQ(add((struct benefit){ 0 }, outcome).backoff_usec, 0);
 }
 
 static void test_a_failed_round_disappoints(void)
@@ -164,6 +229,237 @@ static void test_a_command_that_found_nobody_holds_nothing_up(void)
 	CHECK_EQ(add((struct benefit){ 0 }, nobody).last_quiet_usec, 0);
 }
 
+/* A leak: what is asked of it again and again comes to nothing. */
+static void test_near_a_kill_back_off_begins_at_a_second_and_ends_at_32(void)
+{
+	static const uint64_t expect_sec[] = { 1, 2, 4, 8, 16, 32, 32 };
+	struct outcome useless = released(0, 0);
+	struct benefit b = { 0 };
+
+	useless.trigger = REASON_USAGE_CRITICAL;
+	for (size_t i = 0; i < ARRAY_SIZE(expect_sec); i++) {
+		b = add(b, useless);
+		CHECK_EQ(b.urgent_backoff_usec, SEC(expect_sec[i]));
+	}
+
+	/* What disappoints at other times is none of its business, and a good one ends it. */
+	b = add(b, released(100, 0));
+	CHECK_EQ(b.urgent_backoff_usec, SEC(32));
+	b = add(b, released(100, 100));
+	CHECK_EQ(b.urgent_backoff_usec, 0);
+	b = add(b, released(100, 0));
+	CHECK_EQ(b.urgent_backoff_usec, 0);
+}
+
+static void test_near_a_kill_a_64th_of_the_limit_pays(void)
+{
+	const struct benefit before = { .urgent_backoff_usec = SEC(4) };
+	struct outcome little = released(400, 10), less = released(400, 9);
+
+	little.trigger = less.trigger = REASON_USAGE_CRITICAL;
+	CHECK_EQ(add(before, little).urgent_backoff_usec, 0);
+	CHECK_EQ(add(before, less).urgent_backoff_usec, SEC(8));
+
+	/* Somebody else has taken at once what the members gave. */
+	less.rss_before_bytes = 100 * MIB;
+	less.rss_after_bytes = 90 * MIB;
+	CHECK_EQ(add(before, less).urgent_backoff_usec, 0);
+}
+
+static void test_quiet_rounds_are_counted_while_they_follow_each_other(void)
+{
+	struct outcome quiet = {
+		.kind = OUTCOME_NOTHING,
+		.trigger = REASON_USAGE_HIGH,
+		.reason = REASON_NOT_WORTH,
+		.end_usec = SEC(200),
+	};
+	struct benefit b = add((struct benefit){ 0 }, quiet);
+
+	CHECK_EQ(b.n_quiet, 1);
+	quiet.end_usec += SEC(63);
+	b = add(b, quiet);
+	CHECK_EQ(b.n_quiet, 2);
+	quiet.end_usec += SEC(64);
+	CHECK_EQ(add(b, quiet).n_quiet, 1);
+	CHECK_EQ(add(b, released(100, 100)).n_quiet, 0);
+
+	quiet.reason = REASON_OBSERVE;
+	CHECK_EQ(add(b, quiet).n_quiet, 0);
+	quiet.reason = REASON_NOT_WORTH;
+	quiet.trigger = REASON_RETAINED;
+	CHECK_EQ(add(b, quiet).n_quiet, 0);
+
+	quiet.trigger = REASON_USAGE_HIGH;
+	b.n_quiet = UINT32_MAX;
+	b.last_quiet_usec = quiet.end_usec;
+	CHECK_EQ(add(b, quiet).n_quiet, UINT32_MAX);
+}
+
+/* 600 MiB, 560 used, members of which nothing more was expected. */
+static struct group waiting(void)
+{
+	struct group group = {
+		.settings = &settings,
+		.reading = { .limit_bytes = 600 * MIB, .anon_bytes = 560 * MIB },
+		.heap = { .fresh_bytes = 20 * MIB },
+		.n_joined = 3,
+	};
+	const struct outcome useless = released(0, 0);
+
+	group.benefit = benefit_add(&group, &useless);
+	return group;
+}
+
+static void test_nothing_has_changed_right_after_a_round(void)
+{
+	const struct group never = { .reading = { .limit_bytes = 600 * MIB } };
+	struct group group = waiting();
+
+	CHECK(!benefit_is_outdated(&group));
+	CHECK(!benefit_is_outdated(&never));
+}
+
+static void test_what_members_hold_anew_is_a_change(void)
+{
+	struct group group = waiting();
+
+	group.heap.fresh_bytes = 29 * MIB;
+	CHECK(!benefit_is_outdated(&group));
+	group.heap.fresh_bytes = 30 * MIB;
+	CHECK(benefit_is_outdated(&group));
+	group.heap.fresh_bytes = 0;
+	CHECK(!benefit_is_outdated(&group));
+}
+
+static void test_a_new_member_and_another_limit_are_changes(void)
+{
+	struct group group = waiting();
+
+	group.n_joined++;
+	CHECK(benefit_is_outdated(&group));
+	group = waiting();
+	group.reading.limit_bytes += 4096;
+	CHECK(benefit_is_outdated(&group));
+	group = waiting();
+	group.reading.limit_bytes = BYTES_INFINITY;
+	CHECK(benefit_is_outdated(&group));
+}
+
+static void test_half_as_far_from_the_limit_is_a_change(void)
+{
+	struct group group = waiting();
+
+	group.reading.anon_bytes = 579 * MIB;
+	CHECK(!benefit_is_outdated(&group));
+	group.reading.anon_bytes = 580 * MIB;
+	CHECK(benefit_is_outdated(&group));
+
+	/* At the limit the last few pages are no news. */
+	group.benefit.last_anon_bytes = 592 * MIB;
+	group.reading.anon_bytes = 600 * MIB;
+	CHECK(!benefit_is_outdated(&group));
+}
+
+static void test_a_quarter_given_back_by_the_program_is_a_change(void)
+{
+	struct group group = waiting();
+
+	group.reading.anon_bytes = 421 * MIB;
+	CHECK(!benefit_is_outdated(&group));
+	group.reading.anon_bytes = 420 * MIB;
+	CHECK(benefit_is_outdated(&group));
+}
+
+/* Released 200 MiB of 500 while calm; after a minute @mib of them are in use again. */
+static struct outcome looked_at(uint64_t mib)
+{
+	struct outcome outcome = released(200, 200);
+
+	outcome.trigger = REASON_RETAINED;
+	outcome.look = (struct look){
+		.state = LOOK_TAKEN,
+		.age_usec = LOOK_AFTER_USEC,
+		.usage_bytes = (300 + mib) * MIB,
+		.rss_grown_bytes = mib * MIB,
+	};
+	return outcome;
+}
+
+static void test_only_what_both_have_grown_by_has_returned(void)
+{
+	struct outcome outcome = looked_at(50);
+
+	CHECK_EQ(outcome_returned_bytes(&outcome), 50 * MIB);
+	outcome.look.rss_grown_bytes = 40 * MIB;
+	CHECK_EQ(outcome_returned_bytes(&outcome), 40 * MIB);
+	outcome.look.usage_bytes = 310 * MIB;
+	CHECK_EQ(outcome_returned_bytes(&outcome), 10 * MIB);
+	outcome.look.usage_bytes = 200 * MIB;
+	CHECK_EQ(outcome_returned_bytes(&outcome), 0);
+	outcome = looked_at(900);
+	CHECK_EQ(outcome_returned_bytes(&outcome), 200 * MIB);
+}
+
+static void test_what_returns_while_calm_is_released_ever_later(void)
+{
+	static const uint64_t expect_sec[] = { 30, 60, 120, 240, 300, 300 };
+	struct group group = {
+		.settings = &settings,
+		.reading = { .limit_bytes = BYTES_INFINITY },
+	};
+	struct outcome half = looked_at(100), less = looked_at(99);
+
+	for (size_t i = 0; i < ARRAY_SIZE(expect_sec); i++) {
+		group.benefit = benefit_look(&group, &half);
+		CHECK_EQ(group.benefit.calm_backoff_usec, SEC(expect_sec[i]));
+		CHECK_EQ(group.benefit.returned_bytes, 100 * MIB);
+		CHECK_EQ(group.benefit.look_usec, SEC(100));
+	}
+
+	CHECK_EQ(group.benefit.n_returned, ARRAY_SIZE(expect_sec));
+
+	/* Before a minute is over less says nothing. */
+	less.look.age_usec = LOOK_AFTER_USEC - 1;
+	CHECK_EQ(benefit_look(&group, &less).calm_backoff_usec, SEC(300));
+	less.look.age_usec = LOOK_AFTER_USEC;
+	CHECK_EQ(benefit_look(&group, &less).calm_backoff_usec, 0);
+	CHECK_EQ(benefit_look(&group, &less).n_returned, 0);
+	CHECK_EQ(group.benefit.backoff_usec, 0);
+}
+
+static void test_near_the_limit_what_returns_was_worth_it(void)
+{
+	struct group_settings high = settings;
+	struct outcome all = looked_at(200);
+	struct group group = {
+		.settings = &high,
+		.benefit = { .calm_backoff_usec = SEC(60) },
+		.reading = { .limit_bytes = 600 * MIB },
+		.peak_bytes = 480 * MIB,
+	};
+
+	high.usage_high_permyriad = 8000;
+	CHECK_EQ(benefit_look(&group, &all).calm_backoff_usec, 0);
+	group.peak_bytes--;
+	CHECK_EQ(benefit_look(&group, &all).calm_backoff_usec, SEC(120));
+
+	/* Nor is it held against a release that was needed. */
+	all.trigger = REASON_USAGE_HIGH;
+	CHECK_EQ(benefit_look(&group, &all).calm_backoff_usec, SEC(60));
+	CHECK_EQ(benefit_look(&group, &all).returned_bytes, 200 * MIB);
+}
+
+static void test_of_a_group_that_is_gone_nothing_is_learnt(void)
+{
+	const struct group group = { .settings = &settings };
+	struct outcome gone = looked_at(200);
+
+	gone.look.state = LOOK_GONE;
+	CHECK_EQ(benefit_look(&group, &gone).calm_backoff_usec, 0);
+	CHECK_EQ(benefit_look(&group, &gone).look_usec, 0);
+}
+
 static void test_sums_saturate(void)
 {
 	struct benefit b = { .released_bytes = UINT64_MAX - 5,
@@ -188,11 +484,26 @@ int main(void)
 	RUN(test_less_than_min_release_disappoints_whatever_was_expected);
 	RUN(test_back_off_doubles_up_to_an_hour_and_clears_at_once);
 	RUN(test_back_off_begins_somewhere_even_without_a_cooldown);
+	RUN(test_what_was_enough_does_not_disappoint);
+	RUN(test_a_round_that_hurried_is_judged_by_what_was_given);
+	RUN(test_what_is_held_has_paid);
 	RUN(test_a_failed_round_disappoints);
 	RUN(test_growth_during_a_release_is_not_a_negative_release);
 	RUN(test_a_command_clears_but_never_lengthens);
 	RUN(test_of_a_round_that_asked_nobody_only_the_reason_is_kept);
 	RUN(test_a_command_that_found_nobody_holds_nothing_up);
+	RUN(test_near_a_kill_back_off_begins_at_a_second_and_ends_at_32);
+	RUN(test_near_a_kill_a_64th_of_the_limit_pays);
+	RUN(test_quiet_rounds_are_counted_while_they_follow_each_other);
+	RUN(test_nothing_has_changed_right_after_a_round);
+	RUN(test_what_members_hold_anew_is_a_change);
+	RUN(test_a_new_member_and_another_limit_are_changes);
+	RUN(test_half_as_far_from_the_limit_is_a_change);
+	RUN(test_a_quarter_given_back_by_the_program_is_a_change);
+	RUN(test_only_what_both_have_grown_by_has_returned);
+	RUN(test_what_returns_while_calm_is_released_ever_later);
+	RUN(test_near_the_limit_what_returns_was_worth_it);
+	RUN(test_of_a_group_that_is_gone_nothing_is_learnt);
 	RUN(test_sums_saturate);
 
 	return TEST_RESULT();

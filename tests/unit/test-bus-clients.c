@@ -28,7 +28,7 @@ static void test_one_client_cannot_have_many_answers_under_way(void)
 	CHECK_EQ(world.fake.n_held, 8);
 
 	while (world.fake.n_held > 0)
-		bus_reply_finish(world.fake.held[--world.fake.n_held], 0, NULL);
+		bus_reply_finish(world.fake.held[--world.fake.n_held]);
 	CHECK(turn_until(&answers[0].done));
 	turn();
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
@@ -77,6 +77,51 @@ static void test_a_client_that_never_reads_is_dropped(void)
 	/* Those of sd-bus itself are answers too. */
 	ask_without_reading(BUS_PATH, "org.freedesktop.DBus.Introspectable", "Introspect");
 	ask_without_reading("/nosuch", "org.freedesktop.DBus.Peer", "GetMachineId");
+}
+
+/* Says who we are, and waits until that was taken. */
+static int dial_and_authenticate(void)
+{
+	char auth[128], uid[16], answer[128];
+	size_t used;
+	int fd = dial();
+
+	snprintf(uid, sizeof(uid), "%u", (unsigned int)getuid());
+	used = (size_t)snprintf(auth, sizeof(auth), "%cAUTH EXTERNAL ", '\0');
+	for (const char *c = uid; *c; c++)
+		used += (size_t)snprintf(auth + used, sizeof(auth) - used, "%02x", *c);
+	used += (size_t)snprintf(auth + used, sizeof(auth) - used, "\r\nBEGIN\r\n");
+	CHECK_EQ(send(fd, auth, used, MSG_NOSIGNAL), used);
+	turn();
+	CHECK(recv(fd, answer, sizeof(answer), MSG_DONTWAIT) > 3);
+	return fd;
+}
+
+static void test_a_message_without_end_is_not_kept(void)
+{
+	/* A call, little endian, of which 100 MiB are to come. */
+	const uint32_t header[] = { 'l' | 1 << 8 | 1 << 24, 100 << 20, 1, 0 };
+	static char piece[64 * 1024];
+	struct answer answer;
+	size_t n_sent = 0;
+	ssize_t n;
+	int fd;
+
+	world_open();
+	fd = dial_and_authenticate();
+	CHECK_EQ(send(fd, header, sizeof(header), MSG_NOSIGNAL), sizeof(header));
+	do {
+		turn();
+		n = send(fd, piece, sizeof(piece), MSG_NOSIGNAL | MSG_DONTWAIT);
+		n_sent += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && n_sent < 8 * MIB);
+	CHECK(n < 0 && errno == EPIPE);
+
+	close(fd);
+	answer = ask("GetStatus", NULL);
+	CHECK(fields_is(answer.value, "running"));
+	json_decref(answer.value);
+	world_close();
 }
 
 static bool is_closed(int fd)
@@ -277,6 +322,29 @@ static void call_as_other(void)
 				  "debug") == -EACCES);
 }
 
+/* Whatever his number is, that of root of the host too. */
+static void call_from_a_container(void)
+{
+	json_t *value;
+
+	log_set_level(LOG_EMERG);
+	CHECK(fields_is(fetch("GetStatus", NULL), "running"));
+	CHECK_EQ(json_array_size(fetch("ListMembers", "")), 0);
+	CHECK(fetch("Show", "1234") == NULL);
+	CHECK(fetch("Trim", "1234") == NULL);
+	CHECK(fetch("Reload", NULL) == NULL);
+	CHECK(client_call_tune(&ctl, "1234", "arena_max", 2, &value) < 0);
+}
+
+static void test_a_container_is_shown_nothing_and_changes_nothing(void)
+{
+	world_open();
+	world.fake.is_contained = true;
+	with_client(getuid(), call_from_a_container);
+	CHECK_EQ(world.fake.n_trimmed + world.fake.n_tuned + world.fake.n_reloaded, 0);
+	world_close();
+}
+
 static void test_other_users_see_and_touch_only_what_is_theirs(void)
 {
 	if (getuid() != 0) {
@@ -290,6 +358,52 @@ static void test_other_users_see_and_touch_only_what_is_theirs(void)
 	CHECK_EQ(world.fake.n_trimmed, 0);
 	CHECK_EQ(world.fake.n_tuned, 0);
 	CHECK_EQ(world.fake.n_reloaded, 0);
+	world_close();
+}
+
+/* Answers of all that he has would fill our memory, were he not to read them. */
+static void ask_for_too_much(void)
+{
+	json_t *value;
+
+	log_set_level(LOG_EMERG);
+	CHECK(fetch("ListMembers", "") == NULL);
+	value = fetch("GetStatus", NULL);
+	CHECK(fields_is(value, "running"));
+	json_decref(value);
+}
+
+static void ask_for_all_as_root(void)
+{
+	json_t *value = fetch("ListMembers", "");
+
+	CHECK_EQ(json_array_size(value), FAKE_MEMBERS * 1000);
+	json_decref(value);
+}
+
+static void test_answers_to_other_users_have_an_end(void)
+{
+	if (getuid() != 0) {
+		puts("# skipped: only root can become another user");
+		return;
+	}
+
+	world_open();
+	world.fake.n_times = 1000;
+	with_client(OTHER_USER, ask_for_too_much);
+	with_client(0, ask_for_all_as_root);
+	world_close();
+}
+
+static void test_a_name_without_end_is_nobodys(void)
+{
+	static char what[200 * 1024];
+	struct answer answer;
+
+	memset(what, 'x', sizeof(what) - 1);
+	world_open();
+	answer = ask("ListMembers", what);
+	CHECK_STR(answer.error, SD_BUS_ERROR_INVALID_ARGS);
 	world_close();
 }
 
@@ -342,10 +456,14 @@ int main(void)
 {
 	RUN(test_one_client_cannot_have_many_answers_under_way);
 	RUN(test_a_client_that_never_reads_is_dropped);
+	RUN(test_a_message_without_end_is_not_kept);
 	RUN(test_there_are_at_most_64_clients);
 	RUN(test_a_client_is_whom_the_kernel_says);
 	RUN(test_every_method_answers_the_real_client);
 	RUN(test_other_users_see_and_touch_only_what_is_theirs);
+	RUN(test_a_container_is_shown_nothing_and_changes_nothing);
+	RUN(test_answers_to_other_users_have_an_end);
+	RUN(test_a_name_without_end_is_nobodys);
 	RUN(test_one_user_cannot_take_all_connections);
 	RUN(test_no_daemon_is_told_from_other_failures);
 	return TEST_RESULT();

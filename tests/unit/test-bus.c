@@ -79,6 +79,16 @@ static void test_rounds_are_told_of_groups_that_are_gone(void)
 	answer = ask("ListRounds", "gone.service");
 	CHECK_EQ(json_array_size(answer.value), 1);
 	json_decref(answer.value);
+
+	/* A kill is no round, and has no figures of one. */
+	world.fake.has_kill = true;
+	answer = ask("ListRounds", "webreport.service");
+	CHECK_EQ(json_array_size(answer.value), 2);
+	CHECK_STR(fields_string(row(&answer, 1), "kind"), "killed");
+	CHECK_EQ(fields_number(row(&answer, 1), "killed"), 2);
+	CHECK_STR(fields_string(row(&answer, 1), "verdict"), "growing");
+	CHECK(json_object_get(row(&answer, 1), "round") == NULL);
+	json_decref(answer.value);
 	world_close();
 }
 
@@ -98,12 +108,19 @@ static void test_text_from_processes_is_clean(void)
 	CHECK_STR(dict_clean("\xed\xa0\x80", buf, sizeof(buf)), "???");
 	CHECK_STR(dict_clean("\xc0\x80\xe0\x80\x80", buf, sizeof(buf)), "?????");
 	CHECK_STR(dict_clean("\xf4\x90\x80\x80", buf, sizeof(buf)), "????");
+	/* sd-bus takes these from us, and not from the message: nothing of it could be read. */
+	CHECK_STR(dict_clean("\xef\xbf\xbe\xef\xb7\x90", buf, sizeof(buf)), "??????");
+	CHECK_STR(dict_clean("\xf0\x9f\xbf\xbf", buf, sizeof(buf)), "????");
 	CHECK_STR(dict_clean("0123456789abcd\xc3\xa4", buf, sizeof(buf)),
 		  "0123456789abcd");
 
 	world_open();
 	answer = ask("ListMembers", "99");
 	CHECK_STR(fields_string(row(&answer, 0), "command"), "evil?[31m?");
+	json_decref(answer.value);
+	snprintf(world.fake.members[0].process.command, 16, "a\xef\xbf\xbe");
+	answer = ask("ListMembers", "");
+	CHECK_STR(fields_string(row(&answer, 0), "command"), "a???");
 	json_decref(answer.value);
 	world_close();
 }
@@ -211,7 +228,7 @@ static void test_an_answer_to_a_client_that_is_gone_is_harmless(void)
 
 	client_free(client);
 	turn();
-	bus_reply_finish(world.fake.held[0], 0, NULL);
+	bus_reply_finish(world.fake.held[0]);
 	turn();
 	CHECK(!answer.done);
 	world_close();
@@ -245,8 +262,7 @@ static void test_a_finished_round_is_signalled(void)
 	CHECK(turn_until(&answer.done));
 	json_decref(answer.value);
 
-	bus_round_finished(world.bus, &world.fake.groups[0],
-			   &world.fake.groups[0].last_outcome);
+	bus_round_finished(world.bus, &world.fake.groups[0], &world.fake.outcome);
 	CHECK(turn_until(&news.done));
 	CHECK_STR(fields_string(news.value, "unit"), "webreport.service");
 	CHECK_EQ(fields_number(news.value, "released_bytes"), 412 * MIB);

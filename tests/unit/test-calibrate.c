@@ -49,6 +49,21 @@ static void test_a_fast_process_is_predicted_fast(void)
 	CHECK_EQ(calibrate_full(&c, 8000, true), 4000);
 }
 
+static void test_what_comes_after_the_trim_is_no_stall(void)
+{
+	struct calibration c = { 0 };
+	struct wire_reclaim_reply reply = full(250000);
+
+	reply.stall_usec = 20000;
+	c = calibrate_add_full(&c, &reply, 10000, true);
+	CHECK_EQ(calibrate_full(&c, 8000, true), 16000);
+	/* A claim beyond the whole. */
+	reply.stall_usec = 900000;
+	c = (struct calibration){ 0 };
+	c = calibrate_add_full(&c, &reply, 250000, true);
+	CHECK_EQ(calibrate_full(&c, 8000, true), 8000);
+}
+
 static void test_slower_is_learnt_sooner_than_faster(void)
 {
 	struct calibration c = { 0 }, up, down;
@@ -132,6 +147,7 @@ int main(void)
 {
 	RUN(test_before_the_first_release_the_model_stands);
 	RUN(test_a_fast_process_is_predicted_fast);
+	RUN(test_what_comes_after_the_trim_is_no_stall);
 	RUN(test_slower_is_learnt_sooner_than_faster);
 	RUN(test_a_moment_teaches_nothing);
 	RUN(test_borrowing_is_predicted_by_its_own_past);

@@ -2,11 +2,13 @@
 
 /* sense/cgroup on real groups, where they can be made: processes, limits, events, removal. */
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "agent/basic/fd.h"
 #include "tests/unit/cgroup-fixture.h"
 
 #define REAL_V1 "/sys/fs/cgroup/memory"
@@ -301,6 +303,35 @@ static void test_the_pressure_level_is_told_when_a_limit_is_reclaimed_for(void)
 	real_end(&real);
 }
 
+/* Usage in whole pages is at such a threshold when it is at the next page, not at that below. */
+static void test_a_threshold_inside_a_page_is_armed_at_its_end(void)
+{
+	const unsigned long long page_bytes = (unsigned long long)sysconf(_SC_PAGESIZE);
+	char base[] = "/tmp/memguard-cgroup-XXXXXX", name[64], text[64] = "";
+	unsigned long long bytes = 0;
+	struct cgroup_root root;
+	struct cgroup *cgroup;
+	int fd;
+
+	CHECK(mkdtemp(base) != NULL);
+	write_file(base, "memory.usage_in_bytes", "0\n");
+	write_file(base, "cgroup.event_control", "");
+	CHECK_EQ(cgroup_root_open(base, &root), 0);
+	CHECK_EQ(cgroup_open(&root, "/", &cgroup), 0);
+
+	fd = cgroup_arm_threshold(cgroup, 7 * page_bytes - 100);
+	CHECK(fd >= 0);
+	close(fd);
+	(void)snprintf(name, sizeof(name), "%s/cgroup.event_control", base);
+	CHECK(fd_read_file(AT_FDCWD, name, text, sizeof(text)) > 0);
+	CHECK_EQ(sscanf(text, "%*d %*d %llu", &bytes), 1);
+	CHECK_EQ(bytes, 7 * page_bytes);
+
+	cgroup_close(cgroup);
+	cgroup_root_close(&root);
+	remove_tree(base);
+}
+
 /* A kernel with PREEMPT_RT refuses the write; /dev/full does so everywhere. */
 static void test_refused_v1_events_leave_nothing_open(void)
 {
@@ -363,6 +394,7 @@ int main(void)
 	RUN(test_a_threshold_fires_when_usage_crosses_it);
 	RUN(test_a_real_limit_and_its_kill_are_seen);
 	RUN(test_the_pressure_level_is_told_when_a_limit_is_reclaimed_for);
+	RUN(test_a_threshold_inside_a_page_is_armed_at_its_end);
 	RUN(test_refused_v1_events_leave_nothing_open);
 	RUN(test_a_removed_group_reads_as_gone_and_wakes_its_threshold);
 

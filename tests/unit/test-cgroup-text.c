@@ -132,6 +132,46 @@ static void test_stat_needs_the_file_cache_and_survives_overflow(void)
 	CHECK_EQ(stat.droppable_bytes, 3);
 }
 
+static void test_what_is_held_of_huge_pages_is_the_lists_beyond_what_is_mapped(void)
+{
+	struct cgroup_stat stat;
+
+	CHECK_EQ(cgroup_stat_parse("anon 100\nshmem 20\nswapcached 3\ninactive_anon 600\n"
+				   "active_anon 23\ninactive_file 0\nactive_file 0\n"
+				   "thp_collapse_alloc 7\n",
+				   GROUP_V2, &stat),
+		 0);
+	CHECK_EQ(stat.held_bytes, 500);
+	CHECK_EQ(stat.n_collapses, 7);
+	CHECK_EQ(stat.droppable_bytes, 0);
+	CHECK_EQ(cgroup_stat_parse("rss 1\nshmem 2\ntotal_rss 100\ntotal_shmem 20\n"
+				   "total_swapcached 3\ntotal_inactive_anon 600\n"
+				   "total_active_anon 23\ntotal_inactive_file 0\n"
+				   "total_active_file 0\n",
+				   GROUP_V1, &stat),
+		 0);
+	CHECK_EQ(stat.held_bytes, 500);
+
+	/* The counters are not read at the same moment. */
+	CHECK_EQ(cgroup_stat_parse("anon 100\nshmem 0\nswapcached 0\ninactive_anon 90\n"
+				   "active_anon 0\ninactive_file 0\nactive_file 0\n",
+				   GROUP_V2, &stat),
+		 0);
+	CHECK_EQ(stat.held_bytes, 0);
+}
+
+/* Without the swap cache's size it would be taken for held; kernels without it are old. */
+static void test_what_cannot_be_told_apart_is_not_held(void)
+{
+	struct cgroup_stat stat;
+
+	CHECK_EQ(cgroup_stat_parse("anon 100\nshmem 20\ninactive_anon 600\nactive_anon 23\n"
+				   "inactive_file 0\nactive_file 0\n",
+				   GROUP_V2, &stat),
+		 0);
+	CHECK_EQ(stat.held_bytes, 0);
+}
+
 static void test_events_of_old_kernels_count_no_kill(void)
 {
 	uint64_t n_max = 0, n_oom_kill = 9;
@@ -167,6 +207,8 @@ int main(void)
 	RUN(test_limits_without_a_limit_are_infinite);
 	RUN(test_numbers_are_strict);
 	RUN(test_stat_needs_the_file_cache_and_survives_overflow);
+	RUN(test_what_is_held_of_huge_pages_is_the_lists_beyond_what_is_mapped);
+	RUN(test_what_cannot_be_told_apart_is_not_held);
 	RUN(test_events_of_old_kernels_count_no_kill);
 	RUN(test_controllers_are_whole_words);
 

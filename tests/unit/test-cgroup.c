@@ -77,6 +77,7 @@ static void test_v2_reading_takes_every_figure(void)
 	CHECK_EQ(reading.pressure_total_usec, 250000);
 	CHECK_EQ(reading.n_max, 3);
 	CHECK_EQ(reading.n_oom_kill, 1);
+	CHECK_EQ(reading.n_faults, 40210);
 }
 
 static void test_v2_limit_is_the_lowest_of_all_ancestors(void)
@@ -135,6 +136,7 @@ static void test_v1_reading_takes_every_figure(void)
 	CHECK_EQ(reading.limit_bytes, capped(600 * MIB));
 	CHECK_EQ(reading.n_max, 12);
 	CHECK_EQ(reading.n_oom_kill, 2);
+	CHECK_EQ(reading.n_faults, 40);
 	CHECK_EQ(reading.pressure_total_usec, 777777);
 }
 
@@ -213,6 +215,7 @@ static void test_thresholds_are_v1_only(void)
 	struct cgroup *cgroup;
 
 	CHECK_EQ(cgroup_root_open(data_path("cgroup-v2"), &root), 0);
+	CHECK_EQ(cgroup_open_id(&root, "/kubepods", 1, &cgroup), -ENODEV);
 	CHECK_EQ(cgroup_open(&root, "/kubepods", &cgroup), 0);
 	CHECK(cgroup_events_fd(cgroup) >= 0);
 	CHECK_EQ(cgroup_arm_threshold(cgroup, 1), -EOPNOTSUPP);

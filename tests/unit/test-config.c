@@ -30,7 +30,7 @@ static void every_option_reaches_its_field(void)
 			  "[Trigger]\nUsageHigh=50%\nUsageCritical=60%\nPressureSome=5%\n"
 			  "OomEtaSec=2min\nRetainedHigh=1G\n"
 			  "[Trim]\nMethod=full\nMinRelease=1M\nStallBudgetMSec="
-			  "5\nCooldownSec=30\n"
+			  "5\nCooldownSec=30\nMaxPerHour=60\n"
 			  "[Tune]\nArenaMax=2\nMmapThreshold=1M\nTrimThreshold="
 			  "2M\nTopPad=64K\n"
 			  "[Alert]\nExec=/bin/echo low memory\n"),
@@ -47,6 +47,7 @@ static void every_option_reaches_its_field(void)
 	CHECK_EQ(s.min_release_bytes, MIB);
 	CHECK_EQ(s.stall_budget_usec, 5 * USEC_PER_MSEC);
 	CHECK_EQ(s.cooldown_usec, 30 * USEC_PER_SEC);
+	CHECK_EQ(s.max_per_hour, 60);
 	CHECK_EQ(s.arena_max, 2);
 	CHECK_EQ(s.mmap_threshold_bytes, MIB);
 	CHECK_EQ(s.trim_threshold_bytes, 2 * MIB);
@@ -270,6 +271,34 @@ static void templates_are_for_all_instances_and_instances_win(void)
 	clear();
 }
 
+static const struct group_settings *settings_of(const char *unit)
+{
+	const struct group_settings *settings = NULL;
+
+	CHECK_EQ(config_settings(config, unit, "/x", &settings), 0);
+	return settings;
+}
+
+static void groups_to_which_the_same_applies_share_it(void)
+{
+	const struct group_settings *one, *other;
+
+	CHECK_EQ(load_text("[Service a]\nMethod=full\n[Service b]\nMethod=full\n"
+			   "[Service c]\nMethod=full\nArenaMax=3\n"),
+		 0);
+	one = settings_of("x.service");
+	other = settings_of("a.service");
+	CHECK(one != other);
+	CHECK_EQ(one->method, METHOD_AUTO);
+	CHECK_EQ(other->method, METHOD_FULL);
+	CHECK(settings_of("b.service") == other);
+	CHECK(settings_of("y.service") == one);
+	CHECK_EQ(settings_of("c.service")->arena_max, 3);
+	CHECK(settings_of("a.service") == other);
+	CHECK_EQ(other->arena_max, 0);
+	clear();
+}
+
 static void cgroup_overrides_apply_in_order_and_before_services(void)
 {
 	CHECK_EQ(load_text("[Service web]\nMinRelease=9M\n"
@@ -365,7 +394,7 @@ static void every_option_is_listed_with_its_origin(void)
 	CHECK_EQ(load_root(), 0);
 	CHECK_EQ(config_each(config, on_item, &listing), 0);
 
-	CHECK_EQ(listing.n, 17 + 3);
+	CHECK_EQ(listing.n, 19 + 3);
 	CHECK(strncmp(listing.text, "[Guard] Mode=trim -:0\n", 22) == 0);
 	CHECK(strstr(listing.text, "[Trigger] UsageHigh=75% memguard.conf:6\n"));
 	CHECK(strstr(listing.text, "[Trigger] UsageCritical=92% -:0\n"));
@@ -401,6 +430,7 @@ int main(void)
 	RUN(later_files_win_and_the_empty_value_resets);
 	RUN(service_overrides_take_keys_of_every_section);
 	RUN(templates_are_for_all_instances_and_instances_win);
+	RUN(groups_to_which_the_same_applies_share_it);
 	RUN(cgroup_overrides_apply_in_order_and_before_services);
 	RUN(the_empty_value_in_an_override_is_the_default_too);
 	RUN(drop_ins_may_repeat_sections_and_keys);

@@ -271,6 +271,24 @@ static void test_a_declined_hello_is_stillborn(void)
 	fixture_free(f);
 }
 
+static void test_who_is_found_to_be_gone_ends_from_the_loop(void)
+{
+	struct fixture *f = fixture_new();
+
+	fixture_say_hello(f);
+	CHECK_EQ(request_stats(f->conn, 0, 60000000, fixture_on_done, f), 0);
+	conn_hang_up(f->conn);
+	conn_hang_up(f->conn);
+	CHECK_EQ(f->n_done + f->n_end, 0);
+	CHECK_EQ(request_tune(f->conn, WIRE_KNOB_TOP_PAD, 1, 60000000, fixture_on_done, f), -ENOTCONN);
+	fixture_settle(f);
+	CHECK_EQ(f->n_done, 1);
+	CHECK_EQ(f->done, REQUEST_GONE);
+	CHECK_EQ(f->n_end, 1);
+	CHECK_EQ(f->end, CONN_HANGUP);
+	fixture_free(f);
+}
+
 static void test_free_calls_nobody(void)
 {
 	struct fixture *f = fixture_new();
@@ -447,6 +465,7 @@ int main(void)
 	RUN(test_an_answer_nobody_asked_for_is_refused);
 	RUN(test_a_flood_ends_with_its_first_frame);
 	RUN(test_a_declined_hello_is_stillborn);
+	RUN(test_who_is_found_to_be_gone_ends_from_the_loop);
 	RUN(test_free_calls_nobody);
 	RUN(test_it_may_be_freed_in_on_hello);
 	RUN(test_it_may_be_freed_in_on_end);

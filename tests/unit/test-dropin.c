@@ -4,8 +4,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "agent/basic/fd.h"
 #include "agent/ctl/allocator.h"
+#include "agent/ctl/service.h"
+#include "tests/unit/elf-fixture.h"
 #include "tests/unit/test.h"
 
 #define HOOK "/usr/lib/libmemguard-hook.so"
@@ -161,21 +165,53 @@ static void test_the_text_pulls_in_the_socket(void)
 {
 	char *text = NULL;
 
-	CHECK_EQ(dropin_text("x.service", "/a.so:" HOOK, NULL, &text), 0);
+	CHECK_EQ(dropin_text("x.service", false, "/a.so:" HOOK, NULL, &text), 0);
 	CHECK(strstr(text, "\n[Unit]\nWants=memguard.socket\nAfter=memguard.socket\n") !=
 	      NULL);
 	CHECK(strstr(text, "\n[Service]\nEnvironment=\"LD_PRELOAD=/a.so:" HOOK "\"\n") !=
 	      NULL);
 	CHECK(strstr(text, "memguardctl disable x.service") != NULL);
 	CHECK_EQ(text[0], '#');
+	CHECK(strstr(text, "MEMGUARD_SOCKET") == NULL);
 	free(text);
+}
+
+static void test_a_users_own_service_has_the_users_daemon(void)
+{
+	char *text = NULL;
+
+	CHECK_EQ(dropin_text("x.service", true, HOOK, NULL, &text), 0);
+	CHECK(strstr(text, "\n[Service]\nEnvironment=\"LD_PRELOAD=" HOOK "\"\n"
+			   "Environment=\"MEMGUARD_SOCKET=%t/memguard/hook.sock\"\n") != NULL);
+	CHECK(strstr(text, "memguardctl --user disable x.service") != NULL);
+	free(text);
+}
+
+static void check_user_directory(const char *config, const char *home, const char *wanted)
+{
+	char *path = NULL;
+
+	CHECK_EQ(dropin_directory_user(config, home, "x.service", &path), wanted ? 0 : -ENOTDIR);
+	CHECK_STR(path ? path : "none", wanted ? wanted : "none");
+	free(path);
+}
+
+static void test_the_users_directory_is_that_of_xdg(void)
+{
+	check_user_directory(NULL, "/home/c", "/home/c/.config/systemd/user/x.service.d");
+	check_user_directory("/c", "/home/c", "/c/systemd/user/x.service.d");
+	check_user_directory("/c", NULL, "/c/systemd/user/x.service.d");
+	/* What is not absolute counts for nothing. */
+	check_user_directory("c", "/home/c", "/home/c/.config/systemd/user/x.service.d");
+	check_user_directory("", "c", NULL);
+	check_user_directory(NULL, NULL, NULL);
 }
 
 static void test_what_systemd_would_expand_is_escaped(void)
 {
 	char *text = NULL;
 
-	CHECK_EQ(dropin_text("x.service", "/100%/a\"\\.so", "0011:mallctl=1f", &text), 0);
+	CHECK_EQ(dropin_text("x.service", false, "/100%/a\"\\.so", "0011:mallctl=1f", &text), 0);
 	CHECK(strstr(text, "\nEnvironment=\"MEMGUARD_SYMBOLS=0011:mallctl=1f\"\n") != NULL);
 	CHECK(strstr(text, "\"LD_PRELOAD=/100%%/a\\\"\\\\.so\"\n") != NULL);
 	free(text);
@@ -193,6 +229,34 @@ static void test_the_directory_is_below_the_root(void)
 	free(path);
 }
 
+/* Row 9: gcc's address sanitizer ends a program that has anything preloaded before it. */
+static void test_a_program_that_would_not_start_is_left_alone(void)
+{
+	char path[] = "/tmp/memguard-test-XXXXXX";
+	struct service service = { .program = path };
+	const int fd = mkstemp(path);
+
+	elf_fixture_make();
+	CHECK(fd >= 0 && fd_write_exact(fd, &elf_fixture, elf_fixture_size) >= 0);
+	CHECK_EQ(service_check(&service, "a.service"), -EOPNOTSUPP);
+	/* Its administrator has seen to it. */
+	service.asan_yields = true;
+	CHECK_EQ(service_check(&service, "a.service"), 0);
+	/* The path is one in another file system, which is not looked into. */
+	service = (struct service){ .program = path, .root = path };
+	CHECK_EQ(service_check(&service, "a.service"), 0);
+	/* The sanitizer is linked in. */
+	service = (struct service){ .program = path };
+	elf_fixture.dynamic[1].d_un.d_val = 1;
+	CHECK_EQ(pwrite(fd, &elf_fixture, elf_fixture_size, 0), (ssize_t)elf_fixture_size);
+	CHECK_EQ(service_check(&service, "a.service"), 0);
+	fd_close(fd);
+	(void)unlink(path);
+	CHECK_EQ(service_check(&service, "a.service"), 0);
+	service.program = NULL;
+	CHECK_EQ(service_check(&service, "a.service"), 0);
+}
+
 int main(void)
 {
 	RUN(test_the_hook_is_appended);
@@ -207,8 +271,11 @@ int main(void)
 	RUN(test_the_text_pulls_in_the_socket);
 	RUN(test_what_systemd_would_expand_is_escaped);
 	RUN(test_the_directory_is_below_the_root);
+	RUN(test_a_users_own_service_has_the_users_daemon);
+	RUN(test_the_users_directory_is_that_of_xdg);
 	RUN(test_an_allocator_goes_in_front_and_replaces_others);
 	RUN(test_allocators_are_known_by_name);
+	RUN(test_a_program_that_would_not_start_is_left_alone);
 
 	return TEST_RESULT();
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "agent/basic/macro.h"
+#include "tests/unit/elf-fixture.h"
 #include "tests/unit/test.h"
 
 /* A file as small as it can be; each test breaks one thing. */
@@ -197,6 +198,68 @@ static void test_only_files_are_read(void)
 	CHECK_EQ(elf_symbols_variable("/", text, sizeof(text)), -ENOEXEC);
 	CHECK_EQ(elf_symbols_variable("/proc/self/exe", text, 8), -ENOBUFS);
 	CHECK_EQ(elf_symbols_variable("/etc/passwd", text, sizeof(text)), -ENOEXEC);
+	CHECK_EQ(elf_needs_asan("/dev/null"), -ENOEXEC);
+	CHECK_EQ(elf_needs_asan("/nowhere"), -ENOENT);
+	CHECK(elf_needs_asan("/proc/self/exe") >= 0);
+}
+
+static ssize_t read_loaded(void *arg, void *buf, size_t size, uint64_t offset)
+{
+	(void)arg;
+	if (offset >= elf_fixture_size)
+		return 0;
+
+	size = MIN(size, elf_fixture_size - (size_t)offset);
+	memcpy(buf, (char *)&elf_fixture + offset, size);
+	return (ssize_t)size;
+}
+
+static int needs(const char *name)
+{
+	const struct elf_source source = { read_loaded, NULL };
+
+	return elf_needs(&source, &name, 1);
+}
+
+static void test_libraries_are_found_by_the_beginning_of_their_name(void)
+{
+	elf_fixture_make();
+	CHECK_EQ(needs("libasan.so"), 1);
+	CHECK_EQ(needs("libc.so"), 1);
+	CHECK_EQ(needs("asan"), 0);
+	CHECK_EQ(needs("libasan.so.80"), 0);
+	/* What follows the last entry is none. */
+	elf_fixture.dynamic[1].d_tag = DT_NULL;
+	elf_fixture.dynamic[0] = elf_fixture.dynamic[2];
+	CHECK_EQ(needs("libasan.so"), 0);
+	/* Without a loader there are none. */
+	elf_fixture.segments[1].p_type = PT_NULL;
+	CHECK_EQ(needs("libc.so"), 0);
+}
+
+static void test_libraries_of_a_damaged_file_are_none(void)
+{
+	elf_fixture_make();
+	for (size_t n = elf_fixture_size - 1; n > 0; n--) {
+		elf_fixture_size = n;
+		CHECK(needs("libasan.so.8.") < 0);
+	}
+	elf_fixture_make();
+	elf_fixture.dynamic[2].d_un.d_ptr = 1;
+	CHECK_EQ(needs("libasan.so"), -ENOEXEC);
+	elf_fixture_make();
+	elf_fixture.dynamic[2].d_tag = DT_DEBUG;
+	CHECK_EQ(needs("libasan.so"), -ENOEXEC);
+	elf_fixture_make();
+	elf_fixture.dynamic[1].d_un.d_val = UINT32_MAX;
+	CHECK_EQ(needs("libasan.so"), -ENOEXEC);
+	elf_fixture_make();
+	elf_fixture.segments[0].p_offset = (ElfW(Off))-1;
+	CHECK_EQ(needs("libasan.so"), -ENOEXEC);
+	elf_fixture_make();
+	elf_fixture.segments[1].p_filesz = (ElfW(Xword))-1;
+	elf_fixture.segments[1].p_offset = (ElfW(Off))-8;
+	CHECK_EQ(needs("libasan.so"), -ENOEXEC);
 }
 
 int main(void)
@@ -208,5 +271,7 @@ int main(void)
 	RUN(test_contradictions_are_refused);
 	RUN(test_without_an_id_or_a_table_there_is_nothing_to_tell);
 	RUN(test_only_files_are_read);
+	RUN(test_libraries_are_found_by_the_beginning_of_their_name);
+	RUN(test_libraries_of_a_damaged_file_are_none);
 	return TEST_RESULT();
 }

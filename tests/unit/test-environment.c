@@ -39,6 +39,25 @@ static void test_without_words_it_is_auto(void)
 	CHECK_EQ(environment.knobs_set, 0);
 }
 
+static bool may_borrow(const char *tunables)
+{
+	CHECK(read_with("GLIBC_TUNABLES", tunables));
+	return !environment.borrow_unsafe;
+}
+
+/* Pages of the size that a number names are larger than what could be dropped. */
+static void test_huge_pages_are_not_borrowed(void)
+{
+	CHECK(may_borrow("glibc.malloc.hugetlb=0"));
+	CHECK(may_borrow("glibc.malloc.arena_max=2:glibc.malloc.hugetlb=1:glibc.malloc.top_pad=9"));
+	CHECK(!may_borrow("glibc.malloc.hugetlb=2"));
+	CHECK(!may_borrow("glibc.malloc.hugetlb=1073741824"));
+	CHECK(!may_borrow("glibc.malloc.hugetlb=0x200000"));
+	CHECK(!may_borrow("glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=2"));
+	CHECK(!may_borrow("glibc.malloc.hugetlb="));
+	CHECK(!may_borrow("glibc.malloc.tcache_max=65536"));
+}
+
 static void test_off_is_off(void)
 {
 	CHECK(!read_with("MEMGUARD", "off"));
@@ -149,6 +168,15 @@ static void test_symbols_are_of_one_file(void)
 	CHECK_EQ(environment.symbols.offsets[2], 0xff);
 }
 
+static void test_symbols_of_google_tcmalloc(void)
+{
+	CHECK(read_with("MEMGUARD_SYMBOLS",
+			"00112233:MallocExtension_Internal_ReleaseMemoryToSystem=6c73f60"));
+	CHECK(!environment.bad);
+	CHECK_EQ(environment.symbols.offsets[0], 0);
+	CHECK_EQ(environment.symbols.offsets[ENVIRONMENT_SYMBOL_GOOGLE], 0x6c73f60);
+}
+
 static void test_symbols_that_are_not_exactly_right_are_none(void)
 {
 	static const char *const bad[] = {
@@ -171,6 +199,7 @@ static void test_symbols_that_are_not_exactly_right_are_none(void)
 int main(void)
 {
 	RUN(test_without_words_it_is_auto);
+	RUN(test_huge_pages_are_not_borrowed);
 	RUN(test_off_is_off);
 	RUN(test_a_pid_names_that_process_alone);
 	RUN(test_agent_words);
@@ -182,6 +211,7 @@ int main(void)
 	RUN(test_decay_is_the_operators_allocator_by_allocator);
 	RUN(test_arena_test_is_glibcs_unless_said_otherwise);
 	RUN(test_symbols_are_of_one_file);
+	RUN(test_symbols_of_google_tcmalloc);
 	RUN(test_symbols_that_are_not_exactly_right_are_none);
 	return TEST_RESULT();
 }

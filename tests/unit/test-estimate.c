@@ -57,6 +57,27 @@ static void test_right_after_a_trim_nothing_is_expected(void)
 	CHECK_EQ(estimate_retained(&s, 0), 0);
 }
 
+/* 1 GiB of heap, of which half is in whole free pages. */
+static void test_only_what_is_free_counts_as_swapped_in_vain(void)
+{
+	struct wire_stats s = example();
+
+	s.free = 600 * MIB;
+	s.heap_rss = 112 * MIB;
+	CHECK_EQ(estimate_swapped(&s, 0), 0);
+	s.heap_swap = 912 * MIB;
+	CHECK_EQ(estimate_swapped(&s, 0), 512 * MIB);
+	CHECK_EQ(estimate_swapped(&s, 500 * MIB), 12 * MIB);
+
+	/* What is neither resident nor in swap was given back. */
+	s.heap_swap = 500 * MIB;
+	CHECK_EQ(estimate_swapped(&s, 0), 100 * MIB);
+	s.heap_swap = UINT64_MAX;
+	CHECK_EQ(estimate_swapped(&s, 0), 600 * MIB);
+	s.flags = 0;
+	CHECK_EQ(estimate_swapped(&s, 0), 0);
+}
+
 static void test_untouched_address_space_is_not_retained(void)
 {
 	struct wire_stats s = example();
@@ -127,6 +148,12 @@ static void test_what_stayed_after_a_release_corrects_the_next(void)
 	s.heap_rss = 1024 * MIB;
 	CHECK_EQ(estimate_bias(&s), 64 * MIB);
 
+	/* Tops that seemed hollow were not: resident after a full trim, they will be after the next. */
+	s.heap_rss = 528 * MIB;
+	s.hollow = s.other_tops = 100 * MIB;
+	CHECK_EQ(estimate_bias(&s), 116 * MIB);
+	CHECK_EQ(estimate_retained(&s, estimate_bias(&s)), 0);
+
 	s.flags = 0;
 	CHECK_EQ(estimate_bias(&s), 0);
 }
@@ -162,6 +189,7 @@ static void test_figures_of_liars_are_survived(void)
 			.whole_pages = values[i / n / n / n % n],
 			.main_top = values[i / n / n / n / n % n],
 			.other_tops = values[i / n / n / n / n / n % n],
+			.hollow = values[(i + 4) % n],
 			.unsorted = values[(i + 1) % n],
 			.free = values[(i + 2) % n],
 			.largest_pages = values[(i + 3) % n],
@@ -260,6 +288,7 @@ int main(void)
 {
 	RUN(test_resident_holes_are_expected_to_go);
 	RUN(test_right_after_a_trim_nothing_is_expected);
+	RUN(test_only_what_is_free_counts_as_swapped_in_vain);
 	RUN(test_untouched_address_space_is_not_retained);
 	RUN(test_the_main_top_goes_and_other_tops_stay);
 	RUN(test_no_more_goes_than_there_are_pages);

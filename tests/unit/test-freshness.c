@@ -9,7 +9,8 @@
 #define NOW SEC(1000)
 
 /* Calm for a minute, statistics 5 s old, and nothing happened since. */
-static struct group group = { .trend = { .steady_since_usec = NOW - SEC(950) } };
+static const struct group_settings none;
+static struct group group = { .settings = &none, .trend = { .steady_since_usec = NOW - SEC(950) } };
 static struct member member = {
 	.process = { .rss_bytes = 100 * MIB, .cpu_usec = SEC(3) },
 	.stats = { .rss = 100 * MIB, .heap_usec = 1000 },
@@ -110,6 +111,39 @@ static void test_an_agent_under_a_filter_is_never_asked(void)
 	CHECK(!freshness_is_due(&group, &filtered, 0, NOW));
 }
 
+/* Less CPU time than a tick shows: only the figures tell that half of it is free now. */
+static void test_near_the_limit_figures_are_asked_for_whatever_shows(void)
+{
+	const struct group_settings settings = { .usage_high_permyriad = 8000 };
+	struct group near = group;
+	struct member quiet = member;
+	const uint64_t cpu_usec = member.process.cpu_usec;
+
+	near.settings = &settings;
+	near.reading.limit_bytes = 100 * MIB;
+	near.reading.anon_bytes = 80 * MIB;
+	quiet.busy_permyriad = 5000;
+	CHECK(freshness_is_due(&near, &quiet, cpu_usec, NOW));
+	CHECK(!freshness_is_due(&near, &quiet, cpu_usec, NOW - 1));
+
+	/* Sooner where something shows, also while usage moves. */
+	near.trend.steady_since_usec = NOW;
+	quiet.stats_usec = NOW - SEC(1);
+	CHECK(freshness_is_due(&near, &quiet, 0, NOW));
+	CHECK(!freshness_is_due(&near, &quiet, 0, NOW - 1));
+
+	/* And never so often that it is felt. */
+	quiet.stats.heap_usec = 20000;
+	CHECK(!freshness_is_due(&near, &quiet, 0, NOW + SEC(2)));
+	CHECK(freshness_is_due(&near, &quiet, 0, NOW + SEC(3)));
+
+	near.reading.anon_bytes = 80 * MIB - 1;
+	CHECK(!freshness_is_due(&near, &member, cpu_usec, NOW));
+	near.reading.anon_bytes = UINT64_MAX;
+	near.reading.limit_bytes = BYTES_INFINITY;
+	CHECK(!freshness_is_due(&near, &member, cpu_usec, NOW - SEC(1)));
+}
+
 int main(void)
 {
 	RUN(test_nothing_known_is_always_due);
@@ -123,5 +157,6 @@ int main(void)
 	RUN(test_an_idle_program_does_not_pay_for_a_walk_that_had_to_wait);
 	RUN(test_the_residue_is_due_whatever_happened);
 	RUN(test_an_agent_under_a_filter_is_never_asked);
+	RUN(test_near_the_limit_figures_are_asked_for_whatever_shows);
 	return TEST_RESULT();
 }

@@ -17,21 +17,23 @@ static const enum gate_state all_states[] = {
 };
 
 static const struct signals none;
+static struct group_settings settings; /* of the last example() */
 
 /* A group of 1000 MiB, half used, steady, nothing retained, no round so far. */
 static struct group example(void)
 {
+	settings = (struct group_settings){
+		.usage_high_permyriad = 8000,
+		.usage_critical_permyriad = 9200,
+		.pressure_some_permyriad = 1000,
+		.machine_pressure_permyriad = 1000,
+		.oom_eta_usec = SEC(10),
+		.retained_high_bytes = 200 * MIB,
+		.min_release_bytes = 32 * MIB,
+		.cooldown_usec = SEC(20),
+	};
 	return (struct group){
-		.settings = {
-			.usage_high_permyriad = 8000,
-			.usage_critical_permyriad = 9200,
-			.pressure_some_permyriad = 1000,
-			.machine_pressure_permyriad = 1000,
-			.oom_eta_usec = SEC(10),
-			.retained_high_bytes = 200 * MIB,
-			.min_release_bytes = 32 * MIB,
-			.cooldown_usec = SEC(20),
-		},
+		.settings = &settings,
 		.reading = {
 			.time_usec = NOW,
 			.anon_bytes = 500 * MIB,
@@ -271,15 +273,15 @@ static void test_zero_turns_every_threshold_off(void)
 	group.heap.retained_bytes = 900 * MIB;
 
 	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_USAGE_CRITICAL);
-	group.settings.usage_critical_permyriad = 0;
+	settings.usage_critical_permyriad = 0;
 	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_USAGE_HIGH);
-	group.settings.usage_high_permyriad = 0;
+	settings.usage_high_permyriad = 0;
 	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_PRESSURE);
-	group.settings.pressure_some_permyriad = 0;
+	settings.pressure_some_permyriad = 0;
 	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_OOM_ETA);
-	group.settings.oom_eta_usec = 0;
+	settings.oom_eta_usec = 0;
 	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_RETAINED);
-	group.settings.retained_high_bytes = 0;
+	settings.retained_high_bytes = 0;
 	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_BELOW);
 
 	/* Also from states in which the band lowers a threshold. */
@@ -311,7 +313,7 @@ static void test_pressure_needs_something_to_give_even_if_min_release_is_zero(vo
 	struct group group = example();
 
 	group.reading.anon_bytes = MIB;
-	group.settings.min_release_bytes = 0;
+	settings.min_release_bytes = 0;
 	CHECK_EQ(gate_step(&group, &pressure, NOW).reason, REASON_BELOW);
 	group.heap.retained_bytes = 1;
 	CHECK_EQ(gate_step(&group, &pressure, NOW).reason, REASON_PRESSURE);
@@ -323,7 +325,7 @@ static void test_pressure_of_the_machine_is_for_what_is_retained(void)
 	struct group group = example();
 
 	group.reading.anon_bytes = 700 * MIB;
-	group.settings.min_release_bytes = 16 * MIB;
+	settings.min_release_bytes = 16 * MIB;
 	group.heap.retained_bytes = 16 * MIB - 1;
 	CHECK_EQ(gate_step(&group, &machine, NOW).reason, REASON_BELOW);
 	group.heap.retained_bytes = 16 * MIB;
@@ -335,7 +337,7 @@ static void test_pressure_of_the_machine_is_for_what_is_retained(void)
 	group.benefit.last_round_usec = NOW - 1;
 	CHECK_EQ(gate_step(&group, &machine, NOW).reason, REASON_COOLDOWN);
 	group.benefit.last_round_usec = 0;
-	group.settings.machine_pressure_permyriad = 0;
+	settings.machine_pressure_permyriad = 0;
 	CHECK_EQ(gate_step(&group, &machine, NOW).reason, REASON_BELOW);
 }
 
@@ -369,11 +371,11 @@ static void test_times_beyond_the_end_saturate(void)
 	CHECK_EQ(gate.reason, REASON_BACKOFF);
 	CHECK(gate.until_usec == UINT64_MAX);
 
-	group.settings.cooldown_usec = UINT64_MAX;
+	settings.cooldown_usec = UINT64_MAX;
 	CHECK_EQ(step(&group).reason, REASON_COOLDOWN);
 
 	/* A round that seems to end in the future (another CPU's clock) is just fresh. */
-	group.settings.cooldown_usec = SEC(20);
+	settings.cooldown_usec = SEC(20);
 	group.benefit.backoff_usec = 0;
 	group.benefit.last_round_usec = NOW + 1;
 	CHECK_EQ(step(&group).until_usec, NOW + SEC(20) + 1);
@@ -389,7 +391,7 @@ static void test_observe_opens_the_gate_as_usual_but_not_again_at_once(void)
 {
 	struct group group = example();
 
-	group.settings.mode = MODE_OBSERVE;
+	settings.mode = MODE_OBSERVE;
 	group.reading.anon_bytes = 850 * MIB;
 	group.gate = step(&group);
 	CHECK(gate_is_open(&group.gate));
@@ -412,7 +414,7 @@ static void test_a_release_outdates_the_quiet_round_before_it(void)
 
 	group.reading.anon_bytes = 950 * MIB;
 	group.gate.state = GATE_CRITICAL;
-	group.settings.cooldown_usec = 0;
+	settings.cooldown_usec = 0;
 	group.benefit.last_quiet_usec = NOW - 2;
 	group.benefit.last_quiet_reason = REASON_NOT_WORTH;
 	group.benefit.last_round_usec = NOW - 1;
@@ -421,15 +423,15 @@ static void test_a_release_outdates_the_quiet_round_before_it(void)
 
 static void test_the_shortest_time_between_rounds_never_exceeds_the_cooldown(void)
 {
-	struct group_settings settings = { .cooldown_usec = SEC(30) };
+	struct group_settings other = { .cooldown_usec = SEC(30) };
 
-	CHECK_EQ(gate_soonest_usec(&settings), SEC(3));
-	settings.cooldown_usec = SEC(5);
-	CHECK_EQ(gate_soonest_usec(&settings), SEC(1));
-	settings.cooldown_usec = SEC(1) / 2;
-	CHECK_EQ(gate_soonest_usec(&settings), SEC(1) / 2);
-	settings.cooldown_usec = 0;
-	CHECK_EQ(gate_soonest_usec(&settings), 0);
+	CHECK_EQ(gate_soonest_usec(&other), SEC(3));
+	other.cooldown_usec = SEC(5);
+	CHECK_EQ(gate_soonest_usec(&other), SEC(1));
+	other.cooldown_usec = SEC(1) / 2;
+	CHECK_EQ(gate_soonest_usec(&other), SEC(1) / 2);
+	other.cooldown_usec = 0;
+	CHECK_EQ(gate_soonest_usec(&other), 0);
 }
 
 static void test_thresholds_below_the_band_do_not_turn_off(void)
@@ -437,13 +439,75 @@ static void test_thresholds_below_the_band_do_not_turn_off(void)
 	struct group group = example();
 
 	/* 2 % less the band would be below nothing: stays, until nothing is used. */
-	group.settings.usage_high_permyriad = 200;
-	group.settings.usage_critical_permyriad = 0;
+	settings.usage_high_permyriad = 200;
+	settings.usage_critical_permyriad = 0;
 	group.gate.state = GATE_HIGH;
 	group.reading.anon_bytes = 500 * MIB;
 	CHECK_EQ(step(&group).state, GATE_HIGH);
 	group.reading.anon_bytes = 0;
 	CHECK_EQ(step(&group).state, GATE_CALM);
+}
+
+static void test_near_a_kill_back_off_counts_until_something_has_changed(void)
+{
+	struct group group = example();
+
+	group.reading.anon_bytes = 950 * MIB;
+	group.benefit = (struct benefit){
+		.last_round_usec = NOW - SEC(9),
+		.backoff_usec = SEC(3600),
+		.urgent_backoff_usec = SEC(8),
+		.last_limit_bytes = 1000 * MIB,
+		.last_anon_bytes = 950 * MIB,
+	};
+	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
+	CHECK_EQ(step(&group).until_usec, NOW + SEC(1));
+	group.heap.fresh_bytes = 100 * MIB;
+	CHECK_EQ(step(&group).reason, REASON_USAGE_CRITICAL);
+
+	/* The cool-down is there to see what the last one did. */
+	group.benefit.last_round_usec = NOW - SEC(1);
+	CHECK_EQ(step(&group).reason, REASON_COOLDOWN);
+
+	/* The same where usage is high; what is calm can wait for its time. */
+	group.benefit.last_round_usec = NOW - SEC(30);
+	group.reading.anon_bytes = group.benefit.last_anon_bytes = 850 * MIB;
+	CHECK_EQ(step(&group).reason, REASON_USAGE_HIGH);
+	group.reading.anon_bytes = group.benefit.last_anon_bytes = 500 * MIB;
+	group.heap.retained_bytes = 200 * MIB;
+	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
+}
+
+static void test_who_finds_nobody_looks_ever_later_until_something_has_changed(void)
+{
+	static const uint64_t expect_msec[] = { 200, 200, 400, 800, 1600, 3200, 6400, 12800,
+						25600, 32000, 32000 };
+	struct group group = example();
+
+	group.reading.anon_bytes = 950 * MIB;
+	group.gate.state = GATE_CRITICAL;
+	group.benefit = (struct benefit){
+		.last_quiet_usec = SEC(500),
+		.last_quiet_reason = REASON_NO_MEMBERS,
+		.last_limit_bytes = 1000 * MIB,
+		.last_anon_bytes = 950 * MIB,
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(expect_msec); i++) {
+		const uint64_t at_usec = SEC(500) + expect_msec[i] * USEC_PER_MSEC;
+
+		group.benefit.n_quiet = (uint32_t)i;
+		CHECK_EQ(gate_step(&group, &none, at_usec - 1).reason, REASON_NO_MEMBERS);
+		CHECK_EQ(gate_step(&group, &none, at_usec).reason, REASON_USAGE_CRITICAL);
+	}
+
+	group.benefit.n_quiet = UINT32_MAX;
+	CHECK_EQ(gate_step(&group, &none, SEC(532) - 1).reason, REASON_NO_MEMBERS);
+	CHECK_EQ(gate_step(&group, &none, SEC(532)).reason, REASON_USAGE_CRITICAL);
+
+	/* Not at every reading of a group that changes all the time, either. */
+	group.n_joined = 1;
+	CHECK_EQ(gate_step(&group, &none, SEC(500) + 199999).reason, REASON_NO_MEMBERS);
+	CHECK_EQ(gate_step(&group, &none, SEC(500) + 200000).reason, REASON_USAGE_CRITICAL);
 }
 
 int main(void)
@@ -461,6 +525,8 @@ int main(void)
 	RUN(test_a_release_outdates_the_quiet_round_before_it);
 	RUN(test_the_shortest_time_between_rounds_never_exceeds_the_cooldown);
 	RUN(test_thresholds_below_the_band_do_not_turn_off);
+	RUN(test_near_a_kill_back_off_counts_until_something_has_changed);
+	RUN(test_who_finds_nobody_looks_ever_later_until_something_has_changed);
 
 	return TEST_RESULT();
 }

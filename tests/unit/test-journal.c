@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/report/journal-alert.h"
+#include "agent/report/journal-look.h"
 #include "tests/unit/test.h"
 
 static char path[] = "/system.slice/x.service";
@@ -112,6 +113,24 @@ static void test_growth_meanwhile_is_no_release(void)
 	CHECK_STR(field(&group, &outcome, "MEMGUARD_RELEASED_BYTES"), "0");
 }
 
+static void test_what_is_freed_and_still_charged_is_told(void)
+{
+	struct outcome outcome = released;
+	char sentence[512];
+
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_HELD_BYTES"), "0");
+	outcome.usage_after_bytes = outcome.usage_before_bytes;
+	outcome.rss_before_bytes = 500 * MIB;
+	outcome.rss_after_bytes = 100 * MIB;
+	outcome.held_after_bytes = 390 * MIB;
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, "released nothing that can be measured, 390M freed but still charged "
+			       "(huge pages: the kernel takes it back when it reclaims), usage 561M")
+	      != NULL);
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_HELD_BYTES"), "408944640");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_RELEASED_BYTES"), "0");
+}
+
 static void test_a_failure_says_who_did_not_answer(void)
 {
 	struct outcome outcome = released;
@@ -120,11 +139,63 @@ static void test_a_failure_says_who_did_not_answer(void)
 	outcome.kind = OUTCOME_FAILED;
 	outcome.n_answered = 0;
 	outcome.n_refused = outcome.n_gone = 1;
+	outcome.refusal = REFUSAL_FILTER;
 	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
 	CHECK(strstr(sentence,
-		     "none of 3 processes answered, 1 refused, 1 timed out, 1 ended") !=
+		     "none of 3 processes answered, 1 refused (it has put a system call filter "
+		     "on its threads), 1 timed out, 1 ended") !=
 	      NULL);
 	CHECK_STR(field(&group, &outcome, "PRIORITY"), "4");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_REFUSED_REASON"), "filter");
+	outcome.n_refused = 0;
+	CHECK(!field(&group, &outcome, "MEMGUARD_REFUSED_REASON"));
+}
+
+static void test_who_was_not_needed_is_told(void)
+{
+	struct outcome outcome = released;
+	char sentence[512];
+
+	outcome.n_not_needed = 5;
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, "2 of 3 processes in at most 31ms each, 1 timed out, 5 not needed") !=
+	      NULL);
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_NOT_NEEDED"), "5");
+	CHECK_STR(field(&group, &released, "MEMGUARD_NOT_NEEDED"), "0");
+}
+
+static void test_what_became_urgent_is_told(void)
+{
+	struct outcome outcome = released;
+	char sentence[512];
+
+	outcome.hurried = REASON_USAGE_CRITICAL;
+	outcome.hurried_usec = 312000;
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, "above UsageHigh=, and 312ms later usage is above UsageCritical=") != NULL);
+	CHECK(strstr(sentence, "early") == NULL);
+	outcome.n_overtaken = outcome.n_ended_early = 1;
+	outcome.overtaken_bytes = 40 * MIB;
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, "UsageCritical=: 1 of 1 borrowing ended early, after 40.0M") != NULL);
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_TRIGGER"), "usage-high");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_HURRIED"), "usage-critical");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_HURRIED_AFTER_USEC"), "312000");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_ENDED_EARLY"), "1");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_OVERTAKEN_BYTES"), "41943040");
+	CHECK(field(&group, &released, "MEMGUARD_HURRIED") == NULL);
+}
+
+static void test_each_refusal_has_its_words(void)
+{
+	for (int i = 1; i < REFUSAL_MAX_; i++) {
+		CHECK(strlen(refusal_to_string((enum refusal)i)) > 3);
+		CHECK(strlen(refusal_to_text((enum refusal)i)) > 10);
+		for (int k = 0; k < i; k++)
+			CHECK(strcmp(refusal_to_string((enum refusal)i),
+				     refusal_to_string((enum refusal)k)) != 0);
+	}
+	CHECK_STR(refusal_to_string(REFUSAL_MAX_), "unknown");
 }
 
 static void test_doing_nothing_has_its_reason(void)
@@ -313,6 +384,10 @@ static void test_an_alert_tells_when_and_why(void)
 			"a second: 350M of 600M used, 12.0M of it free but retained. Look "
 			"for a leak.");
 
+	g.heap.grown_bytes = g.reading.anon_bytes;
+	journal_alert_sentence(&g, &alert, text, sizeof(text));
+	CHECK(!strstr(text, "retained") && strstr(text, "350M of 600M used. Look "));
+
 	for (int kind = 0; kind < ALERT_MAX_; kind++) {
 		alert.kind = (enum alert_kind)kind;
 		alert.n_oom_kills = 2;
@@ -326,14 +401,66 @@ static void test_an_alert_tells_when_and_why(void)
 	CHECK_EQ(journal_alert_format(&g, &alert, entry, 100), -E2BIG);
 }
 
+static void test_a_second_look_tells_what_came_back(void)
+{
+	struct outcome outcome = {
+		.kind = OUTCOME_RELEASED,
+		.round = 7,
+		.n_asked = 2,
+		.usage_before_bytes = 500 * MIB,
+		.usage_after_bytes = 300 * MIB,
+		.look = { .state = LOOK_TAKEN,
+			  .age_usec = LOOK_AFTER_USEC,
+			  .usage_bytes = 340 * MIB,
+			  .rss_bytes = 330 * MIB,
+			  .rss_grown_bytes = 30 * MIB,
+			  .n_left = 2,
+			  .n_faults = 7680,
+			  .n_group_faults = 8000 },
+	};
+	char text[512];
+
+	journal_look_sentence(&group, &outcome, text, sizeof(text));
+	CHECK_STR(text, "x.service: 1min after round 7, which released 200M, 30.0M of it are in use "
+			"again; 7680 page faults since");
+	CHECK(journal_look_format(&group, &outcome, entry, sizeof(entry)) > 0);
+	CHECK(strstr(entry, "\nMESSAGE_ID=" MESSAGE_SECOND_LOOK "\n") != NULL);
+	CHECK(strstr(entry, "\nMEMGUARD_LOOK=taken\n") != NULL);
+	CHECK(strstr(entry, "\nMEMGUARD_RETURNED_BYTES=31457280\n") != NULL);
+	CHECK(strstr(entry, "\nMEMGUARD_PAGE_FAULTS=7680\n") != NULL);
+	CHECK(strstr(entry, "\nMEMGUARD_GROUP_PAGE_FAULTS=8000\n") != NULL);
+	CHECK_EQ(journal_look_format(&group, &outcome, entry, 100), -E2BIG);
+
+	outcome.look.n_collapses = 15;
+	journal_look_sentence(&group, &outcome, text, sizeof(text));
+	CHECK(strstr(text, "; khugepaged has filled it up to 15 huge pages: lower") != NULL);
+	CHECK(journal_look_format(&group, &outcome, entry, sizeof(entry)) > 0);
+	CHECK(strstr(entry, "\nMEMGUARD_HUGE_PAGES_MADE=15\n") != NULL);
+
+	outcome.look.rss_grown_bytes = 0;
+	journal_look_sentence(&group, &outcome, text, sizeof(text));
+	CHECK(strstr(text, "all of it is still free; ") != NULL);
+	outcome.look.state = LOOK_GONE;
+	journal_look_sentence(&group, &outcome, text, sizeof(text));
+	CHECK(strstr(text, "no process that did is left") != NULL);
+	CHECK(strstr(text, "page faults") == NULL);
+	CHECK(journal_look_format(&group, &outcome, entry, sizeof(entry)) > 0);
+	CHECK(strstr(entry, "RETURNED_BYTES") == NULL);
+}
+
 int main(void)
 {
 	RUN(test_an_alert_tells_when_and_why);
+	RUN(test_a_second_look_tells_what_came_back);
 	RUN(test_the_sentence_has_the_figures);
 	RUN(test_borrowing_is_told_with_what_it_avoided);
 	RUN(test_without_a_limit_none_is_told);
 	RUN(test_growth_meanwhile_is_no_release);
+	RUN(test_what_is_freed_and_still_charged_is_told);
 	RUN(test_a_failure_says_who_did_not_answer);
+	RUN(test_who_was_not_needed_is_told);
+	RUN(test_what_became_urgent_is_told);
+	RUN(test_each_refusal_has_its_words);
 	RUN(test_doing_nothing_has_its_reason);
 	RUN(test_fields_are_those_of_the_manual);
 	RUN(test_a_newline_in_a_path_begins_no_field);

@@ -8,6 +8,7 @@
 
 #include "agent/basic/macro.h"
 #include "agent/model/group.h"
+#include "agent/model/kill.h"
 #include "tests/unit/test.h"
 
 static struct ledger ledger;
@@ -54,6 +55,19 @@ static void test_a_full_ring_forgets_the_oldest_only(void)
 	CHECK(!ledger_at(&ledger, LEDGER_SIZE));
 	CHECK_EQ(ledger.n_appended, 3 * LEDGER_SIZE + 5);
 	CHECK_EQ(ledger.released_bytes, 3 * LEDGER_SIZE + 5);
+}
+
+static void test_a_round_is_found_as_long_as_it_is_kept(void)
+{
+	ledger = (struct ledger){ 0 };
+	CHECK(!ledger_find(&ledger, 0));
+	for (uint64_t i = 1; i <= LEDGER_SIZE + 1; i++)
+		append(i, 1);
+
+	CHECK(!ledger_find(&ledger, 1));
+	CHECK(ledger_find(&ledger, 2) == ledger_at(&ledger, LEDGER_SIZE - 1));
+	CHECK(ledger_find(&ledger, LEDGER_SIZE + 1) == ledger_at(&ledger, 0));
+	CHECK(!ledger_find(&ledger, LEDGER_SIZE + 2));
 }
 
 static void test_quiet_outcomes_are_only_counted(void)
@@ -115,6 +129,53 @@ static void test_released_is_never_negative(void)
 	CHECK_EQ(outcome_released_bytes(&outcome), 0);
 }
 
+static void test_held_is_what_members_gave_and_the_kernel_still_charges(void)
+{
+	struct outcome outcome = {
+		.usage_before_bytes = 500 * MIB,
+		.usage_after_bytes = 490 * MIB,
+		.held_before_bytes = 20 * MIB,
+		.held_after_bytes = 100 * MIB,
+		.rss_before_bytes = 400 * MIB,
+		.rss_after_bytes = 300 * MIB,
+	};
+
+	CHECK_EQ(outcome_held_bytes(&outcome), 80 * MIB);
+	/* Others of the group have freed beside it. */
+	outcome.held_after_bytes = 200 * MIB;
+	CHECK_EQ(outcome_held_bytes(&outcome), 90 * MIB);
+	outcome.usage_after_bytes = 350 * MIB;
+	CHECK_EQ(outcome_held_bytes(&outcome), 0);
+	outcome.usage_after_bytes = 600 * MIB;
+	CHECK_EQ(outcome_held_bytes(&outcome), 100 * MIB);
+	/* Less than a huge page is noise, and what only RSS says is not held. */
+	outcome.held_after_bytes = 22 * MIB - 1;
+	CHECK_EQ(outcome_held_bytes(&outcome), 0);
+	outcome.held_after_bytes = 10 * MIB;
+	CHECK_EQ(outcome_held_bytes(&outcome), 0);
+}
+
+static void test_what_khugepaged_has_filled_is_told_from_what_was_taken(void)
+{
+	struct outcome outcome = {
+		.usage_before_bytes = 500 * MIB,
+		.usage_after_bytes = 300 * MIB,
+		.look = { .state = LOOK_TAKEN, .usage_bytes = 400 * MIB,
+			  .rss_grown_bytes = 100 * MIB, .n_collapses = 25 },
+	};
+
+	CHECK(outcome_is_refilled(&outcome));
+	outcome.look.n_collapses = 24;
+	CHECK(!outcome_is_refilled(&outcome));
+	/* Made of what was all there, nothing came with it. */
+	outcome.look.n_collapses = 100;
+	outcome.look.usage_bytes = 301 * MIB;
+	CHECK(!outcome_is_refilled(&outcome));
+	outcome.look = (struct look){ .state = LOOK_TAKEN, .usage_bytes = 302 * MIB,
+				      .rss_grown_bytes = 2 * MIB };
+	CHECK(!outcome_is_refilled(&outcome));
+}
+
 static void test_every_reason_has_a_name_that_leads_back(void)
 {
 	for (int i = REASON_NONE; i < REASON_MAX_; i++) {
@@ -164,6 +225,10 @@ static void test_states_and_kinds_have_names_of_their_own(void)
 	CHECK_STR(outcome_kind_to_string(OUTCOME_RELEASED), "released");
 	CHECK_STR(outcome_kind_to_string(OUTCOME_NOTHING), "nothing");
 	CHECK_STR(outcome_kind_to_string(OUTCOME_FAILED), "failed");
+	CHECK_STR(look_state_to_string(LOOK_NONE), "none");
+	CHECK_STR(look_state_to_string(LOOK_DUE), "due");
+	CHECK_STR(look_state_to_string(LOOK_TAKEN), "taken");
+	CHECK_STR(look_state_to_string(LOOK_GONE), "gone");
 }
 
 static void test_names_outlive_their_groups_and_are_cut_in_front(void)
@@ -201,16 +266,36 @@ static void test_an_outcome_keeps_the_strongest_evidence(void)
 	CHECK_EQ(outcome.evidence[1].value, 2);
 }
 
+static void test_kills_are_kept_apart(void)
+{
+	static struct kills kills;
+	struct kill kill = { 0 };
+
+	CHECK(!kills_at(&kills, 0));
+	for (kill.n_processes = 1; kill.n_processes <= KILLS_SIZE + 3; kill.n_processes++)
+		kills_append(&kills, &kill);
+	CHECK_EQ(kills_at(&kills, 0)->n_processes, KILLS_SIZE + 3);
+	CHECK_EQ(kills_at(&kills, KILLS_SIZE - 1)->n_processes, 4);
+	CHECK(!kills_at(&kills, KILLS_SIZE));
+
+	ledger_set_name(kill.name, "x.service");
+	CHECK_STR(kill.name, "x.service");
+}
+
 int main(void)
 {
+	RUN(test_kills_are_kept_apart);
 	RUN(test_an_empty_ledger_has_no_newest);
 	RUN(test_the_newest_is_at_zero);
 	RUN(test_a_full_ring_forgets_the_oldest_only);
+	RUN(test_a_round_is_found_as_long_as_it_is_kept);
 	RUN(test_quiet_outcomes_are_only_counted);
 	RUN(test_a_command_is_kept_even_if_nobody_was_asked);
 	RUN(test_a_failed_round_is_not_quiet);
 	RUN(test_the_sum_saturates);
 	RUN(test_released_is_never_negative);
+	RUN(test_held_is_what_members_gave_and_the_kernel_still_charges);
+	RUN(test_what_khugepaged_has_filled_is_told_from_what_was_taken);
 	RUN(test_every_reason_has_a_name_that_leads_back);
 	RUN(test_reason_numbers_are_stable);
 	RUN(test_unknown_reasons_are_refused);

@@ -51,6 +51,8 @@ static void test_a_user_has_a_quota(void)
 	CHECK_EQ(reap(&door, fill_quota(door.path, uid)), 0);
 	CHECK_EQ(door.n_accepted, LISTENER_PER_UID_MAX);
 	CHECK_EQ(door.uid, uid);
+	CHECK_EQ(door.n_refused, 5);
+	CHECK_EQ(door.error, -EDQUOT);
 
 	/* Two places are given back, and taken. */
 	listener_release(door.listener, uid);
@@ -106,6 +108,7 @@ static void test_there_is_a_quota_for_all(void)
 	fd = door_client(door.path);
 	door_settle(&door);
 	CHECK(door_was_dropped(fd));
+	CHECK_EQ(door.error, -EUSERS);
 	close(fd);
 
 	listener_release(door.listener, 0);

@@ -32,6 +32,7 @@ static void defaults_are_the_documented_ones(void)
 	CHECK_EQ(s.min_release_bytes, 16 * MIB);
 	CHECK_EQ(s.stall_budget_usec, 5 * USEC_PER_MSEC);
 	CHECK_EQ(s.cooldown_usec, 5 * USEC_PER_SEC);
+	CHECK_EQ(s.max_per_hour, 0);
 	CHECK_EQ(s.arena_max, 0);
 	CHECK_EQ(s.mmap_threshold_bytes, 0);
 	CHECK_EQ(s.trim_threshold_bytes, 0);
@@ -166,6 +167,17 @@ static const struct example examples[] = {
 	{ "CooldownSec", "3600", 0, "1h" },
 	{ "CooldownSec", "0", -ERANGE, NULL },
 	{ "CooldownSec", "2h", -ERANGE, NULL },
+
+	{ "TuneAfter", "0", 0, NULL },
+	{ "TuneAfter", "100", 0, NULL },
+	{ "TuneAfter", "101", -ERANGE, NULL },
+	{ "TuneAfter", "-1", -EINVAL, NULL },
+
+	{ "MaxPerHour", "1", 0, NULL },
+	{ "MaxPerHour", "4000", 0, NULL },
+	{ "MaxPerHour", "0", 0, NULL },
+	{ "MaxPerHour", "4001", -ERANGE, NULL },
+	{ "MaxPerHour", "many", -EINVAL, NULL },
 
 	{ "ArenaMax", "1", 0, NULL },
 	{ "ArenaMax", "4096", 0, NULL },

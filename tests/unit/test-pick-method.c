@@ -40,6 +40,26 @@ static void test_a_stall_that_fits_or_that_nobody_feels_is_accepted(void)
 	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
 }
 
+static void test_who_is_idle_is_borrowed_from_where_that_gives_as_much(void)
+{
+	reset();
+	add_busy(0)->busy_permyriad = 0;
+	members[0].borrow.bytes = members[0].retained_bytes / 8 * 7;
+	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
+	check_method(REASON_COMMAND, METHOD_BORROW, WHY_STALL);
+	check_method(REASON_USAGE_CRITICAL, METHOD_FULL, WHY_URGENT);
+
+	/* Near enough to the limit for a burst to reach it, all is given back at once. */
+	group.reading.limit_bytes = 400 * MIB;
+	group.reading.usage_bytes = 100 * MIB;
+	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
+	group.reading.usage_bytes++;
+	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
+	group.reading.usage_bytes--;
+	members[0].borrow.bytes--;
+	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
+}
+
 static void test_tops_are_borrowed_whatever_it_stalls(void)
 {
 	reset();
@@ -118,9 +138,9 @@ static void test_a_named_method_is_used(void)
 {
 	reset();
 	add_busy(0);
-	group.settings.method = METHOD_FULL;
+	settings.method = METHOD_FULL;
 	check_method(REASON_RETAINED, METHOD_FULL, WHY_SETTING);
-	group.settings.method = METHOD_BORROW;
+	settings.method = METHOD_BORROW;
 	check_method(REASON_USAGE_CRITICAL, METHOD_BORROW, WHY_SETTING);
 	members[0].stall_usec = 1;
 	check_method(REASON_RETAINED, METHOD_BORROW, WHY_SETTING);
@@ -135,7 +155,7 @@ static void test_a_named_method_is_used(void)
 static void test_other_allocators_have_one_way(void)
 {
 	reset();
-	group.settings.method = METHOD_BORROW;
+	settings.method = METHOD_BORROW;
 	add_busy(0)->hello.malloc_owner = WIRE_ALLOCATOR_JEMALLOC;
 	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_NONE);
 }
@@ -150,6 +170,7 @@ static void test_without_figures_a_full_trim_is_all_there_is(void)
 int main(void)
 {
 	RUN(test_a_stall_that_fits_or_that_nobody_feels_is_accepted);
+	RUN(test_who_is_idle_is_borrowed_from_where_that_gives_as_much);
 	RUN(test_tops_are_borrowed_whatever_it_stalls);
 	RUN(test_what_stalls_too_long_is_borrowed);
 	RUN(test_near_a_kill_only_speed_counts);

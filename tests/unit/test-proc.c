@@ -3,17 +3,23 @@
 #include "libhook/proc.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "libhook/anchor.h"
 #include "tests/unit/test.h"
 
 static const char smaps[] =
 	"55d000000000-55d000021000 rw-p 00000000 00:00 0                          [heap]\n"
 	"Size:                132 kB\nRss:                 100 kB\nPss:                 100 kB\n"
 	"AnonHugePages:        64 kB\n"
+	"Swap:                 12 kB\nSwapPss:               12 kB\n"
 	"VmFlags: rd wr mr mw me ac sd\n"
 	"7f0000000000-7f0000800000 rw-p 00000000 00:00 0 \n"
-	"Rss:                2000 kB\n"
+	"Rss:                2000 kB\nSwap:                 300 kB\n"
 	/* The same arena, split by madvise(). */
 	"7f0000800000-7f0000900000 rw-p 00000000 00:00 0 \n"
 	"Rss:                  50 kB\n"
@@ -21,7 +27,7 @@ static const char smaps[] =
 	"Rss:                   0 kB\n"
 	/* Anonymous, but where no arena begins. */
 	"7f0010100000-7f0010200000 rw-p 00000000 00:00 0 \n"
-	"Rss:                9999 kB\nAnonHugePages:      2048 kB\n"
+	"Rss:                9999 kB\nAnonHugePages:      2048 kB\nSwap:    77 kB\n"
 	/* On the boundary, but a file. */
 	"7f0014000000-7f0014200000 rw-p 00000000 fd:01 17                 /usr/lib/libc.so.6\n"
 	"Rss:                8888 kB\n"
@@ -35,7 +41,7 @@ static uint64_t a_quarter(uint64_t begin, uint64_t size)
 	return size / 4;
 }
 
-static uint64_t hollow;
+static uint64_t hollow, swapped;
 
 static uint64_t scan(size_t step, uint64_t *ret_huge)
 {
@@ -47,6 +53,7 @@ static uint64_t scan(size_t step, uint64_t *ret_huge)
 
 	*ret_huge = state.heap_huge;
 	hollow = state.hollow + state.tail;
+	swapped = state.heap_swap;
 	return state.heap_rss;
 }
 
@@ -56,6 +63,7 @@ static void test_break_and_arenas_count_and_nothing_else(void)
 
 	CHECK_EQ(scan(4096, &huge), (100 + 2000 + 50 + 300) * 1024);
 	CHECK_EQ(huge, 64 * 1024);
+	CHECK_EQ(swapped, (12 + 300) * 1024);
 	/* Of the heap in parts the last one, and the other heap; not of the break. */
 	CHECK_EQ(hollow, (0x100000 + 0x200000) / 4);
 }
@@ -70,10 +78,119 @@ static void test_pieces_of_any_size_give_the_same(void)
 	}
 }
 
+static bool begins_at_7f0004000000(uintptr_t address)
+{
+	return address == 0x7f0004000000;
+}
+
+static uint64_t half(uint64_t begin, uint64_t size)
+{
+	CHECK_EQ(begin, 0x7f0004000000);
+	return size / 2;
+}
+
+static void test_a_heap_that_is_joined_with_what_lies_before_it_counts(void)
+{
+	static const char text[] =
+		"7f0003f00000-7f0004200000 rw-p 00000000 00:00 0 \n"
+		"Rss:                3072 kB\nAnonHugePages:      2048 kB\nSwap:    77 kB\n"
+		"7f0004200000-7f0008000000 ---p 00000000 00:00 0 \n"
+		"Rss:                   0 kB\n"
+		/* No heap is known in this one. */
+		"7f000bf00000-7f000c200000 rw-p 00000000 00:00 0 \n"
+		"Rss:                3072 kB\n"
+		"7f8000000000-7f8000021000 rw-p 00000000 00:00 0                          [heap]\n"
+		"Rss:                 100 kB\nSwap:                  5 kB\n";
+	struct proc_smaps state = {
+		.begins_at = begins_at_7f0004000000,
+		.resident_of = half,
+		.tail_of = a_quarter,
+	};
+
+	proc_smaps_feed(&state, text, sizeof(text) - 1);
+	CHECK_EQ(state.heap_rss, 0x100000 + 100 * 1024);
+	CHECK_EQ(state.hollow + state.tail, 0x200000 / 4);
+	/* Of which part these are is not told. */
+	CHECK_EQ(state.heap_huge, 0);
+	CHECK_EQ(state.heap_swap, 5 * 1024);
+
+	/* Without that knowledge it is left out. */
+	state = (struct proc_smaps){ .tail_of = a_quarter };
+	proc_smaps_feed(&state, text, sizeof(text) - 1);
+	CHECK_EQ(state.heap_rss, 100 * 1024);
+}
+
+/* Its malloc() is not glibc's, and what lies before a block must not be read. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
+#ifndef SANITIZED
+#define BLOCKS 64
+#define BLOCK_BYTES 100000
+
+static void *use_an_arena(void *arg)
+{
+	char **blocks = arg;
+
+	anchor_drop(2);
+	for (size_t i = 0; i < BLOCKS; i++) {
+		blocks[i] = malloc(BLOCK_BYTES);
+		CHECK(blocks[i]);
+		memset(blocks[i], 1, BLOCK_BYTES);
+	}
+
+	return NULL;
+}
+
+static void test_so_does_one_that_the_kernel_has_joined(void)
+{
+	static char *blocks[BLOCKS];
+	const size_t before_bytes = 1 << 20;
+	uint64_t huge, tail, swap, heap, rss;
+	pthread_t thread;
+	void *before;
+
+	CHECK_EQ(pthread_create(&thread, NULL, use_an_arena, blocks), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	heap = (uintptr_t)blocks[0] & ~((UINT64_C(64) << 20) - 1);
+	before = (void *)(uintptr_t)(heap - before_bytes);
+	rss = proc_heap_rss(&huge, &tail, &swap);
+	CHECK(anchor_is_at(heap));
+	/* Or something lies there already. */
+	if (mmap(before, before_bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) == before) {
+		memset(before, 1, before_bytes);
+		CHECK(rss >= BLOCKS * (uint64_t)BLOCK_BYTES);
+		CHECK(proc_heap_rss(&huge, &tail, &swap) >= BLOCKS * (uint64_t)BLOCK_BYTES);
+		munmap(before, before_bytes);
+	}
+	for (size_t i = 0; i < BLOCKS; i++)
+		free(blocks[i]);
+}
+#endif
+
 static void test_the_kernel_tells_about_us(void)
 {
 	CHECK(proc_rss((uint64_t)sysconf(_SC_PAGESIZE)) > 0);
 	CHECK_EQ(proc_leader_ended(), 0);
+}
+
+/* Nothing of ours need be in swap here: what is not must be told as such. */
+static void test_where_pages_are_can_be_asked(void)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	CHECK_EQ(proc_swapped_pages(1, 300), 0);
+	CHECK(proc_open_pages());
+	CHECK(proc_open_pages());
+	CHECK(proc_swapped() < UINT64_MAX / 2);
+	CHECK_EQ(proc_swapped_pages(1, 300), 0);
+	CHECK(proc_swapped_pages((uint64_t)(uintptr_t)&page / page, 1) <= 1);
 }
 
 static int seccomp_of(const char *text)
@@ -106,11 +223,53 @@ static void test_the_filter_is_found_wherever_its_line_is(void)
 	}
 }
 
+static bool count_down(void *arg)
+{
+	int *left = arg;
+
+	return (*left)-- > 0;
+}
+
+static int lowest_free(void)
+{
+	const int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+/* Row 28: after all of the file has been read, not even that is closed. */
+static void test_what_a_guard_forbids_is_not_called(void)
+{
+	const int before = lowest_free();
+	uint64_t huge = 1, tail = 1, swap = 1;
+	int left = 1000000;
+
+	proc_set_guard(count_down, &left);
+	CHECK(proc_heap_rss(&huge, &tail, &swap) > 0);
+	CHECK(lowest_free() == before);
+	CHECK(left < 1000000);
+
+	left = 0;
+	huge = tail = swap = 1;
+	CHECK(proc_heap_rss(&huge, &tail, &swap) == 0);
+	CHECK(huge == 1 && tail == 1 && swap == 1);
+	CHECK(lowest_free() == before + 1);
+	close(before);
+	proc_set_guard(NULL, NULL);
+}
+
 int main(void)
 {
 	RUN(test_break_and_arenas_count_and_nothing_else);
 	RUN(test_pieces_of_any_size_give_the_same);
+	RUN(test_a_heap_that_is_joined_with_what_lies_before_it_counts);
+#ifndef SANITIZED
+	RUN(test_so_does_one_that_the_kernel_has_joined);
+#endif
 	RUN(test_the_kernel_tells_about_us);
+	RUN(test_where_pages_are_can_be_asked);
 	RUN(test_the_filter_is_found_wherever_its_line_is);
+	RUN(test_what_a_guard_forbids_is_not_called);
 	return TEST_RESULT();
 }

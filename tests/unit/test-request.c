@@ -154,6 +154,109 @@ static void test_one_question_at_a_time(void)
 	fixture_free(f);
 }
 
+static int overtake(struct fixture *f, uint64_t timeout_usec)
+{
+	return request_overtake(f->conn, &(struct reclaim){ .method = WIRE_METHOD_FULL },
+				timeout_usec);
+}
+
+/* Borrowing is under way, and something faster is asked for. */
+static struct fixture *overtaken_new(uint64_t timeout_usec)
+{
+	struct fixture *f = member_new();
+	struct wire_frame frame;
+
+	CHECK_EQ(request_reclaim(f->conn, &(struct reclaim){ .method = WIRE_METHOD_BORROW },
+				 NEVER_USEC, fixture_on_done, f), 0);
+	CHECK_EQ(fixture_question(f).header.id, 1);
+	CHECK_EQ(overtake(f, timeout_usec), 0);
+	frame = fixture_question(f);
+	CHECK_EQ(frame.header.verb, WIRE_RECLAIM);
+	CHECK_EQ(frame.header.id, 2);
+	CHECK_EQ(frame.reclaim_request.method, WIRE_METHOD_FULL);
+	return f;
+}
+
+static void test_a_release_can_be_overtaken_by_another(void)
+{
+	struct fixture *f = overtaken_new(NEVER_USEC);
+
+	answer_reclaim(f, 1, WIRE_OK);
+	CHECK_EQ(f->n_done, 1);
+	CHECK_EQ(f->done, REQUEST_OVERTAKEN);
+	CHECK_EQ(f->answer.header.id, 1);
+	CHECK(request_busy(f->conn));
+	answer_reclaim(f, 2, WIRE_OK);
+	CHECK_EQ(f->n_done, 2);
+	CHECK_EQ(f->done, REQUEST_ANSWERED);
+	CHECK_EQ(f->answer.header.id, 2);
+	CHECK(!request_busy(f->conn));
+	CHECK_EQ(f->n_end, 0);
+	fixture_free(f);
+}
+
+static void test_nothing_else_can_be_overtaken(void)
+{
+	struct fixture *f = member_new();
+
+	CHECK_EQ(overtake(f, NEVER_USEC), -EBUSY);
+	CHECK_EQ(ask_stats(f, 0, NEVER_USEC), 0);
+	CHECK_EQ(overtake(f, NEVER_USEC), -EBUSY);
+	answer_stats(f, 1);
+	fixture_free(f);
+
+	/* And no release twice at a time. */
+	f = overtaken_new(NEVER_USEC);
+	CHECK_EQ(overtake(f, NEVER_USEC), -EBUSY);
+	answer_reclaim(f, 1, WIRE_OK);
+	CHECK_EQ(overtake(f, NEVER_USEC), 0);
+	fixture_free(f);
+}
+
+static void test_who_answers_in_another_order_is_closed(void)
+{
+	struct fixture *f = overtaken_new(NEVER_USEC);
+
+	answer_reclaim(f, 2, WIRE_OK);
+	check_protocol(f);
+	f = overtaken_new(NEVER_USEC);
+	answer_tune(f, 1, WIRE_OK, WIRE_KNOB_TOP_PAD);
+	check_protocol(f);
+	f = overtaken_new(NEVER_USEC);
+	answer_reclaim(f, 1, WIRE_OK);
+	answer_reclaim(f, 1, WIRE_OK);
+	CHECK_EQ(f->end, CONN_PROTOCOL);
+	CHECK_EQ(f->n_done, 2);
+	CHECK_EQ(f->done, REQUEST_GONE);
+	fixture_free(f);
+}
+
+static void test_of_two_that_come_too_late_both_are_dropped(void)
+{
+	struct fixture *f = overtaken_new(SOON_USEC);
+
+	fixture_wait(f, &f->n_done, 1);
+	CHECK_EQ(f->done, REQUEST_TIMED_OUT);
+	answer_reclaim(f, 1, WIRE_OK);
+	CHECK(request_busy(f->conn));
+	answer_reclaim(f, 2, WIRE_OK);
+	CHECK(!request_busy(f->conn));
+	CHECK_EQ(f->n_done, 1);
+	CHECK_EQ(f->n_end, 0);
+	fixture_free(f);
+}
+
+static void test_who_goes_in_between_is_gone_once(void)
+{
+	struct fixture *f = overtaken_new(NEVER_USEC);
+
+	f->free_in_done = true;
+	answer_reclaim(f, 1, WIRE_OK);
+	CHECK_EQ(f->n_done, 2);
+	CHECK_EQ(f->done, REQUEST_GONE);
+	fixture_free(f);
+}
+
 static void test_nothing_can_be_asked_before_hello(void)
 {
 	struct fixture *f = fixture_new();
@@ -459,6 +562,11 @@ int main(void)
 	RUN(test_each_question_reaches_the_hook);
 	RUN(test_the_answer_is_handed_on);
 	RUN(test_a_refusal_is_an_answer);
+	RUN(test_a_release_can_be_overtaken_by_another);
+	RUN(test_nothing_else_can_be_overtaken);
+	RUN(test_who_answers_in_another_order_is_closed);
+	RUN(test_of_two_that_come_too_late_both_are_dropped);
+	RUN(test_who_goes_in_between_is_gone_once);
 	RUN(test_one_question_at_a_time);
 	RUN(test_nothing_can_be_asked_before_hello);
 	RUN(test_nothing_can_be_asked_after_the_end);

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "libhook/anchor.h"
 #include "tests/unit/test.h"
@@ -154,10 +156,37 @@ static void test_threads_made_by_many_get_what_is_theirs(void)
 			CHECK_EQ(bad[i][j], 0);
 }
 
+/* Threads that were under way in the parent are not in the child, and never start there. */
+static void test_a_child_has_all_the_room(void)
+{
+	struct start *starts[STARTS];
+	start_routine_t f;
+	void *arg = &f;
+	int status = -1;
+	pid_t child;
+
+	for (int i = 0; i < STARTS; i++) {
+		f = routine;
+		starts[i] = start_wrap(&f, &arg);
+		CHECK(starts[i]);
+	}
+	child = fork();
+	if (child == 0) {
+		f = routine;
+		_exit(start_wrap(&f, &arg) ? 0 : 1);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	f = routine;
+	CHECK(!start_wrap(&f, &arg));
+	for (int i = 0; i < STARTS; i++)
+		start_cancel(starts[i]);
+}
+
 int main(void)
 {
 	RUN(test_a_thread_leaves_an_anchor_and_does_its_work);
 	RUN(test_room_comes_back);
+	RUN(test_a_child_has_all_the_room);
 	RUN(test_without_room_nothing_is_changed);
 	RUN(test_no_handler_runs_meanwhile);
 	RUN(test_threads_made_by_many_get_what_is_theirs);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* sense/survey and sense/proc-text: on this process, its children and written texts. */
+/* sense/survey, sense/tree and sense/proc-text: on this process, its children and written texts. */
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -17,6 +17,7 @@
 #include "agent/basic/macro.h"
 #include "agent/sense/proc-text.h"
 #include "agent/sense/survey.h"
+#include "agent/sense/tree.h"
 
 #include "tests/unit/test.h"
 
@@ -242,27 +243,24 @@ static void test_a_thread_is_no_process(void)
 static void test_a_tree_counts_its_grandchildren(void)
 {
 	struct child child = child_begin(64 * MIB, true);
-	struct process process;
-	uint64_t alone = 0, tree = 0, all = 0;
+	uint64_t alone = 0, below = 0, all = 0;
+	struct tree *tree = NULL;
 
 	CHECK(child.grandchild != child.pid);
-	CHECK_EQ(survey_tree_rss(survey, child.grandchild, &alone), 0);
-	CHECK_EQ(survey_tree_rss(survey, child.pid, &tree), 0);
-	CHECK_EQ(survey_tree_rss(survey, getpid(), &all), 0);
+	CHECK_EQ(tree_new(&tree), 0);
+	CHECK_EQ(tree_rss(tree, child.grandchild, &alone), 0);
+	CHECK_EQ(tree_rss(tree, child.pid, &below), 0);
+	CHECK_EQ(tree_rss(tree, getpid(), &all), 0);
 	CHECK(alone >= 64 * MIB && alone < 128 * MIB);
-	CHECK(tree > alone);
-	CHECK(all > tree);
-
-	/* The handle serves both kinds of question. */
-	CHECK_EQ(survey_process(survey, child.grandchild, &process), 0);
-	CHECK(process.start_time > 0);
-	CHECK(process.rss_bytes >= 64 * MIB);
+	CHECK(below > alone);
+	CHECK(all > below);
 
 	child_end(&child);
-	CHECK_EQ(survey_tree_rss(survey, child.pid, &tree), -ESRCH);
+	CHECK_EQ(tree_rss(tree, child.pid, &below), -ESRCH);
+	CHECK(!tree_free(tree));
 }
 
-/* --- seccomp and maps --- */
+/* --- seccomp --- */
 
 static void test_seccomp_is_seen_per_thread(void)
 {
@@ -296,52 +294,54 @@ static void test_seccomp_is_seen_per_thread(void)
 	CHECK_EQ(survey_seccomp(pid, pid), -ESRCH);
 }
 
-static void test_libraries_are_found_by_base_name(void)
+static int scan_seccomp(const char *text)
 {
-	CHECK_EQ(survey_has_library(getpid(), "libc.so.6"), 1);
-	CHECK_EQ(survey_has_library(getpid(), "libc.so"), 0);
-	CHECK_EQ(survey_has_library(getpid(), "c.so.6"), 0);
-	CHECK_EQ(survey_has_library(getpid(), "libmemguard-no-such.so"), 0);
-	CHECK_EQ(survey_has_library(INT32_MAX, "libc.so.6"), -ESRCH);
-}
+	const int fd = memfd_create("text", MFD_CLOEXEC);
+	int mode = -1;
 
-static int scan_maps(const char *text, size_t size, const char *library)
-{
-	char name[64];
-	int fd = memfd_create("text", MFD_CLOEXEC), r;
-
-	(void)snprintf(name, sizeof(name), "%s", library);
-	CHECK_EQ(write(fd, text, size), size);
+	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
 	CHECK_EQ(lseek(fd, 0, SEEK_SET), 0);
-	r = proc_text_scan(fd, proc_text_maps, name);
+	CHECK_EQ(proc_text_scan(fd, proc_text_seccomp, &mode), 1);
 	close(fd);
-	return r;
+	return mode;
 }
 
-static void test_a_deleted_library_is_still_mapped(void)
+static void check_depth(const char *line, int r, int depth)
 {
-	static const char line[] =
-		"7f00-7f01 r-xp 00000000 fe:00 12   /usr/lib/lib a.so (deleted)\n";
+	int ret = -1;
 
-	CHECK_EQ(scan_maps(line, strlen(line), "lib a.so"), 1);
-	CHECK_EQ(scan_maps(line, strlen(line), "lib a"), 0);
-	CHECK_EQ(scan_maps("7f00-7f01 rw-p 00000000 00:00 0 [heap]\n", 39, "[heap]"), 0);
+	CHECK_EQ(proc_text_pid_depth(line, &ret), r);
+	CHECK_EQ(ret, depth);
+}
+
+static void test_numbers_in_namespaces_are_counted(void)
+{
+	check_depth("NSpid:\t77", 1, 1);
+	check_depth("NSpid:\t77\t2", 1, 2);
+	check_depth("NSpid:\t77\t12\t1", 1, 3);
+	check_depth("NSpgid:\t77\t2", 0, -1);
+	check_depth("NSpid:", -EINVAL, -1);
+	check_depth("NSpid:\t77\tx", -EINVAL, -1);
+	check_depth("NSpid:\t77 99999999999999999999999", -EINVAL, -1);
+
+	CHECK_EQ(survey_is_contained(getpid()), 0);
+	CHECK_EQ(survey_is_contained(0), -ESRCH);
 }
 
 static void test_overlong_lines_hide_no_other_line(void)
 {
-	static const char last[] = "\n7f00-7f01 r-xp 00000000 fe:00 12 /x/liba.so\n";
+	static const char last[] = "\nSeccomp:\t2\n";
 	static char text[100000 + sizeof(last)];
 
 	/* Around the size of the buffer, and far beyond it. */
 	for (size_t n = 8180; n < 8200; n++) {
 		memset(text, '/', n);
 		(void)strcpy(text + n, last);
-		CHECK_EQ(scan_maps(text, n + strlen(last), "liba.so"), 1);
+		CHECK_EQ(scan_seccomp(text), 2);
 	}
 	memset(text, '/', 100000);
 	(void)strcpy(text + 100000, last);
-	CHECK_EQ(scan_maps(text, 100000 + strlen(last), "liba.so"), 1);
+	CHECK_EQ(scan_seccomp(text), 2);
 }
 
 static void test_malformed_seccomp_lines_are_refused(void)
@@ -380,9 +380,25 @@ static void test_a_name_may_hold_anything(void)
 		CHECK_EQ(proc_text_stat(text, &stat), 0);
 		CHECK_STR(stat.command, rows[i].command);
 		CHECK_EQ(stat.state, 'S');
+		CHECK_EQ(stat.n_faults, 1);
 		CHECK_EQ(stat.cpu_ticks, 1200);
 		CHECK_EQ(stat.n_threads, 3);
 		CHECK_EQ(stat.start_ticks, 123456);
+	}
+}
+
+static void test_who_is_on_the_way_out_is_known(void)
+{
+	static const char *const flags[] = { "4194304", "4194308" };
+	struct proc_stat stat;
+	char text[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		snprintf(text, sizeof(text),
+			 "42 (cat) R 1 42 42 0 -1 %s 1 2 3 4 500 700 9 9 20 0 3 0 123456 8192 33",
+			 flags[i]);
+		CHECK_EQ(proc_text_stat(text, &stat), 0);
+		CHECK_EQ(stat.exiting, i == 1);
 	}
 }
 
@@ -433,11 +449,11 @@ int main(void)
 	RUN(test_gaps_and_long_lists_are_no_end);
 	RUN(test_a_tree_counts_its_grandchildren);
 	RUN(test_seccomp_is_seen_per_thread);
-	RUN(test_libraries_are_found_by_base_name);
-	RUN(test_a_deleted_library_is_still_mapped);
+	RUN(test_numbers_in_namespaces_are_counted);
 	RUN(test_overlong_lines_hide_no_other_line);
 	RUN(test_malformed_seccomp_lines_are_refused);
 	RUN(test_a_name_may_hold_anything);
+	RUN(test_who_is_on_the_way_out_is_known);
 	RUN(test_malformed_processes_are_refused);
 	RUN(test_a_thread_is_no_process);
 

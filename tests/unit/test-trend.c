@@ -1,28 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Growth, time to the limit, and the plan for the next reading. */
+/* policy/trend: growth, and the time to the limit. */
 
 #include "agent/policy/trend.h"
 
 #include "agent/basic/macro.h"
 #include "tests/unit/test.h"
-
-#define MSEC(x) ((x)*USEC_PER_MSEC)
-#define SEC(x) ((x)*USEC_PER_SEC)
-#define NOW SEC(1000)
-
-static const uint64_t extremes[] = {
-	0,
-	1,
-	MIB,
-	GIB,
-	UINT64_C(1) << 50,
-	INT64_MAX - 1,
-	INT64_MAX,
-	(uint64_t)INT64_MAX + 1,
-	UINT64_MAX - 1,
-	UINT64_MAX,
-};
+#include "tests/unit/trend-fixture.h"
 
 static struct trend add(struct trend trend, uint64_t time_usec, uint64_t anon_bytes)
 {
@@ -81,14 +65,41 @@ static void test_even_growth_is_found(void)
 	CHECK(t.eta_usec < SEC(11));
 }
 
+/* 2 MiB a second, told in steps: the time to the limit does not jump with them. */
+static void test_slow_growth_in_steps_is_even_growth(void)
+{
+	struct trend t = ramp((struct trend){ 0 }, 1, 8, 860, 876);
+
+	for (uint64_t i = 1; i <= 40; i++) {
+		const uint64_t steps = i / 3;
+		uint64_t due_sec;
+
+		t = add(t, SEC(9) + MSEC(500 * i), (876 + 3 * steps) * MIB);
+		due_sec = (1024 - 876 - 3 * steps) / 2;
+		if (i < 10)
+			continue;
+		CHECK(t.eta_usec > SEC(due_sec) / 5 * 3);
+		CHECK(t.eta_usec < SEC(due_sec) / 5 * 7);
+	}
+}
+
+/* A program that suddenly takes much is believed as fast as one that begins to. */
+static void test_a_jump_of_growth_is_not_smoothed_for_long(void)
+{
+	struct trend t = ramp((struct trend){ 0 }, 1, 20, 100, 120);
+
+	t = ramp(t, 21, 2, 120, 720);
+	CHECK(t.eta_usec < SEC(2));
+}
+
 static void test_smoothing_depends_on_time_not_on_the_number_of_readings(void)
 {
-	struct trend seldom = add((struct trend){ 0 }, NOW, 100 * MIB);
+	struct trend seldom = add((struct trend){ 0 }, NOW, 700 * MIB);
 	struct trend often = seldom;
 
-	seldom = add(seldom, NOW + SEC(1), 200 * MIB);
+	seldom = add(seldom, NOW + SEC(1), 800 * MIB);
 	for (uint64_t i = 1; i <= 100; i++)
-		often = add(often, NOW + MSEC(10 * i), 100 * MIB + i * MIB);
+		often = add(often, NOW + MSEC(10 * i), 700 * MIB + i * MIB);
 
 	/* A half, and 1 - 1/e of the full rate. */
 	CHECK_EQ(seldom.growth_bytes_per_sec, (int64_t)(50 * MIB));
@@ -264,198 +275,11 @@ static void test_the_eta_is_exact(void)
 			.time_usec = NOW,
 			.anon_bytes = rows[i].anon,
 			.growth_bytes_per_sec = rows[i].growth * 61,
+			.brief_bytes_per_sec = rows[i].growth * 61,
 		};
 
 		CHECK_EQ(add(before, NOW + SEC(60), rows[i].anon).eta_usec, rows[i].eta);
 	}
-}
-
-/* 1000 MiB, a tenth used, everything long calm. */
-static struct group example(void)
-{
-	return (struct group){
-		.settings = {
-			.usage_high_permyriad = 8000,
-			.usage_critical_permyriad = 9200,
-			.retained_high_bytes = 64 * MIB,
-			.cooldown_usec = SEC(30),
-		},
-		.reading = {
-			.time_usec = NOW,
-			.anon_bytes = 100 * MIB,
-			.limit_bytes = 1000 * MIB,
-		},
-		.trend = { .time_usec = NOW, .steady_since_usec = NOW - SEC(60) },
-		.gate = { .state = GATE_CALM, .reason = REASON_BELOW },
-		.n_members = 1,
-	};
-}
-
-static uint64_t next(const struct group *group)
-{
-	return trend_next_usec(group, false, NOW);
-}
-
-static void test_the_next_reading_comes_before_the_fastest_growth_reaches_high(void)
-{
-	struct group g = example();
-
-	/* 700 MiB at 2 GiB/s. */
-	CHECK_EQ(next(&g), 700 * USEC_PER_SEC / 2048);
-	g.reading.anon_bytes = 700 * MIB;
-	CHECK_EQ(next(&g), 100 * USEC_PER_SEC / 2048);
-	g.reading.anon_bytes = 799 * MIB;
-	CHECK_EQ(next(&g), MSEC(10));
-	g.reading.limit_bytes = 1000 * GIB;
-	CHECK_EQ(next(&g), SEC(5));
-}
-
-static void test_above_high_the_next_threshold_counts(void)
-{
-	struct group g = example();
-
-	g.reading.limit_bytes = 10000 * MIB;
-	g.reading.anon_bytes = 8200 * MIB;
-	g.gate = (struct gate){ .state = GATE_HIGH, .reason = REASON_NOT_WORTH };
-	CHECK_EQ(next(&g), 1000 * USEC_PER_SEC / 2048);
-
-	/* Near it no more often than a decision can change anything. */
-	g.reading.anon_bytes = 9199 * MIB;
-	CHECK_EQ(next(&g), MSEC(50));
-	g.reading.anon_bytes = 9200 * MIB;
-	CHECK_EQ(next(&g), 800 * USEC_PER_SEC / 2048);
-
-	/* Above the limit itself, as it can be for a moment, or after it was lowered. */
-	g.reading.anon_bytes = 10001 * MIB;
-	CHECK_EQ(next(&g), MSEC(50));
-}
-
-static void test_an_open_gate_is_looked_at_often(void)
-{
-	static const struct gate open[] = {
-		{ .state = GATE_RETAINING, .reason = REASON_RETAINED },
-		{ .state = GATE_PRESSED, .reason = REASON_PRESSURE },
-		{ .state = GATE_HIGH, .reason = REASON_USAGE_HIGH },
-		{ .state = GATE_CRITICAL, .reason = REASON_USAGE_CRITICAL },
-	};
-	struct group g = example();
-
-	g.reading.limit_bytes = 1000 * GIB;
-	for (size_t i = 0; i < ARRAY_SIZE(open); i++) {
-		g.gate = open[i];
-		CHECK_EQ(next(&g), MSEC(50));
-		CHECK_EQ(trend_next_usec(&g, true, NOW), MSEC(50));
-	}
-}
-
-static void test_where_nobody_can_help_once_a_second_will_do(void)
-{
-	struct group g = example();
-
-	g.reading.anon_bytes = 950 * MIB;
-	g.gate = (struct gate){ .state = GATE_CRITICAL, .reason = REASON_NO_MEMBERS };
-	CHECK_EQ(next(&g), SEC(1));
-}
-
-static void test_a_kernel_event_allows_longer_pauses_below_high_only(void)
-{
-	struct group g = example();
-
-	g.reading.anon_bytes = 790 * MIB;
-	CHECK_EQ(trend_next_usec(&g, false, NOW), MSEC(10));
-	CHECK_EQ(trend_next_usec(&g, true, NOW), MSEC(250));
-	g.reading.anon_bytes = 810 * MIB;
-	g.gate = (struct gate){ .state = GATE_HIGH, .reason = REASON_STALL };
-	CHECK(trend_next_usec(&g, true, NOW) < MSEC(100));
-}
-
-static void test_settling_sleeps_through_what_cannot_change_anything(void)
-{
-	struct group g = example();
-
-	g.gate = (struct gate){ .state = GATE_SETTLING,
-				.reason = REASON_COOLDOWN,
-				.until_usec = NOW + SEC(27) };
-
-	/* 3 s after the round; critical may begin one from now on: 820 MiB away. */
-	g.benefit.last_round_usec = NOW - SEC(3);
-	CHECK_EQ(next(&g), 820 * USEC_PER_SEC / 2048);
-
-	/* 1 s after it: nothing can for another 2 s, however near the limit. */
-	g.benefit.last_round_usec = NOW - SEC(1);
-	CHECK_EQ(next(&g), SEC(2));
-	g.reading.anon_bytes = 990 * MIB;
-	CHECK_EQ(next(&g), SEC(2));
-
-	/* 5 s after it: as near as this, at once. */
-	g.benefit.last_round_usec = NOW - SEC(5);
-	CHECK_EQ(next(&g), MSEC(50));
-
-	/* A round that seems to end in the future has just ended. */
-	g.benefit.last_round_usec = NOW + SEC(1);
-	CHECK_EQ(next(&g), SEC(3));
-
-	/* Not longer than it lasts. */
-	g.benefit.last_round_usec = NOW - SEC(1);
-	g.gate.until_usec = NOW + MSEC(100);
-	CHECK_EQ(next(&g), MSEC(100));
-	g.gate.until_usec = NOW + 1;
-	g.reading.anon_bytes = 100 * MIB;
-	CHECK_EQ(next(&g), MSEC(10));
-
-	/* Far from the limit, until the end, in steps of 5 s at most. */
-	g.reading.limit_bytes = 1000 * GIB;
-	g.gate.until_usec = NOW + SEC(3);
-	CHECK_EQ(next(&g), SEC(3));
-	g.gate.until_usec = UINT64_MAX;
-	CHECK_EQ(next(&g), SEC(5));
-}
-
-static void test_soon_after_a_burst_retained_memory_is_looked_for(void)
-{
-	struct group g = example();
-
-	g.reading.limit_bytes = BYTES_INFINITY;
-	CHECK_EQ(next(&g), SEC(5));
-	g.trend.steady_since_usec = NOW - SEC(9);
-	CHECK_EQ(next(&g), SEC(1));
-	g.trend.steady_since_usec = NOW - SEC(10);
-	CHECK_EQ(next(&g), SEC(5));
-	g.trend.steady_since_usec = NOW + SEC(1);
-	CHECK_EQ(next(&g), SEC(1));
-	g.settings.retained_high_bytes = 0;
-	CHECK_EQ(next(&g), SEC(5));
-}
-
-static void test_before_the_first_reading_there_is_no_time_to_lose(void)
-{
-	const struct group g = { 0 };
-
-	CHECK_EQ(next(&g), MSEC(10));
-}
-
-static void test_the_pause_is_always_within_bounds(void)
-{
-	struct group g = example();
-
-	for (size_t a = 0; a < ARRAY_SIZE(extremes); a++)
-		for (size_t l = 0; l < ARRAY_SIZE(extremes); l++)
-			for (int state = GATE_CALM; state <= GATE_SETTLING; state++)
-				for (int off = 0; off < 4; off++) {
-					uint64_t pause;
-
-					g.reading.anon_bytes = extremes[a];
-					g.reading.limit_bytes = extremes[l];
-					g.gate.state = (enum gate_state)state;
-					g.gate.until_usec = extremes[a];
-					g.settings.usage_high_permyriad =
-						off & 1 ? 0 : 8000;
-					g.settings.usage_critical_permyriad =
-						off & 2 ? 0 : 9200;
-					pause = next(&g);
-					CHECK(pause >= MSEC(10));
-					CHECK(pause <= SEC(5));
-				}
 }
 
 int main(void)
@@ -463,6 +287,8 @@ int main(void)
 	RUN(test_the_first_reading_shows_no_growth);
 	RUN(test_no_reading_changes_nothing);
 	RUN(test_even_growth_is_found);
+	RUN(test_slow_growth_in_steps_is_even_growth);
+	RUN(test_a_jump_of_growth_is_not_smoothed_for_long);
 	RUN(test_smoothing_depends_on_time_not_on_the_number_of_readings);
 	RUN(test_readings_too_close_keep_the_older_value);
 	RUN(test_a_release_clears_the_time_to_the_limit_at_once);
@@ -476,15 +302,6 @@ int main(void)
 	RUN(test_extreme_values_neither_overflow_nor_turn_the_sign);
 	RUN(test_foreign_growth_values_are_survived);
 	RUN(test_the_eta_is_exact);
-	RUN(test_the_next_reading_comes_before_the_fastest_growth_reaches_high);
-	RUN(test_above_high_the_next_threshold_counts);
-	RUN(test_an_open_gate_is_looked_at_often);
-	RUN(test_where_nobody_can_help_once_a_second_will_do);
-	RUN(test_a_kernel_event_allows_longer_pauses_below_high_only);
-	RUN(test_settling_sleeps_through_what_cannot_change_anything);
-	RUN(test_soon_after_a_burst_retained_memory_is_looked_for);
-	RUN(test_before_the_first_reading_there_is_no_time_to_lose);
-	RUN(test_the_pause_is_always_within_bounds);
 
 	return TEST_RESULT();
 }

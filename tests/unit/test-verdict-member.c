@@ -9,6 +9,8 @@
 
 #define HOUR (3600 * USEC_PER_SEC)
 
+static const struct group_settings all_off;
+
 static bool has_fact(enum fact fact, uint64_t value)
 {
 	for (uint32_t i = 0; i < d.n_evidence; i++)
@@ -47,7 +49,7 @@ static struct member process_of(uint64_t anon_mib, uint64_t heap_mib, uint64_t i
 
 static const char *name_of(const struct member *member, uint64_t now_usec)
 {
-	static const struct group none;
+	static const struct group none = { .settings = &all_off };
 
 	verdict_member(&none, member, now_usec, &d);
 	return verdict_to_string(d.verdict);
@@ -145,7 +147,8 @@ static void test_a_sawtooth_is_healthy_unless_its_foot_rises(void)
 static void test_what_is_steady_is_healthy_even_at_its_limit(void)
 {
 	struct member m = process_of(420, 410, 402, 2);
-	struct group g = { .settings = { .usage_high_permyriad = 8000 },
+	const struct group_settings high = { .usage_high_permyriad = 8000 };
+	struct group g = { .settings = &high,
 			   .reading = { .time_usec = 1, .anon_bytes = 420 * MIB,
 					.limit_bytes = 450 * MIB } };
 
@@ -173,9 +176,10 @@ static void test_retained_after_a_burst_is_surer_after_a_release(void)
 
 	/* The same process, after it. */
 	m = process_of(120, 110, 100, 0);
-	m.last_release = (struct wire_reclaim_reply){ .rss_before = 520 * MIB,
-						      .rss_after = 130 * MIB };
-	m.last_forecast.bytes = 390 * MIB;
+	m.lessons = &(struct lessons){
+		.last_release = { .rss_before = 520 * MIB, .rss_after = 130 * MIB },
+		.last_forecast.bytes = 390 * MIB,
+	};
 	m.last_release_usec = HOUR;
 	CHECK_STR(name_of(&m, HOUR + USEC_PER_SEC), "retained");
 	CHECK_EQ(d.confidence_percent, 95);
@@ -200,9 +204,10 @@ static void test_holes_below_a_page_are_fragmented(void)
 	CHECK_STR(d.allocator, "mimalloc");
 
 	m = process_of(410, 400, 110, 300);
-	m.last_release = (struct wire_reclaim_reply){ .rss_before = 420 * MIB,
-						      .rss_after = 412 * MIB };
-	m.last_forecast.bytes = 300 * MIB;
+	m.lessons = &(struct lessons){
+		.last_release = { .rss_before = 420 * MIB, .rss_after = 412 * MIB },
+		.last_forecast.bytes = 300 * MIB,
+	};
 	m.last_release_usec = HOUR;
 	CHECK_STR(name_of(&m, HOUR + 1), "fragmented");
 	CHECK_EQ(d.confidence_percent, 90);
@@ -286,8 +291,9 @@ static void test_an_allocator_that_tells_is_believed_and_one_that_does_not_is_un
 	m.stats.foreign[0] = (struct wire_foreign){ .allocator = WIRE_ALLOCATOR_MIMALLOC };
 	CHECK_STR(name_of(&m, HOUR), "unknown");
 	CHECK(has_advice(ADVICE_MEASURE));
-	m.last_release = (struct wire_reclaim_reply){ .rss_before = 900 * MIB,
-						      .rss_after = 530 * MIB };
+	m.lessons = &(struct lessons){
+		.last_release = { .rss_before = 900 * MIB, .rss_after = 530 * MIB },
+	};
 	m.last_release_usec = HOUR;
 	CHECK_STR(name_of(&m, HOUR + 1), "retained");
 }
@@ -301,10 +307,25 @@ static void test_swapped_memory_counts_as_in_use_not_as_outside(void)
 	CHECK(has_fact(FACT_SWAP_BYTES, 330 * MIB));
 }
 
+static void test_what_was_freed_and_swapped_out_is_retained(void)
+{
+	struct member m = process_of(80, 70, 40, 10);
+
+	m.process.swap_bytes = m.stats.heap_swap = 330 * MIB;
+	m.stats.system = 400 * MIB;
+	m.stats.free = m.stats.whole_pages = 360 * MIB;
+	CHECK_STR(name_of(&m, HOUR), "retained");
+	CHECK(has_fact(FACT_SWAPPED_FREE_BYTES, 330 * MIB));
+
+	/* It was given back. */
+	m.process.swap_bytes = m.stats.heap_swap = 0;
+	CHECK_STR(name_of(&m, HOUR), "healthy");
+}
+
 static void test_a_fork_server_is_not_counted_again_for_each_child(void)
 {
 	struct member m = process_of(300, 295, 280, 5);
-	struct group g = { .reading = { .time_usec = 1, .anon_bytes = 320 * MIB,
+	struct group g = { .settings = &all_off, .reading = { .time_usec = 1, .anon_bytes = 320 * MIB,
 					.limit_bytes = BYTES_INFINITY } };
 
 	for (int i = 0; i < 9; i++)
@@ -315,7 +336,7 @@ static void test_a_fork_server_is_not_counted_again_for_each_child(void)
 static void test_processes_without_the_hook_are_named(void)
 {
 	struct member m = process_of(100, 95, 90, 0);
-	struct group g = { .reading = { .time_usec = 1, .anon_bytes = 900 * MIB,
+	struct group g = { .settings = &all_off, .reading = { .time_usec = 1, .anon_bytes = 900 * MIB,
 					.limit_bytes = BYTES_INFINITY } };
 
 	verdict_sum(&g.heap, &m, METHOD_AUTO);
@@ -327,7 +348,7 @@ static void test_processes_without_the_hook_are_named(void)
 static void test_one_leaking_process_makes_its_group_grow(void)
 {
 	struct member m = process_of(900, 890, 860, 5), calm = process_of(200, 190, 180, 0);
-	struct group g = { .reading = { .time_usec = 1, .anon_bytes = 1100 * MIB,
+	struct group g = { .settings = &all_off, .reading = { .time_usec = 1, .anon_bytes = 1100 * MIB,
 					.limit_bytes = BYTES_INFINITY } };
 
 	watch(&m, 370, leak);
@@ -350,11 +371,14 @@ static void test_what_is_not_measured_is_unknown(void)
 
 static void test_claims_beyond_all_bounds_are_survived(void)
 {
-	struct group g = { .reading = { .time_usec = 1, .anon_bytes = UINT64_MAX,
+	struct group g = { .settings = &all_off, .reading = { .time_usec = 1, .anon_bytes = UINT64_MAX,
 					.limit_bytes = 1 } };
+	struct lessons lessons;
 	struct member m;
 
+	memset(&lessons, 0xff, sizeof(lessons));
 	memset(&m, 0xff, sizeof(m));
+	m.lessons = &lessons;
 	m.floors = (struct floors){ 0 };
 	floors_add(&m.floors, UINT64_MAX, UINT64_MAX);
 	floors_add(&m.floors, UINT64_MAX, 0);
@@ -412,6 +436,23 @@ static void test_every_fact_and_advice_has_a_name_of_its_own(void)
 	CHECK_STR(verdict_to_string(VERDICT_MAX_), "unknown");
 }
 
+static void test_a_member_that_was_never_asked_is_not_outside_of_malloc(void)
+{
+	struct member m = process_of(100, 80, 70, 5), unasked = process_of(900, 0, 0, 0);
+	struct group g = group_of(0, 0, 0);
+
+	g.heap = (struct heap){ 0 };
+	verdict_sum(&g.heap, &m, METHOD_AUTO);
+	CHECK_STR(name(&g), "not-malloc");
+
+	/* Under a filter, frozen, or new: nobody knows what it holds. */
+	unasked.stats = (struct wire_stats){ 0 };
+	unasked.stats_usec = 0;
+	verdict_sum(&g.heap, &unasked, METHOD_AUTO);
+	CHECK_STR(name(&g), "unknown");
+	CHECK(has_advice(ADVICE_MEASURE));
+}
+
 int main(void)
 {
 	RUN(test_a_leak_is_growing_the_surer_the_longer);
@@ -428,6 +469,7 @@ int main(void)
 	RUN(test_file_pages_are_no_disease);
 	RUN(test_an_allocator_that_tells_is_believed_and_one_that_does_not_is_unknown);
 	RUN(test_swapped_memory_counts_as_in_use_not_as_outside);
+	RUN(test_what_was_freed_and_swapped_out_is_retained);
 	RUN(test_a_fork_server_is_not_counted_again_for_each_child);
 	RUN(test_processes_without_the_hook_are_named);
 	RUN(test_one_leaking_process_makes_its_group_grow);
@@ -436,5 +478,6 @@ int main(void)
 	RUN(test_floors_keep_the_least_of_each_span_and_never_grow);
 	RUN(test_every_fact_and_advice_has_a_name_of_its_own);
 
+	RUN(test_a_member_that_was_never_asked_is_not_outside_of_malloc);
 	return TEST_RESULT();
 }

@@ -36,7 +36,7 @@ static void test_a_quarter_held_is_retained(void)
 	CHECK_STR(name(&g), "healthy");
 	g.heap.retained_bytes = 64 * MIB;
 	CHECK_STR(name(&g), "retained");
-	g.settings.retained_high_bytes = 100 * MIB;
+	settings.retained_high_bytes = 100 * MIB;
 	CHECK_STR(name(&g), "healthy");
 }
 
@@ -52,6 +52,40 @@ static void test_a_release_that_paid_is_evidence_of_retention(void)
 	CHECK_STR(name(&g), "healthy");
 }
 
+/* All that a group can have to be told of. */
+static void has_everything(struct group *g)
+{
+	g->heap.release_usec = 5;
+	g->heap.before_bytes = 1000 * MIB;
+	g->heap.released_bytes = 20 * MIB;
+	g->heap.expected_bytes = 300 * MIB;
+	g->heap.swap_bytes = 90 * MIB;
+	g->heap.swapped_free_bytes = 80 * MIB;
+	g->heap.huge_bytes = 400 * MIB;
+	g->heap.n_arenas = 8;
+	g->heap.n_threads = 8;
+	g->benefit.n_rounds = 1;
+	g->benefit.last_round_usec = g->benefit.look_usec = 5;
+	g->benefit.returned_bytes = 10 * MIB;
+}
+
+static void test_no_evidence_is_left_out(void)
+{
+	struct group g = group_of(600, 300, 300);
+
+	has_everything(&g);
+	g.heap.released_bytes = 280 * MIB;
+	CHECK_STR(name(&g), "retained");
+	CHECK_EQ(d.n_evidence, 9);
+	CHECK_EQ(d.evidence[8].fact, FACT_HUGE_BYTES);
+
+	g = group_of(300, 10, 600);
+	has_everything(&g);
+	CHECK_STR(name(&g), "fragmented");
+	CHECK_EQ(d.n_evidence, 9);
+	CHECK_EQ(d.evidence[8].fact, FACT_HUGE_BYTES);
+}
+
 static void test_mostly_in_use_near_the_limit_is_growing(void)
 {
 	struct group g = group_of(1120, 0, 100);
@@ -64,7 +98,7 @@ static void test_mostly_in_use_near_the_limit_is_growing(void)
 	g.reading.limit_bytes = BYTES_INFINITY;
 	CHECK_STR(name(&g), "healthy");
 	g.reading.limit_bytes = 2000 * MIB;
-	g.settings.usage_high_permyriad = 0;
+	settings.usage_high_permyriad = 0;
 	CHECK_STR(name(&g), "healthy");
 }
 
@@ -159,6 +193,7 @@ int main(void)
 	RUN(test_in_use_below_the_limit_is_healthy);
 	RUN(test_a_quarter_held_is_retained);
 	RUN(test_a_release_that_paid_is_evidence_of_retention);
+	RUN(test_no_evidence_is_left_out);
 	RUN(test_mostly_in_use_near_the_limit_is_growing);
 	RUN(test_half_unaccounted_for_is_not_malloc);
 	RUN(test_free_but_in_no_whole_pages_is_fragmented);

@@ -12,20 +12,22 @@
 #define T0 (1000 * USEC_PER_SEC)
 
 static struct group group;
+static struct group_settings settings;
 static struct alert_memory memory;
 static unsigned int n_told[ALERT_MAX_];
 static uint64_t first_usec[ALERT_MAX_];
-static uint64_t n_oom_kills, n_held_back;
+static uint64_t n_oom_kills, n_oom_new, n_held_back;
 
 static void begin(uint64_t limit_bytes)
 {
+	settings = (struct group_settings){
+		.usage_high_permyriad = 8000,
+		.usage_critical_permyriad = 9200,
+		.cooldown_usec = 10 * USEC_PER_SEC,
+	};
 	group = (struct group){
 		.n_members = 1,
-		.settings = {
-			.usage_high_permyriad = 8000,
-			.usage_critical_permyriad = 9200,
-			.cooldown_usec = 10 * USEC_PER_SEC,
-		},
+		.settings = &settings,
 		.reading.limit_bytes = limit_bytes,
 		.trend.eta_usec = USEC_INFINITY,
 	};
@@ -39,11 +41,14 @@ static uint32_t look(uint64_t now_usec, uint64_t anon_bytes)
 {
 	struct warn warn;
 
+	if (group.reading.time_usec == 0)
+		group.first_oom_kill = group.reading.n_oom_kill;
 	group.reading.time_usec = now_usec;
 	group.reading.usage_bytes = group.reading.anon_bytes = anon_bytes;
 	group.trend = trend_add(&group.trend, &group.reading);
 	warn = warn_step(&memory, &group, now_usec);
 	memory = warn.memory;
+	n_oom_new = warn.n_oom_new;
 	for (int kind = 0; kind < ALERT_MAX_; kind++) {
 		if (!(warn.due & 1U << kind))
 			continue;
@@ -138,7 +143,7 @@ static void test_critical_is_told_where_it_stays(void)
 
 	/* Off is off. */
 	begin(LIMIT);
-	group.settings.usage_critical_permyriad = 0;
+	settings.usage_critical_permyriad = 0;
 	for (uint64_t i = 0; i < 100; i++)
 		CHECK_EQ(look(T0 + i * USEC_PER_SEC, 950 * MIB), 0);
 }
@@ -172,15 +177,20 @@ static void test_kills_are_counted_and_old_ones_are_not_ours(void)
 	begin(LIMIT);
 	group.reading.n_oom_kill = 7;
 	CHECK_EQ(look(T0, 500 * MIB), 0);
+	CHECK_EQ(n_oom_new, 0);
 	group.reading.n_oom_kill = 8;
 	CHECK_EQ(look(T0 + USEC_PER_SEC, 100 * MIB), 1U << ALERT_OOM_KILL);
 	CHECK_EQ(n_oom_kills, 1);
+	CHECK_EQ(n_oom_new, 1);
 
 	/* A worker that is killed each second: those that were not told are in the next. */
 	for (uint64_t i = 2; i < 62; i++) {
 		group.reading.n_oom_kill++;
 		look(T0 + i * USEC_PER_SEC, 100 * MIB);
+		CHECK_EQ(n_oom_new, 1);
 	}
+	look(T0 + 62 * USEC_PER_SEC, 100 * MIB);
+	CHECK_EQ(n_oom_new, 0);
 	CHECK_EQ(n_told[ALERT_OOM_KILL], 2);
 	CHECK_EQ(n_oom_kills, 60);
 

@@ -296,7 +296,7 @@ static void test_unknown_bits_are_refused(void)
 	check_mask(&hello, offsetof(struct wire_hello, allocators), 0x01);
 	check_mask(&stats, offsetof(struct wire_stats, flags), 7);
 	check_mask(&reply, offsetof(struct wire_reclaim_reply, allocators), 0x3f);
-	check_mask(&reply, offsetof(struct wire_reclaim_reply, end), 3);
+	check_mask(&reply, offsetof(struct wire_reclaim_reply, end), 7);
 	check_mask(&reply, offsetof(struct wire_reclaim_reply, n_reached), 0);
 	check_mask(&stats, offsetof(struct wire_stats, foreign[0].allocator), 0x3f);
 	check_mask(&stats, offsetof(struct wire_stats, foreign[0].reserved), 0);

@@ -10,6 +10,7 @@
 #include "tests/unit/test.h"
 
 static struct diagnosis d;
+static struct group_settings settings; /* of the last group_of() */
 
 static inline const char *name(const struct group *group)
 {
@@ -21,8 +22,9 @@ static inline const char *name(const struct group *group)
 static inline struct group group_of(uint64_t in_use_mib, uint64_t retained_mib,
 			     uint64_t unused_mib)
 {
+	settings = (struct group_settings){ .usage_high_permyriad = 8000 };
 	return (struct group){
-		.settings = { .usage_high_permyriad = 8000 },
+		.settings = &settings,
 		.reading = {
 			.time_usec = 10,
 			.anon_bytes = 1000 * MIB,

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/basic/sparse.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define BLOCK_BYTES ((size_t)64 * 1024)
+#define RECORD_BYTES_MIN 64
+#define WORDS (BLOCK_BYTES / RECORD_BYTES_MIN / 64)
+
+/* Who has which record is kept apart: to note it there would be to write there. */
+struct sparse_block {
+	struct sparse_block *next;
+	char *records;
+	size_t n_taken;
+	uint64_t taken[WORDS]; /* bits */
+};
+
+static struct sparse_block *block_new(void)
+{
+	struct sparse_block *block;
+	void *records;
+
+	block = calloc(1, sizeof(*block));
+	if (!block)
+		return NULL;
+
+	records = mmap(NULL, BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (records == MAP_FAILED) {
+		free(block);
+		return NULL;
+	}
+
+	/* A huge page would be all there at the first byte. */
+	(void)madvise(records, BLOCK_BYTES, MADV_NOHUGEPAGE);
+	block->records = records;
+	return block;
+}
+
+static void block_free(struct sparse_block *block)
+{
+	(void)munmap(block->records, BLOCK_BYTES);
+	free(block);
+}
+
+static void *take_first(struct sparse_block *block, size_t record_bytes)
+{
+	const size_t n = BLOCK_BYTES / record_bytes;
+
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t bit = UINT64_C(1) << (i % 64);
+
+		if (block->taken[i / 64] & bit)
+			continue;
+		block->taken[i / 64] |= bit;
+		block->n_taken++;
+		return block->records + i * record_bytes;
+	}
+
+	return NULL;
+}
+
+void *sparse_take(struct sparse *sparse)
+{
+	const size_t n_max = BLOCK_BYTES / sparse->record_bytes;
+	struct sparse_block **block;
+
+	for (block = &sparse->blocks; *block; block = &(*block)->next)
+		if ((*block)->n_taken < n_max)
+			return take_first(*block, sparse->record_bytes);
+
+	*block = block_new();
+	return *block ? take_first(*block, sparse->record_bytes) : NULL;
+}
+
+static bool is_zero(const char *record, size_t n_bytes)
+{
+	for (size_t i = 0; i < n_bytes; i++)
+		if (record[i])
+			return false;
+
+	return true;
+}
+
+void *sparse_give(struct sparse *sparse, void *record)
+{
+	struct sparse_block **next = &sparse->blocks, *block;
+	size_t i;
+
+	if (!record)
+		return NULL;
+
+	while ((uintptr_t)record - (uintptr_t)(*next)->records >= BLOCK_BYTES)
+		next = &(*next)->next;
+	block = *next;
+
+	if (!is_zero(record, sparse->record_bytes))
+		memset(record, 0, sparse->record_bytes);
+	i = (size_t)((char *)record - block->records) / sparse->record_bytes;
+	block->taken[i / 64] &= ~(UINT64_C(1) << (i % 64));
+	if (--block->n_taken == 0) {
+		*next = block->next;
+		block_free(block);
+	}
+
+	return NULL;
+}
+
+void sparse_touch(const struct sparse *sparse, void *record)
+{
+	volatile char *first = record, *last = first + sparse->record_bytes - 1;
+
+	/* Less than a page: in no more than two. */
+	*first = *first;
+	*last = *last;
+}
+
+void sparse_close(struct sparse *sparse)
+{
+	struct sparse_block *block;
+
+	while ((block = sparse->blocks)) {
+		sparse->blocks = block->next;
+		block_free(block);
+	}
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Records that are nearly always zero: they lie by themselves, in pages that the kernel gives
+ * when something is written there. One that is only read takes no memory, and nobody allocates
+ * when it is written at last. A page that was written stays, and is used again first.
+ */
+
+#include <stddef.h>
+
+struct sparse_block;
+
+struct sparse {
+	size_t record_bytes; /* to be set at first; at least 64 */
+	struct sparse_block *blocks;
+};
+
+/* A record of zeroes; NULL: there is no memory. */
+void *sparse_take(struct sparse *sparse);
+/* Gives it back. Returns NULL. */
+void *sparse_give(struct sparse *sparse, void *record);
+
+/* Has it its memory now, which else it gets when it is first written: a crisis may have none. */
+void sparse_touch(const struct sparse *sparse, void *record);
+
+/* All must have been given back. */
+void sparse_close(struct sparse *sparse);

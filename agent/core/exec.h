@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Commands of Exec=, started by the helper (helper.h): to have one started is one datagram,
+ * which allocates nothing and waits for nobody. A helper that ends is replaced.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+struct exec;
+
+struct exec_call {
+	uint64_t group_id;
+	const char *name;        /* of the group, for the log; copied */
+	const char *line;        /* stays: as settings.h says of exec_line */
+	const char *environment; /* lines of NAME=VALUE, up to HELPER_ENVIRONMENT_MAX */
+};
+
+/*
+ * No helper yet. @is_calm: may one be started now? That takes memory; it is asked each time
+ * that one has ended.
+ */
+int exec_new(sd_event *event, bool (*is_calm)(void *), void *userdata, struct exec **ret);
+struct exec *exec_free(struct exec *exec);
+void exec_freep(struct exec **exec);
+
+/* Is a command to be expected? Then there is a helper, else none; what runs is let be. */
+void exec_want(struct exec *exec, bool wanted);
+
+/*
+ * -EALREADY: that of the group still runs; -EBUSY: as many as may be run, of all groups;
+ * -EAGAIN: the helper does not keep up; -ENOTCONN: there is none now; -EMSGSIZE. How the
+ * command ends is logged.
+ */
+int exec_run(struct exec *exec, const struct exec_call *call);
+
+/* Waits until the helper has said that it is ready, if one is wanted; for the start only. */
+int exec_await(struct exec *exec, uint64_t timeout_usec);
+
+/* 1 while there is a helper that has said it is ready, 0 while not. */
+bool exec_is_ready(const struct exec *exec);
+/* Commands that were not started, or of which the end is not known. */
+uint64_t exec_n_lost(const struct exec *exec);
+
+/* Takes @fd as the helper's: for tests. */
+int exec_connect(struct exec *exec, int fd);

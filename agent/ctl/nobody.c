@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/ctl/nobody.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "agent/ctl/client.h"
+#include "agent/ctl/fields.h"
+#include "agent/ctl/output.h"
+
+/* How many there are of all users. Who is not root is shown only his own. */
+static uint64_t count_all(struct ctl *ctl, const char *key)
+{
+	json_t *status = NULL;
+	uint64_t n = 0;
+
+	if (geteuid() != 0 && client_call(ctl, "GetStatus", &status) >= 0)
+		n = fields_number(status, key);
+
+	json_decref(status);
+	return n;
+}
+
+void nobody_guarded(struct ctl *ctl)
+{
+	const uint64_t n = count_all(ctl, "n_members");
+
+	if (n == 0)
+		output_note(ctl, "Nothing is guarded yet: \"memguardctl %senable UNIT\" and restart "
+				 "it, or \"memguardctl run -- COMMAND\".",
+			    ctl->user ? "--user " : "");
+	else
+		output_note(ctl, "None of the %" PRIu64 " guarded process%s is yours: with sudo all "
+				 "are shown.",
+			    n, n == 1 ? "" : "es");
+}
+
+void nobody_asked(struct ctl *ctl, const char *what)
+{
+	const uint64_t n = what[0] == '\0' ? count_all(ctl, "rounds") : 0;
+
+	if (what[0] != '\0')
+		output_note(ctl, "No round has asked anybody there; \"memguardctl explain %s\" "
+				 "says why.", what);
+	else if (n == 0)
+		output_note(ctl, "No round has asked anybody since memguardd was started; "
+				 "\"memguardctl explain\" says why.");
+	else
+		output_note(ctl, "None of the %" PRIu64 " round%s since memguardd was started was "
+				 "about processes of yours: with sudo all are shown.",
+			    n, n == 1 ? "" : "s");
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* An empty answer: nothing is there, or nothing that the caller may see. */
+
+#include "agent/ctl/ctl.h"
+
+/* Says which it is, and what to do. Asks the daemon, unless the caller sees all anyway. */
+void nobody_guarded(struct ctl *ctl);
+
+/* The same of past rounds, of @what only unless that is "". */
+void nobody_asked(struct ctl *ctl, const char *what);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/model/member.h"
+
+const struct lessons *member_lessons(const struct member *member)
+{
+	static const struct lessons none;
+
+	return member->lessons ? member->lessons : &none;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * May a step be taken again? Each has a threshold, a cool-down and a number per hour; the
+ * first two of a release are policy/gate's, of an alert all are policy/warn's. Pure.
+ */
+
+#include <stdint.h>
+
+#include "agent/model/group.h"
+
+/*
+ * Is it due? A release by the last step of the gate; [Tune] after TuneAfter= releases in a row
+ * came to nothing; alert and command from UsageCritical= on.
+ */
+struct rung ladder_look(const struct group *group, enum step step, uint64_t now_usec);
+
+/* REASON_NONE: it may. REASON_COOLDOWN, REASON_MAX_PER_HOUR: not so soon. */
+enum reason ladder_held(const struct group *group, enum step step, uint64_t now_usec);

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What the kernel killed and when is in the history, among the rounds, and stays there.
+
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" = 0 ] || skip "needs root for cgroups"
+make_group 96
+path=${group#/sys/fs/cgroup/memory}
+
+in_group()
+(
+	echo "$BASHPID" >"$group/cgroup.procs"
+	"$@"
+)
+
+# Asks for more than the limit at once, and is killed; never the small one beside it.
+greedy()
+{
+	in_group sh -c 'echo 1000 >/proc/self/oom_score_adj; exec "$1" 300' - "$shims/retainer" \
+		>/dev/null 2>&1 </dev/null || true
+}
+
+# killed N [KINDS] : so many processes, in all rows of the history.
+killed()
+{
+	[ "$(ctl --json=short history "$path" | jq 'map(.killed // 0) | add // 0')" = "$1" ]
+}
+
+start_daemon '[Trigger]\nRetainedHigh=0\n'
+retainer_group=$group start_retainer 8
+wait_for 20 is_member "$retainer"
+claim "nothing was killed so far" killed 0
+greedy
+claim "the kernel killed one" grep -qx 'oom_kill 1' "$group/memory.oom_control"
+claim "the history has it" wait_for 60 killed 1
+claim "with its time, its limit and what it is" eval \
+	'ctl --json=short history "$path" | jq -e --argjson now "$(date +%s)" --arg name "$path" \
+	"map(select(.kind == \"killed\"))[0] | .name == \$name and .limit_bytes == 100663296 and
+	(.ended_realtime_usec / 1000000 - \$now | fabs) < 600 and has(\"round\") == false"'
+ctl trim "$retainer" >/dev/null
+claim "rounds come after it, by their time" eval \
+	'[ "$(ctl --json=short history "$path" | jq -r "map(.kind) | last")" = released ]'
+claim "a round is a round in the status" eval \
+	'[ "$(ctl --json=short status | jq .rounds)" = "$(ctl --json=short history | jq "map(select(.round)) | length")" ]'
+greedy
+claim "the next one is another row" wait_for 60 killed 2
+claim "which people see as such" eval \
+	'ctl history "$path" >"$scratch/told" && cat "$scratch/told" &&
+	[ "$(grep -c " oom-kill .* the kernel killed 1 process" "$scratch/told")" = 2 ]'
+
+exec 9>&-
+wait "$retainer" || true
+rmdir "$group"
+unset group
+claim "it is remembered when the group is gone" wait_for 90 eval \
+	'! ctl list "$path" >/dev/null 2>&1 && killed 2'
+finish

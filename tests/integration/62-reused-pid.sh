@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A connection can be handed on, and the process that made it can end: whoever gets its number
+# next is not spoken for by who holds the connection.
+
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" = 0 ] || skip "needs root to choose a process's number"
+[ -w /proc/sys/kernel/ns_last_pid ] || skip "this kernel lets nobody choose a process's number"
+make_group 1000
+mkdir "$group/victim" "$group/liar"
+base=/sys/fs/cgroup/memory
+
+# take_number PID : a new process of that number in the group "victim".
+take_number()
+{
+	for _ in {1..5000}; do
+		{ echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid; } 2>/dev/null || return 1
+		sleep 1000 &
+		if [ $! = "$1" ]; then
+			started+=($!)
+			echo $! >"$group/victim/cgroup.procs"
+			return
+		fi
+		# Where it has not come to sleep yet, another signal could still be the shell's.
+		kill -KILL $!
+		wait $! 2>/dev/null || true
+	done
+	return 1
+}
+
+# A process that begins from now on does so after all that has connected, as the kernel counts.
+tick()
+{
+	local now
+
+	# Whoever connected before is let in by now.
+	ctl status >/dev/null || true
+	now=$(cut -d ' ' -f 1 /proc/uptime)
+	wait_for 20 eval "[ \"\$(cut -d ' ' -f 1 /proc/uptime)\" != $now ]"
+}
+
+# lie late|early : leaves the connection to a child and ends, and its number to another.
+lie()
+{
+	local liar
+
+	(
+		echo 0 >"$group/liar/cgroup.procs"
+		exec "$shims/fake-hook" "$runtime/hook.sock" "$1" <&8 >"$scratch/$1"
+	) &
+	liar=$!
+	[ "$1" = early ] || wait_for 20 grep -q stats "$scratch/$1"
+	wait $liar || true
+	tick
+	take_number $liar
+}
+
+speaks_for_victim()
+{
+	ctl --json=short list "${group#"$base"}/victim" 2>/dev/null | has '"pid":'
+}
+
+# The same of who listens for early warnings.
+listen()
+{
+	local liar
+
+	(
+		echo 0 >"$group/liar/cgroup.procs"
+		exec python3 - "$runtime/pressure" >"$scratch/listen" <<-EOF2
+		import os, socket, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.connect(sys.argv[1])
+		sys.stdin.close()
+		if os.fork() == 0 and s.recv(1) == b"":
+		    print("closed", flush=True)
+		EOF2
+	) &
+	liar=$!
+	wait_for 20 logged "Process $liar wants to hear of memory pressure"
+	wait $liar || true
+	take_number $liar
+}
+
+start_daemon
+mkfifo "$scratch/go"
+exec 8<>"$scratch/go"
+for when in late early; do
+	claim "$when: a number is given away" lie $when
+	[ $when = late ] || echo >&8
+	# A command has everybody looked for where he is.
+	ctl trim "${group#"$base"}/liar" >"$scratch/trim" 2>&1 || true
+	[ $when = late ] || wait_for 20 grep -q hello "$scratch/$when"
+	claim "$when: the new process of that number has no hook" eval '! speaks_for_victim'
+	claim "$when: who holds the connection is sent away" \
+		wait_for 30 grep -q closed "$scratch/$when"
+	claim "$when: nobody is left" eval '[ "$(ctl --json=short list)" = "[]" ]'
+done
+claim "who listens leaves its number, too" listen
+ctl trim "${group#"$base"}/liar" >"$scratch/trim" 2>&1 || true
+claim "nobody listens to the group of who has it now" wait_for 30 grep -q closed "$scratch/listen"
+# shellcheck disable=SC2046 # numbers
+kill $(cat "$group"/*/cgroup.procs) 2>/dev/null || true
+finish

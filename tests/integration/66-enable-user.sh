@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# memguardctl --user enable, disable: files in the user's own configuration alone, after what the
+# user's service manager knows; here one that only talks. A real one is in the VM.
+
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+here=$(cd "$(dirname "$0")" && pwd)
+session=$scratch/session
+config=$scratch/config
+units=$config/systemd/user
+dropin=$units/hers.service.d/50-memguard.conf
+mkdir -p "$session/systemd" "$units"
+: >"$units/hers.service"
+: >"$units/odd@1.service"
+
+mine()
+{
+	env -u DBUS_SESSION_BUS_ADDRESS XDG_RUNTIME_DIR="$session" XDG_CONFIG_HOME="$config" \
+		HOME="$scratch/home" "$MEMGUARDCTL" --user --hook="$HOOK" "$@"
+}
+
+mine_at_home()
+{
+	env -u XDG_CONFIG_HOME -u DBUS_SESSION_BUS_ADDRESS XDG_RUNTIME_DIR="$session" \
+		HOME="$scratch/home" "$MEMGUARDCTL" --user --hook="$HOOK" "$@"
+}
+
+# refuses TEXT COMMAND... : fails, says so, and has written nothing.
+refuses()
+{
+	local text=$1 status=0
+
+	shift
+	"$@" >"$scratch/told" 2>&1 || status=$?
+	cat "$scratch/told"
+	[ -z "$(find "$scratch/home" "$config" "$scratch/root" -name '*memguard*' 2>/dev/null)" ] || return 1
+	[ $status -eq 1 ] && grep -qF -e "$text" "$scratch/told"
+}
+
+reloads()
+{
+	grep -c reload "$scratch/manager"
+}
+
+writes_it()
+{
+	mine enable hers odd@1 >"$scratch/told" 2>&1 || { cat "$scratch/told"; return 1; }
+	cat "$scratch/told" "$dropin"
+	grep -qF "Guarded from the next start on: systemctl --user restart hers.service odd@1.service" \
+		"$scratch/told" &&
+		grep -qF "Environment=\"LD_PRELOAD=$HOOK\"" "$dropin" &&
+		grep -qxF 'Environment="MEMGUARD_SOCKET=%t/memguard/hook.sock"' "$dropin" &&
+		grep -qF '"memguardctl --user disable hers.service"' "$dropin"
+}
+
+claim "without a manager it is told how to get one" \
+	refuses 'loginctl enable-linger' mine enable hers
+
+python3 "$here/user-manager.py" "$session/systemd/private" "$units" >"$scratch/manager" &
+started+=($!)
+wait_for 20 grep -q ready "$scratch/manager"
+
+claim "a unit that is not there is told, and how to find it" \
+	refuses 'There is no his.service: "systemctl --user list-unit-files' mine enable his
+claim "what is no service is named" refuses "is not a service" mine enable hers.socket
+claim "so is a template" refuses "is a template" mine enable odd@.service
+claim "--root= is the system's" refuses "leave --user out" mine --root="$scratch/root" enable hers
+claim "nothing of it was read anew" eval '[ "$(reloads)" = 0 ]'
+
+claim "enable writes below the user's configuration, and has it read" writes_it
+claim "once for all of them" eval '[ "$(reloads)" = 1 ]'
+claim "nowhere else" eval '[ ! -e "$scratch/home" ]'
+claim "again changes nothing" eval \
+	'cp "$dropin" "$scratch/first" && mine enable hers && cmp "$dropin" "$scratch/first"'
+claim "in JSON, too" eval \
+	'[ "$(mine --json=short enable hers)" = "{\"enabled\":[\"hers.service\"]}" ]'
+claim "disable leaves nothing" eval \
+	'mine disable hers odd@1 >"$scratch/told" && grep -qF "systemctl --user restart" "$scratch/told" &&
+	[ -z "$(find "$config" -name "*.d" -o -name "*memguard*")" ]'
+claim "what was not enabled is no failure" eval \
+	'mine disable hers >"$scratch/told" && grep -qF "hers.service is not enabled" "$scratch/told"'
+claim "what does not exist is one" refuses "There is no his.service" mine disable his
+
+claim "without XDG_CONFIG_HOME it is ~/.config; where the manager does not look, that is told" eval \
+	'! mine_at_home enable hers 2>"$scratch/told" && cat "$scratch/told" &&
+	grep -qF "systemd does not read $scratch/home/.config/systemd/user/hers.service.d" "$scratch/told"'
+claim "and disable removes it from there" eval \
+	'mine_at_home disable hers && [ -z "$(find "$scratch/home" -type f)" ]'
+claim "without a home that is told" eval \
+	'! HOME= XDG_CONFIG_HOME= XDG_RUNTIME_DIR="$session" "$MEMGUARDCTL" --user --hook="$HOOK" \
+	enable hers 2>"$scratch/told" && grep -qF "set HOME" "$scratch/told"'
+
+if [ "$(id -u)" = 0 ]; then
+	chown 65534 "$session"
+	claim "under sudo no files of root are made" refuses "without sudo" mine enable hers
+fi
+
+finish

@@ -1,0 +1,176 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What people see: the most urgent group first, the verdict on 80 columns, lines that fit the
+# terminal, figures that agree from verb to verb, and the truth where there is nothing to see.
+
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+command -v script >/dev/null || skip "no script(1) here"
+
+# at COLUMNS VERB... : what a terminal of so many columns is sent, in $scratch/seen.
+at()
+{
+	local columns=$1
+
+	shift
+	TERM=xterm script -qec "stty cols $columns rows 60; \
+		'$MEMGUARDCTL' --no-pager --runtime-directory='$runtime' $*" "$scratch/typescript" |
+		tr -d '\r' >"$scratch/colours"
+	sed 's/\x1b\[[0-9;]*m//g' "$scratch/colours" >"$scratch/seen"
+	cat "$scratch/seen"
+}
+
+# seen N PATTERN : on exactly N lines.
+seen()
+{
+	[ "$(grep -cE -e "$2" "$scratch/seen")" -eq "$1" ]
+}
+
+# The longest line, in characters, but for those with a whole path.
+widest()
+{
+	grep -vF "${name%/*}/" "$scratch/seen" | LC_ALL=C.UTF-8 wc -L
+}
+
+fits()
+{
+	at "$@" && [ "$(widest)" -le "$1" ]
+}
+
+# Of a table in $scratch/seen: the first column of line N.
+entry()
+{
+	awk -v n="$1" 'found && NF { if (++i == n) print $1 } /^ *(GROUP|PID) / { found = 1 }' "$scratch/seen"
+}
+
+other()
+{
+	setpriv --reuid=65534 --regid=65534 --clear-groups \
+		"$MEMGUARDCTL" --runtime-directory="$runtime" "$@"
+}
+
+tells_other()
+{
+	other "$1" 2>&1 | grep -E -e "$2"
+}
+
+points_to_past()
+{
+	! ctl explain "$name" >"$scratch/told" 2>&1 &&
+		grep -F "any more: \"memguardctl history $name\"" "$scratch/told"
+}
+
+high_is_first()
+{
+	at 80 status && [[ $(entry 1) == */high ]] && seen 1 ' (high|critical) '
+}
+
+#
+# A daemon with figures that stand still.
+#
+
+"$shims/fake-daemon" "$runtime" stale >"$scratch/fake" &
+fake=$!
+started+=("$fake")
+wait_for 20 grep -q ready "$scratch/fake"
+at 140 status
+claim "the group that will be killed is the first, the calm one the last" eval \
+	'[[ $(entry 1) == nightly-*.service && $(entry 2) == webreport.service && $(entry 3) == /* ]]'
+claim "figures that usage has outgrown are no figures" seen 1 '^/containers/b7e1 .* \? +\? calm'
+claim "nothing else is doubted" seen 1 ' \? '
+claim "of what grows the kill is told, and no setting" eval \
+	'at 120 explain nightly-batch-with-a-long-name.service; seen 1 "Next: no release can help" && seen 0 MinRelease=.to'
+kill "$fake"
+wait "$fake" || true
+
+#
+# And a real one.
+#
+
+if [ "$(id -u)" != 0 ]; then
+	echo "ok - a real daemon # SKIP needs root for a cgroup, and to become another user"
+	finish
+fi
+chmod 755 "$scratch"
+start_daemon '[Guard]\nMode=observe\n[Service nobody]\nUsageHigh=50%\n'
+claim "another user is told that nothing is guarded while nothing is" \
+	tells_other status 'Nothing is guarded yet'
+
+make_group 600
+mkdir "$group/high" "$group/low"
+echo $((105 << 20)) >"$group/high/memory.limit_in_bytes"
+rm -f "$scratch/stdin"
+mkfifo "$scratch/stdin"
+(
+	echo 0 >"$group/high/cgroup.procs"
+	hooked MEMGUARD_AGENT=always /usr/bin/python3 -c 'x = bytearray(84 << 20); input()' <"$scratch/stdin"
+) &
+holder=$!
+started+=("$holder")
+exec 8>"$scratch/stdin"
+wait_for 20 is_member "$holder"
+# Of two the younger one is named first where nobody sorts them.
+retainer_group=$group/low start_retainer 100
+wait_for 20 is_member "$retainer"
+name=$(ctl --json=short list "$holder" | jq -r '.[0].path')
+ctl show "$holder" >/dev/null
+
+claim "a group above UsageHigh= comes first" wait_for 20 high_is_first
+claim "and one far from its limit after it" eval '[[ $(entry 2) == */low ]]'
+claim "the hint is about the first" seen 1 "^Hint: memguardctl explain $name\$"
+claim "on 80 columns there is a verdict" seen 1 '^GROUP.* VERDICT$'
+claim "and the path has lost its middle" eval '[[ $(entry 1) == /*...*/high ]]'
+for columns in 80 100 120 140 170; do
+	claim "status fits $columns columns" fits $columns status
+	claim "list fits $columns columns" fits $columns list
+	claim "explain fits $columns columns" fits $columns explain
+done
+
+at 80 explain "$holder"
+cp "$scratch/seen" "$scratch/coloured"
+claim "there is colour on a terminal" grep -q $'\x1b\\[' "$scratch/colours"
+claim "NO_COLOR takes it away" eval 'NO_COLOR=1 at 80 explain "$holder"; ! grep -q $'"'\x1b'"' "$scratch/colours"'
+claim "and lines break where they did" eval \
+	'diff <(grep -A3 Verdict: "$scratch/coloured") <(grep -A3 Verdict: "$scratch/seen")'
+
+claim "what is mapped singly is in use too" eval \
+	'at 80 list "$holder"; awk "/high/ { exit !(\$5 + 0 >= 80) }" "$scratch/seen"'
+claim "a section that matches nothing is named" eval \
+	'at 80 config; seen 1 "^\[Service nobody.service\] matches nothing that is guarded now"'
+
+claim "another user is told whose the processes are" tells_other status 'None of the 2 guarded processes is yours'
+claim "by list" tells_other list 'None of the 2 guarded processes is yours'
+claim "by explain" tells_other explain 'None of the 2 guarded processes is yours'
+claim "history is empty for him, as for all" tells_other history 'No round has asked anybody'
+ctl trim "$retainer" >/dev/null
+claim "then is not" tells_other history 'None of the 1 round '
+
+name=${name%/*}/low
+exec 9>&-
+wait "$retainer" || true
+rmdir "$group/low"
+claim "of what has gone the past is pointed to" wait_for 60 points_to_past
+claim "which is there" eval 'ctl history "$name" | has "command "'
+exec 8>&-
+
+# More than are asked at once: the others are told of, not left out in silence.
+many=()
+mkdir "$group/many"
+for i in $(seq 67); do
+	(
+		echo 0 >"$group/many/cgroup.procs"
+		exec "$shims/fake-hook" "$runtime/hook.sock" good 0 >/dev/null
+	) &
+	many+=($!)
+	started+=($!)
+done
+all=${name%/*}/many
+claim "there are many" wait_for 60 eval '[ "$(ctl --json=short list "$all" | jq length)" = 67 ]'
+claim "show says how many it leaves out" eval \
+	'ctl --json=short show "$all" >"$scratch/seen" 2>"$scratch/told" &&
+	[ "$(jq length "$scratch/seen")" = 64 ] && grep -qF "3 more are not shown" "$scratch/told"'
+kill "${many[@]}"
+wait_for 60 rmdir "$group/many"
+finish

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* core/exec: the daemon's end. The test is the helper, or has a real one started. */
+
+#include "agent/core/exec.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/basic/fd.h"
+#include "agent/basic/log.h"
+#include "agent/core/helper.h"
+#include "tests/unit/test.h"
+
+static sd_event *event;
+static struct exec *exec;
+static int peer = -1;
+static bool calm;
+static int n_asked;
+
+static bool is_calm(void *userdata)
+{
+	(void)userdata;
+	n_asked++;
+	return calm;
+}
+
+static void settle(void)
+{
+	while (sd_event_run(event, 0) > 0)
+		;
+}
+
+static void connect_peer(void)
+{
+	int fds[2];
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	CHECK(exec_connect(exec, fds[0]) >= 0);
+	peer = fds[1];
+}
+
+static void begin(void)
+{
+	calm = false;
+	n_asked = 0;
+	CHECK_EQ(exec_new(event, is_calm, NULL, &exec), 0);
+	connect_peer();
+}
+
+static void end(void)
+{
+	exec = exec_free(exec);
+	peer = fd_close(peer);
+}
+
+static int call(uint64_t group_id)
+{
+	return exec_run(exec, &(struct exec_call){ group_id, "a.service", "/bin/x y", "A=b\n" });
+}
+
+static struct helper_request hear(void)
+{
+	struct helper_request request = { 0 };
+
+	CHECK_EQ(recv(peer, &request, sizeof(request), MSG_DONTWAIT | MSG_TRUNC), sizeof(request));
+	return request;
+}
+
+static void answer(struct helper_answer text)
+{
+	text.magic += HELPER_MAGIC;
+	CHECK_EQ(send(peer, &text, sizeof(text), MSG_NOSIGNAL), sizeof(text));
+	settle();
+}
+
+static bool is_closed(void)
+{
+	struct helper_request request;
+	ssize_t n;
+
+	while ((n = recv(peer, &request, sizeof(request), MSG_DONTWAIT)) > 0)
+		;
+
+	return n == 0;
+}
+
+static void test_a_request_says_all(void)
+{
+	struct helper_request request;
+
+	begin();
+	CHECK(!exec_is_ready(exec));
+	answer((struct helper_answer){ .event = HELPER_READY });
+	CHECK(exec_is_ready(exec));
+	CHECK_EQ(call(1), 0);
+	request = hear();
+	CHECK_EQ(request.magic, HELPER_MAGIC);
+	CHECK(request.number != 0);
+	CHECK_STR(request.line, "/bin/x y");
+	CHECK_STR(request.environment, "A=b\n");
+	end();
+}
+
+static void test_one_at_a_time_for_a_group(void)
+{
+	uint32_t number;
+
+	begin();
+	CHECK_EQ(call(1), 0);
+	number = hear().number;
+	CHECK_EQ(call(1), -EALREADY);
+	CHECK_EQ(call(2), 0);
+	CHECK(hear().number != number);
+	answer((struct helper_answer){ .event = HELPER_ENDED, .number = number, .status = 0x300 });
+	CHECK_EQ(call(1), 0);
+	CHECK_EQ(call(2), -EALREADY);
+	answer((struct helper_answer){
+		.event = HELPER_FAILED, .number = hear().number, .error = -ENOENT });
+	CHECK_EQ(call(1), 0);
+	CHECK_EQ(exec_n_lost(exec), 1);
+	end();
+}
+
+static void test_no_more_than_the_helper_takes(void)
+{
+	begin();
+	for (uint64_t i = 1; i <= HELPER_RUNS_MAX; i++) {
+		CHECK_EQ(call(i), 0);
+		(void)hear();
+	}
+	CHECK_EQ(call(99), -EBUSY);
+	CHECK_EQ(exec_n_lost(exec), 1);
+	end();
+}
+
+static void test_a_full_socket_is_not_waited_for(void)
+{
+	uint64_t i = 1;
+	int r;
+
+	begin();
+	/* Few of them fit, and nobody reads. */
+	exec = exec_free(exec);
+	{
+		const int size = 1;
+		int fds[2];
+
+		CHECK_EQ(exec_new(event, is_calm, NULL, &exec), 0);
+		peer = fd_close(peer);
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+		CHECK_EQ(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+		CHECK(exec_connect(exec, fds[0]) >= 0);
+		peer = fds[1];
+	}
+	while ((r = call(i)) == 0 && i < HELPER_RUNS_MAX)
+		i++;
+	CHECK(r == -EAGAIN || r == -EMSGSIZE);
+	CHECK_EQ(exec_n_lost(exec), 1);
+	/* It is not taken to run. */
+	CHECK_EQ(call(i), r);
+	end();
+}
+
+static void breaks_off(const void *bytes, size_t size)
+{
+	begin();
+	CHECK_EQ(call(1), 0);
+	CHECK_EQ(send(peer, bytes, size, 0), size);
+	settle();
+	CHECK(is_closed());
+	CHECK_EQ(exec_n_lost(exec), 1);
+	CHECK_EQ(call(1), -ENOTCONN);
+	CHECK_EQ(exec_n_lost(exec), 2);
+	end();
+}
+
+static void test_answers_that_make_no_sense_end_it(void)
+{
+	const struct helper_answer good = { .magic = HELPER_MAGIC, .event = HELPER_ENDED, .number = 1 };
+	struct helper_answer bad;
+	char long_one[sizeof(good) + 1] = { 0 };
+
+	breaks_off("x", 1);
+	memcpy(long_one, &good, sizeof(good));
+	breaks_off(long_one, sizeof(long_one));
+	bad = good;
+	bad.magic++;
+	breaks_off(&bad, sizeof(bad));
+	bad = good;
+	bad.event = HELPER_EVENT_MAX_;
+	breaks_off(&bad, sizeof(bad));
+	bad = good;
+	bad.number = 2;
+	breaks_off(&bad, sizeof(bad));
+	bad = good;
+	bad.number = 0;
+	breaks_off(&bad, sizeof(bad));
+	bad = good;
+	bad.event = HELPER_READY;
+	breaks_off(&bad, sizeof(bad));
+	bad = good;
+	bad.event = HELPER_FAILED;
+	bad.error = 5;
+	breaks_off(&bad, sizeof(bad));
+}
+
+static void test_what_is_too_long_is_refused(void)
+{
+	static char text[HELPER_ENVIRONMENT_MAX + 1];
+
+	begin();
+	memset(text, 'x', sizeof(text) - 1);
+	CHECK_EQ(exec_run(exec, &(struct exec_call){ 1, "a", "/bin/x", text }), -EMSGSIZE);
+	CHECK_EQ(exec_run(exec, &(struct exec_call){ 1, "a", text, "" }), -EMSGSIZE);
+	CHECK_EQ(call(1), 0);
+	end();
+}
+
+static void test_none_is_left_when_none_is_wanted(void)
+{
+	begin();
+	exec_want(exec, true);
+	exec_want(exec, false);
+	CHECK(is_closed());
+	CHECK_EQ(call(1), -ENOTCONN);
+	end();
+}
+
+static void test_one_that_ended_is_replaced_when_all_is_calm(void)
+{
+	begin();
+	exec_want(exec, true);
+	CHECK_EQ(call(1), 0);
+	peer = fd_close(peer);
+	settle();
+	CHECK_EQ(call(1), -ENOTCONN);
+	while (n_asked < 2)
+		CHECK(sd_event_run(event, UINT64_MAX) >= 0);
+	CHECK_EQ(call(1), -ENOTCONN);
+	calm = true;
+	/* A real one: see main(). */
+	while (!exec_is_ready(exec))
+		CHECK(sd_event_run(event, UINT64_MAX) >= 0);
+
+	CHECK_EQ(exec_run(exec, &(struct exec_call){ 1, "a", "/bin/true", "" }), 0);
+	while (exec_run(exec, &(struct exec_call){ 1, "a", "/bin/true", "" }) == -EALREADY)
+		CHECK(sd_event_run(event, UINT64_MAX) >= 0);
+	end();
+}
+
+int main(int argc, char **argv)
+{
+	sigset_t mask;
+
+	if (helper_is_wanted(argc, argv))
+		return helper_main();
+
+	log_open("test-exec");
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &mask, NULL);
+	if (sd_event_default(&event) < 0)
+		return 1;
+
+	RUN(test_a_request_says_all);
+	RUN(test_one_at_a_time_for_a_group);
+	RUN(test_no_more_than_the_helper_takes);
+	RUN(test_a_full_socket_is_not_waited_for);
+	RUN(test_answers_that_make_no_sense_end_it);
+	RUN(test_what_is_too_long_is_refused);
+	RUN(test_none_is_left_when_none_is_wanted);
+	RUN(test_one_that_ended_is_replaced_when_all_is_calm);
+	sd_event_unref(event);
+	return TEST_RESULT();
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A jemalloc that is this program's own: what is asked of which of its arenas. */
+
+#include "libhook/foreign.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/test.h"
+
+#define N_ARENAS 4
+
+static const struct environment_symbols no_symbols;
+static const int usual_hooks, program_hooks;
+
+static struct {
+	const void *hooks;
+	long dirty, muzzy;
+	int n_purges;
+} arenas[N_ARENAS];
+
+static long common_dirty, common_muzzy;
+static int n_go_ons;
+
+static int transfer(void *value, size_t size, void *old, const size_t *old_size, const void *new, size_t new_size)
+{
+	if (old && *old_size == size)
+		memcpy(old, value, size);
+	if (new && new_size == size)
+		memcpy(value, new, size);
+
+	return 0;
+}
+
+static int arena_ctl(const char *name, void *old, size_t *old_size, const void *new, size_t new_size)
+{
+	unsigned int i = 0;
+	char what[32] = "";
+
+	if (sscanf(name, "arena.%u.%31s", &i, what) != 2 || i >= N_ARENAS)
+		return 2;
+	/* One that was never used. */
+	if (!arenas[i].hooks)
+		return 14;
+	if (strcmp(what, "extent_hooks") == 0)
+		return transfer(&arenas[i].hooks, sizeof(void *), old, old_size, new, new_size);
+	if (strcmp(what, "dirty_decay_ms") == 0)
+		return transfer(&arenas[i].dirty, sizeof(long), old, old_size, new, new_size);
+	if (strcmp(what, "muzzy_decay_ms") == 0)
+		return transfer(&arenas[i].muzzy, sizeof(long), old, old_size, new, new_size);
+	if (strcmp(what, "purge") != 0)
+		return 2;
+
+	arenas[i].n_purges++;
+	return 0;
+}
+
+int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
+{
+	static const char *version = "5.3.0-test";
+	unsigned int n = N_ARENAS;
+
+	if (strcmp(name, "version") == 0)
+		return transfer(&version, sizeof(version), old, old_size, NULL, 0);
+	if (strcmp(name, "arenas.narenas") == 0)
+		return transfer(&n, sizeof(n), old, old_size, NULL, 0);
+	if (strcmp(name, "arenas.dirty_decay_ms") == 0)
+		return transfer(&common_dirty, sizeof(long), old, old_size, new, new_size);
+	if (strcmp(name, "arenas.muzzy_decay_ms") == 0)
+		return transfer(&common_muzzy, sizeof(long), old, old_size, new, new_size);
+
+	return strncmp(name, "arena.", 6) == 0 ? arena_ctl(name, old, old_size, new, new_size) : 2;
+}
+
+void *mallocx(size_t size, int flags)
+{
+	(void)size;
+	(void)flags;
+	return NULL;
+}
+
+/* The usual one, one with the program's hooks, one not used, and one for huge blocks. */
+static void make(struct foreigners *ret)
+{
+	common_dirty = 10000;
+	common_muzzy = 0;
+	n_go_ons = 0;
+	memset(arenas, 0, sizeof(arenas));
+	for (size_t i = 0; i < N_ARENAS; i++)
+		if (i != 2) {
+			arenas[i].hooks = i == 1 ? &program_hooks : &usual_hooks;
+			arenas[i].dirty = i == 3 ? 0 : common_dirty;
+		}
+
+	foreign_find(ret, &no_symbols);
+	CHECK_EQ(ret->n, 1);
+}
+
+static bool go_on(void *arg)
+{
+	return n_go_ons++ < *(const int *)arg;
+}
+
+static void test_arenas_with_hooks_of_their_own_are_left_alone(void)
+{
+	const struct wire_reclaim_request request = { .method = WIRE_METHOD_FULL };
+	struct wire_reclaim_reply reply = { .method = WIRE_METHOD_FULL };
+	struct foreigners foreigners;
+	int for_long = 100;
+
+	make(&foreigners);
+	CHECK(foreign_reclaim(&foreigners, &request, go_on, &for_long, &reply));
+	CHECK_EQ(reply.end, WIRE_END_DONE);
+	CHECK_EQ(arenas[0].n_purges, 1);
+	CHECK_EQ(arenas[1].n_purges, 0);
+	CHECK_EQ(arenas[2].n_purges, 0);
+	CHECK_EQ(arenas[3].n_purges, 1);
+}
+
+static void test_a_release_stops_when_nobody_wants_it(void)
+{
+	const struct wire_reclaim_request request = { .method = WIRE_METHOD_FULL };
+	struct wire_reclaim_reply reply = { .method = WIRE_METHOD_FULL };
+	struct foreigners foreigners;
+	int times = 0;
+
+	make(&foreigners);
+	CHECK(!foreign_reclaim(&foreigners, &request, go_on, &times, &reply));
+	CHECK_EQ(arenas[0].n_purges, 0);
+
+	make(&foreigners);
+	times = 1;
+	CHECK(foreign_reclaim(&foreigners, &request, go_on, &times, &reply));
+	CHECK_EQ(reply.end, WIRE_END_LEFT);
+	CHECK_EQ(arenas[0].n_purges, 1);
+	CHECK_EQ(arenas[3].n_purges, 0);
+}
+
+static void test_a_decay_of_its_own_stays(void)
+{
+	struct foreigners foreigners;
+	enum wire_effect effect;
+
+	make(&foreigners);
+	CHECK_EQ(foreign_decay(&foreigners, 500, 0, &effect), WIRE_OK);
+	CHECK_EQ(common_dirty, 500);
+	CHECK_EQ(common_muzzy, 500);
+	CHECK_EQ(arenas[0].dirty, 500);
+	CHECK_EQ(arenas[0].muzzy, 500);
+	CHECK_EQ(arenas[1].dirty, 10000);
+	CHECK_EQ(arenas[1].muzzy, 0);
+	CHECK_EQ(arenas[3].dirty, 0);
+}
+
+int main(void)
+{
+	RUN(test_arenas_with_hooks_of_their_own_are_left_alone);
+	RUN(test_a_release_stops_when_nobody_wants_it);
+	RUN(test_a_decay_of_its_own_stays);
+	return TEST_RESULT();
+}
