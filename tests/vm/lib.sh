@@ -31,12 +31,28 @@ on_error()
 
 stop_units()
 {
-	local unit
+	local status=$? unit
 
 	while read -r unit; do
 		systemctl stop "$unit" 2>/dev/null || true
 	done <"$UNITS"
 	rm -f "$UNITS" "$UNITS.failed"
+	# The next one may have begun: what is its own is left to it.
+	((status == 0 || status == 77)) || drop_settings
+}
+
+# What a testcase that failed has not taken away, so that the next one does not fail of it.
+drop_settings()
+{
+	local left=(/etc/memguard/memguard.conf.d/*.conf /run/systemd/system/memguard.service.d) file
+
+	for file in "${left[@]}"; do
+		[[ -e $file ]] || continue
+		echo "left behind: $file"
+		rm -r "$file"
+		systemctl daemon-reload || true
+		systemctl try-restart memguard.service || true
+	done
 }
 
 # fail MESSAGE... - ends the testcase with the place of the caller.
@@ -108,6 +124,17 @@ assert_in()
 	[[ $2 == *"$1"* ]] || fail "no '$1' in: $2"
 }
 
+# assert_refused TEXT COMMAND... - the command must fail, and say so.
+assert_refused()
+{
+	local text=$1 said status=0
+
+	shift
+	said=$("$@" 2>&1) || status=$?
+	((status != 0)) || fail "expected to fail, but succeeded: $*"
+	assert_in "$text" "$said"
+}
+
 # wait_for SECONDS COMMAND... - polls until the command succeeds, fails at the limit.
 # Give a limit that only a fault can reach: the VM may run fifty times slower than you do.
 wait_for()
@@ -175,6 +202,50 @@ unit_cgroup()
 cgroup_key()
 {
 	awk -v key="$3" '$1 == key { print $2 }' "$1/$2"
+}
+
+# members [UNIT] - the pids of its, or all, guarded processes, one a line.
+members()
+{
+	memguardctl --json=short list ${1:+"$1"} 2>/dev/null | grep -oE '"pid":[0-9]+' | cut -d: -f2 || true
+}
+
+# has_members UNIT [PID] - the daemon knows one of the unit, or that one.
+has_members()
+{
+	grep -qxE "${2:-[0-9]+}" <<<"$(members "$1")"
+}
+
+# releases COMMAND... - a trim of memguardctl, as root or somebody else, after which a process
+# had 10 MiB less. Its group may still be charged for them: of a huge page that is free in
+# parts the kernel takes those back when it is short of memory.
+releases()
+{
+	local said before after
+
+	said=$("$@" --json=short) || return 1
+	before=$(grep -oE '"rss_before_bytes":[0-9]+' <<<"$said" | cut -d: -f2)
+	after=$(grep -oE '"rss_after_bytes":[0-9]+' <<<"$said" | cut -d: -f2)
+	((before - after > 10485760)) || { echo "$said"; return 1; }
+}
+
+# subject_command [MIB] - for ExecStart=: a program of two threads that retains so much, and
+# stays. It reads from a pipe that nobody writes to.
+subject_command()
+{
+	[[ -p /run/subject ]] || mkfifo /run/subject
+	echo "/bin/sh -c 'exec $EXTRA/retainer ${1:-40} 2 <>/run/subject'"
+}
+
+# write_service UNIT LINE... - a service of these lines in [Service], known to systemd.
+write_service()
+{
+	local unit=$1
+
+	shift
+	echo "$unit" >>"$UNITS"
+	printf '%s\n' '[Service]' "$@" >"/run/systemd/system/$unit"
+	systemctl daemon-reload
 }
 
 # run_testcases - every testcase_* function, in order of their names, each in a subshell.

@@ -15,7 +15,7 @@
 #   --accel=ACCEL  default tcg,thread=multi; kvm is faster where it works, but a machine can
 #                  have /dev/kvm and still hang in it, so it is never tried unasked
 #   --timeout=SEC  limit for the whole VM, default 900
-#   TESTCASE       00-boot, testcase-00-boot.sh or a path to it; default is all
+#   TESTCASE       00-boot, testcase-00-boot.sh or a path to it, also one elsewhere; default is all
 #
 # Exit status: 0 all passed or skipped themselves, 1 a testcase failed or did not finish,
 # 2 usage, 77 no VM is possible on this machine.
@@ -31,6 +31,7 @@ KEEP_RESULTS=
 ACCEL=tcg,thread=multi
 TIMEOUT=900
 TESTCASES=()
+FILES=()
 WORK=
 QEMU_PID=
 
@@ -68,15 +69,20 @@ cleanup()
 
 add_testcase()
 {
-	local name=${1##*/}
+	local name=${1##*/} file
 
 	name=${name#testcase-}
 	name=${name%.sh}
-	if [[ ! -f $HERE/testcase-$name.sh ]]; then
-		say "no testcase $1: there is no $HERE/testcase-$name.sh"
+	file=$HERE/testcase-$name.sh
+	if [[ $1 == */* ]]; then
+		file=$1
+	fi
+	if [[ ! -f $file ]]; then
+		say "no testcase $1: there is no $file"
 		exit 2
 	fi
 	TESTCASES+=("$name")
+	FILES+=("$file")
 }
 
 parse_arguments()
@@ -119,12 +125,12 @@ require_qemu()
 # system tool. Owners become root: the stage may have been installed by anyone.
 build_payload()
 {
-	local payload=$WORK/payload name
+	local payload=$WORK/payload i
 
 	mkdir -p "$payload/extra"
 	cp "$HERE/run-in-vm.sh" "$HERE/lib.sh" "$payload/"
-	for name in "${TESTCASES[@]}"; do
-		cp "$HERE/testcase-$name.sh" "$payload/"
+	for i in "${!TESTCASES[@]}"; do
+		cp "${FILES[i]}" "$payload/testcase-${TESTCASES[i]}.sh"
 	done
 	if [[ -n $EXTRA ]]; then
 		cp -rL "$EXTRA/." "$payload/extra/"
@@ -136,7 +142,8 @@ build_payload()
 	truncate -s 256M "$WORK/results.img"
 }
 
-# snapshot=on keeps the cached image as it was built. The oldest CPU model is the fastest:
+# What the kernel does not know becomes init's environment: systemd has refused system calls
+# logged. snapshot=on keeps the cached image as it was built. The oldest CPU model is the fastest:
 # emulating the wide vector instructions of a newer one costs a third of the time.
 boot()
 {
@@ -146,6 +153,7 @@ boot()
 		systemd.machine_id=6d656d67756172642d766d2d74657374
 		systemd.hostname=memguard-vm systemd.show_status=no
 		fsck.mode=skip mitigations=off
+		SYSTEMD_LOG_SECCOMP=1
 	)
 	local disk=if=none,format=raw,cache=unsafe
 	# shellcheck disable=SC2054 # the commas are qemu's

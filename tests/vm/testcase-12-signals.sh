@@ -52,8 +52,11 @@ testcase_1_every_signal_is_in_force()
 testcase_2_limits_that_change_are_seen()
 {
 	wait_for 60 has_limit one.service 209715200
+	assert systemctl service-log-level memguard.service debug
 	assert systemctl set-property --runtime one.service MemoryMax=150M
 	wait_for 60 has_limit one.service 157286400
+	wait_for 30 journal_has 'A limit of ".*/one\.service" was written' --unit=memguard.service
+	assert systemctl service-log-level memguard.service info
 	assert systemctl set-property --runtime one.service MemoryMax=infinity
 	wait_for 60 eval '! has_limit one.service 157286400'
 }
