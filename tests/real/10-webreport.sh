@@ -17,6 +17,15 @@ out=$build/real-webreport.txt
 NO_INSTALL=1 "$top/tests/demo.sh" >"$out" 2>&1 || { cat "$out"; exit 1; }
 grep -q 'No memory cgroup can be made' "$out" && { echo "may not make a cgroup here"; exit 77; }
 cat "$out"
-sed -n '/1. Without/,/2. With/p' "$out" | grep -q 'killed in round'
-sed -n '/2. With/,$p' "$out" | grep -q 'survived 6 rounds'
-grep -q 'released [0-9.]*[MG].*usage' "$out"
+without=$(sed -n '/1. Without/,/2. With/p' "$out")
+with=$(sed -n '/2. With/,$p' "$out")
+
+# expect TEXT REGEX : not by a pipe into grep -q, which leaves early and has pipefail complain.
+expect()
+{
+	grep -q "$2" <<<"$1" || { echo "not found: $2"; exit 1; }
+}
+
+expect "$without" 'killed in round'
+expect "$with" 'survived 6 rounds'
+expect "$with" 'released [0-9.]*[MG].*usage'

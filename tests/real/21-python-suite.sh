@@ -16,6 +16,8 @@ $python -c 'import test.test_threading' 2>/dev/null ||
 need_root "to run it as nobody"
 as_user nobody
 pause_sec=0.5
+# Long as it is, and a name would reach no child of it.
+modes=(auto always)
 
 # What does nothing but wait for seconds, or start hundreds of processes.
 unwanted='SiginterruptTest|test_check_output_timeout|NoPoll|_dead$|StressTest|repeated_call_after'

@@ -67,5 +67,5 @@ session()
 }
 
 matrix node session
-claim "it released when asked" test "$released" -gt 0
+claim "it released when asked" released_in node auto named always
 finish

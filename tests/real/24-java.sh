@@ -95,7 +95,7 @@ session()
 
 want_status=1
 matrix java session
-claim "it released when asked" test "$released" -gt 0
+claim "it released when asked" released_in java auto named always
 want_status=143
 term()
 {

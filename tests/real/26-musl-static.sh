@@ -81,7 +81,7 @@ EOF
 musl-gcc -O1 -pthread -o "$scratch/musl-dynamic" "$scratch/work.c"
 musl-gcc -O1 -pthread -static -o "$scratch/musl-static" "$scratch/work.c"
 claim "musl's loader starts it" eval \
-	'readelf -l "$scratch/musl-dynamic" | grep -q "interpreter: .*ld-musl"'
+	'readelf -l "$scratch/musl-dynamic" | has "interpreter: .*ld-musl"'
 
 static_session()
 {

@@ -1,55 +1,86 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# nginx from its package under the hook, in its own prefix: serves under load while it is
-# asked to release; its single-threaded workers get no thread.
+# nginx from its package, in its own prefix: a root master with one thread, and workers that are
+# nobody's. It serves the same files, under load, over a reload and after a worker was killed, while
+# its master is asked to release where it has an agent; its workers get no thread.
 #
 #	30-nginx.sh BUILD
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-build=$(cd "$1" && pwd)
-export HOOK=$build/libmemguard-hook.so MEMGUARDD=$build/memguardd MEMGUARDCTL=$build/memguardctl
-export top_builddir=$build
-. "$top/tests/integration/lib.sh"
+. "$(dirname "$0")/lib.sh"
 
-nginx=$(PATH=$PATH:/usr/sbin command -v nginx) || skip "no nginx here: apt-get install nginx-light"
-command -v wrk >/dev/null || skip "no wrk here: apt-get install wrk"
+need nginx nginx-light
+need wrk wrk
+need curl curl
+need_root "to see its workers drop their privileges"
+nginx=$(command -v nginx)
+look_for_parting "$nginx"
 
-port=$((20000 + $$ % 20000))
-prefix=$scratch/nginx
-mkdir -p "$prefix/html"
-chmod -R 777 "$scratch"
-sed -e "s|@PREFIX@|$prefix|g" -e "s|@PORT@|$port|g" \
-	"$top/tests/services/nginx.conf.in" >"$prefix/nginx.conf"
-head -c 20000 /dev/zero | tr '\0' 'x' >"$prefix/html/index.html"
+prepare()
+{
+	mkdir "$work/html"
+	sed -e "s|@PREFIX@|$work|g" -e "s|@PORT@|$port|g" "$top/tests/services/nginx.conf.in" >"$work/nginx.conf"
+	head -c 20000 /dev/zero | tr '\0' 'x' >"$work/html/index.html"
+	seq 300000 >"$work/html/numbers"
+	chmod -R a+rX "$work"
+}
 
-start_daemon
-(exec env LD_PRELOAD="$HOOK" MEMGUARD_SOCKET="$runtime/hook.sock" MEMGUARD_AGENT=auto \
-	"$nginx" -p "$prefix" -c "$prefix/nginx.conf" -e "$prefix/error.log" 2>"$scratch/nginx.err") &
-master=$!
-started+=("$master")
+get()
+{
+	curl --silent --show-error "$@"
+}
 
 answers()
 {
-	curl --silent --fail --output /dev/null "http://127.0.0.1:$port/"
+	get --fail --output /dev/null "http://127.0.0.1:$port/" 2>/dev/null
 }
 
-threads_of_workers()
+# workers_are_others PID... : two, and none of these.
+workers_are_others()
 {
-	local pid
-
-	for pid in $(pgrep -P "$master"); do
-		awk '/^Threads:/ && $2 != 1 { exit 1 }' "/proc/$pid/status" || return 1
-	done
+	[ "$(workers | wc -l)" = 2 ] && ! workers | has -xF "$1"
 }
 
-claim "it serves" wait_for 30 answers
-claim "its workers carry the hook" \
-	grep -q libmemguard-hook "/proc/$(pgrep -P "$master" | head -n 1)/maps"
-claim "its workers have one thread each" threads_of_workers
-claim "it serves under load" eval \
-	'wrk -t1 -c8 -d2s "http://127.0.0.1:$port/" >"$scratch/wrk" && ! grep -q "Non-2xx\|Socket errors" "$scratch/wrk"'
-claim "it reloads" eval 'kill -HUP "$master" && wait_for 30 answers'
-claim "it wrote no word more than without the hook" test ! -s "$scratch/nginx.err"
-claim "it ends" eval 'kill -QUIT "$master"; wait "$master"'
+look()
+{
+	get --include "http://127.0.0.1:$port/" | grep -vE '^(Date|Last-Modified|ETag):' | md5sum
+	get "http://127.0.0.1:$port/numbers" | md5sum
+	get --range 1000-1099 "http://127.0.0.1:$port/numbers" | md5sum
+	get --output /dev/null --write-out '%{http_code}\n' "http://127.0.0.1:$port/nothing"
+	get --request POST --data word --output /dev/null --write-out '%{http_code}\n' "http://127.0.0.1:$port/"
+}
+
+session()
+{
+	local before
+
+	prepare
+	start "$nginx" -p "$work" -c "$work/nginx.conf" -e "$work/log"
+	wait_for 60 answers
+	if has_agent; then
+		be_asked "$server" 2
+	else
+		during "the master has one thread and no agent" eval "has_threads $server 1 && is_passive $server"
+	fi
+	during "its workers carry the hook, have one thread and no agent" workers_are_passive
+	look
+	wrk -t1 -c8 -d2s "http://127.0.0.1:$port/" >"$work/wrk"
+	grep -cE 'Non-2xx|Socket errors' "$work/wrk" || echo "served under load"
+	before=$(workers)
+	kill -HUP "$server"
+	wait_for 60 workers_are_others "$before" && echo reloaded
+	wait_for 60 answers
+	before=$(workers)
+	# shellcheck disable=SC2086 # two numbers
+	kill -KILL $before
+	wait_for 60 workers_are_others "$before" && echo "has new ones"
+	wait_for 60 answers
+	look
+	! has_agent || be_asked "$server"
+	stop QUIT
+	sed -E 's/^[0-9/]+ [0-9:]+ //; s/[0-9]+#[0-9]+/N/; s/process [0-9]+/process N/' "$work/log" | sort | uniq -c
+}
+
+matrix nginx session
+claim "the master released when asked" released_in nginx always
 finish

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # redis, which brings jemalloc: answers, saves in a fork, and is benchmarked. It has threads, so
-# it is a member; a request is answered with "unsupported" and changes nothing.
+# it is a member, and jemalloc is asked to release.
 #
 #	31-redis.sh BUILD
 
@@ -18,7 +18,7 @@ redis()
 
 answers()
 {
-	redis ping 2>/dev/null | grep -q PONG
+	redis ping 2>/dev/null | has PONG
 }
 
 session()
@@ -36,7 +36,7 @@ session()
 	redis incr counter
 	redis save
 	redis bgsave
-	wait_for 60 eval 'redis info persistence | grep -q rdb_bgsave_in_progress:0'
+	wait_for 60 eval 'redis info persistence | has rdb_bgsave_in_progress:0'
 	redis info persistence | grep rdb_last_bgsave_status
 	be_asked "$server"
 	redis debug reload
@@ -46,4 +46,5 @@ session()
 }
 
 matrix redis session
+claim "it released when asked" released_in redis auto named always
 finish

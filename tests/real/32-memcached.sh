@@ -60,5 +60,5 @@ session()
 }
 
 matrix memcached session
-claim "it released when asked" test "$released" -gt 0
+claim "it released when asked" released_in memcached auto named always
 finish

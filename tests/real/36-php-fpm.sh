@@ -11,6 +11,7 @@
 fpm=$(compgen -c php-fpm | sort | tail -n 1)
 [ -n "$fpm" ] || skip "no php-fpm here: apt-get install php8.2-fpm"
 need cgi-fcgi libfcgi-bin
+look_for_parting "$(command -v "$fpm")"
 need_root "to see it drop its privileges"
 
 prepare()
@@ -52,28 +53,12 @@ get()
 
 answers()
 {
-	get '' 2>/dev/null | grep -q clean
-}
-
-workers()
-{
-	pgrep -P "$server"
-}
-
-workers_are_passive()
-{
-	local pid n=0
-
-	for pid in $(workers); do
-		carries "$pid" && is_passive "$pid" && has_threads "$pid" 1 || return 1
-		n=$((n + 1))
-	done
-	[ $n = 2 ]
+	get '' 2>/dev/null | has clean
 }
 
 workers_are_others()
 {
-	[ "$(workers | wc -l)" = 2 ] && ! workers | grep -qxF "$1"
+	[ "$(workers | wc -l)" = 2 ] && ! workers | has -xF "$1"
 }
 
 session()
@@ -84,7 +69,7 @@ session()
 	start "$fpm" --nodaemonize --fpm-config "$work/fpm.conf"
 	wait_for 60 answers
 	during "its workers carry the hook, have one thread and no agent" workers_are_passive
-	if [ "$way" = always ]; then
+	if has_agent; then
 		be_asked "$server"
 	else
 		during "so has the master" eval "is_passive $server && has_threads $server 1"
@@ -102,7 +87,7 @@ session()
 	wait_for 60 workers_are_others "$before"
 	wait_for 60 answers
 	get ''
-	[ "$way" != always ] || be_asked "$server"
+	! has_agent || be_asked "$server"
 	stop QUIT
 	log_lines <"$work/log"
 }
@@ -121,5 +106,5 @@ normal()
 }
 
 matrix php-fpm session
-claim "the master released when asked" test "$released" -gt 0
+claim "the master released when asked" released_in php-fpm always
 finish

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # What the kernel refuses to a process with two threads: a user namespace, whether new or
-# another's. unshare and nsenter have one thread, so with `auto` they have to work; with
-# `always`, which is for tests, the kernel refuses. bubblewrap makes its namespaces with a
+# another's. unshare and nsenter have one thread, so with `auto` they have to work; where they
+# are named, and with `always`, which is for tests, the kernel refuses. bubblewrap makes its namespaces with a
 # process, so it has to work either way.
 #
 #	44-namespaces.sh BUILD
@@ -67,7 +67,7 @@ matrix unshare unshared
 claim "the inside carries the hook" grep -qx hooked "$scratch/unshare.auto.raw.out"
 matrix nsenter entered
 claim "the inside carries the hook" grep -qx hooked "$scratch/nsenter.auto.raw.out"
-modes=(auto always)
+modes=(auto named always)
 matrix bwrap bubbles
 claim "with an agent the kernel refuses a user namespace, which memguard-hook(7) tells" \
 	refused unshare -U true

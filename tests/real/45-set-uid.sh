@@ -67,13 +67,13 @@ ids()
 }
 # setpriv keeps its capabilities over a change of user id, for its own thread alone, and changes
 # more ids then; the agent can not, and libc ends the program. So with `always` not this
-# (libhook/README.md, 17).
+# (libhook/README.md, 17); a name alone brings it no agent, since it has libcap-ng.
 dropped()
 {
 	(under setpriv --reuid=nobody --regid=nogroup --init-groups --bounding-set -all --no-new-privs \
 		grep -E '^(Uid|Gid|Groups|Cap...|NoNewPrivs):' /proc/self/status)
 }
 matrix ids ids
-modes=(auto)
+modes=(auto named)
 matrix bounding-set dropped
 finish

@@ -11,6 +11,8 @@
 need strace strace
 need gdb gdb
 need cc gcc
+# The tracer starts the program: its number is not known before.
+modes=(auto always)
 
 cat >"$scratch/work.c" <<'EOF'
 #include <pthread.h>

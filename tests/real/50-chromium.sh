@@ -15,7 +15,7 @@ browser=/usr/lib/chromium/chromium  # the program; /usr/bin/chromium is a script
 need_root "to run it as root and as nobody"
 pause_sec=0.5
 # Not `always`: its zygote must have one thread, and looks. That is what `auto` is for.
-modes=(auto)
+modes=(auto named)
 
 cat >"$scratch/page.html" <<'EOF'
 <!DOCTYPE html>

@@ -47,6 +47,9 @@ def main():
     listener = listen(PATH)
     process, agent = start(listener)
     version = agent.hello[1][48:64].split(b"\0")[0].decode()
+    if int(version.split(".")[1]) < 34:
+        with open(f"/proc/{process.pid}/maps") as maps:
+            claim(f"{version}: pthread_create is found where there is no libdl", "/libdl" not in maps.read())
     comes_back = int(version.split(".")[1]) < 42
     header, payload = agent.ask(STATS, struct.pack("=II", 1, 0))
     claim(f"{version}: the heap is read", header[4] == OK and struct.unpack("=I", payload[:4])[0] & 1, header)

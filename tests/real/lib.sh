@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# What the scripts of this folder share: one program run three ways, `plain` (no hook), `auto`
-# and `always` (the hook, by MEMGUARD_AGENT), which must end with the same status and write the
-# same. While it runs under the hook, every process that becomes a member is asked again and
+# What the scripts of this folder share: one program run four ways, `plain` (no hook), `auto`,
+# `named` (as the service manager names the main process of a unit) and `always` (the hook, by
+# MEMGUARD_AGENT), which must end with the same status and write the same. While it runs under the hook, every process that becomes a member is asked again and
 # again to release. Sourced with the script's BUILD as $1.
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -24,7 +24,7 @@ cp "$HOOK" "$scratch/libmemguard-hook.so"
 HOOK=$scratch/libmemguard-hook.so
 work=$scratch/work
 way=plain                      # how `under` runs things
-modes=(auto always)            # the hooked ways of a matrix
+modes=(auto named always)      # the hooked ways of a matrix
 as=()                          # words before the program, such as nobody's
 want_status=0                  # of every way
 limit_sec=${LIMIT_SEC:-240}     # of one way; only a fault reaches it
@@ -64,6 +64,8 @@ under()
 
 	[ "$way" = plain ] ||
 		words+=("LD_PRELOAD=$HOOK" "MEMGUARD_SOCKET=$runtime/hook.sock" "MEMGUARD_AGENT=$way")
+	# Its number stays the same by exec.
+	[ "$way" != named ] || words+=("MEMGUARD_AGENT=auto" "SYSTEMD_EXEC_PID=$BASHPID")
 	exec "${as[@]}" "${words[@]}" "$@"
 }
 
@@ -147,7 +149,7 @@ start_first()
 in_two()
 {
 	start_first "$@"
-	if [ "$way" != auto ] || [ -z "${single:-}" ]; then
+	if [ -z "${single:-}" ] || [ "$way" = plain ] || has_agent; then
 		be_asked "$server" 2
 	else
 		during "it has one thread and no agent" eval "is_passive $server && has_threads $server 1"
@@ -235,7 +237,7 @@ same_file()
 }
 
 # matrix NAME COMMAND... : COMMAND, often a function that calls `under`, in a fresh $work, in the
-# three ways. What the last way was asked is in $asked and $released.
+# four ways. What the last way was asked is in $asked and $released.
 matrix()
 {
 	local name=$1 mode part
@@ -255,8 +257,19 @@ matrix()
 		cat "$scratch/facts"
 		n_failed=$((n_failed + $(grep -c '^not ok' "$scratch/facts" || true)))
 		echo "# $name, $mode: $asked requests to members meanwhile, $released releases"
+		echo "$released" >"$scratch/$name.$mode.released"
 	done
 	way=plain
+}
+
+# released_in NAME WAY... : it obeyed in the middle of its work, in each of these ways.
+released_in()
+{
+	local name=$1 mode
+
+	for mode in "${@:2}"; do
+		[ "$(cat "$scratch/$name.$mode.released")" -gt 0 ] || { echo "not $mode"; return 1; }
+	done
 }
 
 plain_is_good()
@@ -273,6 +286,19 @@ plain_is_good()
 carries()
 {
 	grep -qF "$HOOK" "/proc/$1/maps"
+}
+
+# has_agent : has a program with one thread an agent, this way? Not by its name alone where it
+# may change its ids and has a library to change capabilities: a script says so by $may_part.
+has_agent()
+{
+	[ "$way" = always ] || { [ "$way" = named ] && [ -z "${may_part:-}" ]; }
+}
+
+# look_for_parting PROGRAM : sets $may_part for it, when it runs as root.
+look_for_parting()
+{
+	may_part=$(ldd "$1" | sed -n 's/.*\(libcap[a-z-]*\)\.so.*/\1/p' | head -n 1)
 }
 
 # is_passive PID : no agent, and the daemon does not know it.
@@ -300,3 +326,20 @@ finish()
 start_daemon
 claim "the loader takes the hook" eval \
 	'LD_PRELOAD=$HOOK grep -qF "$HOOK" /proc/self/maps'
+
+# Two children of $server, which serve: with the hook in them, one thread each, and no agent.
+workers()
+{
+	pgrep -P "$server"
+}
+
+workers_are_passive()
+{
+	local pid n=0
+
+	for pid in $(workers); do
+		carries "$pid" && is_passive "$pid" && has_threads "$pid" 1 || return 1
+		n=$((n + 1))
+	done
+	[ $n = 2 ]
+}
