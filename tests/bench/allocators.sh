@@ -48,7 +48,7 @@ parse_options()
 
 is_ready()
 {
-	grep -q ready "$SCRATCH/$1.out"
+	grep -qs ready "$SCRATCH/$1.out"
 }
 
 # start NAME MODE LIBRARY COMMAND... - the program's pid is left in PIDS, RSS in BEFORE.

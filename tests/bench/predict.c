@@ -105,17 +105,17 @@ static struct result compare(int fd, struct member *member)
 	result.released = sub_sat(result.reply.rss_before, result.reply.rss_after);
 
 	if (method == WIRE_METHOD_BORROW)
-		member->calibration = calibrate_add_borrow(
-			&member->calibration, &result.reply,
+		member->lessons->calibration = calibrate_add_borrow(
+			&member->lessons->calibration, &result.reply,
 			estimate_borrow_bytes(&member->stats, member->retained_bytes));
 	else
-		member->calibration = calibrate_add_full(
-			&member->calibration, &result.reply,
+		member->lessons->calibration = calibrate_add_full(
+			&member->lessons->calibration, &result.reply,
 			estimate_release_usec(&member->stats, result.released,
 					      estimate_is_busy(member)),
 			estimate_is_busy(member));
 	ask_stats(fd, &after);
-	member->bias_bytes = estimate_bias(&after);
+	member->lessons->bias_bytes = estimate_bias(&after);
 	return result;
 }
 
@@ -223,7 +223,9 @@ static int accept_hook(int listener)
 
 static void run_state(int listener, const struct state *state)
 {
+	struct lessons lessons = { .release_faults = 0 };
 	struct member member = {
+		.lessons = &lessons,
 		.busy_permyriad = state->busy ? 9000 : 0,
 		.process.state = 'S',
 	};

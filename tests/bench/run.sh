@@ -19,158 +19,33 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SERVICES=$HERE/../services
 # shellcheck source=tests/bench/lib.sh
 . "$HERE/lib.sh"
+# shellcheck source=tests/bench/variants.sh
+. "$HERE/variants.sh"
 
-BUILD=
-SERVICE=
 ONLY=()
 QUICK=
 RESULTS=
-SCRATCH=
 
 ROUNDS=6
 LIMIT_MIB=600
 MEMBERS=50
-
-# What the start functions leave for the rest.
-GUARD_PID=
-GUARD_DIRECTORY=
-SERVICE_PID=
-SERVICE_URL=
-SERVICE_GROUP=
-
-VARIANTS=(glibc arena-max-2 jemalloc mimalloc tcmalloc memguard)
 
 parse_options()
 {
 	local option
 
 	for option; do
+		variants_option "$option" && continue
 		case $option in
-		--build=*) BUILD=${option#*=} ;;
-		--service=*) SERVICE=${option#*=} ;;
 		--only=rounds | --only=burst | --only=throughput | --only=footprint)
 			ONLY+=("${option#*=}") ;;
 		--quick) QUICK=1 ;;
 		*) usage "run.sh: $option: no such option" ;;
 		esac
 	done
-	[[ -d $BUILD ]] || usage "run.sh: --build=DIR: a build directory is needed"
-	BUILD=$(cd "$BUILD" && pwd)
+	variants_build
 	if ((${#ONLY[@]} == 0)); then
 		ONLY=(rounds burst throughput footprint)
-	fi
-}
-
-need_programs()
-{
-	local program
-
-	((EUID == 0)) || fail "needs root, to create cgroups"
-	for program in curl jq python3 wrk; do
-		command -v "$program" >/dev/null ||
-			fail "$program: not found; try: apt-get install $program"
-	done
-}
-
-# library NAME - the path of a shared library as the dynamic linker knows it.
-library()
-{
-	ldconfig -p | awk -v name="$1" '$1 == name && !found { print $NF; found = 1 }'
-}
-
-hook()
-{
-	local file
-
-	for file in "$BUILD/.libs/libmemguard-hook.so" "$BUILD/libmemguard-hook.so"; do
-		if [[ -e $file ]]; then
-			echo "$file"
-			return
-		fi
-	done
-}
-
-# variant_library VARIANT - what to preload; nothing when the machine has not got it.
-variant_library()
-{
-	case $1 in
-	jemalloc) library libjemalloc.so.2 ;;
-	mimalloc) library libmimalloc.so.2 ;;
-	tcmalloc) library libtcmalloc_minimal.so.4 ;;
-	memguard) hook ;;
-	esac
-}
-
-variant_present()
-{
-	case $1 in
-	glibc | arena-max-2) true ;;
-	memguard) [[ -x $BUILD/memguardd && $(hook) ]] ;;
-	*) [[ $(variant_library "$1") ]] ;;
-	esac
-}
-
-# variant_environment VARIANT ARRAY - how the unchanged service gets its allocator.
-variant_environment()
-{
-	local -n variables=$2
-
-	# shellcheck disable=SC2034 # a reference to the caller's
-	case $1 in
-	glibc) variables=() ;;
-	arena-max-2) variables=(MALLOC_ARENA_MAX=2) ;;
-	memguard)
-		variables=("LD_PRELOAD=$(hook)" "MEMGUARD_SOCKET=$GUARD_DIRECTORY/hook.sock") ;;
-	*) variables=("LD_PRELOAD=$(variant_library "$1")") ;;
-	esac
-}
-
-# guard_start - all there is to know of how memguardd is started. With an empty
-# configuration: the defaults are what is measured, not the machine's settings.
-guard_start()
-{
-	make_directory GUARD_DIRECTORY
-	: >"$GUARD_DIRECTORY/empty.conf"
-	"$BUILD/memguardd" --runtime-directory="$GUARD_DIRECTORY" \
-		--config="$GUARD_DIRECTORY/empty.conf" >>"$BUILD/bench-memguardd.log" 2>&1 &
-	GUARD_PID=$!
-	own_process "$GUARD_PID"
-	wait_until 5 test -S "$GUARD_DIRECTORY/hook.sock" ||
-		fail "memguardd does not listen, see $BUILD/bench-memguardd.log"
-}
-
-guard_stop()
-{
-	end_process "$GUARD_PID"
-	GUARD_PID=
-}
-
-# service_start VARIANT [LIMIT_MIB] - in a cgroup of its own, with a guard if it needs one.
-service_start()
-{
-	local settings=() out
-
-	if [[ $1 == memguard ]]; then
-		guard_start
-	fi
-	variant_environment "$1" settings
-	cgroup_create SERVICE_GROUP "$1" "${2-}"
-	out=$SCRATCH/service-output
-	: >"$out"
-	cgroup_run "$SERVICE_GROUP" env -- "${settings[@]}" "$SERVICE" >"$out" 2>&1 &
-	SERVICE_PID=$!
-	own_process "$SERVICE_PID"
-	wait_until 10 grep -q '^READY ' "$out" ||
-		fail "$SERVICE ($1) does not start: $(head -n 3 "$out")"
-	SERVICE_URL=$(awk '$1 == "READY" { print $2; exit }' "$out")
-}
-
-service_stop()
-{
-	end_process "$SERVICE_PID"
-	cgroup_remove "$SERVICE_GROUP"
-	if [[ $GUARD_PID ]]; then
-		guard_stop
 	fi
 }
 
@@ -186,23 +61,6 @@ record()
 		shift 2
 	done
 	echo "$object" >>"$RESULTS"
-}
-
-table_head()
-{
-	printf '\n|'
-	printf ' %s |' "$@"
-	printf '\n|'
-	# The format takes an argument and prints nothing of it.
-	printf -- '---%.0s|' "$@"
-	printf '\n'
-}
-
-table_row()
-{
-	printf '|'
-	printf ' %s |' "$@"
-	printf '\n'
 }
 
 rounds_one()
@@ -406,17 +264,10 @@ main()
 	local name
 
 	parse_options "$@"
-	need_programs
 	cleanup_at_exit
-	make_directory SCRATCH
 	RESULTS=$BUILD/bench.jsonl
 	: >"$RESULTS"
-	: >"$BUILD/bench-memguardd.log"
-	if [[ -z $SERVICE ]]; then
-		"$SERVICES/build.sh" "$BUILD/services"
-		SERVICE=$BUILD/services/webreport
-	fi
-	[[ -x $SERVICE ]] || fail "$SERVICE: no such program"
+	variants_prepare
 	for name in "${ONLY[@]}"; do
 		"bench_$name"
 	done

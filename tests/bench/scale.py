@@ -9,41 +9,34 @@ Members are fake-hook, a process each, in control groups of their own below ours
 as root); the groups beyond the members' are empty. Needs some 300 KiB for each member.
 
 Usage: scale.py --build=DIR [--rows=10:10,1000:5000] [--seconds=30] [--trials=200]
-                [--limit=MIB] [--perf]
+                [--beside=N] [--limit=MIB] [--perf]
        scale.py --build=DIR --restart[=1000] [--trials=5]
        scale.py --build=DIR --churn[=5000]
 
-With --restart, programs under the real hook instead, and the time from kill -9 of the daemon
+With --beside, the group that crosses its threshold has as many members more, with nothing to
+give. With --restart, programs under the real hook instead, and the time from kill -9 of the daemon
 until a new one, started as the service manager would, has all of them back. With --churn,
 groups that come and go at up to 100 a second, each with a member: fails when the daemon has
 more memory or descriptors afterwards than it had before.
 """
 
 import json
-import mmap
 import os
-import random
-import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "shim"))
-from hook_peer import *  # noqa: E402
+from bench import MIB, Daemon, Groups, wait_until, write
 
-KIB, MIB = 1 << 10, 1 << 20
-PAGE = mmap.PAGESIZE
 SHAPES = ((0, 0), (10, 10), (100, 100), (1000, 10), (1000, 1000), (1000, 5000))
 
 
 class Options:
     build, rows, seconds, trials, limit, perf = None, SHAPES, 30, None, 0, False
-    restart, churn = 0, 0
+    beside, restart, churn = 0, 0, 0
 
 
 def parse_options():
@@ -53,7 +46,7 @@ def parse_options():
             Options.build = os.path.abspath(value)
         elif name == "--rows":
             Options.rows = [tuple(map(int, row.split(":"))) for row in value.split(",")]
-        elif name in ("--seconds", "--trials", "--limit"):
+        elif name in ("--seconds", "--trials", "--limit", "--beside"):
             setattr(Options, name[2:], int(value))
         elif name == "--perf":
             Options.perf = True
@@ -67,156 +60,8 @@ def parse_options():
         sys.exit("scale.py: --build=DIR: a build directory is needed")
 
 
-def read(path):
-    with open(path) as file:
-        return file.read()
-
-
-def write(path, text):
-    with open(path, "w") as file:
-        file.write(str(text))
-
-
-def wait_until(what, condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            sys.exit(f"scale.py: waited {seconds} s in vain for {what}")
-        time.sleep(0.02)
-
-
-class Groups:
-    """A subtree of the memory hierarchy, removed at the end."""
-
-    def __init__(self):
-        own = next(
-            line.rstrip("\n").split(":", 2)[2]
-            for line in open("/proc/self/cgroup")
-            if "memory" in line.split(":")[1].split(",")
-        )
-        self.home = os.path.join("/sys/fs/cgroup/memory", own.lstrip("/"))
-        self.top = os.path.join(self.home, f"memguard-scale-{os.getpid()}")
-        self.made = []
-        self.make("")
-
-    def make(self, name):
-        path = os.path.join(self.top, name)
-        os.mkdir(path)
-        self.made.append(path)
-        return path
-
-    def enter(self, path):
-        write(os.path.join(path, "cgroup.procs"), os.getpid())
-
-    def leave(self):
-        self.enter(self.home)
-
-    def remove(self, path):
-        """The last process may be on its way out still."""
-        end = time.monotonic() + 20
-        while True:
-            try:
-                os.rmdir(path)
-                self.made.remove(path)
-                return
-            except OSError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.02)
-
-    def close(self):
-        self.leave()
-        for path in reversed(list(self.made)):
-            self.remove(path)
-
-
 # Usage alone is to trigger, and soon again.
 CONFIG = "[Trigger]\nPressureSome=0\nOomEtaSec=0\nRetainedHigh=0\n[Trim]\nCooldownSec=1s\nMinRelease=1M\n"
-
-
-class Daemon:
-    def __init__(self, groups, runtime, config="", listener=None):
-        self.runtime, self.listener = runtime, listener
-        self.groups = groups
-        self.group = os.path.join(groups.top, "daemon")
-        if not os.path.isdir(self.group):
-            groups.make("daemon")
-        write(os.path.join(runtime, "memguard.conf"), config)
-        self.log = open(os.path.join(runtime, "log"), "a")
-        self.start()
-
-    def start(self):
-        self.groups.enter(self.group)
-        self.process = subprocess.Popen(
-            [
-                os.path.join(Options.build, "memguardd"),
-                f"--runtime-directory={self.runtime}",
-                f"--config={self.runtime}/memguard.conf",
-            ],
-            stderr=self.log,
-            preexec_fn=self.pass_listener if self.listener else None,
-            close_fds=not self.listener,
-        )
-        self.groups.leave()
-        self.pid = self.process.pid
-        wait_until("the daemon", self.is_up)
-
-    def is_up(self):
-        try:
-            return self.status()["running"]
-        except (subprocess.CalledProcessError, KeyError):
-            return False
-
-    def pass_listener(self):
-        """As the service manager does."""
-        os.dup2(self.listener.fileno(), 3)
-        os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-
-    def status(self):
-        return json.loads(self.ctl("status"))
-
-    def ctl(self, *words):
-        return subprocess.run(
-            [
-                os.path.join(Options.build, "memguardctl"),
-                f"--runtime-directory={self.runtime}",
-                "--json=short",
-                *words,
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-
-    def n_members(self):
-        return self.status()["n_members"]
-
-    def private_kib(self):
-        """Dirty, clean."""
-        sums = {}
-        for line in open(f"/proc/{self.pid}/smaps_rollup"):
-            words = line.split()
-            if words[0] in ("Private_Dirty:", "Private_Clean:"):
-                sums[words[0]] = int(words[1])
-        return sums["Private_Dirty:"], sums["Private_Clean:"]
-
-    def charged_kib(self):
-        return int(read(f"{self.group}/memory.usage_in_bytes")) // KIB
-
-    def n_fds(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
-
-    def cpu_usec(self):
-        return int(read(f"/proc/{self.pid}/schedstat").split()[0]) / 1000
-
-    def wakeups(self):
-        for line in open(f"/proc/{self.pid}/status"):
-            if line.startswith("voluntary_ctxt_switches:"):
-                return int(line.split()[1])
-
-    def end(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        self.process.wait()
 
 
 def restart():
@@ -227,7 +72,7 @@ def restart():
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listener.bind(f"{runtime}/hook.sock")
         listener.listen(4096)
-        daemon = Daemon(groups, runtime, CONFIG, listener)
+        daemon = Daemon(Options.build, groups, runtime, CONFIG, listener)
         try:
             environment = dict(
                 os.environ,
@@ -264,13 +109,22 @@ def restart():
 ALIVE = 50
 
 
+def fds_at_rest(daemon):
+    """Those of clients that have just gone are closed when the daemon comes to it."""
+    least, end = daemon.n_fds(), time.monotonic() + 2
+    while time.monotonic() < end:
+        time.sleep(0.05)
+        least = min(least, daemon.n_fds())
+    return least
+
+
 def churn(n_groups):
     groups, alive = Groups(), []
     words = [os.path.join(Options.build, "tests/shim/fake-hook"), None, "good", "0"]
     with tempfile.TemporaryDirectory() as runtime:
         os.chmod(runtime, 0o755)
         words[1] = f"{runtime}/hook.sock"
-        daemon = Daemon(groups, runtime, CONFIG)
+        daemon = Daemon(Options.build, groups, runtime, CONFIG)
 
         def begin(i):
             # The same few names again and again: a group is its id, not its path.
@@ -296,7 +150,7 @@ def churn(n_groups):
             while alive:
                 end()
             wait_until("the last group to be forgotten", lambda: daemon.status()["n_groups"] == 0, 120)
-            return {"rate_per_sec": round(n / took), "fds": daemon.n_fds(),
+            return {"rate_per_sec": round(n / took), "fds": fds_at_rest(daemon),
                     "private_dirty_kib": daemon.private_kib()[0], "charged_kib": daemon.charged_kib()}
 
         try:
@@ -345,145 +199,57 @@ def quantile(values, share):
 
 
 class Trigger:
-    """
-    A member in a group with a limit, that grows past UsageHigh= and waits for the question.
-    In a process of its own: the daemon goes by the kernel's word on who it is.
-    """
+    """Processes that grow past UsageHigh=, each in a group with a limit; see trigger.c."""
 
-    LIMIT, BELOW, PAST = 256 * MIB, 0.76, 0.84
-    STEP = 16 * PAGE
+    LIMIT_MIB, HIGH_PERCENT, N_GROUPS = 256, 80, 8
 
-    def __init__(self, group, runtime):
-        self.group = group
-        self.usage = os.open(f"{group}/memory.usage_in_bytes", os.O_RDONLY)
-        self.memory = mmap.mmap(-1, self.LIMIT, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self.memory.madvise(mmap.MADV_NOHUGEPAGE)
-        self.at = 0
-        self.conn = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.conn.connect(f"{runtime}/hook.sock")
-        hello = struct.pack("=8I16s16s", os.getpid(), 0, 1, 1, PAGE, 0, 0, 0, b"fake", b"2.36")
-        self.conn.send(frame(HELLO, hello, id=0))
+    def __init__(self, groups, runtime, n_trials):
+        self.groups, self.paths, self.processes, self.beside = groups, [], [], []
+        for i in range(self.N_GROUPS):
+            path = groups.make(f"t{i}")
+            self.paths.append(path)
+            write(f"{path}/memory.limit_in_bytes", self.LIMIT_MIB * MIB)
+            words = [
+                os.path.join(Options.build, "tests/bench/trigger"),
+                f"{runtime}/hook.sock",
+                f"{path}/memory.usage_in_bytes",
+                *map(str, (self.LIMIT_MIB, self.HIGH_PERCENT, -(-n_trials // self.N_GROUPS))),
+                f"{runtime}/turn",
+            ]
+            groups.enter(path)
+            self.add_beside(runtime)
+            self.processes.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+            groups.leave()
 
-    def used(self):
-        return int(os.pread(self.usage, 32, 0))
-
-    def grow(self):
-        for at in range(self.at, self.at + self.STEP, PAGE):
-            self.memory[at] = 1
-        self.at += self.STEP
-
-    def shrink(self):
-        self.memory.madvise(mmap.MADV_DONTNEED)
-        self.at = 0
-
-    def reply(self, header, payload):
-        """True for a RECLAIM, when it is over."""
-        verb, id = header[2], header[3]
-        if verb == STATS:
-            flags = struct.unpack_from("=I", payload)[0]
-            free = self.at if flags & 1 else 0
-            stats = struct.pack("=2I", flags, 0) + struct.pack(
-                "=14Q", self.at, self.at, 0, free, MIB if flags & 1 else 0, free, 0, free, 0, 0, 0, free, 0, 0
+    def add_beside(self, runtime):
+        words = [os.path.join(Options.build, "tests/shim/fake-hook"), f"{runtime}/hook.sock", "good", "0"]
+        for _ in range(Options.beside):
+            self.beside.append(
+                subprocess.Popen(words, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
             )
-            self.conn.send(frame(STATS, stats, id=id, length=STATS_BYTES))
-        elif verb == RECLAIM:
-            method = struct.unpack_from("=I", payload)[0]
-            before = self.at
-            self.shrink()
-            body = struct.pack("=6I7Q", method, 1, 0, 1, 1, 0, before, MIB, 900, 900, 100, 0, 0)
-            self.conn.send(frame(RECLAIM, body, id=id))
-            return True
-        return False
 
-    def serve(self, seconds):
-        """Answers questions; the time of the RECLAIM among them, or None."""
-        end = time.monotonic() + seconds
-        while True:
-            left = end - time.monotonic()
-            if not select.select([self.conn], [], [], max(left, 0))[0]:
-                return None
-            data = self.conn.recv(4 * SIZE)
-            now = time.monotonic()
-            if not data:
-                raise EOFError("the daemon hung up")
-            header, payload = HEADER.unpack(data[: HEADER.size]), data[HEADER.size :]
-            if self.reply(header, payload):
-                return now
+    def results(self):
+        """Seconds of each trial, and how many were missed."""
+        lines = [line for process in self.processes for line in process.communicate()[0].split()]
+        if any(process.returncode for process in self.processes):
+            sys.exit("scale.py: a trigger process failed")
+        missed = lines.count("missed")
+        return [int(line) / 1e6 for line in lines if line != "missed"], missed
 
-    def trial(self):
-        """Seconds from the threshold to the question."""
-        high = int(self.LIMIT * 0.8)
-        while self.used() < self.LIMIT * self.BELOW:
-            self.grow()
-        # The cool-down of the last one.
-        if self.serve(1.2 + random.random() / 4) is not None:
-            return None
-        crossed = None
-        while self.used() < self.LIMIT * self.PAST:
-            self.grow()
-            if crossed is None and self.used() >= high:
-                crossed = time.monotonic()
-            asked = self.serve(0)
-            if asked is not None:
-                return None if crossed is None else asked - crossed
-        asked = self.serve(10)
-        return None if asked is None else asked - crossed
+    def end(self):
+        for process in self.processes + self.beside:
+            process.kill()
+            process.wait()
+        for path in self.paths:
+            self.groups.remove(path)
 
 
-# Of struct wire_stats.
-STATS_BYTES = 8 + 14 * 8 + 10 * 4 + 4 * 24
-
-
-def run_trigger(group, runtime, n_trials, seed, out):
-    random.seed(seed)
-    trigger = Trigger(group, runtime)
-    times, missed = [], 0
-    trigger.serve(random.random())
-    while len(times) < n_trials and missed <= n_trials:
-        took = trigger.trial()
-        if took is None:
-            missed += 1
-            trigger.shrink()
-        else:
-            times.append(took)
-    with os.fdopen(out, "w") as file:
-        json.dump({"times": times, "missed": missed}, file)
-
-
-def latency(groups, runtime, n_trials, n_groups=8):
-    """Trials in several groups in turn, so that cool-downs pass meanwhile."""
-    children, outs, paths = [], [], []
-    for i in range(n_groups):
-        path = groups.make(f"t{i}")
-        paths.append(path)
-        write(f"{path}/memory.limit_in_bytes", Trigger.LIMIT)
-        ours, theirs = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                os.close(ours)
-                groups.enter(path)
-                run_trigger(path, runtime, n_trials // n_groups, i, theirs)
-                status = 0
-            finally:
-                os._exit(status)
-        os.close(theirs)
-        children.append(pid)
-        outs.append(ours)
-    times, missed = [], 0
-    for out in outs:
-        with os.fdopen(out) as file:
-            text = file.read()
-        if text:
-            answer = json.loads(text)
-            times += answer["times"]
-            missed += answer["missed"]
-    for pid in children:
-        os.waitpid(pid, 0)
-    for path in paths:
-        groups.remove(path)
-    return times, missed
+def latency(groups, runtime, n_trials):
+    trigger = Trigger(groups, runtime, n_trials)
+    try:
+        return trigger.results()
+    finally:
+        trigger.end()
 
 
 def settle(daemon):
@@ -506,7 +272,7 @@ def measure(n_members, n_groups):
         os.chmod(runtime, 0o755)
         daemon = members = None
         try:
-            daemon = Daemon(groups, runtime, CONFIG)
+            daemon = Daemon(Options.build, groups, runtime, CONFIG)
             members = Members(groups, runtime, n_members, n_groups)
             wait_until("the members", lambda: daemon.n_members() == n_members)
             settle(daemon)
@@ -520,6 +286,8 @@ def measure(n_members, n_groups):
                 row["trigger_p99_usec"] = round(quantile(times, 0.99) * 1e6)
                 row["trigger_max_usec"] = round(max(times) * 1e6)
             row["trials"], row["trials_missed"] = len(times), missed
+            if Options.beside:
+                row["trigger_beside"] = Options.beside
             assert daemon.n_members() == n_members, daemon.n_members()
             return row
         finally:

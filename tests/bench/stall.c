@@ -7,8 +7,10 @@
  * if wanted, fork, while it takes words on standard input:
  *
  *	mark     begins a measurement
- *	worst    tells the longest malloc, free and fork since, in microseconds, and RSS
+ *	worst    tells the longest malloc, free and fork since, in microseconds, and RSS; and
+ *	         the longest call not counting what it waited for a processor
  *	trim     calls malloc_trim(0) in the process, and tells what it took
+ *	spin MS  uses so much of a processor in the way of a release, and touches no heap
  *	quit
  *
  *	stall --total=MIB --arenas=N --holes=MIN:MAX [--busy=N] [--fork] [--sorted]
@@ -16,6 +18,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -32,6 +35,8 @@
 #define PIN_BYTES 64
 #define RING 256
 #define THREADS_MAX 512
+#define LOOK_NSEC 100000
+#define LONG_NSEC 200000
 
 static struct {
 	size_t total_mib, tops_mib;
@@ -41,7 +46,7 @@ static struct {
 } options = { .total_mib = 256, .n_arenas = 8, .n_busy = 2, .min = 65536, .max = 65536 };
 
 static pthread_barrier_t filled, freed;
-static _Atomic uint64_t worst_malloc, worst_free, worst_fork, n_operations;
+static _Atomic uint64_t worst_malloc, worst_free, worst_fork, worst_own, n_operations;
 static _Atomic bool running = true;
 
 /* Blocks on their way from one busy thread to another, who frees them. */
@@ -50,12 +55,17 @@ static _Atomic(void *) ring[RING];
 /* A compiler takes away what it sees nobody use. */
 static void *volatile seen;
 
-static uint64_t now_nsec(void)
+static uint64_t clock_nsec(clockid_t id)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(id, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now_nsec(void)
+{
+	return clock_nsec(CLOCK_MONOTONIC);
 }
 
 static uint64_t next_random(uint64_t *state)
@@ -74,12 +84,46 @@ static void note(_Atomic uint64_t *worst, uint64_t nsec)
 		;
 }
 
+/* For how long the calling thread was ready to run and had no processor. */
+static uint64_t queued_nsec(void)
+{
+	static __thread int fd = -1;
+	unsigned long long ran, queued;
+	char text[64] = "";
+
+	if (fd < 0)
+		fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0 || sscanf(text, "%llu %llu", &ran, &queued) != 2)
+		return 0;
+
+	return queued;
+}
+
+/* To ask before each call would be most of the work: so now and then, and after a long one. */
+static void note_call(_Atomic uint64_t *worst, uint64_t begin, uint64_t end)
+{
+	static __thread uint64_t looked, queued;
+	const uint64_t nsec = end - begin;
+	uint64_t now_queued, waited;
+
+	note(worst, nsec);
+	if (end - looked < LOOK_NSEC && nsec < LONG_NSEC)
+		return;
+
+	now_queued = queued_nsec();
+	waited = now_queued - queued;
+	if (nsec >= LONG_NSEC && looked > 0 && waited < nsec)
+		note(&worst_own, nsec - waited);
+	queued = now_queued;
+	looked = now_nsec();
+}
+
 static void *timed_malloc(size_t bytes)
 {
 	const uint64_t begin = now_nsec();
 	void *p = malloc(bytes);
 
-	note(&worst_malloc, now_nsec() - begin);
+	note_call(&worst_malloc, begin, now_nsec());
 	return p;
 }
 
@@ -88,7 +132,7 @@ static void timed_free(void *p)
 	const uint64_t begin = now_nsec();
 
 	free(p);
-	note(&worst_free, now_nsec() - begin);
+	note_call(&worst_free, begin, now_nsec());
 }
 
 /* Holes of options.min to .max bytes between small live blocks. */
@@ -225,6 +269,22 @@ static void do_trim(void)
 			after.ru_stime.tv_usec - before.ru_stime.tv_usec) / 1e3);
 }
 
+/* As libhook/borrow.c does: work, then a short rest. */
+static void do_spin(double msec)
+{
+	const struct timespec rest = { 0, 50000 };
+	const uint64_t begin = clock_nsec(CLOCK_THREAD_CPUTIME_ID);
+
+	while ((double)(clock_nsec(CLOCK_THREAD_CPUTIME_ID) - begin) / 1e6 < msec) {
+		const uint64_t work = now_nsec();
+
+		while (now_nsec() - work < 300000)
+			;
+		nanosleep(&rest, NULL);
+	}
+	puts("spun");
+}
+
 static void serve(void)
 {
 	char line[64];
@@ -233,14 +293,16 @@ static void serve(void)
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
 		if (strcmp(line, "mark\n") == 0) {
-			worst_malloc = worst_free = worst_fork = n_operations = 0;
+			worst_malloc = worst_free = worst_fork = worst_own = n_operations = 0;
 			puts("marked");
 		} else if (strcmp(line, "worst\n") == 0) {
-			printf("malloc %.1f free %.1f fork %.1f usec, operations %llu, rss %zu\n",
-			       (double)worst_malloc / 1e3, (double)worst_free / 1e3,
-			       (double)worst_fork / 1e3, (unsigned long long)n_operations, rss_mib());
+			printf("malloc %.1f free %.1f fork %.1f own %.1f usec, operations %llu, rss %zu\n",
+			       (double)worst_malloc / 1e3, (double)worst_free / 1e3, (double)worst_fork / 1e3,
+			       (double)worst_own / 1e3, (unsigned long long)n_operations, rss_mib());
 		} else if (strcmp(line, "trim\n") == 0) {
 			do_trim();
+		} else if (strncmp(line, "spin ", 5) == 0) {
+			do_spin(atof(line + 5));
 		} else {
 			break;
 		}

@@ -3,10 +3,12 @@
 """
 What a release does to busy threads: the longest malloc, free and fork in a program full of
 holes (stall.c) while it is asked to give them back, by memguard and by its peers, beside
-the longest without any release. A markdown table; every result as JSON to
+the longest without any release, and beside a thread that uses as much of a processor and
+touches no heap. "Not waiting" is the longest malloc or free less what of it the thread was ready
+to run and had no processor: what locks, pages and lists took. A markdown table; every result as JSON to
 BUILD/bench-stall.jsonl. Ratios within a row's heap mean something, times do not.
 
-Usage: stall.py --build=DIR [--quick] [--heap=TEXT] [--method=TEXT]
+Usage: stall.py --build=DIR [--quick] [--heap=TEXT] [--method=TEXT,...]
 """
 
 import json
@@ -76,9 +78,9 @@ class Program:
         return self.process.stdout.readline().strip()
 
     def worst(self):
-        """Longest malloc, free, fork in msec, and RSS in MiB."""
+        """Longest malloc, free, fork, and of those not waiting, in msec, and RSS in MiB."""
         words = self.command("worst").replace(",", "").split()
-        return [float(words[i]) / 1000 for i in (1, 3, 5)], int(words[-1])
+        return [float(words[i]) / 1000 for i in (1, 3, 5, 7)], int(words[-1])
 
     def cpu_msec(self):
         with open(f"/proc/{self.pid}/task/{self.pid}/schedstat") as file:
@@ -111,6 +113,12 @@ def by_gdb(program, _):
     return program.cpu_msec() - before
 
 
+def stolen_msec():
+    """What the machine below has taken from this one's processors."""
+    with open("/proc/stat") as file:
+        return int(file.readline().split()[8]) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
 def by_hook(method):
     def release(_, agent):
         agent.conn.settimeout(900)
@@ -141,29 +149,40 @@ def measure(binary, directory, heap, name, release, hooked):
         agent = Agent.of(listener, program.pid)
     without, before = quiet(program)
     program.command("mark")
-    begin = time.monotonic()
+    begin, stolen = time.monotonic(), stolen_msec()
     cpu = release(program, agent)
     took = time.monotonic() - begin
     result = {"heap": heap[0], "method": name, "before_mib": before, "took_msec": took * 1000, "cpu_msec": cpu}
+    result["stolen_msec"] = stolen_msec() - stolen
     result["without_msec"] = without
     if cpu is not None:
         result["worst_msec"], result["after_mib"] = program.worst()
+    if hooked:
+        program.command("mark")
+        program.command(f"spin {cpu}")
+        result["control_msec"] = program.worst()[0]
     program.end()
     if hooked:
         listener.close()
     return result
 
 
+def shown(msec):
+    longest, own = max(msec[:2]), msec[3]
+    return f"{longest:.1f} ({own:.1f})" + (f", a fork {msec[2]:.1f}" if msec[2] else "")
+
+
 def row(result, trim):
     if result["cpu_msec"] is None:
-        return [result["method"], "the program hangs", "", "", "", ""]
+        return [result["method"], "the program hangs", "", "", "", "", ""]
     released = result["before_mib"] - result["after_mib"]
     return [
         result["method"],
         f"{released}",
         f"{100 * released / max(1, trim['before_mib'] - trim['after_mib']):.0f} %",
-        " / ".join(f"{x:.1f}" for x in result["worst_msec"]),
-        " / ".join(f"{x:.1f}" for x in result["without_msec"]),
+        shown(result["worst_msec"]),
+        shown(result["without_msec"]),
+        shown(result["control_msec"]) if "control_msec" in result else "",
         f"{result['cpu_msec'] / max(0.1, trim['cpu_msec']):.1f}",
     ]
 
@@ -179,16 +198,18 @@ def main():
             for heap in HEAPS[: 3 if Options.quick else None]:
                 if not heap[0].startswith(Options.heap):
                     continue
-                print(f"\n| {heap[0]} | released, MiB | of malloc_trim | longest malloc / free / fork, ms "
-                      "| without a release | CPU, of malloc_trim |\n|---|---|---|---|---|---|")
+                print(f"\n| {heap[0]} | released, MiB | of malloc_trim | longest malloc or free (not waiting), ms "
+                      "| without a release | beside a thread without a heap | CPU, of malloc_trim |\n|---|---|---|---|---|---|---|")
                 trim = None
                 for name, release, hooked in METHODS:
-                    if Options.method not in name or release is by_gdb and not shutil.which("gdb"):
+                    if not any(text in name for text in Options.method.split(",")) or release is by_gdb and not shutil.which("gdb"):
                         continue
                     result = measure(binary, directory, heap, name, release, hooked)
                     trim = trim or result
                     log.write(json.dumps(result) + "\n")
                     print("| " + " | ".join(row(result, trim)) + " |", flush=True)
+                    if result["stolen_msec"] > 0:
+                        print(f"# meanwhile {result['stolen_msec']:.0f} ms of its processors were taken from this machine")
     finally:
         shutil.rmtree(directory)
 

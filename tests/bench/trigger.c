@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * How long after its group has crossed a threshold a member is asked for a release: a
+ * process that grows in its own control group (cgroup v1) and waits for the question, as a
+ * hook would. Run by scale.py; in C, so that what is measured is the kernel and the daemon.
+ *
+ *	trigger SOCKET USAGE_FILE LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE
+ *
+ * Several may run at once, so that the cool-downs of one pass while another grows. They take
+ * turns by a lock on TURN_FILE: two that grow at once would wait for a processor, not for
+ * the daemon. Prints the microseconds of each trial, or "missed" where the question came
+ * before the threshold or not within 10 s.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "libhook/wire.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define USEC_PER_SEC UINT64_C(1000000)
+
+/* Of the limit, below and above the threshold: where waiting begins, and where growth ends. */
+#define BELOW_PERCENT 4
+#define ABOVE_PERCENT 4
+
+#define STEP_PAGES 16
+#define PAGE_BYTES UINT64_C(4096)
+
+/* Longer than the cool-down that scale.py sets; and not always the same. */
+#define REST_USEC (1200 * UINT64_C(1000))
+#define REST_MORE_USEC (250 * UINT64_C(1000))
+
+#define ANSWER_USEC (10 * USEC_PER_SEC)
+
+/*
+ * Until the daemon has measured what was released. By a program that has grown again before,
+ * nothing seems to have been: it is backed off from, and the next question late by that.
+ */
+#define SETTLE_USEC (100 * UINT64_C(1000))
+
+struct trigger {
+	int fd;
+	int usage_fd;
+	int turn_fd;
+	uint64_t limit_bytes;
+	uint64_t high_bytes;
+	char *memory;
+	uint64_t at; /* bytes of it that are resident */
+};
+
+static void __attribute__((noreturn)) die(const char *what)
+{
+	fprintf(stderr, "trigger: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static uint64_t now_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static uint64_t used_bytes(const struct trigger *trigger)
+{
+	char text[32] = "";
+
+	if (pread(trigger->usage_fd, text, sizeof(text) - 1, 0) <= 0)
+		die("usage");
+	return strtoull(text, NULL, 10);
+}
+
+static void take_turn(const struct trigger *trigger)
+{
+	while (flock(trigger->turn_fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			die("turn");
+}
+
+static void end_turn(const struct trigger *trigger)
+{
+	if (flock(trigger->turn_fd, LOCK_UN) < 0)
+		die("turn");
+}
+
+static void grow(struct trigger *trigger)
+{
+	if (trigger->at + STEP_PAGES * PAGE_BYTES > trigger->limit_bytes) {
+		errno = ENOMEM;
+		die("the threshold is not reached");
+	}
+	for (int i = 0; i < STEP_PAGES; i++, trigger->at += PAGE_BYTES)
+		trigger->memory[trigger->at] = 1;
+}
+
+static void shrink(struct trigger *trigger)
+{
+	if (madvise(trigger->memory, trigger->limit_bytes, MADV_DONTNEED) < 0)
+		die("madvise");
+	trigger->at = 0;
+}
+
+static void send_frame(const struct trigger *trigger, const struct wire_frame *frame)
+{
+	if (send(trigger->fd, frame, sizeof(*frame), MSG_NOSIGNAL) != (ssize_t)sizeof(*frame))
+		die("the daemon hung up");
+}
+
+static void greet(const struct trigger *trigger)
+{
+	struct wire_frame frame;
+
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_HELLO, 0, WIRE_OK);
+	frame.hello.agent_tid = (uint32_t)getpid();
+	frame.hello.allocators = frame.hello.malloc_owner = WIRE_ALLOCATOR_GLIBC;
+	frame.hello.page_bytes = PAGE_BYTES;
+	strcpy(frame.hello.hook_version, "trigger");
+	strcpy(frame.hello.libc_version, "2.36");
+	send_frame(trigger, &frame);
+}
+
+/* All that is held is retained. */
+static void answer_stats(const struct trigger *trigger, const struct wire_frame *question)
+{
+	const uint32_t flags = question->stats_request.flags;
+	struct wire_frame frame;
+
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_STATS, question->header.id, WIRE_OK);
+	frame.stats.flags = flags;
+	frame.stats.rss = frame.stats.heap_rss = trigger->at;
+	if (flags & WIRE_STATS_HEAP) {
+		frame.stats.system = frame.stats.free = trigger->at;
+		frame.stats.whole_pages = frame.stats.largest_pages = trigger->at;
+		frame.stats.in_use = MIB;
+	}
+	send_frame(trigger, &frame);
+}
+
+static void answer_reclaim(struct trigger *trigger, const struct wire_frame *question)
+{
+	struct wire_frame frame;
+
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, question->header.id, WIRE_OK);
+	frame.reclaim_reply.method = question->reclaim_request.method;
+	frame.reclaim_reply.allocators = WIRE_ALLOCATOR_GLIBC;
+	frame.reclaim_reply.rss_before = trigger->at;
+	frame.reclaim_reply.rss_after = MIB;
+	frame.reclaim_reply.duration_usec = 900;
+	frame.reclaim_reply.stall_usec = 100;
+	shrink(trigger);
+	send_frame(trigger, &frame);
+}
+
+/* Answers what comes until @until_usec; the time of the RECLAIM among it, or 0. */
+static uint64_t serve(struct trigger *trigger, uint64_t until_usec)
+{
+	for (;;) {
+		struct pollfd pollfd = { .fd = trigger->fd, .events = POLLIN };
+		const uint64_t now = now_usec();
+		const uint64_t left = until_usec > now ? until_usec - now : 0;
+		struct wire_frame question;
+		uint64_t asked_usec;
+		ssize_t n;
+
+		if (poll(&pollfd, 1, (int)((left + 999) / 1000)) == 0)
+			return 0;
+
+		n = recv(trigger->fd, &question, sizeof(question), MSG_TRUNC);
+		asked_usec = now_usec();
+		if (n < 0 || wire_check(&question, (size_t)n, WIRE_TO_HOOK) < 0)
+			die("no question");
+		if (question.header.verb == WIRE_STATS)
+			answer_stats(trigger, &question);
+		if (question.header.verb == WIRE_RECLAIM) {
+			answer_reclaim(trigger, &question);
+			return asked_usec;
+		}
+	}
+}
+
+static bool grow_to_below(struct trigger *trigger)
+{
+	const uint64_t below = trigger->high_bytes - trigger->limit_bytes / 100 * BELOW_PERCENT;
+
+	take_turn(trigger);
+	while (used_bytes(trigger) < below)
+		grow(trigger);
+	end_turn(trigger);
+	return serve(trigger, now_usec() + REST_USEC + (uint64_t)rand() % REST_MORE_USEC) == 0;
+}
+
+/* False: asked too early, or never. */
+static bool cross(struct trigger *trigger, uint64_t *ret_usec)
+{
+	const uint64_t above = trigger->high_bytes + trigger->limit_bytes / 100 * ABOVE_PERCENT;
+	uint64_t crossed_usec = 0, asked_usec = 0, used;
+
+	while (asked_usec == 0 && (used = used_bytes(trigger)) < above) {
+		if (crossed_usec == 0 && used >= trigger->high_bytes)
+			crossed_usec = now_usec();
+		grow(trigger);
+		asked_usec = serve(trigger, 0);
+	}
+	if (asked_usec == 0)
+		asked_usec = serve(trigger, now_usec() + ANSWER_USEC);
+	if (crossed_usec == 0 || asked_usec == 0)
+		return false;
+
+	*ret_usec = asked_usec - crossed_usec;
+	return true;
+}
+
+static void run_trial(struct trigger *trigger)
+{
+	uint64_t usec;
+	bool good;
+
+	good = grow_to_below(trigger);
+	take_turn(trigger);
+	good = good && cross(trigger, &usec);
+	end_turn(trigger);
+	if (good)
+		printf("%" PRIu64 "\n", usec);
+	else
+		puts("missed");
+	fflush(stdout);
+	shrink(trigger);
+	(void)serve(trigger, now_usec() + SETTLE_USEC);
+}
+
+static int open_socket(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0 || connect(fd, &address, sizeof(address)) < 0)
+		die(path);
+	return fd;
+}
+
+static int open_file(const char *path, int flags)
+{
+	const int fd = open(path, flags | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		die(path);
+	return fd;
+}
+
+int main(int argc, char **argv)
+{
+	struct trigger trigger;
+
+	if (argc != 7) {
+		fputs("Usage: trigger SOCKET USAGE_FILE LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE\n",
+		      stderr);
+		return 2;
+	}
+
+	trigger.limit_bytes = strtoull(argv[3], NULL, 10) * MIB;
+	trigger.high_bytes = trigger.limit_bytes / 100 * strtoull(argv[4], NULL, 10);
+	trigger.usage_fd = open_file(argv[2], O_RDONLY);
+	trigger.turn_fd = open_file(argv[6], O_RDWR | O_CREAT);
+	trigger.memory = mmap(NULL, trigger.limit_bytes, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (trigger.memory == MAP_FAILED)
+		die("mmap");
+	(void)madvise(trigger.memory, trigger.limit_bytes, MADV_NOHUGEPAGE);
+	trigger.at = 0;
+	trigger.fd = open_socket(argv[1]);
+	greet(&trigger);
+	srand((unsigned int)getpid());
+
+	for (long i = strtol(argv[5], NULL, 10); i > 0; i--)
+		run_trial(&trigger);
+	return 0;
+}
