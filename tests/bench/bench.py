@@ -6,6 +6,7 @@ of its own.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -77,10 +78,15 @@ class Groups:
             self.remove(path)
 
 
+def unit_nice(build):
+    """As the unit says."""
+    return int(re.search(r"^Nice=(\S+)$", read(f"{build}/etc/memguard.service"), re.M)[1])
+
+
 class Daemon:
     def __init__(self, build, groups, runtime, config="", listener=None):
         self.build, self.runtime, self.listener = build, runtime, listener
-        self.groups = groups
+        self.groups, self.nice = groups, unit_nice(build)
         self.group = os.path.join(groups.top, "daemon")
         if not os.path.isdir(self.group):
             groups.make("daemon")
@@ -97,7 +103,7 @@ class Daemon:
                 f"--config={self.runtime}/memguard.conf",
             ],
             stderr=self.log,
-            preexec_fn=self.pass_listener if self.listener else None,
+            preexec_fn=self.become,
             close_fds=not self.listener,
         )
         self.groups.leave()
@@ -110,8 +116,14 @@ class Daemon:
         except (subprocess.CalledProcessError, KeyError):
             return False
 
+    def become(self):
+        """As the service manager starts it."""
+        os.setpriority(os.PRIO_PROCESS, 0, self.nice)
+        os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+        if self.listener:
+            self.pass_listener()
+
     def pass_listener(self):
-        """As the service manager does."""
         os.dup2(self.listener.fileno(), 3)
         os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
 

@@ -212,7 +212,7 @@ class Trigger:
             words = [
                 os.path.join(Options.build, "tests/bench/trigger"),
                 f"{runtime}/hook.sock",
-                f"{path}/memory.usage_in_bytes",
+                path,
                 *map(str, (self.LIMIT_MIB, self.HIGH_PERCENT, -(-n_trials // self.N_GROUPS))),
                 f"{runtime}/turn",
             ]
@@ -229,12 +229,12 @@ class Trigger:
             )
 
     def results(self):
-        """Seconds of each trial, and how many were missed."""
-        lines = [line for process in self.processes for line in process.communicate()[0].split()]
+        """Microseconds of each trial, from the threshold and from the kernel's word; how many were missed."""
+        lines = [line for process in self.processes for line in process.communicate()[0].splitlines()]
         if any(process.returncode for process in self.processes):
             sys.exit("scale.py: a trigger process failed")
         missed = lines.count("missed")
-        return [int(line) / 1e6 for line in lines if line != "missed"], missed
+        return [tuple(map(int, line.split())) for line in lines if line != "missed"], missed
 
     def end(self):
         for process in self.processes + self.beside:
@@ -281,10 +281,11 @@ def measure(n_members, n_groups):
             row = calm(daemon)
             row.update(members=n_members, groups=n_groups)
             times, missed = latency(groups, runtime, Options.trials or 200)
-            if times:
-                row["trigger_p50_usec"] = round(quantile(times, 0.5) * 1e6)
-                row["trigger_p99_usec"] = round(quantile(times, 0.99) * 1e6)
-                row["trigger_max_usec"] = round(max(times) * 1e6)
+            for name, usecs in zip(("threshold", "trigger"), zip(*times)):
+                row[f"{name}_p50_usec"] = quantile(usecs, 0.5)
+                row[f"{name}_p99_usec"] = quantile(usecs, 0.99)
+                row[f"{name}_max_usec"] = max(usecs)
+                row[f"{name}_late"] = sum(usec > 2000 for usec in usecs)
             row["trials"], row["trials_missed"] = len(times), missed
             if Options.beside:
                 row["trigger_beside"] = Options.beside
@@ -316,7 +317,8 @@ def calm(daemon):
 
 HEAD = (
     "| members | groups | private, MiB | of that files' | charged by the kernel, MiB | CPU, % of a core "
-    "| wake-ups a second | threshold to question, ms: p50 | p99 |\n|---|---|---|---|---|---|---|---|---|"
+    "| wake-ups a second | threshold to question, ms: p50 | p99 | the kernel's event to question, ms: p50 | p99 |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -329,6 +331,7 @@ def show(row):
         f"| {(row['private_dirty_kib'] + row['private_clean_kib']) / 1024:.2f} "
         f"| {row['private_clean_kib'] / 1024:.2f} | {row['charged_kib'] / 1024:.1f} "
         f"| {row['cpu_permyriad'] / 100:.3f} | {row['wakeups_per_sec']:.1f} "
+        f"| {msec('threshold_p50_usec')} | {msec('threshold_p99_usec')} "
         f"| {msec('trigger_p50_usec')} | {msec('trigger_p99_usec')} |",
         flush=True,
     )

@@ -5,12 +5,14 @@
  * process that grows in its own control group (cgroup v1) and waits for the question, as a
  * hook would. Run by scale.py; in C, so that what is measured is the kernel and the daemon.
  *
- *	trigger SOCKET USAGE_FILE LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE
+ *	trigger SOCKET GROUP_DIRECTORY LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE
  *
  * Several may run at once, so that the cool-downs of one pass while another grows. They take
  * turns by a lock on TURN_FILE: two that grow at once would wait for a processor, not for
- * the daemon. Prints the microseconds of each trial, or "missed" where the question came
- * before the threshold or not within 10 s.
+ * the daemon. Prints two figures for each trial, the microseconds from when usage was past the
+ * threshold and from when the kernel told so, or "missed" where the question came before the
+ * threshold or not within 10 s. Between the two are up to 128 pages: so many each processor charges
+ * before the kernel compares. It tells whoever armed the place, us as well as the daemon.
  */
 
 #include <errno.h>
@@ -21,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -55,6 +58,7 @@
 struct trigger {
 	int fd;
 	int usage_fd;
+	int event_fd; /* readable once the kernel has told of the threshold */
 	int turn_fd;
 	uint64_t limit_bytes;
 	uint64_t high_bytes;
@@ -204,38 +208,66 @@ static bool grow_to_below(struct trigger *trigger)
 	return serve(trigger, now_usec() + REST_USEC + (uint64_t)rand() % REST_MORE_USEC) == 0;
 }
 
+/* Has the kernel told of the threshold since this was asked last? */
+static bool was_told(const struct trigger *trigger)
+{
+	uint64_t count;
+
+	return read(trigger->event_fd, &count, sizeof(count)) == (ssize_t)sizeof(count);
+}
+
+/* Microseconds of CLOCK_MONOTONIC; 0: not yet. */
+struct crossing {
+	uint64_t crossed_usec; /* usage was past the threshold */
+	uint64_t told_usec;    /* the kernel told so: at the latest when the step began that it came in */
+	uint64_t asked_usec;
+};
+
 /* False: asked too early, or never. */
-static bool cross(struct trigger *trigger, uint64_t *ret_usec)
+static bool cross(struct trigger *trigger, struct crossing *ret)
 {
 	const uint64_t above = trigger->high_bytes + trigger->limit_bytes / 100 * ABOVE_PERCENT;
-	uint64_t crossed_usec = 0, asked_usec = 0, used;
+	struct crossing crossing = { 0 };
+	uint64_t used;
 
-	while (asked_usec == 0 && (used = used_bytes(trigger)) < above) {
-		if (crossed_usec == 0 && used >= trigger->high_bytes)
-			crossed_usec = now_usec();
+	(void)was_told(trigger);
+	while (crossing.asked_usec == 0 && (used = used_bytes(trigger)) < above) {
+		const uint64_t step_usec = now_usec();
+
+		if (crossing.crossed_usec == 0 && used >= trigger->high_bytes)
+			crossing.crossed_usec = step_usec;
 		grow(trigger);
-		asked_usec = serve(trigger, 0);
+		if (crossing.told_usec == 0 && was_told(trigger))
+			crossing.told_usec = step_usec;
+		crossing.asked_usec = serve(trigger, 0);
 	}
-	if (asked_usec == 0)
-		asked_usec = serve(trigger, now_usec() + ANSWER_USEC);
-	if (crossed_usec == 0 || asked_usec == 0)
-		return false;
+	if (crossing.asked_usec == 0)
+		crossing.asked_usec = serve(trigger, now_usec() + ANSWER_USEC);
 
-	*ret_usec = asked_usec - crossed_usec;
-	return true;
+	*ret = crossing;
+	return crossing.crossed_usec > 0 && crossing.asked_usec > 0;
+}
+
+/* Where the daemon was there before the kernel's event, no time passed from that. */
+static void print(const struct crossing *crossing)
+{
+	const uint64_t told_usec = crossing->told_usec > 0 ? crossing->told_usec : crossing->asked_usec;
+
+	printf("%" PRIu64 " %" PRIu64 "\n", crossing->asked_usec - crossing->crossed_usec,
+	       crossing->asked_usec - told_usec);
 }
 
 static void run_trial(struct trigger *trigger)
 {
-	uint64_t usec;
+	struct crossing crossing;
 	bool good;
 
 	good = grow_to_below(trigger);
 	take_turn(trigger);
-	good = good && cross(trigger, &usec);
+	good = good && cross(trigger, &crossing);
 	end_turn(trigger);
 	if (good)
-		printf("%" PRIu64 "\n", usec);
+		print(&crossing);
 	else
 		puts("missed");
 	fflush(stdout);
@@ -263,19 +295,42 @@ static int open_file(const char *path, int flags)
 	return fd;
 }
 
+static int open_in(const char *directory, const char *name, int flags)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return open_file(path, flags);
+}
+
+static int arm(const struct trigger *trigger, const char *directory)
+{
+	const int control_fd = open_in(directory, "cgroup.event_control", O_WRONLY);
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	char text[64];
+	int n;
+
+	n = snprintf(text, sizeof(text), "%d %d %" PRIu64, fd, trigger->usage_fd, trigger->high_bytes);
+	if (fd < 0 || write(control_fd, text, (size_t)n) != n)
+		die("threshold");
+	(void)close(control_fd);
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
 	struct trigger trigger;
 
 	if (argc != 7) {
-		fputs("Usage: trigger SOCKET USAGE_FILE LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE\n",
+		fputs("Usage: trigger SOCKET GROUP_DIRECTORY LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE\n",
 		      stderr);
 		return 2;
 	}
 
 	trigger.limit_bytes = strtoull(argv[3], NULL, 10) * MIB;
 	trigger.high_bytes = trigger.limit_bytes / 100 * strtoull(argv[4], NULL, 10);
-	trigger.usage_fd = open_file(argv[2], O_RDONLY);
+	trigger.usage_fd = open_in(argv[2], "memory.usage_in_bytes", O_RDONLY);
+	trigger.event_fd = arm(&trigger, argv[2]);
 	trigger.turn_fd = open_file(argv[6], O_RDWR | O_CREAT);
 	trigger.memory = mmap(NULL, trigger.limit_bytes, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -24,6 +24,11 @@ helper()
 	pgrep -P "$(unit_show memguard.service MainPID)" -x memguard-helper
 }
 
+nice_of()
+{
+	awk '{ sub(/^.*\) /, ""); print $17 }' "/proc/$1/stat"
+}
+
 testcase_1_the_start_says_that_nothing_is_denied()
 {
 	cat >"$COMMAND" <<-'EOF2'
@@ -38,6 +43,8 @@ testcase_1_the_start_says_that_nothing_is_denied()
 	assert_not journal_has 'Cannot ' --unit=memguard.service
 	assert helper
 	grep -E '^(VmRSS|VmLck)' "/proc/$(helper)/status"
+	assert_eq "the daemon's nice value" "$(nice_of "$(unit_show memguard.service MainPID)")" -20
+	assert_eq "and that of what it starts" "$(nice_of "$(helper)")" 0
 }
 
 testcase_2_the_command_runs_near_a_kill()
