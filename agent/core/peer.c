@@ -290,6 +290,7 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *stats)
 	member->stats_usec = manager_now(peer->guard->manager);
 	member->n_failed = 0;
 	peer->stats_cpu_usec = member->process.cpu_usec;
+	peer->stats_n_threads = member->process.n_threads;
 	if (member->residue_due) {
 		member->lessons->residue_bytes = estimate_unused(stats);
 		member->lessons->bias_bytes = estimate_bias(stats);
@@ -397,7 +398,8 @@ bool peer_refresh(struct peer *peer, uint64_t now_usec)
 		return false;
 	if (member->residue_due && now_usec - member->last_release_usec < RESIDUE_DELAY_USEC)
 		return true;
-	if (!freshness_is_due(&peer->guard->group, member, peer->stats_cpu_usec, now_usec))
+	if (!freshness_is_due(&peer->guard->group, member, peer->stats_cpu_usec,
+			      peer->stats_n_threads, now_usec))
 		return false;
 	if (peer_check_agent(peer) < 0)
 		return false;

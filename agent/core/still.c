@@ -5,6 +5,7 @@
 #include "agent/basic/macro.h"
 #include "agent/core/guard.h"
 #include "agent/core/pace.h"
+#include "agent/policy/benefit.h"
 
 /*
  * The more there are the less often each is read while nothing moves, so that a calm machine
@@ -21,14 +22,12 @@
 static bool is_calm(const struct guard *guard, uint64_t now_usec)
 {
 	const struct group *group = &guard->group;
-	const struct group_settings *settings = group->settings;
 
 	return guard->cgroup && guard->usage_usec != 0 && group->n_members > 0 &&
 	       group->gate.state == GATE_CALM && !guard->round &&
 	       group->reading.usage_bytes < guard_high_bytes(guard) &&
 	       !guard->signals.pressure && !guard->signals.limit_hit &&
-	       (settings->retained_high_bytes == 0 ||
-		group->heap.retained_bytes < settings->retained_high_bytes) &&
+	       group->heap.retained_bytes < benefit_calm_bytes(group) &&
 	       now_usec - guard->survey_usec < guard->survey_gap_usec;
 }
 

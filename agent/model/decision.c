@@ -19,7 +19,7 @@ static const struct {
 	[REASON_OOM_ETA] = { "oom-eta", "the limit will be reached within OomEtaSec=" },
 	[REASON_PRESSURE] = { "pressure",
 			      "tasks stall on memory more than PressureSome=" },
-	[REASON_RETAINED] = { "retained", "retained memory is above RetainedHigh=" },
+	[REASON_RETAINED] = { "retained", "retained memory is above RetainedHigh=, or is left of a release" },
 	[REASON_BELOW] = { "below", "everything is below its threshold" },
 	[REASON_COOLDOWN] = { "cooldown",
 			      "the last round is more recent than CooldownSec=" },

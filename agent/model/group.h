@@ -123,6 +123,7 @@ struct benefit {
 	uint64_t backoff_usec;        /* extra cool-down: doubles when releases disappoint */
 	uint64_t urgent_backoff_usec; /* the one of GATE_CRITICAL, far shorter */
 	uint64_t calm_backoff_usec;   /* the one of GATE_RETAINING: doubles when memory comes back */
+	uint64_t left_until_usec;     /* what the last one left is asked for, too; 0: it is not */
 	uint64_t last_quiet_usec;     /* end of the last one that asked nobody; 0: none yet */
 	enum reason last_quiet_reason; /* why nobody */
 	uint32_t n_quiet;             /* such rounds in a row, of a group that was not calm */

@@ -25,6 +25,15 @@
 /* What the program has given back itself is a new beginning from this part of it on. */
 #define FALL_PART 4
 
+/*
+ * Threads that wait for more work end after some seconds without any, and only then is free what
+ * their caches held: small blocks between the holes that a release has just emptied. Too little to
+ * begin a round for, but after a large one it is asked for once, where it is worth the walk.
+ */
+#define LEFT_USEC (60 * USEC_PER_SEC)
+#define LEFT_PART 4       /* of MinRelease= */
+#define LEFT_HELD_PART 16 /* of what the members hold */
+
 /* Quiet rounds further apart than this do not belong together. */
 #define QUIET_FORGET_USEC (64 * USEC_PER_SEC)
 
@@ -35,16 +44,18 @@ static uint64_t useful_bytes(const struct group *group)
 		   1);
 }
 
-static bool disappoints(const struct group_settings *settings,
-			const struct outcome *outcome, uint64_t paid_bytes)
+static bool disappoints(const struct group *group, const struct outcome *outcome,
+			uint64_t paid_bytes)
 {
+	const uint64_t least_bytes = benefit_least_bytes(group, outcome_cause(outcome));
+
 	/* It hurried because the group took more than it gave, which is not its fault. */
 	if (outcome->hurried != REASON_NONE)
 		paid_bytes = MAX(paid_bytes, sub_sat(outcome->rss_before_bytes,
 						     outcome->rss_after_bytes));
 
 	/* What was enough was not too little. */
-	return (paid_bytes < settings->min_release_bytes && outcome->n_not_needed == 0) ||
+	return (paid_bytes < least_bytes && outcome->n_not_needed == 0) ||
 	       paid_bytes < outcome->expected_bytes / EXPECTED_PART;
 }
 
@@ -59,6 +70,42 @@ static bool is_useless(const struct group *group, const struct outcome *outcome,
 		sub_sat(outcome->rss_before_bytes, outcome->rss_after_bytes);
 
 	return MAX(given, paid_bytes) < useful_bytes(group);
+}
+
+/* Not after a command: who gives those sees what is left. */
+static bool is_large(const struct group_settings *settings, const struct outcome *outcome,
+		     uint64_t paid_bytes)
+{
+	return outcome_cause(outcome) != REASON_COMMAND && settings->retained_high_bytes > 0 &&
+	       paid_bytes >= settings->retained_high_bytes;
+}
+
+static bool has_left(const struct group *group)
+{
+	return group->benefit.left_until_usec > group->reading.time_usec;
+}
+
+uint64_t benefit_least_bytes(const struct group *group, enum reason trigger)
+{
+	const uint64_t least_bytes = MAX(group->settings->min_release_bytes, 1);
+
+	if (trigger == REASON_RETAINED && has_left(group))
+		return MAX(least_bytes / LEFT_PART, 1);
+
+	return least_bytes;
+}
+
+uint64_t benefit_calm_bytes(const struct group *group)
+{
+	const uint64_t high_bytes = group->settings->retained_high_bytes;
+
+	if (high_bytes == 0)
+		return BYTES_INFINITY;
+	if (!has_left(group))
+		return high_bytes;
+
+	return MIN(high_bytes, MAX(benefit_least_bytes(group, REASON_RETAINED),
+				   group->heap.rss_bytes / LEFT_HELD_PART));
 }
 
 static uint64_t longer(uint64_t backoff_usec, uint64_t first_usec, uint64_t last_usec)
@@ -100,12 +147,14 @@ static void add_asked(struct benefit *next, const struct group *group,
 	next->last_round_usec = outcome->end_usec;
 	next->last_released_bytes = paid;
 	next->last_n_not_needed = outcome->n_not_needed;
+	next->left_until_usec =
+		is_large(settings, outcome, paid) ? add_sat(outcome->end_usec, LEFT_USEC) : 0;
 	next->last_usage_bytes = sub_sat(outcome->usage_after_bytes, held);
 
 	/*
 	 * A command may well name a group with nothing to give: no fault of the triggers.
 	 */
-	if (!disappoints(settings, outcome, paid))
+	if (!disappoints(group, outcome, paid))
 		next->backoff_usec = 0;
 	else if (outcome_cause(outcome) != REASON_COMMAND)
 		next->backoff_usec = longer(next->backoff_usec,

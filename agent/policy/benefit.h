@@ -9,7 +9,7 @@
 
 /*
  * What group->benefit becomes by an outcome, with the group as it is after it. Releases below
- * a quarter of what was expected, or below MinRelease=, double the back-off (from
+ * a quarter of what was expected, or below benefit_least_bytes(), double the back-off (from
  * CooldownSec= up to 1 h); good ones clear it. Of a group that was critical there is another
  * one (from 1 s up to 32 s), for releases that gave next to nothing.
  * A command's round never lengthens either.
@@ -18,6 +18,18 @@
  * quiet ones too.
  */
 struct benefit benefit_add(const struct group *group, const struct outcome *outcome);
+
+/*
+ * The least that is worth asking for by @trigger: MinRelease=, or a quarter of it for what is freed
+ * within a minute after a release of RetainedHigh= or more.
+ */
+uint64_t benefit_least_bytes(const struct group *group, enum reason trigger);
+
+/*
+ * How much retained memory calls for a release while all is calm: RetainedHigh=, or after such a
+ * release once that least, and a sixteenth of what the members hold; infinity: none does.
+ */
+uint64_t benefit_calm_bytes(const struct group *group);
 
 /*
  * The same by a second look at an outcome. Of a release while all was calm, in a group that

@@ -32,12 +32,16 @@
 #define BUSY_PERMYRIAD 500
 
 static bool has_moved(const struct group *group, const struct member *member,
-		      uint64_t cpu_usec_then)
+		      uint64_t cpu_usec_then, unsigned int n_threads_then)
 {
 	const uint64_t now = member->process.rss_bytes, then = member->stats.rss;
 
 	/* Taken in the middle of a burst, whose end may take less than a tick of CPU time. */
 	if (member->stats_usec < add_sat(group->trend.steady_since_usec, CALM_USEC))
+		return true;
+
+	/* A thread that ends gives back what its cache held, at next to no CPU time. */
+	if (member->process.n_threads < n_threads_then)
 		return true;
 
 	/* A mass free leaves RSS as it was; only the CPU time tells that there was work. */
@@ -55,8 +59,9 @@ static bool is_near(const struct group *group)
 }
 
 bool freshness_is_due(const struct group *group, const struct member *member,
-		      uint64_t cpu_usec_then, uint64_t now_usec)
+		      uint64_t cpu_usec_then, unsigned int n_threads_then, uint64_t now_usec)
 {
+	const bool moved = has_moved(group, member, cpu_usec_then, n_threads_then);
 	const uint64_t age_usec = sub_sat(now_usec, member->stats_usec);
 	const bool calm = sub_sat(now_usec, group->trend.steady_since_usec) >= CALM_USEC;
 	const uint64_t walk_usec = (uint64_t)member->stats.heap_usec * WALK_SHARE;
@@ -66,11 +71,8 @@ bool freshness_is_due(const struct group *group, const struct member *member,
 	if (member->stats_usec == 0 || member->residue_due)
 		return true;
 	if (is_near(group))
-		return age_usec >= MAX(has_moved(group, member, cpu_usec_then)
-					       ? NEAR_GAP_USEC
-					       : NEAR_STILL_GAP_USEC,
-				       walk_usec);
-	if (!has_moved(group, member, cpu_usec_then))
+		return age_usec >= MAX(moved ? NEAR_GAP_USEC : NEAR_STILL_GAP_USEC, walk_usec);
+	if (!moved)
 		return false;
 
 	if (!calm)

@@ -14,6 +14,6 @@
 #include "agent/model/group.h"
 #include "agent/model/member.h"
 
-/* @cpu_usec_then: the process's CPU time when its statistics were taken. */
+/* What the process had when its statistics were taken: @cpu_usec_then used, @n_threads_then. */
 bool freshness_is_due(const struct group *group, const struct member *member,
-		      uint64_t cpu_usec_then, uint64_t now_usec);
+		      uint64_t cpu_usec_then, unsigned int n_threads_then, uint64_t now_usec);

@@ -20,7 +20,8 @@
  *   PSI event and the group holds memory      PRESSED    pressure
  *   limit reached within OomEtaSec            PRESSED    oom-eta
  *   PSI event of the machine, much retained   PRESSED    machine-pressure
- *   steady and retained >= RetainedHigh       RETAINING  retained
+ *   steady and retained >= RetainedHigh, or
+ *     what the last release left            RETAINING  retained
  *   none                                      CALM       (below)
  *
  *   kept closed by (first that holds)         state      reason
@@ -141,12 +142,10 @@ static bool is_near_limit(const struct group *group)
 
 static bool is_retaining(const struct group *group, uint64_t now_usec)
 {
-	const uint64_t high = group->settings->retained_high_bytes;
-
-	if (high == 0 || group->heap.time_usec == 0 || group->trend.time_usec == 0)
+	if (group->heap.time_usec == 0 || group->trend.time_usec == 0)
 		return false;
 
-	return group->heap.retained_bytes >= high &&
+	return group->heap.retained_bytes >= benefit_calm_bytes(group) &&
 	       sub_sat(now_usec, group->trend.steady_since_usec) >= CALM_USEC;
 }
 

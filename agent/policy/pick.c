@@ -8,6 +8,7 @@
 #include "agent/policy/pick.h"
 
 #include "agent/basic/macro.h"
+#include "agent/policy/benefit.h"
 #include "agent/policy/estimate.h"
 #include "agent/policy/gate.h"
 
@@ -103,10 +104,11 @@ bool pick_is_urgent(const struct group *group, const struct member *m, enum reas
 }
 
 /* Borrowing has to be better than what it replaces, and worth while. */
-static bool should_borrow(const struct group *group, const struct member *m)
+static bool should_borrow(const struct group *group, const struct member *m,
+			  enum reason trigger)
 {
 	return estimate_can_borrow(m) && m->borrow.stall_usec < m->stall_usec &&
-	       m->borrow.bytes >= MAX(group->settings->min_release_bytes, 1);
+	       m->borrow.bytes >= benefit_least_bytes(group, trigger);
 }
 
 /* Borrowing gives what a full trim does, or nearly. */
@@ -153,7 +155,7 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 	if (pick_is_urgent(group, m, trigger))
 		return (struct plan){ METHOD_FULL, WHY_URGENT };
 	/* Who is idle may be asked for something any moment, and borrowing takes tops, too. */
-	if (should_borrow(group, m) &&
+	if (should_borrow(group, m, trigger) &&
 	    (estimate_is_busy(m) || (gives_as_much(m) && has_room(group))))
 		return (struct plan){ METHOD_BORROW, WHY_STALL };
 	if (!estimate_is_busy(m))
@@ -165,7 +167,7 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 static enum choice choose(const struct group *group, const struct member *m,
 			  enum reason trigger, struct plan plan)
 {
-	const struct group_settings *settings = group->settings;
+	const uint64_t least_bytes = benefit_least_bytes(group, trigger);
 
 	if (!can_be_asked(m, trigger))
 		return CHOICE_UNABLE;
@@ -185,14 +187,13 @@ static enum choice choose(const struct group *group, const struct member *m,
 	 * its heap for the first time has nothing to give, and would be backed off from.
 	 */
 	if (trigger != REASON_USAGE_HIGH &&
-	    expected_bytes(m, plan.method) < MAX(settings->min_release_bytes, 1))
+	    expected_bytes(m, plan.method) < least_bytes)
 		return CHOICE_NOT_WORTH;
 
 	if (trigger == REASON_RETAINED)
 		return plan.why == WHY_UNABLE ? CHOICE_STALL : CHOICE_CHOSEN;
 
-	return at_most_bytes(m) < MAX(settings->min_release_bytes, 1) ? CHOICE_NOT_WORTH
-								      : CHOICE_CHOSEN;
+	return at_most_bytes(m) < least_bytes ? CHOICE_NOT_WORTH : CHOICE_CHOSEN;
 }
 
 /*

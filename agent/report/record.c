@@ -80,6 +80,7 @@ static const struct row group_rows[] = {
 	{ GROUP(benefit.backoff_usec), TYPE_U64 },
 	{ GROUP(benefit.urgent_backoff_usec), TYPE_U64 },
 	{ GROUP(benefit.calm_backoff_usec), TYPE_U64 },
+	{ GROUP(benefit.left_until_usec), TYPE_U64 },
 	{ GROUP(benefit.last_quiet_usec), TYPE_U64 },
 	{ GROUP(benefit.last_quiet_reason), TYPE_REASON },
 	{ GROUP(benefit.n_quiet), TYPE_U32 },

@@ -240,6 +240,7 @@ static const struct row scene_rows[] = {
 	{ GROUP(benefit.backoff_usec), take_usec },
 	{ GROUP(benefit.urgent_backoff_usec), take_usec },
 	{ GROUP(benefit.calm_backoff_usec), take_usec },
+	{ GROUP(benefit.left_until_usec), take_usec },
 	{ GROUP(benefit.last_quiet_usec), take_usec },
 	{ GROUP(benefit.last_quiet_reason), take_reason },
 	{ GROUP(benefit.n_quiet), take_u32 },

@@ -12,7 +12,7 @@
 static const struct group_settings none;
 static struct group group = { .settings = &none, .trend = { .steady_since_usec = NOW - SEC(950) } };
 static struct member member = {
-	.process = { .rss_bytes = 100 * MIB, .cpu_usec = SEC(3) },
+	.process = { .rss_bytes = 100 * MIB, .cpu_usec = SEC(3), .n_threads = 1 },
 	.stats = { .rss = 100 * MIB, .heap_usec = 1000 },
 	.stats_usec = NOW - SEC(5),
 };
@@ -22,7 +22,7 @@ static void test_nothing_known_is_always_due(void)
 	struct member fresh = member;
 
 	fresh.stats_usec = 0;
-	CHECK(freshness_is_due(&group, &fresh, 0, NOW));
+	CHECK(freshness_is_due(&group, &fresh, 0, 1, NOW));
 }
 
 static void test_nothing_happened_is_never_due(void)
@@ -30,12 +30,20 @@ static void test_nothing_happened_is_never_due(void)
 	struct member old = member;
 
 	old.stats_usec = NOW - SEC(900);
-	CHECK(!freshness_is_due(&group, &old, old.process.cpu_usec, NOW));
+	CHECK(!freshness_is_due(&group, &old, old.process.cpu_usec, 1, NOW));
 }
 
 static void test_a_mass_free_shows_in_cpu_time_only(void)
 {
-	CHECK(freshness_is_due(&group, &member, member.process.cpu_usec - 50000, NOW));
+	CHECK(freshness_is_due(&group, &member, member.process.cpu_usec - 50000, 1, NOW));
+}
+
+static void test_the_end_of_threads_is_due_their_beginning_is_not(void)
+{
+	const uint64_t cpu_usec = member.process.cpu_usec;
+
+	CHECK(freshness_is_due(&group, &member, cpu_usec, 2, NOW));
+	CHECK(!freshness_is_due(&group, &member, cpu_usec, 0, NOW));
 }
 
 static void test_figures_from_a_burst_are_stale_once_it_is_over(void)
@@ -43,7 +51,7 @@ static void test_figures_from_a_burst_are_stale_once_it_is_over(void)
 	struct group calm = group;
 
 	calm.trend.steady_since_usec = NOW - SEC(4);
-	CHECK(freshness_is_due(&calm, &member, member.process.cpu_usec, NOW));
+	CHECK(freshness_is_due(&calm, &member, member.process.cpu_usec, 1, NOW));
 }
 
 static void test_rss_that_moved_is_due_in_both_directions(void)
@@ -51,9 +59,9 @@ static void test_rss_that_moved_is_due_in_both_directions(void)
 	struct member moved = member;
 
 	moved.process.rss_bytes = 140 * MIB;
-	CHECK(freshness_is_due(&group, &moved, moved.process.cpu_usec, NOW));
+	CHECK(freshness_is_due(&group, &moved, moved.process.cpu_usec, 1, NOW));
 	moved.process.rss_bytes = 60 * MIB;
-	CHECK(freshness_is_due(&group, &moved, moved.process.cpu_usec, NOW));
+	CHECK(freshness_is_due(&group, &moved, moved.process.cpu_usec, 1, NOW));
 }
 
 static void test_a_restless_group_is_asked_rarely(void)
@@ -63,8 +71,8 @@ static void test_a_restless_group_is_asked_rarely(void)
 
 	restless.trend.steady_since_usec = NOW;
 	moved.process.rss_bytes = 400 * MIB;
-	CHECK(!freshness_is_due(&restless, &moved, moved.process.cpu_usec, NOW));
-	CHECK(freshness_is_due(&restless, &moved, moved.process.cpu_usec, NOW + SEC(30)));
+	CHECK(!freshness_is_due(&restless, &moved, moved.process.cpu_usec, 1, NOW));
+	CHECK(freshness_is_due(&restless, &moved, moved.process.cpu_usec, 1, NOW + SEC(30)));
 }
 
 static void test_a_busy_program_is_asked_less_often(void)
@@ -72,8 +80,8 @@ static void test_a_busy_program_is_asked_less_often(void)
 	struct member busy = member;
 
 	busy.busy_permyriad = 5000;
-	CHECK(!freshness_is_due(&group, &busy, 0, NOW));
-	CHECK(freshness_is_due(&group, &busy, 0, NOW + SEC(6)));
+	CHECK(!freshness_is_due(&group, &busy, 0, 1, NOW));
+	CHECK(freshness_is_due(&group, &busy, 0, 1, NOW + SEC(6)));
 }
 
 static void test_a_costly_walk_stretches_the_gap(void)
@@ -82,8 +90,8 @@ static void test_a_costly_walk_stretches_the_gap(void)
 
 	costly.busy_permyriad = 5000;
 	costly.stats.heap_usec = 200000;
-	CHECK(!freshness_is_due(&group, &costly, 0, NOW + SEC(20)));
-	CHECK(freshness_is_due(&group, &costly, 0, NOW + SEC(60)));
+	CHECK(!freshness_is_due(&group, &costly, 0, 1, NOW + SEC(20)));
+	CHECK(freshness_is_due(&group, &costly, 0, 1, NOW + SEC(60)));
 }
 
 static void test_an_idle_program_does_not_pay_for_a_walk_that_had_to_wait(void)
@@ -91,7 +99,7 @@ static void test_an_idle_program_does_not_pay_for_a_walk_that_had_to_wait(void)
 	struct member idle = member;
 
 	idle.stats.heap_usec = 200000;
-	CHECK(freshness_is_due(&group, &idle, 0, NOW));
+	CHECK(freshness_is_due(&group, &idle, 0, 1, NOW));
 }
 
 static void test_the_residue_is_due_whatever_happened(void)
@@ -99,7 +107,7 @@ static void test_the_residue_is_due_whatever_happened(void)
 	struct member released = member;
 
 	released.residue_due = true;
-	CHECK(freshness_is_due(&group, &released, released.process.cpu_usec, NOW));
+	CHECK(freshness_is_due(&group, &released, released.process.cpu_usec, 1, NOW));
 }
 
 static void test_an_agent_under_a_filter_is_never_asked(void)
@@ -108,7 +116,7 @@ static void test_an_agent_under_a_filter_is_never_asked(void)
 
 	filtered.stats_usec = 0;
 	filtered.seccomp_changed = true;
-	CHECK(!freshness_is_due(&group, &filtered, 0, NOW));
+	CHECK(!freshness_is_due(&group, &filtered, 0, 1, NOW));
 }
 
 /* Less CPU time than a tick shows: only the figures tell that half of it is free now. */
@@ -123,25 +131,25 @@ static void test_near_the_limit_figures_are_asked_for_whatever_shows(void)
 	near.reading.limit_bytes = 100 * MIB;
 	near.reading.anon_bytes = 80 * MIB;
 	quiet.busy_permyriad = 5000;
-	CHECK(freshness_is_due(&near, &quiet, cpu_usec, NOW));
-	CHECK(!freshness_is_due(&near, &quiet, cpu_usec, NOW - 1));
+	CHECK(freshness_is_due(&near, &quiet, cpu_usec, 1, NOW));
+	CHECK(!freshness_is_due(&near, &quiet, cpu_usec, 1, NOW - 1));
 
 	/* Sooner where something shows, also while usage moves. */
 	near.trend.steady_since_usec = NOW;
 	quiet.stats_usec = NOW - SEC(1);
-	CHECK(freshness_is_due(&near, &quiet, 0, NOW));
-	CHECK(!freshness_is_due(&near, &quiet, 0, NOW - 1));
+	CHECK(freshness_is_due(&near, &quiet, 0, 1, NOW));
+	CHECK(!freshness_is_due(&near, &quiet, 0, 1, NOW - 1));
 
 	/* And never so often that it is felt. */
 	quiet.stats.heap_usec = 20000;
-	CHECK(!freshness_is_due(&near, &quiet, 0, NOW + SEC(2)));
-	CHECK(freshness_is_due(&near, &quiet, 0, NOW + SEC(3)));
+	CHECK(!freshness_is_due(&near, &quiet, 0, 1, NOW + SEC(2)));
+	CHECK(freshness_is_due(&near, &quiet, 0, 1, NOW + SEC(3)));
 
 	near.reading.anon_bytes = 80 * MIB - 1;
-	CHECK(!freshness_is_due(&near, &member, cpu_usec, NOW));
+	CHECK(!freshness_is_due(&near, &member, cpu_usec, 1, NOW));
 	near.reading.anon_bytes = UINT64_MAX;
 	near.reading.limit_bytes = BYTES_INFINITY;
-	CHECK(!freshness_is_due(&near, &member, cpu_usec, NOW - SEC(1)));
+	CHECK(!freshness_is_due(&near, &member, cpu_usec, 1, NOW - SEC(1)));
 }
 
 int main(void)
@@ -149,6 +157,7 @@ int main(void)
 	RUN(test_nothing_known_is_always_due);
 	RUN(test_nothing_happened_is_never_due);
 	RUN(test_a_mass_free_shows_in_cpu_time_only);
+	RUN(test_the_end_of_threads_is_due_their_beginning_is_not);
 	RUN(test_figures_from_a_burst_are_stale_once_it_is_over);
 	RUN(test_rss_that_moved_is_due_in_both_directions);
 	RUN(test_a_restless_group_is_asked_rarely);
