@@ -55,7 +55,7 @@ enum why {
 	WHY_URGENT,  /* full: a kill is near, and it is the fastest */
 	WHY_STALL,   /* borrow: full would stall for too long */
 	WHY_UNABLE,  /* full: borrow cannot help there, and there is no time to wait */
-	WHY_UNKNOWN, /* full: nothing has been measured to choose by */
+	WHY_UNKNOWN, /* not measured since: full, or borrow where a command meets a busy one */
 	WHY_TOPS,    /* borrow: it gives tops of thread arenas, which a full trim leaves */
 	WHY_MAX_,
 };

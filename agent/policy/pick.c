@@ -138,6 +138,15 @@ static bool full_gives(const struct group *group, const struct member *m)
 	return m->retained_bytes >= MAX(group->settings->min_release_bytes, 1);
 }
 
+/* Who gives a command can wait; whoever is at work should not have to, for nobody knows how long. */
+static struct plan plan_unknown(const struct member *m, enum reason trigger)
+{
+	if (trigger == REASON_COMMAND && estimate_is_busy(m) && estimate_can_borrow(m))
+		return (struct plan){ METHOD_BORROW, WHY_UNKNOWN };
+
+	return (struct plan){ METHOD_FULL, WHY_UNKNOWN };
+}
+
 static struct plan plan_for(const struct group *group, const struct member *m,
 			    enum reason trigger, enum method method)
 {
@@ -146,7 +155,7 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 	if (method != METHOD_AUTO)
 		return (struct plan){ method, WHY_SETTING };
 	if (m->stats_usec == 0 || m->stats_usec < m->last_release_usec)
-		return (struct plan){ METHOD_FULL, WHY_UNKNOWN };
+		return plan_unknown(m, trigger);
 	/* Near a kill speed counts, but a full trim that gives nothing is not fast. */
 	if (has_tops(group, m) && (!pick_is_urgent(group, m, trigger) || !full_gives(group, m)))
 		return (struct plan){ METHOD_BORROW, WHY_TOPS };

@@ -167,6 +167,20 @@ static void test_without_figures_a_full_trim_is_all_there_is(void)
 	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_UNKNOWN);
 }
 
+static void test_a_command_does_not_stall_a_busy_program_for_nobody_knows_how_long(void)
+{
+	reset();
+	add_busy(0)->last_release_usec = NOW;
+	check_method(REASON_COMMAND, METHOD_BORROW, WHY_UNKNOWN);
+	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_UNKNOWN);
+	check_method(REASON_USAGE_CRITICAL, METHOD_FULL, WHY_UNKNOWN);
+	members[0].borrow_refused = true;
+	check_method(REASON_COMMAND, METHOD_FULL, WHY_UNKNOWN);
+	members[0].borrow_refused = false;
+	members[0].busy_permyriad = 0;
+	check_method(REASON_COMMAND, METHOD_FULL, WHY_UNKNOWN);
+}
+
 int main(void)
 {
 	RUN(test_a_stall_that_fits_or_that_nobody_feels_is_accepted);
@@ -178,6 +192,7 @@ int main(void)
 	RUN(test_a_named_method_is_used);
 	RUN(test_other_allocators_have_one_way);
 	RUN(test_without_figures_a_full_trim_is_all_there_is);
+	RUN(test_a_command_does_not_stall_a_busy_program_for_nobody_knows_how_long);
 
 	return TEST_RESULT();
 }
