@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "agent/basic/lock.h"
+
 #define BLOCK_BYTES ((size_t)64 * 1024)
 #define RECORD_BYTES_MIN 64
 #define WORDS (BLOCK_BYTES / RECORD_BYTES_MIN / 64)
@@ -112,11 +114,7 @@ void *sparse_give(struct sparse *sparse, void *record)
 
 void sparse_touch(const struct sparse *sparse, void *record)
 {
-	volatile char *first = record, *last = first + sparse->record_bytes - 1;
-
-	/* Less than a page: in no more than two. */
-	*first = *first;
-	*last = *last;
+	touch_memory(record, sparse->record_bytes);
 }
 
 void sparse_close(struct sparse *sparse)

@@ -15,6 +15,7 @@
 #include "agent/core/membership.h"
 #include "agent/core/pace.h"
 #include "agent/core/peer.h"
+#include "agent/core/recorder.h"
 #include "agent/core/round.h"
 #include "agent/core/second-look.h"
 #include "agent/core/still.h"
@@ -495,6 +496,7 @@ static void make_ready(struct guard *guard)
 	sparse_touch(&manager->histories, guard->history);
 	LIST_FOREACH(peer, &guard->peers, in_guard)
 		sparse_touch(&manager->lessons, peer->member.lessons);
+	recorder_make_ready(guard);
 }
 
 void guard_look(struct guard *guard)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/basic/lock.h"
 #include "agent/basic/macro.h"
 #include "agent/core/guard.h"
 #include "agent/core/peer.h"
@@ -55,6 +56,14 @@ void recorder_keep(struct guard *guard, const struct member *const *members, siz
 	manager->record_error = record_format(&record, manager->record, sizeof(manager->record));
 	manager->record_round = round->outcome.round;
 	manager->record_group_id = group.id;
+}
+
+void recorder_make_ready(struct guard *guard)
+{
+	struct manager *manager = guard->manager;
+	const size_t bytes = RECORD_GROUP_BYTES + guard->group.n_members * RECORD_MEMBER_BYTES;
+
+	touch_memory(manager->record, MIN(bytes, sizeof(manager->record)));
 }
 
 int recorder_last(struct guard *guard, char **ret)

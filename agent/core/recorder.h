@@ -16,6 +16,9 @@
 void recorder_keep(struct guard *guard, const struct member *const *members, size_t n_members,
 		   const struct running *running, enum yield yield);
 
+/* Has the text of a round of this group its memory. */
+void recorder_make_ready(struct guard *guard);
+
 /* The last one that was kept, if it was of a group that @what names: malloc'ed. -ENODATA. */
 int recorder_last(struct guard *guard, char **ret);
 

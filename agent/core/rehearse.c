@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -44,11 +45,11 @@ static int keep_pages(struct manager *manager)
 
 static int touch_pages(struct manager *manager)
 {
-	volatile char stack[STACK_BYTES];
+	char stack[STACK_BYTES];
 
-	(void)manager;
-	for (size_t i = 0; i < sizeof(stack); i += 4096)
-		stack[i] = 0;
+	memset(stack, 0, sizeof(stack));
+	touch_memory(stack, sizeof(stack));
+	ledger_touch(&manager->ledger);
 	round_touch();
 	hurry_touch();
 	return 0;

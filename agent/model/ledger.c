@@ -4,6 +4,7 @@
 
 #include "agent/model/ledger.h"
 
+#include "agent/basic/lock.h"
 #include "agent/basic/macro.h"
 
 void ledger_set_name(char buf[static LEDGER_NAME_MAX], const char *name)
@@ -11,6 +12,14 @@ void ledger_set_name(char buf[static LEDGER_NAME_MAX], const char *name)
 	const size_t n = strlen(name);
 
 	memcpy(buf, name + sub_sat(n, LEDGER_NAME_MAX - 1), MIN(n, LEDGER_NAME_MAX - 1) + 1);
+}
+
+void ledger_touch(struct ledger *ledger)
+{
+	const size_t next = ledger->n_appended % LEDGER_SIZE;
+
+	touch_memory(&ledger->outcomes[next], sizeof(ledger->outcomes[next]));
+	touch_memory(ledger->names[next], sizeof(ledger->names[next]));
 }
 
 const struct outcome *ledger_append(struct ledger *ledger, const struct outcome *outcome,
@@ -31,6 +40,7 @@ const struct outcome *ledger_append(struct ledger *ledger, const struct outcome 
 	ledger->outcomes[ledger->n_appended % LEDGER_SIZE] = *outcome;
 	ledger_set_name(ledger->names[ledger->n_appended % LEDGER_SIZE], name);
 	ledger->n_appended++;
+	ledger_touch(ledger);
 	return ledger_at(ledger, 0);
 }
 

@@ -27,6 +27,12 @@ struct ledger {
 const struct outcome *ledger_append(struct ledger *ledger, const struct outcome *outcome,
 				    const char *name);
 
+/*
+ * Has the place of the next outcome its memory now: a page that was never written comes with the first
+ * write, for which there may be none left. Appending does so for the one after it.
+ */
+void ledger_touch(struct ledger *ledger);
+
 /* That round, if it is still there; or NULL. */
 struct outcome *ledger_find(struct ledger *ledger, uint64_t round);
 

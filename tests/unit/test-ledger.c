@@ -5,6 +5,8 @@
 #include "agent/model/ledger.h"
 
 #include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "agent/basic/macro.h"
 #include "agent/model/group.h"
@@ -31,6 +33,41 @@ static void test_an_empty_ledger_has_no_newest(void)
 	ledger = (struct ledger){ 0 };
 	CHECK(!ledger_at(&ledger, 0));
 	CHECK(!ledger_at(&ledger, SIZE_MAX));
+}
+
+/* By its page alone can be told where the kernel has given memory. */
+static bool is_resident(const void *memory)
+{
+	const uintptr_t page = (uintptr_t)memory & ~(uintptr_t)(sysconf(_SC_PAGESIZE) - 1);
+	unsigned char state = 0;
+
+	return mincore((void *)page, 1, &state) == 0 && state & 1;
+}
+
+static bool next_is_resident(const struct ledger *at)
+{
+	const size_t next = at->n_appended % LEDGER_SIZE;
+
+	return is_resident(&at->outcomes[next]) &&
+	       is_resident((const char *)&at->outcomes[next + 1] - 1) && is_resident(at->names[next]);
+}
+
+static void test_the_next_place_has_its_memory(void)
+{
+	struct ledger *fresh = mmap(NULL, sizeof(*fresh), PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct outcome outcome = { .round = 1, .kind = OUTCOME_RELEASED, .n_asked = 1 };
+
+	CHECK(fresh != MAP_FAILED);
+	(void)madvise(fresh, sizeof(*fresh), MADV_NOHUGEPAGE);
+	CHECK(!next_is_resident(fresh));
+	ledger_touch(fresh);
+	for (size_t i = 0; i < LEDGER_SIZE; i++) {
+		CHECK(next_is_resident(fresh));
+		ledger_append(fresh, &outcome, "/x");
+	}
+	CHECK(next_is_resident(fresh));
+	munmap(fresh, sizeof(*fresh));
 }
 
 static void test_the_newest_is_at_zero(void)
@@ -286,6 +323,7 @@ int main(void)
 {
 	RUN(test_kills_are_kept_apart);
 	RUN(test_an_empty_ledger_has_no_newest);
+	RUN(test_the_next_place_has_its_memory);
 	RUN(test_the_newest_is_at_zero);
 	RUN(test_a_full_ring_forgets_the_oldest_only);
 	RUN(test_a_round_is_found_as_long_as_it_is_kept);
