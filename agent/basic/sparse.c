@@ -2,7 +2,6 @@
 
 #include "agent/basic/sparse.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,16 +78,7 @@ void *sparse_take(struct sparse *sparse)
 	return *block ? take_first(*block, sparse->record_bytes) : NULL;
 }
 
-static bool is_zero(const char *record, size_t n_bytes)
-{
-	for (size_t i = 0; i < n_bytes; i++)
-		if (record[i])
-			return false;
-
-	return true;
-}
-
-void *sparse_give(struct sparse *sparse, void *record)
+void *sparse_give(struct sparse *sparse, void *record, bool is_written)
 {
 	struct sparse_block **next = &sparse->blocks, *block;
 	size_t i;
@@ -100,7 +90,7 @@ void *sparse_give(struct sparse *sparse, void *record)
 		next = &(*next)->next;
 	block = *next;
 
-	if (!is_zero(record, sparse->record_bytes))
+	if (is_written)
 		memset(record, 0, sparse->record_bytes);
 	i = (size_t)((char *)record - block->records) / sparse->record_bytes;
 	block->taken[i / 64] &= ~(UINT64_C(1) << (i % 64));

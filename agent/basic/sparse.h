@@ -3,10 +3,12 @@
 
 /*
  * Records that are nearly always zero: they lie by themselves, in pages that the kernel gives
- * when something is written there. One that is only read takes no memory, and nobody allocates
- * when it is written at last. A page that was written stays, and is used again first.
+ * when something is written there. One that was not takes no memory, for as long as it is not
+ * read either: not every kernel has one page of zeroes for all. Nobody allocates when it is
+ * written at last. A page that was written stays, and is used again first.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct sparse_block;
@@ -18,8 +20,8 @@ struct sparse {
 
 /* A record of zeroes; NULL: there is no memory. */
 void *sparse_take(struct sparse *sparse);
-/* Gives it back. Returns NULL. */
-void *sparse_give(struct sparse *sparse, void *record);
+/* Gives it back; @is_written: it may be other than zero. Returns NULL. */
+void *sparse_give(struct sparse *sparse, void *record, bool is_written);
 
 /* Has it its memory now, which else it gets when it is first written: a crisis may have none. */
 void sparse_touch(const struct sparse *sparse, void *record);

@@ -9,6 +9,7 @@
 #include "agent/basic/log.h"
 #include "agent/core/exec.h"
 #include "agent/core/helper.h"
+#include "agent/core/history.h"
 #include "agent/policy/ladder.h"
 #include "agent/policy/verdict.h"
 #include "agent/policy/warn.h"
@@ -64,7 +65,7 @@ void alert_run(struct guard *guard, const struct outcome *outcome)
 	    ladder_held(group, STEP_COMMAND, now_usec) != REASON_NONE)
 		return;
 
-	steps_count(group->steps, STEP_COMMAND, now_usec);
+	steps_count(&history_note(guard)->steps, STEP_COMMAND, now_usec);
 	r = start_command(guard, outcome);
 	if (r >= 0)
 		log_debug("The Exec= command for %s is being started", text_name_of(group));
@@ -111,7 +112,7 @@ static void tell(struct guard *guard, const struct warn *warn, enum alert_kind k
 	alert.verdict = verdict_to_string(diagnosis.verdict);
 	alert.verdict_text = verdict_to_text(diagnosis.verdict);
 
-	steps_count(guard->group.steps, STEP_ALERT, manager_now(manager));
+	steps_count(&history_note(guard)->steps, STEP_ALERT, manager_now(manager));
 	if (!manager->options.quiet_journal)
 		journal_alert(&guard->group, &alert);
 	bus_alert(manager->bus, &guard->group, &alert);
@@ -144,12 +145,12 @@ _Static_assert(sizeof(struct alert_memory) == (3 * ALERT_MAX_ + 5) * sizeof(uint
 
 void alert_look(struct guard *guard)
 {
-	struct alert_memory *memory = &guard->history->alerts;
+	const struct alert_memory *memory = &history_of(guard)->alerts;
 	const struct warn warn = warn_step(memory, &guard->group, manager_now(guard->manager));
 
 	/* Where nothing is written nothing is taken. */
 	if (memcmp(memory, &warn.memory, sizeof(*memory)) != 0)
-		*memory = warn.memory;
+		history_note(guard)->alerts = warn.memory;
 	if (warn.n_oom_new > 0)
 		note_kills(guard, warn.n_oom_new);
 	for (int kind = 0; kind < ALERT_MAX_; kind++)
@@ -190,7 +191,7 @@ void alert_recall(struct guard *guard)
 
 	for (size_t i = 0; i < ALERTS_KEPT; i++)
 		if (manager->alerts_kept[i].key == key)
-			guard->history->alerts = warn_renew(&manager->alerts_kept[i].memory);
+			history_note(guard)->alerts = warn_renew(&manager->alerts_kept[i].memory);
 }
 
 void alert_remember(const struct guard *guard)
@@ -199,7 +200,7 @@ void alert_remember(const struct guard *guard)
 	const uint64_t key = hash_of(guard->group.path);
 	size_t oldest = 0;
 
-	if (last_told(&guard->history->alerts) == 0)
+	if (last_told(&history_of(guard)->alerts) == 0)
 		return;
 
 	for (size_t i = 0; i < ALERTS_KEPT; i++) {
@@ -213,5 +214,5 @@ void alert_remember(const struct guard *guard)
 	}
 
 	manager->alerts_kept[oldest].key = key;
-	manager->alerts_kept[oldest].memory = guard->history->alerts;
+	manager->alerts_kept[oldest].memory = history_of(guard)->alerts;
 }

@@ -11,6 +11,7 @@
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/core/alert.h"
+#include "agent/core/history.h"
 #include "agent/core/limits.h"
 #include "agent/core/membership.h"
 #include "agent/core/pace.h"
@@ -88,16 +89,14 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	if (pace_reserve(manager) >= 0)
 		guard = calloc(1, sizeof(*guard));
 	if (guard)
-		guard->history = sparse_take(&manager->histories);
-	if (!guard || !guard->history) {
+		guard->manager = manager;
+	if (!guard || history_new(guard) < 0) {
 		free(guard);
 		free(path);
 		return -ENOMEM;
 	}
 
-	guard->manager = manager;
 	guard->group.path = path;
-	guard->group.steps = &guard->history->steps;
 	guard->group.id = id;
 	guard->group.kind = GROUP_RSS;
 	guard->threshold_fd = guard->level_fd = -1;
@@ -235,7 +234,7 @@ struct guard *guard_free(struct guard *guard)
 	cgroup_close(guard->cgroup);
 	free(guard->group.path);
 	free(guard->group.unit);
-	sparse_give(&guard->manager->histories, guard->history);
+	history_free(guard);
 	free(guard);
 	return NULL;
 }
@@ -262,7 +261,7 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 	/* Of the last one that leaves the figures stay, for the account of what happened. */
 	if (guard->group.n_members > 0) {
 		guard_sum_heaps(guard);
-	} else if (!guard->has_leader && guard->history->n_hearers == 0) {
+	} else if (!guard->has_leader && history_of(guard)->n_hearers == 0) {
 		guard->empty_since_usec = manager_now(guard->manager);
 		/* Often the group itself is removed with its last process. */
 		guard_look_soon(guard, GONE_GAP_USEC);
@@ -302,20 +301,22 @@ static int read_rss(struct guard *guard, struct reading *ret)
 static void tell_bad_file(struct guard *guard, int r)
 {
 	const char *bad_file = guard->cgroup ? cgroup_bad_file(guard->cgroup) : NULL;
+	const char *told = history_of(guard)->bad_file;
 
-	if (bad_file && bad_file != guard->history->bad_file && r < 0)
+	if (bad_file == told)
+		return;
+
+	if (bad_file && r < 0)
 		log_warning("Cannot read \"%s\" of cgroup \"%s\": %s; nothing is done there until "
 			    "it can be read",
 			    bad_file, guard->group.path, strerror(-r));
-	else if (bad_file && bad_file != guard->history->bad_file)
+	else if (bad_file)
 		log_warning("Cannot make sense of \"%s\" of cgroup \"%s\"; going on without it",
 			    bad_file, guard->group.path);
-	else if (!bad_file && guard->history->bad_file)
-		log_info("\"%s\" of cgroup \"%s\" can be read again", guard->history->bad_file,
-			 guard->group.path);
+	else
+		log_info("\"%s\" of cgroup \"%s\" can be read again", told, guard->group.path);
 
-	if (bad_file != guard->history->bad_file)
-		guard->history->bad_file = bad_file;
+	history_note(guard)->bad_file = bad_file;
 }
 
 int guard_read(struct guard *guard)
@@ -486,16 +487,11 @@ static bool drop_if_empty(struct guard *guard, uint64_t now_usec)
 /* Half-way to the threshold there is memory; when it counts there may be none to be had. */
 static void make_ready(struct guard *guard)
 {
-	struct manager *manager = guard->manager;
-	struct peer *peer;
-
 	if (guard->is_ready || guard->group.reading.anon_bytes < guard_high_bytes(guard) / 2)
 		return;
 
 	guard->is_ready = true;
-	sparse_touch(&manager->histories, guard->history);
-	LIST_FOREACH(peer, &guard->peers, in_guard)
-		sparse_touch(&manager->lessons, peer->member.lessons);
+	history_make_ready(guard);
 	recorder_make_ready(guard);
 }
 

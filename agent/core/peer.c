@@ -10,6 +10,7 @@
 
 #include "agent/basic/log.h"
 #include "agent/core/guard.h"
+#include "agent/core/history.h"
 #include "agent/core/round.h"
 #include "agent/policy/calibrate.h"
 #include "agent/policy/estimate.h"
@@ -108,10 +109,10 @@ void peer_tune_late(struct guard *guard)
 	if (!ladder_look(group, STEP_TUNE, now_usec).due)
 		return;
 
-	steps_count(group->steps, STEP_TUNE, now_usec);
+	steps_count(&history_note(guard)->steps, STEP_TUNE, now_usec);
 	log_info("%s: %" PRIu32 " releases in a row were in use again within a minute: setting "
 		 "[Tune] in its processes",
-		 group->unit ? group->unit : group->path, group->benefit.n_returned);
+		 group->unit ? group->unit : group->path, group_benefit(group)->n_returned);
 	LIST_FOREACH(peer, &guard->peers, in_guard) {
 		peer->knobs_due = knobs_wanted(peer);
 		peer_tune(peer);
@@ -142,9 +143,7 @@ int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello
 	}
 
 	peer = calloc(1, sizeof(*peer));
-	if (peer)
-		peer->member.lessons = sparse_take(&manager->lessons);
-	if (!peer || !peer->member.lessons) {
+	if (!peer || history_new_lessons(peer, manager) < 0) {
 		free(peer);
 		return -ENOMEM;
 	}
@@ -159,7 +158,7 @@ int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello
 	if (r == -ESRCH) {
 		log_debug("Process %d ended after it connected; not guarding who has its pid",
 			  (int)conn_pid(conn));
-		sparse_give(&manager->lessons, peer->member.lessons);
+		history_free_lessons(peer, manager);
 		free(peer);
 		return r;
 	}
@@ -180,7 +179,7 @@ struct peer *peer_free(struct peer *peer)
 	/* Ends an open request first, which still finds the peer in its group. */
 	conn_free(peer->conn);
 	guard_remove_peer(peer->guard, peer);
-	sparse_give(&peer->guard->manager->lessons, peer->member.lessons);
+	history_free_lessons(peer, peer->guard->manager);
 	free(peer);
 	return NULL;
 }
@@ -292,8 +291,10 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *stats)
 	peer->stats_cpu_usec = member->process.cpu_usec;
 	peer->stats_n_threads = member->process.n_threads;
 	if (member->residue_due) {
-		member->lessons->residue_bytes = estimate_unused(stats);
-		member->lessons->bias_bytes = estimate_bias(stats);
+		struct lessons *lessons = history_note_lessons(peer);
+
+		lessons->residue_bytes = estimate_unused(stats);
+		lessons->bias_bytes = estimate_bias(stats);
 		member->residue_due = false;
 	}
 	estimate_member(member);
@@ -307,10 +308,11 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *stats)
 }
 
 /* Compares what was predicted with what happened. */
-static void learn(struct member *member, const struct wire_reclaim_reply *reply)
+static void learn(struct peer *peer, const struct wire_reclaim_reply *reply)
 {
 	const uint64_t released = sub_sat(reply->rss_before, reply->rss_after);
-	struct lessons *lessons = member->lessons;
+	struct lessons *lessons = history_note_lessons(peer);
+	const struct member *member = &peer->member;
 	const bool busy = estimate_is_busy(member);
 
 	lessons->last_forecast = (struct forecast){ 0 };
@@ -340,7 +342,7 @@ void peer_take_release(struct peer *peer, const struct wire_reclaim_reply *reply
 {
 	struct member *member = &peer->member;
 
-	learn(member, reply);
+	learn(peer, reply);
 	member->vain_bytes = 0;
 	/* Of one that was to end early nothing more could be expected. */
 	if (member->stats_usec >= member->last_release_usec && reply->end != WIRE_END_ASKED)

@@ -11,6 +11,7 @@
 #include "agent/core/choice.h"
 #include "agent/core/command.h"
 #include "agent/core/guard.h"
+#include "agent/core/history.h"
 #include "agent/core/hurry.h"
 #include "agent/core/membership.h"
 #include "agent/core/patience.h"
@@ -113,9 +114,9 @@ static void round_record(struct guard *guard)
 
 	if (outcome->n_asked > 0)
 		guard_sum_heaps(guard);
-	group->benefit = benefit_add(group, outcome);
+	history_note(guard)->benefit = benefit_add(group, outcome);
 	if (outcome->n_asked > 0 && outcome_cause(outcome) != REASON_COMMAND)
-		steps_count(group->steps, STEP_RELEASE, outcome->end_usec);
+		steps_count(&history_note(guard)->steps, STEP_RELEASE, outcome->end_usec);
 	verdict_group(group, outcome->end_usec, &diagnosis);
 	outcome_diagnose(outcome, &diagnosis);
 	second_look_plan(guard, outcome);
@@ -146,7 +147,7 @@ static void round_finish(struct guard *guard)
 	else
 		outcome->kind = OUTCOME_NOTHING;
 
-	news = is_news(round, guard->group.benefit.last_quiet_reason);
+	news = is_news(round, group_benefit(&guard->group)->last_quiet_reason);
 	round_record(guard);
 	round_report(guard, news);
 	if (outcome_cause(outcome) == REASON_USAGE_CRITICAL)
@@ -536,6 +537,7 @@ int round_begin(struct guard *guard, enum reason trigger, pid_t only, struct com
 	/* A trigger has just read the group; before a command that may be seconds ago. */
 	if (command)
 		(void)guard_read(guard);
+	(void)history_note(guard);
 	LIST_INSERT_HEAD(&manager->rounds, guard, history->in_rounds);
 	*round = (struct round){
 		.used = true,

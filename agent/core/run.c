@@ -407,8 +407,8 @@ static int add_group(const struct group *group, void *userdata)
 
 	account->peak_bytes = MAX(account->peak_bytes, group->peak_bytes);
 	account->limit_bytes = MIN(account->limit_bytes, group->reading.limit_bytes);
-	account->released_bytes += group->benefit.released_bytes;
-	account->n_rounds += group->benefit.n_rounds;
+	account->released_bytes += group_benefit(group)->released_bytes;
+	account->n_rounds += group_benefit(group)->n_rounds;
 	account->n_oom_kill += sub_sat(group->reading.n_oom_kill, group->first_oom_kill);
 	verdict_group(group, account->now_usec, &diagnosis);
 	if (diagnosis.verdict >= account->diagnosis.verdict)

@@ -4,6 +4,7 @@
 
 #include "agent/basic/macro.h"
 #include "agent/core/guard.h"
+#include "agent/core/history.h"
 #include "agent/core/manager.h"
 #include "agent/core/peer.h"
 #include "agent/policy/benefit.h"
@@ -25,56 +26,60 @@ static void count_faults_from_now(struct guard *guard, const struct outcome *out
 		if (has_answered(peer, outcome) &&
 		    survey_process(guard->manager->survey, peer->member.process.pid,
 				   &process) >= 0)
-			peer->member.lessons->release_faults = process.n_faults;
+			history_note_lessons(peer)->release_faults = process.n_faults;
 }
 
 void second_look_plan(struct guard *guard, struct outcome *outcome)
 {
+	struct history *history = history_note(guard);
+
 	if (outcome->kind != OUTCOME_RELEASED || outcome_released_bytes(outcome) == 0)
 		return;
 
 	outcome->look.state = LOOK_DUE;
-	guard->history->look_round = outcome->round;
-	guard->history->look_due_usec = outcome->end_usec + LOOK_AFTER_USEC;
-	guard->history->look_faults = guard->group.reading.n_faults;
-	guard->history->look_collapses = guard->group.reading.n_collapses;
+	history->look_round = outcome->round;
+	history->look_due_usec = outcome->end_usec + LOOK_AFTER_USEC;
+	history->look_faults = guard->group.reading.n_faults;
+	history->look_collapses = guard->group.reading.n_collapses;
 	count_faults_from_now(guard, outcome);
 }
 
 bool second_look_is_due(const struct guard *guard, uint64_t now_usec)
 {
-	return guard->history->look_round > 0 && now_usec >= guard->history->look_due_usec;
+	return history_of(guard)->look_round > 0 && now_usec >= history_of(guard)->look_due_usec;
 }
 
 static void add_member(struct look *look, const struct member *member)
 {
 	const struct process *process = &member->process;
+	const struct lessons *lessons = member_lessons(member);
 
 	look->n_left++;
 	look->rss_bytes = add_sat(look->rss_bytes, process->rss_bytes);
 	look->rss_grown_bytes =
 		add_sat(look->rss_grown_bytes,
-			sub_sat(process->rss_bytes, member->lessons->last_release.rss_after));
+			sub_sat(process->rss_bytes, lessons->last_release.rss_after));
 	look->n_faults = add_sat(look->n_faults,
-				 sub_sat(process->n_faults, member->lessons->release_faults));
+				 sub_sat(process->n_faults, lessons->release_faults));
 }
 
 void second_look_take(struct guard *guard)
 {
 	struct group *group = &guard->group;
-	struct outcome *outcome = ledger_find(&guard->manager->ledger, guard->history->look_round);
+	struct history *history = history_note(guard);
+	struct outcome *outcome = ledger_find(&guard->manager->ledger, history->look_round);
 	struct look look = { .state = LOOK_GONE, .usage_bytes = group->reading.usage_bytes };
 	const uint64_t now_usec = manager_now(guard->manager);
 	struct peer *peer;
 
-	guard->history->look_round = 0;
+	history->look_round = 0;
 	/* None was planned, or hundreds of rounds came in between. */
 	if (!outcome)
 		return;
 
 	look.age_usec = sub_sat(now_usec, outcome->end_usec);
-	look.n_group_faults = sub_sat(group->reading.n_faults, guard->history->look_faults);
-	look.n_collapses = sub_sat(group->reading.n_collapses, guard->history->look_collapses);
+	look.n_group_faults = sub_sat(group->reading.n_faults, history->look_faults);
+	look.n_collapses = sub_sat(group->reading.n_collapses, history->look_collapses);
 	LIST_FOREACH(peer, &guard->peers, in_guard)
 		if (has_answered(peer, outcome)) {
 			if (peer->member.time_usec != now_usec)
@@ -85,7 +90,7 @@ void second_look_take(struct guard *guard)
 		look.state = LOOK_TAKEN;
 
 	outcome->look = look;
-	group->benefit = benefit_look(group, outcome);
+	history->benefit = benefit_look(group, outcome);
 	peer_tune_late(guard);
 	/* One that came early is in the history; the journal would have two entries a round. */
 	if (look.age_usec >= LOOK_AFTER_USEC && !guard->manager->options.quiet_journal)
@@ -94,7 +99,7 @@ void second_look_take(struct guard *guard)
 
 void second_look_lose(struct guard *guard)
 {
-	struct outcome *outcome = ledger_find(&guard->manager->ledger, guard->history->look_round);
+	struct outcome *outcome = ledger_find(&guard->manager->ledger, history_of(guard)->look_round);
 
 	if (outcome)
 		outcome->look = (struct look){ .state = LOOK_GONE };

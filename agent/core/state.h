@@ -36,6 +36,7 @@ struct command {
 struct peer {
 	LIST_ENTRY(peer) in_guard;
 	struct member member;
+	struct lessons *lessons_place; /* where member.lessons will be; see history.h */
 	struct conn *conn;
 	struct guard *guard;
 	uint32_t knobs_due;      /* bits of enum wire_knob still to be set from [Tune] */
@@ -69,6 +70,7 @@ struct round {
 /* Of most groups there is nothing to be said in it: see basic/sparse.h. */
 struct history {
 	struct steps steps;
+	struct benefit benefit;
 	struct alert_memory alerts;
 	uint64_t look_round;     /* its round that is looked at again; 0: none. second-look.c */
 	uint64_t look_due_usec;
@@ -107,7 +109,8 @@ struct guard {
 	sd_event_source *threshold_source;
 	sd_event_source *level_source;
 
-	struct history *history;
+	/* See history.h; its place, and the same once there is something in it. */
+	struct history *history_place, *history;
 	bool is_ready; /* for a round: what it writes has its memory */
 	uint64_t survey_usec;      /* last look at the processes */
 	uint64_t survey_gap_usec;  /* doubles while nothing moves */

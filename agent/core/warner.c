@@ -15,6 +15,7 @@
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/core/guard.h"
+#include "agent/core/history.h"
 
 #define SOCKET_NAME "pressure"
 
@@ -41,9 +42,11 @@ struct hearer {
 
 static void hearer_join(struct hearer *hearer, struct guard *guard)
 {
+	struct history *history = history_note(guard);
+
 	hearer->guard = guard;
-	LIST_INSERT_HEAD(&guard->history->hearers, hearer, in_guard);
-	guard->history->n_hearers++;
+	LIST_INSERT_HEAD(&history->hearers, hearer, in_guard);
+	history->n_hearers++;
 	guard->manager->n_hearers++;
 	guard->empty_since_usec = 0;
 	guard_look_soon(guard, 0);
@@ -54,9 +57,9 @@ static void hearer_leave(struct hearer *hearer)
 	struct guard *guard = hearer->guard;
 
 	LIST_REMOVE(hearer, in_guard);
-	guard->history->n_hearers--;
+	history_note(guard)->n_hearers--;
 	guard->manager->n_hearers--;
-	if (guard->group.n_members == 0 && guard->history->n_hearers == 0 && !guard->has_leader)
+	if (guard->group.n_members == 0 && history_of(guard)->n_hearers == 0 && !guard->has_leader)
 		guard->empty_since_usec = manager_now(guard->manager);
 }
 
@@ -100,7 +103,7 @@ static bool is_over_quota(const struct manager *manager, uid_t uid)
 		return false;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		LIST_FOREACH(hearer, &guard->history->hearers, in_guard)
+		LIST_FOREACH(hearer, &history_of(guard)->hearers, in_guard)
 			n += hearer->uid == uid;
 
 	return n >= HEARERS_PER_UID_MAX;
@@ -254,17 +257,18 @@ static bool is_short(const struct group *group)
 
 void warner_tell(struct guard *guard, uint64_t now_usec)
 {
+	const struct history *history = history_of(guard);
 	struct hearer *hearer;
 
-	if (guard->history->n_hearers == 0 || !is_short(&guard->group) ||
-	    (guard->history->warned_usec != 0 && now_usec - guard->history->warned_usec < TELL_GAP_USEC))
+	if (history->n_hearers == 0 || !is_short(&guard->group) ||
+	    (history->warned_usec != 0 && now_usec - history->warned_usec < TELL_GAP_USEC))
 		return;
 
-	guard->history->warned_usec = now_usec;
-	log_debug("Telling %zu programs that \"%s\" is %s", guard->history->n_hearers, guard->group.path,
+	history_note(guard)->warned_usec = now_usec;
+	log_debug("Telling %zu programs that \"%s\" is %s", history->n_hearers, guard->group.path,
 		  gate_state_to_string(guard->group.gate.state));
 	/* Who does not read has been told already; who is gone is noticed by its own event. */
-	LIST_FOREACH(hearer, &guard->history->hearers, in_guard)
+	LIST_FOREACH(hearer, &history_of(guard)->hearers, in_guard)
 		(void)!send(hearer->fd, "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
@@ -287,7 +291,7 @@ void warner_check(struct guard *guard)
 	if (!manager->has_cgroup || manager->command_guard)
 		return;
 
-	for (hearer = LIST_FIRST(&guard->history->hearers); hearer; hearer = next) {
+	for (hearer = LIST_FIRST(&history_of(guard)->hearers); hearer; hearer = next) {
 		next = LIST_NEXT(hearer, in_guard);
 		if (cgroup_id_of_pid(&manager->cgroup_root, hearer->pid, &id) < 0 ||
 		    id == guard->group.id || guard_for_pid(manager, hearer->pid, &to) < 0 ||
@@ -307,6 +311,6 @@ void warner_forget(struct guard *guard)
 {
 	struct hearer *hearer;
 
-	while ((hearer = LIST_FIRST(&guard->history->hearers)))
+	while ((hearer = LIST_FIRST(&history_of(guard)->hearers)))
 		hearer_free(hearer);
 }

@@ -12,6 +12,13 @@ const struct outcome *group_last_outcome(const struct group *group)
 	return outcome && outcome->group_id == group->id ? outcome : NULL;
 }
 
+const struct benefit *group_benefit(const struct group *group)
+{
+	static const struct benefit none;
+
+	return group->benefit ? group->benefit : &none;
+}
+
 const char *group_kind_to_string(enum group_kind kind)
 {
 	switch (kind) {

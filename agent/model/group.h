@@ -149,7 +149,7 @@ struct group {
 	struct trend trend;
 	struct heap heap;
 	struct gate gate;
-	struct benefit benefit;
+	struct benefit *benefit; /* NULL as all zero: see group_benefit() */
 	struct steps *steps;    /* that the daemon took by itself; NULL: none ever */
 	/* Of a round that was not quiet, in the ledger: see group_last_outcome(). NULL: none yet */
 	const struct outcome *last_outcome;
@@ -160,6 +160,9 @@ struct group {
 
 /* NULL: none yet, or so long ago that the ledger has forgotten it. */
 const struct outcome *group_last_outcome(const struct group *group);
+
+/* Most groups never had a round. */
+const struct benefit *group_benefit(const struct group *group);
 
 const char *group_kind_to_string(enum group_kind kind);
 /* "group_pressure": a key in JSON. */

@@ -82,7 +82,7 @@ static bool is_large(const struct group_settings *settings, const struct outcome
 
 static bool has_left(const struct group *group)
 {
-	return group->benefit.left_until_usec > group->reading.time_usec;
+	return group_benefit(group)->left_until_usec > group->reading.time_usec;
 }
 
 uint64_t benefit_least_bytes(const struct group *group, enum reason trigger)
@@ -171,7 +171,7 @@ static void add_asked(struct benefit *next, const struct group *group,
 
 struct benefit benefit_add(const struct group *group, const struct outcome *outcome)
 {
-	struct benefit next = group->benefit;
+	struct benefit next = *group_benefit(group);
 
 	if (outcome->n_asked > 0)
 		add_asked(&next, group, outcome);
@@ -197,7 +197,7 @@ struct benefit benefit_look(const struct group *group, const struct outcome *out
 {
 	const uint64_t released = outcome_released_bytes(outcome);
 	const uint64_t returned = outcome_returned_bytes(outcome);
-	struct benefit next = group->benefit;
+	struct benefit next = *group_benefit(group);
 
 	if (outcome->look.state != LOOK_TAKEN)
 		return next;
@@ -228,7 +228,7 @@ struct benefit benefit_look(const struct group *group, const struct outcome *out
 uint64_t benefit_half_way_bytes(const struct group *group)
 {
 	const uint64_t limit = group->reading.limit_bytes;
-	const struct benefit *b = &group->benefit;
+	const struct benefit *b = group_benefit(group);
 
 	if (limit == BYTES_INFINITY || limit != b->last_limit_bytes)
 		return BYTES_INFINITY;
@@ -241,12 +241,12 @@ bool benefit_is_half_way(const struct group *group)
 	const uint64_t anon = group->reading.anon_bytes;
 
 	return anon >= benefit_half_way_bytes(group) &&
-	       sub_sat(anon, group->benefit.last_anon_bytes) >= useful_bytes(group);
+	       sub_sat(anon, group_benefit(group)->last_anon_bytes) >= useful_bytes(group);
 }
 
 bool benefit_is_outdated(const struct group *group)
 {
-	const struct benefit *b = &group->benefit;
+	const struct benefit *b = group_benefit(group);
 	const uint64_t limit = group->reading.limit_bytes, anon = group->reading.anon_bytes;
 	const uint64_t fall = sub_sat(b->last_anon_bytes, anon);
 

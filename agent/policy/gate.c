@@ -216,7 +216,7 @@ static enum gate_state state_of(enum reason reason)
 /* What is waited for beyond the cool-down, because releases did not pay. */
 static uint64_t backoff_usec(const struct group *group, enum gate_state state)
 {
-	const struct benefit *b = &group->benefit;
+	const struct benefit *b = group_benefit(group);
 
 	switch (state) {
 	case GATE_CALM:
@@ -253,7 +253,7 @@ static bool is_overtaken(const struct group *group, enum gate_state state)
 static bool has_others(const struct group *group, enum gate_state state)
 {
 	return (state == GATE_HIGH || state == GATE_PRESSED) &&
-	       group->benefit.last_n_not_needed > 0;
+	       group_benefit(group)->last_n_not_needed > 0;
 }
 
 /*
@@ -263,7 +263,7 @@ static bool has_others(const struct group *group, enum gate_state state)
  */
 static void gate_settle(struct gate *gate, const struct group *group, uint64_t now_usec)
 {
-	const struct benefit *b = &group->benefit;
+	const struct benefit *b = group_benefit(group);
 	uint64_t cooldown = group->settings->cooldown_usec, end, until;
 
 	if (b->last_round_usec == 0)
@@ -316,7 +316,7 @@ static uint64_t quiet_longest_usec(enum gate_state state, uint32_t n_quiet)
 static bool is_answered(const struct group *group, const struct gate *gate,
 			uint64_t now_usec)
 {
-	const struct benefit *b = &group->benefit;
+	const struct benefit *b = group_benefit(group);
 	uint64_t pause;
 
 	if (b->last_quiet_usec == 0 || b->last_quiet_usec < b->last_round_usec)
@@ -355,7 +355,7 @@ struct gate gate_step(const struct group *group, const struct signals *signals,
 			/* Near a kill too: who sets a cap means it. */
 			gate.reason = REASON_MAX_PER_HOUR;
 		else if (is_answered(group, &gate, now_usec))
-			gate.reason = group->benefit.last_quiet_reason;
+			gate.reason = group_benefit(group)->last_quiet_reason;
 	}
 
 	gate.since_usec = now_usec;

@@ -46,7 +46,7 @@ static enum reason look_tune(const struct group *group)
 		return REASON_OFF;
 	if (steps_last_usec(group->steps, STEP_TUNE) > 0)
 		return REASON_TAKEN;
-	if (group->benefit.n_returned < settings->tune_after)
+	if (group_benefit(group)->n_returned < settings->tune_after)
 		return REASON_BELOW;
 
 	return settings->mode == MODE_OBSERVE ? REASON_OBSERVE : REASON_RETURNED;

@@ -220,7 +220,7 @@ static uint64_t reach_usec(const struct group *group)
 /* Microseconds before which no reading can change anything, because of the cool-down. */
 static uint64_t settled_usec(const struct group *group, uint64_t now_usec)
 {
-	const uint64_t since = sub_sat(now_usec, group->benefit.last_round_usec);
+	const uint64_t since = sub_sat(now_usec, group_benefit(group)->last_round_usec);
 
 	if (group->gate.state != GATE_SETTLING || benefit_half_way_bytes(group) != BYTES_INFINITY)
 		return 0;

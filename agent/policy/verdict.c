@@ -497,7 +497,7 @@ void verdict_group(const struct group *group, uint64_t now_usec, struct diagnosi
 {
 	struct facts facts = {
 		.heap = &group->heap,
-		.benefit = &group->benefit,
+		.benefit = group_benefit(group),
 		.anon_bytes = anon_of(group),
 		.limit_bytes = group->reading.limit_bytes,
 		.retained_high_bytes = group->settings->retained_high_bytes,

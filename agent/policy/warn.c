@@ -70,7 +70,7 @@ static bool is_not_paying(const struct group *group)
 {
 	const uint64_t first = MAX(group->settings->cooldown_usec, USEC_PER_SEC);
 
-	return group->benefit.backoff_usec / NOT_PAYING_FACTOR >= first &&
+	return group_benefit(group)->backoff_usec / NOT_PAYING_FACTOR >= first &&
 	       usage_is_above(group, group->settings->usage_high_permyriad);
 }
 

@@ -64,8 +64,8 @@ static void add_not_paying(struct text *text, const struct group *group)
 
 	text_add(text, "releases give too little (the last one %s) and pause for %s more "
 		       "each time: ",
-		 format_bytes(last, group->benefit.last_released_bytes),
-		 format_usec(pause, group->benefit.backoff_usec));
+		 format_bytes(last, group_benefit(group)->last_released_bytes),
+		 format_usec(pause, group_benefit(group)->backoff_usec));
 }
 
 static void add_sentence(struct text *text, const struct group *group,
@@ -126,7 +126,7 @@ static void add_figures(struct text *text, const struct group *group,
 		text_number(text, "IN_USE_BYTES", group->heap.in_use_bytes);
 		text_number(text, "RETAINED_BYTES", group->heap.retained_bytes);
 	}
-	text_number(text, "BACKOFF_USEC", group->benefit.backoff_usec);
+	text_number(text, "BACKOFF_USEC", group_benefit(group)->backoff_usec);
 	if (alert->kind == ALERT_OOM_KILL)
 		text_number(text, "OOM_KILLS", alert->n_oom_kills);
 	text_number(text, "HELD_BACK", alert->n_held_back);

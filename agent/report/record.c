@@ -28,6 +28,7 @@ struct row {
 
 #define SETTING(field) "settings." #field, offsetof(struct group_settings, field)
 #define GROUP(field) #field, offsetof(struct group, field)
+#define BENEFIT(field) "benefit." #field, offsetof(struct benefit, field)
 #define MEMBER(field) #field, offsetof(struct member, field)
 
 /* All that gate_step() and pick_members() look at; tests/replay/replay.c reads the same. */
@@ -71,24 +72,27 @@ static const struct row group_rows[] = {
 	{ GROUP(gate.reason), TYPE_REASON },
 	{ GROUP(gate.since_usec), TYPE_U64 },
 	{ GROUP(gate.until_usec), TYPE_U64 },
-	{ GROUP(benefit.n_rounds), TYPE_U64 },
-	{ GROUP(benefit.released_bytes), TYPE_U64 },
-	{ GROUP(benefit.last_round_usec), TYPE_U64 },
-	{ GROUP(benefit.last_released_bytes), TYPE_U64 },
-	{ GROUP(benefit.last_usage_bytes), TYPE_U64 },
-	{ GROUP(benefit.last_n_not_needed), TYPE_U32 },
-	{ GROUP(benefit.backoff_usec), TYPE_U64 },
-	{ GROUP(benefit.urgent_backoff_usec), TYPE_U64 },
-	{ GROUP(benefit.calm_backoff_usec), TYPE_U64 },
-	{ GROUP(benefit.left_until_usec), TYPE_U64 },
-	{ GROUP(benefit.last_quiet_usec), TYPE_U64 },
-	{ GROUP(benefit.last_quiet_reason), TYPE_REASON },
-	{ GROUP(benefit.n_quiet), TYPE_U32 },
-	{ GROUP(benefit.last_limit_bytes), TYPE_U64 },
-	{ GROUP(benefit.last_anon_bytes), TYPE_U64 },
-	{ GROUP(benefit.last_fresh_bytes), TYPE_U64 },
-	{ GROUP(benefit.last_n_joined), TYPE_U64 },
 	{ GROUP(n_joined), TYPE_U64 },
+};
+
+static const struct row benefit_rows[] = {
+	{ BENEFIT(n_rounds), TYPE_U64 },
+	{ BENEFIT(released_bytes), TYPE_U64 },
+	{ BENEFIT(last_round_usec), TYPE_U64 },
+	{ BENEFIT(last_released_bytes), TYPE_U64 },
+	{ BENEFIT(last_usage_bytes), TYPE_U64 },
+	{ BENEFIT(last_n_not_needed), TYPE_U32 },
+	{ BENEFIT(backoff_usec), TYPE_U64 },
+	{ BENEFIT(urgent_backoff_usec), TYPE_U64 },
+	{ BENEFIT(calm_backoff_usec), TYPE_U64 },
+	{ BENEFIT(left_until_usec), TYPE_U64 },
+	{ BENEFIT(last_quiet_usec), TYPE_U64 },
+	{ BENEFIT(last_quiet_reason), TYPE_REASON },
+	{ BENEFIT(n_quiet), TYPE_U32 },
+	{ BENEFIT(last_limit_bytes), TYPE_U64 },
+	{ BENEFIT(last_anon_bytes), TYPE_U64 },
+	{ BENEFIT(last_fresh_bytes), TYPE_U64 },
+	{ BENEFIT(last_n_joined), TYPE_U64 },
 };
 
 static const struct row member_rows[] = {
@@ -223,6 +227,7 @@ int record_format(const struct record *record, char *buf, size_t size)
 
 	put_rows(&text, setting_rows, ARRAY_SIZE(setting_rows), record->group->settings);
 	put_rows(&text, group_rows, ARRAY_SIZE(group_rows), record->group);
+	put_rows(&text, benefit_rows, ARRAY_SIZE(benefit_rows), group_benefit(record->group));
 	text_add(&text, "steps.release = %" PRIu32 "\n",
 	    steps_n(record->group->steps, STEP_RELEASE, record->now_usec));
 	for (size_t i = 0; i < record->n_members; i++)

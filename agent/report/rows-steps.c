@@ -25,5 +25,5 @@ void rows_steps(struct dict *dict, const struct group *group,
 	dict_close_rows_entry(dict);
 	dict_u64(dict, "max_per_hour", group->settings->max_per_hour);
 	dict_u64(dict, "tune_after", group->settings->tune_after);
-	dict_u32(dict, "returned_in_a_row", group->benefit.n_returned);
+	dict_u32(dict, "returned_in_a_row", group_benefit(group)->n_returned);
 }

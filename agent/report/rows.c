@@ -168,7 +168,7 @@ void rows_group(struct dict *dict, const struct group *group,
 	put_heap(dict, &group->heap, now_usec);
 	put_gate(dict, &group->gate, now_usec);
 	rows_diagnosis(dict, group, NULL, diagnosis);
-	put_benefit(dict, &group->benefit, now_usec);
+	put_benefit(dict, group_benefit(group), now_usec);
 
 	if (!last)
 		return;

@@ -45,6 +45,7 @@ struct scene {
 	uint64_t now_usec;
 	struct group_settings settings;
 	struct group group;
+	struct benefit benefit;
 	struct steps steps;
 	size_t n_members;
 	struct member members[MEMBERS_MAX];
@@ -180,6 +181,7 @@ static int take_kind(const char *value, void *field)
 #define SCENE(field) offsetof(struct scene, field)
 #define SETTING(field) "settings." #field, offsetof(struct scene, settings.field)
 #define GROUP(field) #field, offsetof(struct scene, group.field)
+#define BENEFIT(field) "benefit." #field, offsetof(struct scene, benefit.field)
 #define OUTCOME(field) "outcome." #field, offsetof(struct scene, outcome.field)
 #define MEMBER(field) #field, offsetof(struct member, field)
 
@@ -231,23 +233,23 @@ static const struct row scene_rows[] = {
 	{ GROUP(gate.reason), take_reason },
 	{ GROUP(gate.since_usec), take_usec },
 	{ GROUP(gate.until_usec), take_usec },
-	{ GROUP(benefit.n_rounds), take_u64 },
-	{ GROUP(benefit.released_bytes), take_bytes },
-	{ GROUP(benefit.last_round_usec), take_usec },
-	{ GROUP(benefit.last_released_bytes), take_bytes },
-	{ GROUP(benefit.last_usage_bytes), take_bytes },
-	{ GROUP(benefit.last_n_not_needed), take_u32 },
-	{ GROUP(benefit.backoff_usec), take_usec },
-	{ GROUP(benefit.urgent_backoff_usec), take_usec },
-	{ GROUP(benefit.calm_backoff_usec), take_usec },
-	{ GROUP(benefit.left_until_usec), take_usec },
-	{ GROUP(benefit.last_quiet_usec), take_usec },
-	{ GROUP(benefit.last_quiet_reason), take_reason },
-	{ GROUP(benefit.n_quiet), take_u32 },
-	{ GROUP(benefit.last_limit_bytes), take_bytes },
-	{ GROUP(benefit.last_anon_bytes), take_bytes },
-	{ GROUP(benefit.last_fresh_bytes), take_bytes },
-	{ GROUP(benefit.last_n_joined), take_u64 },
+	{ BENEFIT(n_rounds), take_u64 },
+	{ BENEFIT(released_bytes), take_bytes },
+	{ BENEFIT(last_round_usec), take_usec },
+	{ BENEFIT(last_released_bytes), take_bytes },
+	{ BENEFIT(last_usage_bytes), take_bytes },
+	{ BENEFIT(last_n_not_needed), take_u32 },
+	{ BENEFIT(backoff_usec), take_usec },
+	{ BENEFIT(urgent_backoff_usec), take_usec },
+	{ BENEFIT(calm_backoff_usec), take_usec },
+	{ BENEFIT(left_until_usec), take_usec },
+	{ BENEFIT(last_quiet_usec), take_usec },
+	{ BENEFIT(last_quiet_reason), take_reason },
+	{ BENEFIT(n_quiet), take_u32 },
+	{ BENEFIT(last_limit_bytes), take_bytes },
+	{ BENEFIT(last_anon_bytes), take_bytes },
+	{ BENEFIT(last_fresh_bytes), take_bytes },
+	{ BENEFIT(last_n_joined), take_u64 },
 	{ GROUP(n_joined), take_u64 },
 	{ OUTCOME(kind), take_kind },
 	{ OUTCOME(trigger), take_reason },
@@ -426,12 +428,13 @@ static void decide(struct scene *scene, struct decision *ret)
 	enum reason trigger;
 
 	group->settings = &scene->settings;
+	group->benefit = &scene->benefit;
 
 	for (size_t i = 0; i < scene->n_members; i++)
 		list[i] = &scene->members[i];
 
 	if (scene->has_outcome)
-		group->benefit = benefit_add(group, &scene->outcome);
+		scene->benefit = benefit_add(group, &scene->outcome);
 	if (scene->take_reading)
 		group->trend = trend_add(&group->trend, &group->reading);
 

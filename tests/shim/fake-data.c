@@ -52,8 +52,15 @@ static void init_outcome(struct outcome *outcome, uint64_t now_usec, uint64_t re
 	};
 }
 
-static void init_web(struct group *g, const struct outcome *outcome, uint64_t now_usec)
+static void init_web(struct group *g, const struct outcome *outcome, struct benefit *benefit,
+		     uint64_t now_usec)
 {
+	*benefit = (struct benefit){
+		.n_rounds = 17,
+		.released_bytes = 2350 * MIB,
+		.last_round_usec = now_usec - 3 * USEC_PER_SEC,
+		.last_released_bytes = 412 * MIB,
+	};
 	*g = (struct group){
 		.id = 4711,
 		.path = path_web,
@@ -81,17 +88,18 @@ static void init_web(struct group *g, const struct outcome *outcome, uint64_t no
 			  .reason = REASON_COOLDOWN,
 			  .since_usec = now_usec - 3 * USEC_PER_SEC,
 			  .until_usec = now_usec + 7 * USEC_PER_SEC },
-		.benefit = { .n_rounds = 17,
-			     .released_bytes = 2350 * MIB,
-			     .last_round_usec = now_usec - 3 * USEC_PER_SEC,
-			     .last_released_bytes = 412 * MIB },
+		.benefit = benefit,
 		.last_outcome = outcome,
 		.n_members = 2,
 	};
 }
 
-static void init_batch(struct group *g, uint64_t now_usec)
+static void init_batch(struct group *g, struct benefit *benefit, uint64_t now_usec)
 {
+	*benefit = (struct benefit){
+		.last_quiet_usec = now_usec - 200000,
+		.last_quiet_reason = REASON_NOT_WORTH,
+	};
 	*g = (struct group){
 		.id = 4712,
 		.path = path_batch,
@@ -118,9 +126,7 @@ static void init_batch(struct group *g, uint64_t now_usec)
 		.gate = { .state = GATE_CRITICAL,
 			  .reason = REASON_NOT_WORTH,
 			  .since_usec = now_usec - 95 * USEC_PER_SEC },
-		.benefit = { .last_quiet_usec = now_usec - 200000,
-			     .last_quiet_reason = REASON_NOT_WORTH,
-			     .backoff_usec = 0 },
+		.benefit = benefit,
 		.n_members = 1,
 	};
 }
@@ -224,8 +230,8 @@ void fake_init(struct fake *fake, uint64_t now_usec, uint64_t realtime_usec)
 	*fake = (struct fake){ .n_groups = FAKE_GROUPS, .group_of = { 0, 0, 1, 2 } };
 
 	init_outcome(&fake->outcome, now_usec, realtime_usec);
-	init_web(&fake->groups[0], &fake->outcome, now_usec);
-	init_batch(&fake->groups[1], now_usec);
+	init_web(&fake->groups[0], &fake->outcome, &fake->benefits[0], now_usec);
+	init_batch(&fake->groups[1], &fake->benefits[1], now_usec);
 	init_bare(&fake->groups[2], now_usec);
 
 	init_member(&fake->members[0], 1234, 0, "webreport", 6, now_usec);

@@ -14,6 +14,7 @@
 
 struct fake {
 	struct group groups[FAKE_GROUPS];
+	struct benefit benefits[2]; /* of the first of them */
 	struct outcome outcome; /* of the first one */
 	struct member members[FAKE_MEMBERS];
 	size_t group_of[FAKE_MEMBERS];

@@ -12,6 +12,7 @@
 #define NOW SEC(1000)
 
 static struct group_settings settings; /* of the last example() */
+static struct benefit benefit; /* of the last example() */
 
 /* Steady, holds 100 MiB, and has given so much in a round that ended 10 s ago. */
 static struct group example(enum reason trigger, uint64_t released_mib)
@@ -27,18 +28,20 @@ static struct group example(enum reason trigger, uint64_t released_mib)
 	};
 	struct group group = {
 		.settings = &settings,
+		.benefit = &benefit,
 		.reading = { .time_usec = NOW - SEC(10), .limit_bytes = BYTES_INFINITY },
 		.trend = { .time_usec = NOW, .eta_usec = USEC_INFINITY },
 		.heap = { .time_usec = NOW, .rss_bytes = 100 * MIB },
 		.n_members = 1,
 	};
 
+	benefit = (struct benefit){ 0 };
 	settings = (struct group_settings){
 		.retained_high_bytes = 64 * MIB,
 		.min_release_bytes = 16 * MIB,
 		.cooldown_usec = SEC(5),
 	};
-	group.benefit = benefit_add(&group, &outcome);
+	benefit = benefit_add(&group, &outcome);
 	group.reading.time_usec = NOW;
 	return group;
 }
@@ -94,13 +97,13 @@ static void test_only_once_and_without_back_off(void)
 		.expected_bytes = 7 * MIB,
 	};
 
-	group.benefit = benefit_add(&group, &outcome);
-	CHECK_EQ(group.benefit.backoff_usec, 0);
+	benefit = benefit_add(&group, &outcome);
+	CHECK_EQ(benefit.backoff_usec, 0);
 	CHECK_EQ(benefit_calm_bytes(&group), 64 * MIB);
 
 	/* The same without a large release before it. */
-	group.benefit = benefit_add(&group, &outcome);
-	CHECK_EQ(group.benefit.backoff_usec, SEC(5));
+	benefit = benefit_add(&group, &outcome);
+	CHECK_EQ(benefit.backoff_usec, SEC(5));
 }
 
 static void test_not_after_a_small_release_or_a_command(void)
@@ -126,7 +129,7 @@ static void test_the_gate_opens_for_it_when_all_is_steady(void)
 	group.trend.steady_since_usec = NOW - SEC(1);
 	CHECK_EQ(gate_step(&group, &none, NOW).reason, REASON_BELOW);
 	group.trend.steady_since_usec = 0;
-	group.benefit.left_until_usec = 0;
+	benefit.left_until_usec = 0;
 	CHECK_EQ(gate_step(&group, &none, NOW).reason, REASON_BELOW);
 }
 

@@ -33,7 +33,7 @@ static struct benefit add(struct benefit benefit, struct outcome outcome)
 {
 	const struct group group = {
 		.settings = &settings,
-		.benefit = benefit,
+		.benefit = &benefit,
 		.reading = { .limit_bytes = 600 * MIB },
 	};
 
@@ -296,6 +296,8 @@ static void test_quiet_rounds_are_counted_while_they_follow_each_other(void)
 	CHECK_EQ(add(b, quiet).n_quiet, UINT32_MAX);
 }
 
+static struct benefit waited;
+
 /* 600 MiB, 560 used, members of which nothing more was expected. */
 static struct group waiting(void)
 {
@@ -307,7 +309,8 @@ static struct group waiting(void)
 	};
 	const struct outcome useless = released(0, 0);
 
-	group.benefit = benefit_add(&group, &useless);
+	waited = benefit_add(&group, &useless);
+	group.benefit = &waited;
 	return group;
 }
 
@@ -356,7 +359,7 @@ static void test_half_as_far_from_the_limit_is_a_change(void)
 	CHECK(benefit_is_outdated(&group));
 
 	/* At the limit the last few pages are no news. */
-	group.benefit.last_anon_bytes = 592 * MIB;
+	waited.last_anon_bytes = 592 * MIB;
 	group.reading.anon_bytes = 600 * MIB;
 	CHECK(!benefit_is_outdated(&group));
 }
@@ -404,20 +407,22 @@ static void test_only_what_both_have_grown_by_has_returned(void)
 static void test_what_returns_while_calm_is_released_ever_later(void)
 {
 	static const uint64_t expect_sec[] = { 30, 60, 120, 240, 300, 300 };
-	struct group group = {
+	struct benefit benefit = { 0 };
+	const struct group group = {
 		.settings = &settings,
+		.benefit = &benefit,
 		.reading = { .limit_bytes = BYTES_INFINITY },
 	};
 	struct outcome half = looked_at(100), less = looked_at(99);
 
 	for (size_t i = 0; i < ARRAY_SIZE(expect_sec); i++) {
-		group.benefit = benefit_look(&group, &half);
-		CHECK_EQ(group.benefit.calm_backoff_usec, SEC(expect_sec[i]));
-		CHECK_EQ(group.benefit.returned_bytes, 100 * MIB);
-		CHECK_EQ(group.benefit.look_usec, SEC(100));
+		benefit = benefit_look(&group, &half);
+		CHECK_EQ(benefit.calm_backoff_usec, SEC(expect_sec[i]));
+		CHECK_EQ(benefit.returned_bytes, 100 * MIB);
+		CHECK_EQ(benefit.look_usec, SEC(100));
 	}
 
-	CHECK_EQ(group.benefit.n_returned, ARRAY_SIZE(expect_sec));
+	CHECK_EQ(benefit.n_returned, ARRAY_SIZE(expect_sec));
 
 	/* Before a minute is over less says nothing. */
 	less.look.age_usec = LOOK_AFTER_USEC - 1;
@@ -425,16 +430,17 @@ static void test_what_returns_while_calm_is_released_ever_later(void)
 	less.look.age_usec = LOOK_AFTER_USEC;
 	CHECK_EQ(benefit_look(&group, &less).calm_backoff_usec, 0);
 	CHECK_EQ(benefit_look(&group, &less).n_returned, 0);
-	CHECK_EQ(group.benefit.backoff_usec, 0);
+	CHECK_EQ(benefit.backoff_usec, 0);
 }
 
 static void test_near_the_limit_what_returns_was_worth_it(void)
 {
+	struct benefit benefit = { .calm_backoff_usec = SEC(60) };
 	struct group_settings high = settings;
 	struct outcome all = looked_at(200);
 	struct group group = {
 		.settings = &high,
-		.benefit = { .calm_backoff_usec = SEC(60) },
+		.benefit = &benefit,
 		.reading = { .limit_bytes = 600 * MIB },
 		.peak_bytes = 480 * MIB,
 	};

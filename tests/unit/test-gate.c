@@ -20,8 +20,12 @@ static const struct signals none;
 static struct group_settings settings; /* of the last example() */
 
 /* A group of 1000 MiB, half used, steady, nothing retained, no round so far. */
+/* Of example()'s group. */
+static struct benefit benefit;
+
 static struct group example(void)
 {
+	benefit = (struct benefit){ 0 };
 	settings = (struct group_settings){
 		.usage_high_permyriad = 8000,
 		.usage_critical_permyriad = 9200,
@@ -34,6 +38,7 @@ static struct group example(void)
 	};
 	return (struct group){
 		.settings = &settings,
+		.benefit = &benefit,
 		.reading = {
 			.time_usec = NOW,
 			.anon_bytes = 500 * MIB,
@@ -187,11 +192,11 @@ static struct group group_at(const struct event *event, enum gate_state before)
 		group.trend.eta_usec = SEC(event->eta_sec);
 	}
 	if (event->round_sec > 0)
-		group.benefit.last_round_usec = NOW - SEC(event->round_sec);
-	group.benefit.backoff_usec = SEC(event->backoff_sec);
+		benefit.last_round_usec = NOW - SEC(event->round_sec);
+	benefit.backoff_usec = SEC(event->backoff_sec);
 	if (event->quiet_msec > 0) {
-		group.benefit.last_quiet_usec = NOW - event->quiet_msec * USEC_PER_MSEC;
-		group.benefit.last_quiet_reason = REASON_NOT_WORTH;
+		benefit.last_quiet_usec = NOW - event->quiet_msec * USEC_PER_MSEC;
+		benefit.last_quiet_reason = REASON_NOT_WORTH;
 	}
 	group.n_members = event->no_members ? 0 : 1;
 	return group;
@@ -230,10 +235,10 @@ static void test_settling_says_when_it_ends(void)
 	struct group group = example();
 
 	group.reading.anon_bytes = 850 * MIB;
-	group.benefit.last_round_usec = NOW - SEC(5);
+	benefit.last_round_usec = NOW - SEC(5);
 	CHECK_EQ(step(&group).until_usec, NOW + SEC(15));
 
-	group.benefit.backoff_usec = SEC(40);
+	benefit.backoff_usec = SEC(40);
 	CHECK_EQ(step(&group).until_usec, NOW + SEC(55));
 	/* First of all it is the cool-down that holds it back. */
 	CHECK_EQ(step(&group).reason, REASON_COOLDOWN);
@@ -243,7 +248,7 @@ static void test_settling_says_when_it_ends(void)
 
 	/* The cool-down is over to the microsecond, and the back-off goes on. */
 	group.reading.anon_bytes = 850 * MIB;
-	group.benefit.last_round_usec = NOW - SEC(20);
+	benefit.last_round_usec = NOW - SEC(20);
 	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
 	CHECK_EQ(step(&group).until_usec, NOW + SEC(40));
 }
@@ -334,9 +339,9 @@ static void test_pressure_of_the_machine_is_for_what_is_retained(void)
 	CHECK(gate_is_open(&(struct gate){ .state = GATE_PRESSED, .reason = REASON_MACHINE }));
 
 	/* Not again while the last release settles, and not where it was switched off. */
-	group.benefit.last_round_usec = NOW - 1;
+	benefit.last_round_usec = NOW - 1;
 	CHECK_EQ(gate_step(&group, &machine, NOW).reason, REASON_COOLDOWN);
-	group.benefit.last_round_usec = 0;
+	benefit.last_round_usec = 0;
 	settings.machine_pressure_permyriad = 0;
 	CHECK_EQ(gate_step(&group, &machine, NOW).reason, REASON_BELOW);
 }
@@ -365,8 +370,8 @@ static void test_times_beyond_the_end_saturate(void)
 	struct gate gate;
 
 	group.reading.anon_bytes = 850 * MIB;
-	group.benefit.last_round_usec = NOW - SEC(100);
-	group.benefit.backoff_usec = UINT64_MAX;
+	benefit.last_round_usec = NOW - SEC(100);
+	benefit.backoff_usec = UINT64_MAX;
 	gate = step(&group);
 	CHECK_EQ(gate.reason, REASON_BACKOFF);
 	CHECK(gate.until_usec == UINT64_MAX);
@@ -376,11 +381,11 @@ static void test_times_beyond_the_end_saturate(void)
 
 	/* A round that seems to end in the future (another CPU's clock) is just fresh. */
 	settings.cooldown_usec = SEC(20);
-	group.benefit.backoff_usec = 0;
-	group.benefit.last_round_usec = NOW + 1;
+	benefit.backoff_usec = 0;
+	benefit.last_round_usec = NOW + 1;
 	CHECK_EQ(step(&group).until_usec, NOW + SEC(20) + 1);
 
-	group.benefit.last_round_usec = 0;
+	benefit.last_round_usec = 0;
 	group.trend.steady_since_usec = NOW + SEC(1);
 	group.reading.anon_bytes = 500 * MIB;
 	group.heap.retained_bytes = 300 * MIB;
@@ -396,14 +401,14 @@ static void test_observe_opens_the_gate_as_usual_but_not_again_at_once(void)
 	group.gate = step(&group);
 	CHECK(gate_is_open(&group.gate));
 
-	group.benefit.last_quiet_usec = NOW - SEC(19);
-	group.benefit.last_quiet_reason = REASON_OBSERVE;
+	benefit.last_quiet_usec = NOW - SEC(19);
+	benefit.last_quiet_reason = REASON_OBSERVE;
 	group.gate = step(&group);
 	CHECK(!gate_is_open(&group.gate));
 	CHECK_EQ(group.gate.state, GATE_HIGH);
 	CHECK_EQ(group.gate.reason, REASON_OBSERVE);
 
-	group.benefit.last_quiet_usec = NOW - SEC(20);
+	benefit.last_quiet_usec = NOW - SEC(20);
 	group.gate = step(&group);
 	CHECK(gate_is_open(&group.gate));
 }
@@ -415,9 +420,9 @@ static void test_a_release_outdates_the_quiet_round_before_it(void)
 	group.reading.anon_bytes = 950 * MIB;
 	group.gate.state = GATE_CRITICAL;
 	settings.cooldown_usec = 0;
-	group.benefit.last_quiet_usec = NOW - 2;
-	group.benefit.last_quiet_reason = REASON_NOT_WORTH;
-	group.benefit.last_round_usec = NOW - 1;
+	benefit.last_quiet_usec = NOW - 2;
+	benefit.last_quiet_reason = REASON_NOT_WORTH;
+	benefit.last_round_usec = NOW - 1;
 	CHECK_EQ(step(&group).reason, REASON_USAGE_CRITICAL);
 }
 
@@ -453,7 +458,7 @@ static void test_near_a_kill_back_off_counts_until_something_has_changed(void)
 	struct group group = example();
 
 	group.reading.anon_bytes = 950 * MIB;
-	group.benefit = (struct benefit){
+	benefit = (struct benefit){
 		.last_round_usec = NOW - SEC(9),
 		.backoff_usec = SEC(3600),
 		.urgent_backoff_usec = SEC(8),
@@ -466,14 +471,14 @@ static void test_near_a_kill_back_off_counts_until_something_has_changed(void)
 	CHECK_EQ(step(&group).reason, REASON_USAGE_CRITICAL);
 
 	/* The cool-down is there to see what the last one did. */
-	group.benefit.last_round_usec = NOW - SEC(1);
+	benefit.last_round_usec = NOW - SEC(1);
 	CHECK_EQ(step(&group).reason, REASON_COOLDOWN);
 
 	/* The same where usage is high; what is calm can wait for its time. */
-	group.benefit.last_round_usec = NOW - SEC(30);
-	group.reading.anon_bytes = group.benefit.last_anon_bytes = 850 * MIB;
+	benefit.last_round_usec = NOW - SEC(30);
+	group.reading.anon_bytes = benefit.last_anon_bytes = 850 * MIB;
 	CHECK_EQ(step(&group).reason, REASON_USAGE_HIGH);
-	group.reading.anon_bytes = group.benefit.last_anon_bytes = 500 * MIB;
+	group.reading.anon_bytes = benefit.last_anon_bytes = 500 * MIB;
 	group.heap.retained_bytes = 200 * MIB;
 	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
 }
@@ -486,7 +491,7 @@ static void test_who_finds_nobody_looks_ever_later_until_something_has_changed(v
 
 	group.reading.anon_bytes = 950 * MIB;
 	group.gate.state = GATE_CRITICAL;
-	group.benefit = (struct benefit){
+	benefit = (struct benefit){
 		.last_quiet_usec = SEC(500),
 		.last_quiet_reason = REASON_NO_MEMBERS,
 		.last_limit_bytes = 1000 * MIB,
@@ -495,12 +500,12 @@ static void test_who_finds_nobody_looks_ever_later_until_something_has_changed(v
 	for (size_t i = 0; i < ARRAY_SIZE(expect_msec); i++) {
 		const uint64_t at_usec = SEC(500) + expect_msec[i] * USEC_PER_MSEC;
 
-		group.benefit.n_quiet = (uint32_t)i;
+		benefit.n_quiet = (uint32_t)i;
 		CHECK_EQ(gate_step(&group, &none, at_usec - 1).reason, REASON_NO_MEMBERS);
 		CHECK_EQ(gate_step(&group, &none, at_usec).reason, REASON_USAGE_CRITICAL);
 	}
 
-	group.benefit.n_quiet = UINT32_MAX;
+	benefit.n_quiet = UINT32_MAX;
 	CHECK_EQ(gate_step(&group, &none, SEC(532) - 1).reason, REASON_NO_MEMBERS);
 	CHECK_EQ(gate_step(&group, &none, SEC(532)).reason, REASON_USAGE_CRITICAL);
 

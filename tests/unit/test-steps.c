@@ -111,15 +111,16 @@ static void test_a_release_is_the_gates_business(void)
 static void test_tuning_waits_for_releases_that_came_to_nothing(void)
 {
 	struct group_settings settings = { .tune_after = 3, .mmap_threshold_bytes = MIB };
+	struct benefit benefit = { .n_returned = 2 };
 	struct steps steps = { 0 };
 	struct group group = {
 		.settings = &settings,
 		.steps = &steps,
-		.benefit = { .n_returned = 2 },
+		.benefit = &benefit,
 	};
 
 	CHECK_EQ(look(&group, STEP_TUNE).reason, REASON_BELOW);
-	group.benefit.n_returned = 3;
+	benefit.n_returned = 3;
 	CHECK_EQ(look(&group, STEP_TUNE).reason, REASON_RETURNED);
 	CHECK(look(&group, STEP_TUNE).due);
 

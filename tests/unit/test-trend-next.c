@@ -11,8 +11,12 @@
 static struct group_settings settings; /* of the last example() */
 
 /* 1000 MiB, a tenth used, everything long calm. */
+/* Of example()'s group. */
+static struct benefit benefit;
+
 static struct group example(void)
 {
+	benefit = (struct benefit){ 0 };
 	settings = (struct group_settings){
 		.usage_high_permyriad = 8000,
 		.usage_critical_permyriad = 9200,
@@ -21,6 +25,7 @@ static struct group example(void)
 	};
 	return (struct group){
 		.settings = &settings,
+		.benefit = &benefit,
 		.reading = {
 			.time_usec = NOW,
 			.anon_bytes = 100 * MIB,
@@ -194,25 +199,25 @@ static void test_settling_sleeps_through_what_cannot_change_anything(void)
 				.until_usec = NOW + SEC(27) };
 
 	/* 3 s after the round; critical may begin one from now on: 820 MiB away. */
-	g.benefit.last_round_usec = NOW - SEC(3);
+	benefit.last_round_usec = NOW - SEC(3);
 	CHECK_EQ(next(&g), 820 * USEC_PER_SEC / 2048);
 
 	/* 1 s after it: nothing can for another 2 s, however near the limit. */
-	g.benefit.last_round_usec = NOW - SEC(1);
+	benefit.last_round_usec = NOW - SEC(1);
 	CHECK_EQ(next(&g), SEC(2));
 	g.reading.anon_bytes = 990 * MIB;
 	CHECK_EQ(next(&g), SEC(2));
 
 	/* 5 s after it: as near as this, at once. */
-	g.benefit.last_round_usec = NOW - SEC(5);
+	benefit.last_round_usec = NOW - SEC(5);
 	CHECK_EQ(next(&g), MSEC(50));
 
 	/* A round that seems to end in the future has just ended. */
-	g.benefit.last_round_usec = NOW + SEC(1);
+	benefit.last_round_usec = NOW + SEC(1);
 	CHECK_EQ(next(&g), SEC(3));
 
 	/* Not longer than it lasts. */
-	g.benefit.last_round_usec = NOW - SEC(1);
+	benefit.last_round_usec = NOW - SEC(1);
 	g.gate.until_usec = NOW + MSEC(100);
 	CHECK_EQ(next(&g), MSEC(100));
 	g.gate.until_usec = NOW + 1;
@@ -250,11 +255,11 @@ static void test_settling_looks_when_half_of_what_was_released_may_be_gone(void)
 	g.gate = (struct gate){ .state = GATE_SETTLING,
 				.reason = REASON_COOLDOWN,
 				.until_usec = NOW + SEC(27) };
-	g.benefit.last_round_usec = NOW;
-	g.benefit.last_limit_bytes = g.reading.limit_bytes;
-	g.benefit.last_anon_bytes = g.reading.limit_bytes - 800 * MIB;
+	benefit.last_round_usec = NOW;
+	benefit.last_limit_bytes = g.reading.limit_bytes;
+	benefit.last_anon_bytes = g.reading.limit_bytes - 800 * MIB;
 
-	g.reading.anon_bytes = g.benefit.last_anon_bytes;
+	g.reading.anon_bytes = benefit.last_anon_bytes;
 	CHECK_EQ(next(&g), 400 * USEC_PER_SEC / 2048);
 	g.reading.anon_bytes += 300 * MIB;
 	CHECK_EQ(next(&g), 100 * USEC_PER_SEC / 2048);

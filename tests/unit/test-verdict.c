@@ -44,11 +44,11 @@ static void test_a_release_that_paid_is_evidence_of_retention(void)
 {
 	struct group g = group_of(700, 0, 100);
 
-	g.benefit.n_rounds = 1;
-	g.benefit.last_usage_bytes = 750 * MIB;
-	g.benefit.last_released_bytes = 250 * MIB;
+	benefit.n_rounds = 1;
+	benefit.last_usage_bytes = 750 * MIB;
+	benefit.last_released_bytes = 250 * MIB;
 	CHECK_STR(name(&g), "retained");
-	g.benefit.last_released_bytes = 249 * MIB;
+	benefit.last_released_bytes = 249 * MIB;
 	CHECK_STR(name(&g), "healthy");
 }
 
@@ -64,9 +64,9 @@ static void has_everything(struct group *g)
 	g->heap.huge_bytes = 400 * MIB;
 	g->heap.n_arenas = 8;
 	g->heap.n_threads = 8;
-	g->benefit.n_rounds = 1;
-	g->benefit.last_round_usec = g->benefit.look_usec = 5;
-	g->benefit.returned_bytes = 10 * MIB;
+	benefit.n_rounds = 1;
+	benefit.last_round_usec = benefit.look_usec = 5;
+	benefit.returned_bytes = 10 * MIB;
 }
 
 static void test_no_evidence_is_left_out(void)
@@ -135,12 +135,12 @@ static void test_free_but_in_no_whole_pages_is_fragmented(void)
 	CHECK_STR(name(&g), "healthy");
 
 	/* Tried, with next to nothing for it. */
-	g.benefit.n_rounds = 1;
-	g.benefit.backoff_usec = 1;
-	g.benefit.last_usage_bytes = 1000 * MIB;
-	g.benefit.last_released_bytes = 59 * MIB;
+	benefit.n_rounds = 1;
+	benefit.backoff_usec = 1;
+	benefit.last_usage_bytes = 1000 * MIB;
+	benefit.last_released_bytes = 59 * MIB;
 	CHECK_STR(name(&g), "fragmented");
-	g.benefit.last_released_bytes = 60 * MIB;
+	benefit.last_released_bytes = 60 * MIB;
 	CHECK_STR(name(&g), "healthy");
 }
 
@@ -148,14 +148,14 @@ static void test_a_release_that_gave_nothing_disproves_the_estimate(void)
 {
 	struct group g = group_of(300, 600, 600);
 
-	g.benefit.n_rounds = 1;
-	g.benefit.last_usage_bytes = 1000 * MIB;
-	g.benefit.last_released_bytes = 5 * MIB;
+	benefit.n_rounds = 1;
+	benefit.last_usage_bytes = 1000 * MIB;
+	benefit.last_released_bytes = 5 * MIB;
 	/*
 	 * One that paid less than this because there was less does not: no back-off then.
 	 */
 	CHECK_STR(name(&g), "retained");
-	g.benefit.backoff_usec = 1;
+	benefit.backoff_usec = 1;
 	CHECK_STR(name(&g), "fragmented");
 }
 
@@ -165,13 +165,13 @@ static void test_extreme_groups_get_some_verdict(void)
 
 	g.reading.anon_bytes = UINT64_MAX;
 	g.heap.in_use_bytes = g.heap.unused_bytes = g.heap.retained_bytes = UINT64_MAX;
-	g.benefit.last_usage_bytes = g.benefit.last_released_bytes = UINT64_MAX;
-	g.benefit.n_rounds = UINT64_MAX;
+	benefit.last_usage_bytes = benefit.last_released_bytes = UINT64_MAX;
+	benefit.n_rounds = UINT64_MAX;
 	CHECK_STR(name(&g), "retained");
 	g.reading.anon_bytes = 0;
 	g.reading.limit_bytes = 0;
 	g.heap = (struct heap){ .time_usec = 1 };
-	g.benefit = (struct benefit){ .n_rounds = 1 };
+	benefit = (struct benefit){ .n_rounds = 1 };
 	CHECK_STR(name(&g), "healthy");
 }
 

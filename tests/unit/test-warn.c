@@ -204,10 +204,13 @@ static void test_kills_are_counted_and_old_ones_are_not_ours(void)
 
 static void test_releases_that_do_not_pay_are_told_near_the_limit(void)
 {
+	struct benefit benefit = { 0 };
+
 	begin(LIMIT);
-	group.benefit.backoff_usec = 20 * USEC_PER_SEC; /* the second one in a row */
+	group.benefit = &benefit;
+	benefit.backoff_usec = 20 * USEC_PER_SEC; /* the second one in a row */
 	CHECK_EQ(look(T0, 850 * MIB), 0);
-	group.benefit.backoff_usec = 40 * USEC_PER_SEC;
+	benefit.backoff_usec = 40 * USEC_PER_SEC;
 	CHECK_EQ(look(T0 + 10 * USEC_PER_SEC, 500 * MIB), 0);
 	CHECK_EQ(look(T0 + 20 * USEC_PER_SEC, 850 * MIB), 1U << ALERT_NOT_PAYING);
 	CHECK_EQ(look(T0 + 30 * USEC_PER_SEC, 850 * MIB), 0);

@@ -18,13 +18,18 @@ static inline const char *name(const struct group *group)
 	return verdict_to_string(d.verdict);
 }
 
+/* Of the last group_of(). */
+static struct benefit benefit;
+
 /* 1000 MiB of 2000; memory in use, nothing special. */
 static inline struct group group_of(uint64_t in_use_mib, uint64_t retained_mib,
 			     uint64_t unused_mib)
 {
+	benefit = (struct benefit){ 0 };
 	settings = (struct group_settings){ .usage_high_permyriad = 8000 };
 	return (struct group){
 		.settings = &settings,
+		.benefit = &benefit,
 		.reading = {
 			.time_usec = 10,
 			.anon_bytes = 1000 * MIB,
