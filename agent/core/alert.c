@@ -8,6 +8,7 @@
 
 #include "agent/basic/log.h"
 #include "agent/core/exec.h"
+#include "agent/core/guard.h"
 #include "agent/core/helper.h"
 #include "agent/core/history.h"
 #include "agent/policy/ladder.h"
@@ -108,7 +109,7 @@ static void tell(struct guard *guard, const struct warn *warn, enum alert_kind k
 	};
 	struct diagnosis diagnosis;
 
-	verdict_group(&guard->group, manager_now(manager), &diagnosis);
+	guard_diagnose(guard, manager_now(manager), &diagnosis);
 	alert.verdict = verdict_to_string(diagnosis.verdict);
 	alert.verdict_text = verdict_to_text(diagnosis.verdict);
 
@@ -133,7 +134,7 @@ static void note_kills(struct guard *guard, uint64_t n_processes)
 		.limit_bytes = group->reading.limit_bytes,
 	};
 
-	verdict_group(group, kill.time_usec, &diagnosis);
+	guard_diagnose(guard, kill.time_usec, &diagnosis);
 	kill.verdict = diagnosis.verdict;
 	kill.confidence_percent = diagnosis.confidence_percent;
 	ledger_set_name(kill.name, text_name_of(group));

@@ -10,6 +10,7 @@
 #include "agent/basic/fd.h"
 #include "agent/basic/parse.h"
 #include "agent/core/choice.h"
+#include "agent/core/guard.h"
 #include "agent/core/membership.h"
 #include "agent/core/peer.h"
 #include "agent/core/recorder.h"
@@ -254,18 +255,14 @@ static void on_diagnose(const struct group *group, const struct member *member,
 	if (member)
 		verdict_member(group, member, manager_now(manager), ret);
 	else
-		verdict_group(group, manager_now(manager), ret);
+		guard_diagnose(guard_of(group), manager_now(manager), ret);
 }
 
 static void on_plan(const struct group *group, struct decision *ret, void *userdata)
 {
-	const struct manager *manager = userdata;
-	const struct guard *guard;
-
+	(void)userdata;
 	*ret = (struct decision){ .reason = REASON_NONE };
-	LIST_FOREACH(guard, &manager->guards, in_manager)
-		if (&guard->group == group)
-			choice_plan(guard, ret);
+	choice_plan(guard_of(group), ret);
 }
 
 static void on_steps(const struct group *group, struct rung ret[static STEP_MAX_], void *userdata)

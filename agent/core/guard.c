@@ -253,12 +253,14 @@ void guard_add_peer(struct guard *guard, struct peer *peer)
 
 void guard_remove_peer(struct guard *guard, struct peer *peer)
 {
+	/* Of the last one that leaves the figures stay, for the account of what happened. */
+	if (guard->group.n_members == 1)
+		guard_sum(guard, &history_note(guard)->left);
 	LIST_REMOVE(peer, in_guard);
 	if (guard->round && guard->round->waiting == peer)
 		guard->round->waiting = NULL;
 	guard->group.n_members--;
 	guard->manager->n_peers--;
-	/* Of the last one that leaves the figures stay, for the account of what happened. */
 	if (guard->group.n_members > 0) {
 		guard_sum_heaps(guard);
 	} else if (!guard->has_leader && history_of(guard)->n_hearers == 0) {
@@ -409,15 +411,29 @@ static void survey_if_due(struct guard *guard, uint64_t now_usec)
 	guard->survey_gap_usec = moved || stirred ? SURVEY_FIRST_USEC : wider_gap(guard);
 }
 
+void guard_sum(const struct guard *guard, struct sums *ret)
+{
+	const struct peer *peer;
+
+	*ret = guard->group.n_members > 0 ? (struct sums){ 0 } : history_of(guard)->left;
+	LIST_FOREACH(peer, &guard->peers, in_guard)
+		verdict_sum(ret, &peer->member, guard->group.settings->method);
+}
+
 void guard_sum_heaps(struct guard *guard)
 {
-	struct heap heap = { .time_usec = 0 };
-	struct peer *peer;
+	struct sums sums;
 
-	LIST_FOREACH(peer, &guard->peers, in_guard)
-		verdict_sum(&heap, &peer->member, guard->group.settings->method);
+	guard_sum(guard, &sums);
+	guard->group.heap = sums.heap;
+}
 
-	guard->group.heap = heap;
+void guard_diagnose(const struct guard *guard, uint64_t now_usec, struct diagnosis *ret)
+{
+	struct sums sums;
+
+	guard_sum(guard, &sums);
+	verdict_group(&guard->group, &sums, now_usec, ret);
 }
 
 void guard_look_soon(struct guard *guard, uint64_t in_usec)

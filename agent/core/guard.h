@@ -22,8 +22,16 @@ int guard_configure(struct guard *guard);
 int guard_read(struct guard *guard);
 /* Reads the facts of the group's processes; lets go of those that were moved elsewhere. */
 void guard_survey(struct guard *guard);
-/* Sums up what is known of the members' heaps. */
+/* Sums up what is known of the members: all of it, and what is kept of that. */
+void guard_sum(const struct guard *guard, struct sums *ret);
 void guard_sum_heaps(struct guard *guard);
+void guard_diagnose(const struct guard *guard, uint64_t now_usec, struct diagnosis *ret);
+
+/* Each group is a guard's. */
+static inline const struct guard *guard_of(const struct group *group)
+{
+	return (const struct guard *)((const char *)group - offsetof(struct guard, group));
+}
 
 /* Usage that has changed by this much may be something new. */
 #define GUARD_MOVED_BYTES (1 * MIB)

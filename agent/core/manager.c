@@ -568,13 +568,16 @@ int manager_guard_command(struct manager *manager, const struct manager_command 
 	return guard_for_command(manager, &manager->command_guard);
 }
 
-int manager_each_group(struct manager *manager, int (*f)(const struct group *, void *), void *arg)
+int manager_each_group(struct manager *manager,
+		       int (*f)(const struct group *, const struct diagnosis *, void *), void *arg)
 {
+	struct diagnosis diagnosis;
 	struct guard *guard;
 	int r;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
-		r = f(&guard->group, arg);
+		guard_diagnose(guard, manager_now(manager), &diagnosis);
+		r = f(&guard->group, &diagnosis, arg);
 		if (r < 0)
 			return r;
 	}

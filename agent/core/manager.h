@@ -44,5 +44,6 @@ struct manager_command {
 };
 int manager_guard_command(struct manager *manager, const struct manager_command *command);
 
-/* For `run`: calls @f for every group. */
-int manager_each_group(struct manager *manager, int (*f)(const struct group *, void *), void *arg);
+/* For `run`: calls @f for every group, with what is thought of it. */
+int manager_each_group(struct manager *manager,
+		       int (*f)(const struct group *, const struct diagnosis *, void *), void *arg);

@@ -281,11 +281,24 @@ static uint64_t expected_bytes(const struct peer *peer)
 	return estimate_give(&peer->member, peer->guard->group.settings->method);
 }
 
-void peer_take_stats(struct peer *peer, const struct wire_stats *stats)
+static const struct wire_foreign *keep_foreign(struct peer *peer, const struct wire_stats *wire)
+{
+	struct lessons *lessons;
+
+	if (wire->foreign[0].allocator == 0)
+		return NULL;
+
+	lessons = history_note_lessons(peer);
+	memcpy(lessons->foreign, wire->foreign, sizeof(lessons->foreign));
+	return lessons->foreign;
+}
+
+void peer_take_stats(struct peer *peer, const struct wire_stats *wire)
 {
 	struct member *member = &peer->member;
+	const struct stats *stats = &member->stats;
 
-	member->stats = *stats;
+	member->stats = stats_of(wire, keep_foreign(peer, wire));
 	member->stats_usec = manager_now(peer->guard->manager);
 	member->n_failed = 0;
 	peer->stats_cpu_usec = member->process.cpu_usec;

@@ -33,7 +33,7 @@ int peer_check_agent(struct peer *peer);
 bool peer_refresh(struct peer *peer, uint64_t now_usec);
 
 /* Takes an answer to STATS in. */
-void peer_take_stats(struct peer *peer, const struct wire_stats *stats);
+void peer_take_stats(struct peer *peer, const struct wire_stats *wire);
 
 /* Takes the answer to a release in: what it gave, and what that teaches. */
 void peer_take_release(struct peer *peer, const struct wire_reclaim_reply *reply);

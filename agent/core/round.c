@@ -21,7 +21,6 @@
 #include "agent/policy/benefit.h"
 #include "agent/policy/gate.h"
 #include "agent/policy/pick.h"
-#include "agent/policy/verdict.h"
 #include "agent/report/journal.h"
 
 /* A release of 10 GiB takes seconds; when a kill is near there is no time to wait for one. */
@@ -117,7 +116,7 @@ static void round_record(struct guard *guard)
 	history_note(guard)->benefit = benefit_add(group, outcome);
 	if (outcome->n_asked > 0 && outcome_cause(outcome) != REASON_COMMAND)
 		steps_count(&history_note(guard)->steps, STEP_RELEASE, outcome->end_usec);
-	verdict_group(group, outcome->end_usec, &diagnosis);
+	guard_diagnose(guard, outcome->end_usec, &diagnosis);
 	outcome_diagnose(outcome, &diagnosis);
 	second_look_plan(guard, outcome);
 	kept = ledger_append(&guard->manager->ledger, outcome,

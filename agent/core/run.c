@@ -392,14 +392,12 @@ struct account {
 	uint64_t released_bytes;
 	uint64_t n_rounds;
 	uint64_t n_oom_kill;
-	uint64_t now_usec;
 	struct diagnosis diagnosis; /* the worst */
 };
 
-static int add_group(const struct group *group, void *userdata)
+static int add_group(const struct group *group, const struct diagnosis *diagnosis, void *userdata)
 {
 	struct account *account = userdata;
-	struct diagnosis diagnosis;
 
 	/* Of what was never read all figures are 0. */
 	if (group->reading.time_usec == 0)
@@ -410,9 +408,8 @@ static int add_group(const struct group *group, void *userdata)
 	account->released_bytes += group_benefit(group)->released_bytes;
 	account->n_rounds += group_benefit(group)->n_rounds;
 	account->n_oom_kill += sub_sat(group->reading.n_oom_kill, group->first_oom_kill);
-	verdict_group(group, account->now_usec, &diagnosis);
-	if (diagnosis.verdict >= account->diagnosis.verdict)
-		account->diagnosis = diagnosis;
+	if (diagnosis->verdict >= account->diagnosis.verdict)
+		account->diagnosis = *diagnosis;
 	return 0;
 }
 
@@ -451,7 +448,6 @@ static void tell_account(struct run *run)
 		return;
 
 	tell_end(run);
-	(void)sd_event_now(run->event, CLOCK_MONOTONIC, &account.now_usec);
 	(void)manager_each_group(run->manager, add_group, &account);
 	if (account.peak_bytes == 0) {
 		log_info("nothing was measured: it ended too soon, or the hook cannot enter it (static, "

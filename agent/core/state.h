@@ -81,6 +81,7 @@ struct history {
 	size_t n_hearers;
 	uint64_t warned_usec;    /* when they were */
 	const char *bad_file;    /* that people were told of; or NULL */
+	struct sums left;        /* of its members, when the last of them left */
 };
 
 struct guard {

@@ -65,20 +65,23 @@ struct heap {
 	uint64_t retained_bytes;     /* policy/estimate: what a release should give */
 	uint64_t fresh_bytes;        /* of retained: what no release has failed to give */
 	uint64_t unused_bytes;       /* policy/estimate: resident in heaps, not in use */
+	uint64_t swapped_free_bytes; /* policy/estimate: swapped out, free in heaps */
+	uint64_t grown_bytes;        /* resident, since their allocators were asked, if ever */
 	uint64_t stall_usec;         /* policy/estimate: longest stall of a full trim */
 	uint64_t rss_bytes;
-	uint64_t largest_bytes;      /* resident, of the largest member */
 	uint64_t time_usec;          /* of the oldest figure in the sum; 0: nothing known */
+	int32_t largest_pid;         /* of who has most resident; 0: none */
+};
 
-	/* For policy/verdict, which alone adds a member: */
+/* What policy/verdict wants besides, which alone adds a member: not kept of each group. */
+struct sums {
+	struct heap heap;
+	uint64_t largest_bytes;      /* of largest_pid */
 	uint64_t anon_bytes;         /* resident by kind, as the kernel counts */
 	uint64_t file_bytes;         /* shared memory included */
 	uint64_t swap_bytes;
-	uint64_t swapped_free_bytes; /* policy/estimate: of that, free in heaps */
 	uint64_t huge_bytes;         /* of the heaps, in huge pages */
 	uint64_t opaque_bytes;       /* anonymous, of those whose allocator tells nothing */
-	uint64_t grown_bytes;        /* resident, since their allocators were asked, if ever */
-	int32_t largest_pid;         /* of largest_bytes; 0: none */
 	uint32_t n_threads;
 	uint32_t n_arenas;
 	uint32_t owners;             /* bits of enum wire_allocator that serve malloc() */

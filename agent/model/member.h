@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "agent/model/floors.h"
+#include "agent/model/stats.h"
 #include "libhook/wire.h"
 
 /* From /proc, by sense/survey. */
@@ -47,7 +48,7 @@ struct forecast {
 	uint64_t usec;       /* from begin to end */
 };
 
-/* Most processes are never asked: apart from the rest, since it is zero then. */
+/* Most processes are never asked, nor have a second allocator: apart, since it is zero then. */
 struct lessons {
 	struct calibration calibration;
 	struct wire_reclaim_reply last_release;
@@ -55,6 +56,7 @@ struct lessons {
 	uint64_t release_faults;       /* process.n_faults then */
 	uint64_t residue_bytes;        /* heap RSS not in use right after it */
 	int64_t bias_bytes;            /* policy/estimate: what it showed to be wrong */
+	struct wire_foreign foreign[WIRE_FOREIGN]; /* of stats */
 };
 
 struct member {
@@ -67,7 +69,7 @@ struct member {
 	bool borrow_refused;       /* its hook cannot do it */
 	bool residue_due;          /* the next stats give the residue */
 
-	struct wire_stats stats;   /* last answer */
+	struct stats stats;        /* last answer */
 	uint64_t stats_usec;       /* when; 0: never */
 	struct floors floors;      /* of what was in use */
 	uint64_t vain_bytes;       /* expected of the last release, and did not come; or the least
@@ -79,7 +81,7 @@ struct member {
 	struct forecast borrow;    /* policy/estimate: by METHOD_BORROW */
 
 	uint64_t last_release_usec; /* 0: never */
-	struct lessons *lessons;    /* by releases; NULL as all zero. See member_lessons() */
+	struct lessons *lessons;    /* by releases, mostly; NULL as all zero. See member_lessons() */
 };
 
 const struct lessons *member_lessons(const struct member *member);

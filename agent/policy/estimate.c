@@ -38,26 +38,26 @@
 #define BIAS_PART 16
 
 /* Trim drops the whole pages inside free chunks and the main arena's top, nothing else. */
-static uint64_t going_bytes(const struct wire_stats *stats)
+static uint64_t going_bytes(const struct stats *stats)
 {
 	return add_sat(stats->whole_pages, stats->main_top);
 }
 
 /* Of tops that were never touched, or given back, nothing is resident. */
-static uint64_t hollow_bytes(const struct wire_stats *stats)
+static uint64_t hollow_bytes(const struct stats *stats)
 {
 	return MIN(stats->hollow, stats->other_tops);
 }
 
 /* The rest of the address space; tops of thread arenas are in it, trim leaves them. */
-static uint64_t staying_bytes(const struct wire_stats *stats)
+static uint64_t staying_bytes(const struct stats *stats)
 {
 	const uint64_t staying = sub_sat(stats->system, going_bytes(stats));
 
 	return sub_sat(staying, hollow_bytes(stats));
 }
 
-int64_t estimate_bias(const struct wire_stats *stats)
+int64_t estimate_bias(const struct stats *stats)
 {
 	const uint64_t staying = staying_bytes(stats);
 
@@ -77,7 +77,7 @@ int64_t estimate_bias(const struct wire_stats *stats)
 	return -(int64_t)MIN(staying - stats->heap_rss, staying / 2 & INT64_MAX);
 }
 
-uint64_t estimate_retained(const struct wire_stats *stats, int64_t bias_bytes)
+uint64_t estimate_retained(const struct stats *stats, int64_t bias_bytes)
 {
 	uint64_t staying, retained;
 
@@ -108,7 +108,7 @@ uint64_t estimate_walk_usec(uint32_t n_free, uint32_t n_page_free, bool busy)
 	       1000;
 }
 
-uint64_t estimate_drop_usec(const struct wire_stats *stats, uint64_t bytes, bool busy)
+uint64_t estimate_drop_usec(const struct stats *stats, uint64_t bytes, bool busy)
 {
 	const uint64_t kib_usec = busy ? BUSY_USEC_PER_MIB : USEC_PER_MIB;
 	const uint64_t huge = MIN(stats->heap_huge, stats->heap_rss);
@@ -119,7 +119,7 @@ uint64_t estimate_drop_usec(const struct wire_stats *stats, uint64_t bytes, bool
 	return usec - usec / PERMYRIAD * (MIN(cheap, 100) * (PERMYRIAD - HUGE_PERMYRIAD) / 100);
 }
 
-uint64_t estimate_stall_usec(const struct wire_stats *stats, bool busy)
+uint64_t estimate_stall_usec(const struct stats *stats, bool busy)
 {
 	if ((stats->flags & WIRE_STATS_HEAP) == 0)
 		return 0;
@@ -134,7 +134,7 @@ uint64_t estimate_stall_usec(const struct wire_stats *stats, bool busy)
 					  busy));
 }
 
-uint64_t estimate_release_usec(const struct wire_stats *stats, uint64_t bytes, bool busy)
+uint64_t estimate_release_usec(const struct stats *stats, uint64_t bytes, bool busy)
 {
 	if ((stats->flags & WIRE_STATS_HEAP) == 0)
 		return 0;
@@ -176,7 +176,7 @@ uint64_t estimate_give(const struct member *member, enum method method)
 	return MAX(member->retained_bytes, member->borrow.bytes);
 }
 
-uint64_t estimate_borrow_bytes(const struct wire_stats *stats, uint64_t retained_bytes)
+uint64_t estimate_borrow_bytes(const struct stats *stats, uint64_t retained_bytes)
 {
 	/* It also gives back tops that a full trim leaves, where they are resident. */
 	const uint64_t tops =
@@ -204,7 +204,7 @@ static uint32_t count_chunks(const struct wire_arena *arena, size_t first)
 void estimate_arena(const struct member *member, const struct wire_arena *arena,
 		    struct forecast *ret)
 {
-	const struct wire_stats *stats = &member->stats;
+	const struct stats *stats = &member->stats;
 	const bool busy = estimate_is_busy(member);
 	const uint64_t all = going_bytes(stats) / KIB + 1;
 	const uint64_t own =
@@ -222,7 +222,7 @@ void estimate_arena(const struct member *member, const struct wire_arena *arena,
 
 void estimate_member(struct member *member)
 {
-	const struct wire_stats *stats = &member->stats;
+	const struct stats *stats = &member->stats;
 	const bool busy = estimate_is_busy(member);
 	uint64_t usec, foreign, in_use;
 
@@ -245,7 +245,7 @@ void estimate_member(struct member *member)
 	member->borrow.bytes = add_sat(member->borrow.bytes, foreign);
 }
 
-uint64_t estimate_unused(const struct wire_stats *stats)
+uint64_t estimate_unused(const struct stats *stats)
 {
 	if ((stats->flags & WIRE_STATS_HEAP) == 0)
 		return 0;
@@ -254,7 +254,7 @@ uint64_t estimate_unused(const struct wire_stats *stats)
 	return sub_sat(MIN(stats->heap_rss, stats->system), stats->in_use);
 }
 
-uint64_t estimate_swapped(const struct wire_stats *stats, uint64_t retained_bytes)
+uint64_t estimate_swapped(const struct stats *stats, uint64_t retained_bytes)
 {
 	const uint64_t backed = add_sat(stats->heap_rss, stats->heap_swap);
 	const uint64_t gone = add_sat(staying_bytes(stats), retained_bytes);
@@ -266,13 +266,14 @@ uint64_t estimate_swapped(const struct wire_stats *stats, uint64_t retained_byte
 		   stats->heap_swap);
 }
 
-uint64_t estimate_foreign(const struct wire_stats *stats, uint64_t *ret_in_use_bytes)
+uint64_t estimate_foreign(const struct stats *stats, uint64_t *ret_in_use_bytes)
 {
+	const struct wire_foreign *foreign;
 	uint64_t retained = 0, in_use = 0;
 
-	for (size_t i = 0; i < WIRE_FOREIGN && stats->foreign[i].allocator != 0; i++) {
-		retained = add_sat(retained, stats->foreign[i].retained);
-		in_use = add_sat(in_use, stats->foreign[i].in_use);
+	for (unsigned int i = 0; (foreign = stats_foreign(stats, i)); i++) {
+		retained = add_sat(retained, foreign->retained);
+		in_use = add_sat(in_use, foreign->in_use);
 	}
 
 	*ret_in_use_bytes = MIN(in_use, stats->rss);

@@ -15,27 +15,27 @@
  * of that were resident. @bias_bytes corrects it by what the last release showed; see
  * estimate_bias().
  */
-uint64_t estimate_retained(const struct wire_stats *stats, int64_t bias_bytes);
+uint64_t estimate_retained(const struct stats *stats, int64_t bias_bytes);
 
 /*
  * From figures taken right after a release, when the prediction should be 0: what remains
  * though it was expected to go (above 0), or what never was resident (below).
  */
-int64_t estimate_bias(const struct wire_stats *stats);
+int64_t estimate_bias(const struct stats *stats);
 
 /*
  * The cost model of a full trim before calibration, for a program that is @busy or not.
  * Longest stall: of its costliest arena; and how long it takes when @bytes are released.
  */
-uint64_t estimate_stall_usec(const struct wire_stats *stats, bool busy);
-uint64_t estimate_release_usec(const struct wire_stats *stats, uint64_t bytes, bool busy);
+uint64_t estimate_stall_usec(const struct stats *stats, bool busy);
+uint64_t estimate_release_usec(const struct stats *stats, uint64_t bytes, bool busy);
 
 /* Its parts: visiting free chunks, and dropping pages. */
 uint64_t estimate_walk_usec(uint32_t n_free, uint32_t n_page_free, bool busy);
-uint64_t estimate_drop_usec(const struct wire_stats *stats, uint64_t bytes, bool busy);
+uint64_t estimate_drop_usec(const struct stats *stats, uint64_t bytes, bool busy);
 
 /* What METHOD_BORROW can reach of it, before calibration. */
-uint64_t estimate_borrow_bytes(const struct wire_stats *stats, uint64_t retained_bytes);
+uint64_t estimate_borrow_bytes(const struct stats *stats, uint64_t retained_bytes);
 
 /* Fills in all that is predicted of @member, from its figures and its history. */
 void estimate_member(struct member *member);
@@ -53,13 +53,13 @@ bool estimate_is_busy(const struct member *member);
 uint64_t estimate_give(const struct member *member, enum method method);
 
 /* Heap RSS that is not in use: what remains right after a release is the residue. */
-uint64_t estimate_unused(const struct wire_stats *stats);
+uint64_t estimate_unused(const struct stats *stats);
 
 /*
  * Of the heap, free and swapped out: it takes up swap until a release. Nothing asks for one on
  * its account while calm, since a trim has to read in the headers of free chunks.
  */
-uint64_t estimate_swapped(const struct wire_stats *stats, uint64_t retained_bytes);
+uint64_t estimate_swapped(const struct stats *stats, uint64_t retained_bytes);
 
 /* What other allocators say that a purge could give back, and that they have handed out. */
-uint64_t estimate_foreign(const struct wire_stats *stats, uint64_t *ret_in_use_bytes);
+uint64_t estimate_foreign(const struct stats *stats, uint64_t *ret_in_use_bytes);

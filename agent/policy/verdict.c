@@ -34,7 +34,7 @@
 
 /* What is decided from; of a member, as if it were a group of one without a limit. */
 struct facts {
-	const struct heap *heap;
+	const struct sums *sums;
 	const struct benefit *benefit; /* NULL: of a member */
 	uint64_t anon_bytes;
 	uint64_t other_bytes;          /* anonymous, outside of the allocators we know */
@@ -45,7 +45,7 @@ struct facts {
 	uint64_t now_usec;
 };
 
-uint64_t verdict_in_use(const struct wire_stats *stats)
+uint64_t verdict_in_use(const struct stats *stats)
 {
 	uint64_t foreign;
 
@@ -56,15 +56,15 @@ uint64_t verdict_in_use(const struct wire_stats *stats)
 /* Its malloc() tells nothing, so what it holds cannot be divided. */
 static bool is_opaque(const struct member *member)
 {
-	const struct wire_stats *s = &member->stats;
+	const struct wire_foreign *foreign;
 	const uint32_t owner = member->hello.malloc_owner;
 
 	if (owner == 0 || owner == WIRE_ALLOCATOR_GLIBC || owner == WIRE_ALLOCATOR_OTHER)
 		return false;
 
-	for (size_t i = 0; i < WIRE_FOREIGN && s->foreign[i].allocator != 0; i++)
-		if (s->foreign[i].allocator == owner)
-			return s->foreign[i].in_use == 0 && s->foreign[i].retained == 0;
+	for (unsigned int i = 0; (foreign = stats_foreign(&member->stats, i)); i++)
+		if (foreign->allocator == owner)
+			return foreign->in_use == 0 && foreign->retained == 0;
 
 	return true;
 }
@@ -77,24 +77,24 @@ static bool rises(const struct rise *rise)
 	       rise->least_step_bytes >= all / STEP_PART;
 }
 
-static void sum_floors(struct heap *heap, const struct member *member)
+static void sum_floors(struct sums *sums, const struct member *member)
 {
 	const struct rise rise = floors_rise(&member->floors);
 
 	if (rise.n < FLOORS_ENOUGH)
 		return;
 
-	heap->n_judged++;
-	heap->floor_span_usec = MAX(heap->floor_span_usec, rise.span_usec);
+	sums->n_judged++;
+	sums->floor_span_usec = MAX(sums->floor_span_usec, rise.span_usec);
 	if (!rises(&rise))
 		return;
 
-	heap->floor_first_bytes = add_sat(heap->floor_first_bytes, rise.first_bytes);
-	heap->floor_last_bytes = add_sat(heap->floor_last_bytes, rise.last_bytes);
-	heap->n_floor_figures += MIN(rise.n_figures, UINT32_MAX - heap->n_floor_figures);
+	sums->floor_first_bytes = add_sat(sums->floor_first_bytes, rise.first_bytes);
+	sums->floor_last_bytes = add_sat(sums->floor_last_bytes, rise.last_bytes);
+	sums->n_floor_figures += MIN(rise.n_figures, UINT32_MAX - sums->n_floor_figures);
 }
 
-static void sum_release(struct heap *heap, const struct member *member)
+static void sum_release(struct sums *sums, const struct member *member)
 {
 	const struct lessons *lessons = member_lessons(member);
 	const struct wire_reclaim_reply *r = &lessons->last_release;
@@ -102,54 +102,54 @@ static void sum_release(struct heap *heap, const struct member *member)
 	if (member->last_release_usec == 0)
 		return;
 
-	heap->release_usec = MAX(heap->release_usec, member->last_release_usec);
-	heap->expected_bytes = add_sat(heap->expected_bytes, lessons->last_forecast.bytes);
-	heap->before_bytes = add_sat(heap->before_bytes, r->rss_before);
-	heap->released_bytes =
-		add_sat(heap->released_bytes, sub_sat(r->rss_before, r->rss_after));
+	sums->release_usec = MAX(sums->release_usec, member->last_release_usec);
+	sums->expected_bytes = add_sat(sums->expected_bytes, lessons->last_forecast.bytes);
+	sums->before_bytes = add_sat(sums->before_bytes, r->rss_before);
+	sums->released_bytes =
+		add_sat(sums->released_bytes, sub_sat(r->rss_before, r->rss_after));
 }
 
-void verdict_sum(struct heap *heap, const struct member *member, enum method method)
+void verdict_sum(struct sums *sums, const struct member *member, enum method method)
 {
 	const struct process *p = &member->process;
-	const struct wire_stats *s = &member->stats;
+	const struct stats *s = &member->stats;
 
-	heap->rss_bytes = add_sat(heap->rss_bytes, p->rss_bytes);
-	heap->anon_bytes = add_sat(heap->anon_bytes, p->anon_bytes);
-	heap->file_bytes = add_sat(heap->file_bytes, sub_sat(p->rss_bytes, p->anon_bytes));
-	heap->swap_bytes = add_sat(heap->swap_bytes, p->swap_bytes);
-	if (p->rss_bytes >= heap->largest_bytes) {
-		heap->largest_bytes = p->rss_bytes;
-		heap->largest_pid = p->pid;
+	sums->heap.rss_bytes = add_sat(sums->heap.rss_bytes, p->rss_bytes);
+	sums->anon_bytes = add_sat(sums->anon_bytes, p->anon_bytes);
+	sums->file_bytes = add_sat(sums->file_bytes, sub_sat(p->rss_bytes, p->anon_bytes));
+	sums->swap_bytes = add_sat(sums->swap_bytes, p->swap_bytes);
+	if (p->rss_bytes >= sums->largest_bytes) {
+		sums->largest_bytes = p->rss_bytes;
+		sums->heap.largest_pid = p->pid;
 	}
-	heap->n_threads += MIN(p->n_threads, UINT32_MAX - heap->n_threads);
-	sum_release(heap, member);
+	sums->n_threads += MIN(p->n_threads, UINT32_MAX - sums->n_threads);
+	sum_release(sums, member);
 	/* Of one that was never asked, and may never be, nothing is known but that. */
 	if (member->stats_usec == 0) {
-		heap->grown_bytes = add_sat(heap->grown_bytes, p->anon_bytes);
+		sums->heap.grown_bytes = add_sat(sums->heap.grown_bytes, p->anon_bytes);
 		return;
 	}
 
-	heap->in_use_bytes = add_sat(heap->in_use_bytes, verdict_in_use(s));
-	heap->retained_bytes =
-		add_sat(heap->retained_bytes, estimate_give(member, method));
-	heap->fresh_bytes = add_sat(heap->fresh_bytes,
+	sums->heap.in_use_bytes = add_sat(sums->heap.in_use_bytes, verdict_in_use(s));
+	sums->heap.retained_bytes =
+		add_sat(sums->heap.retained_bytes, estimate_give(member, method));
+	sums->heap.fresh_bytes = add_sat(sums->heap.fresh_bytes,
 				    sub_sat(estimate_give(member, method), member->vain_bytes));
-	heap->unused_bytes = add_sat(heap->unused_bytes, estimate_unused(s));
-	heap->swapped_free_bytes =
-		add_sat(heap->swapped_free_bytes,
+	sums->heap.unused_bytes = add_sat(sums->heap.unused_bytes, estimate_unused(s));
+	sums->heap.swapped_free_bytes =
+		add_sat(sums->heap.swapped_free_bytes,
 			MIN(estimate_swapped(s, member->retained_bytes), p->swap_bytes));
-	heap->huge_bytes = add_sat(heap->huge_bytes, s->heap_huge);
-	heap->stall_usec = MAX(heap->stall_usec, member->stall_usec);
-	heap->n_arenas += MIN(s->n_arenas, UINT32_MAX - heap->n_arenas);
-	heap->owners |= member->hello.malloc_owner;
+	sums->huge_bytes = add_sat(sums->huge_bytes, s->heap_huge);
+	sums->heap.stall_usec = MAX(sums->heap.stall_usec, member->stall_usec);
+	sums->n_arenas += MIN(s->n_arenas, UINT32_MAX - sums->n_arenas);
+	sums->owners |= member->hello.malloc_owner;
 	if (s->rss > 0)
-		heap->grown_bytes = add_sat(heap->grown_bytes, sub_sat(p->rss_bytes, s->rss));
+		sums->heap.grown_bytes = add_sat(sums->heap.grown_bytes, sub_sat(p->rss_bytes, s->rss));
 	if (is_opaque(member))
-		heap->opaque_bytes = add_sat(heap->opaque_bytes, p->anon_bytes);
-	if (heap->time_usec == 0 || member->stats_usec < heap->time_usec)
-		heap->time_usec = member->stats_usec;
-	sum_floors(heap, member);
+		sums->opaque_bytes = add_sat(sums->opaque_bytes, p->anon_bytes);
+	if (sums->heap.time_usec == 0 || member->stats_usec < sums->heap.time_usec)
+		sums->heap.time_usec = member->stats_usec;
+	sum_floors(sums, member);
 }
 
 /* The last release was tried on as much as is there now, and gave next to nothing. */
@@ -161,23 +161,23 @@ static bool is_disproved(const struct facts *f, uint64_t bytes)
 	    b->last_released_bytes < bytes / 10)
 		return true;
 
-	return f->heap->release_usec > 0 && f->heap->expected_bytes >= bytes / 2 &&
-	       f->heap->expected_bytes > 0 && f->heap->released_bytes < bytes / 10;
+	return f->sums->release_usec > 0 && f->sums->expected_bytes >= bytes / 2 &&
+	       f->sums->expected_bytes > 0 && f->sums->released_bytes < bytes / 10;
 }
 
 /* The last release gave back a good part of what was there. */
 static bool has_paid(const struct facts *f)
 {
 	const struct benefit *b = f->benefit;
-	const struct heap *h = f->heap;
+	const struct sums *s = f->sums;
 
 	if (b && b->n_rounds > 0 &&
 	    sub_sat(f->now_usec, b->last_round_usec) < PAID_USEC)
 		return b->last_released_bytes >=
 		       MAX(add_sat(b->last_usage_bytes, b->last_released_bytes) / 4, 1);
 
-	return h->release_usec > 0 && sub_sat(f->now_usec, h->release_usec) < PAID_USEC &&
-	       h->released_bytes >= MAX(h->before_bytes / 4, RISE_LEAST_BYTES);
+	return s->release_usec > 0 && sub_sat(f->now_usec, s->release_usec) < PAID_USEC &&
+	       s->released_bytes >= MAX(s->before_bytes / 4, RISE_LEAST_BYTES);
 }
 
 static bool is_retained(const struct facts *f)
@@ -185,7 +185,7 @@ static bool is_retained(const struct facts *f)
 	const uint64_t high = f->retained_high_bytes;
 	const uint64_t least = MAX(high > 0 ? high : LEAST_BYTES, f->anon_bytes / 4);
 	const uint64_t bytes =
-		add_sat(f->heap->retained_bytes, f->heap->swapped_free_bytes);
+		add_sat(f->sums->heap.retained_bytes, f->sums->heap.swapped_free_bytes);
 
 	return bytes >= least && !is_disproved(f, bytes);
 }
@@ -193,8 +193,8 @@ static bool is_retained(const struct facts *f)
 /* Of most of the memory: a small leak in a program that retains much can wait. */
 static bool has_rising_floor(const struct facts *f)
 {
-	return f->heap->floor_last_bytes > 0 &&
-	       f->heap->in_use_bytes >= f->anon_bytes / 2;
+	return f->sums->floor_last_bytes > 0 &&
+	       f->sums->heap.in_use_bytes >= f->anon_bytes / 2;
 }
 
 /* Nobody has watched for long, and nearly all that fills the limit is in use. */
@@ -203,7 +203,7 @@ static bool fills_limit(const struct facts *f)
 	return f->usage_high_permyriad > 0 && f->limit_bytes != BYTES_INFINITY &&
 	       f->anon_bytes > 0 &&
 	       f->anon_bytes >= share_of(f->limit_bytes, f->usage_high_permyriad) &&
-	       f->heap->in_use_bytes >= share_of(f->anon_bytes, FULL_PERMYRIAD);
+	       f->sums->heap.in_use_bytes >= share_of(f->anon_bytes, FULL_PERMYRIAD);
 }
 
 static bool is_not_malloc(const struct facts *f)
@@ -214,31 +214,31 @@ static bool is_not_malloc(const struct facts *f)
 /* Most of it came since the allocators were last asked: it may be theirs or not. */
 static bool is_stale(const struct facts *f)
 {
-	return f->heap->grown_bytes > f->anon_bytes / 2;
+	return f->sums->heap.grown_bytes > f->anon_bytes / 2;
 }
 
 /* Most of it belongs to an allocator that tells nothing. */
 static bool is_untold(const struct facts *f)
 {
-	return f->anon_bytes >= LEAST_BYTES && f->heap->opaque_bytes > f->anon_bytes / 2;
+	return f->anon_bytes >= LEAST_BYTES && f->sums->opaque_bytes > f->anon_bytes / 2;
 }
 
 /* Much is free, and neither does the histogram find whole pages in it nor did a release. */
 static bool is_fragmented(const struct facts *f)
 {
-	const uint64_t unused = f->heap->unused_bytes;
+	const uint64_t unused = f->sums->heap.unused_bytes;
 
 	if (unused < MAX(LEAST_BYTES, f->anon_bytes / 4))
 		return false;
 
-	return f->heap->retained_bytes < unused / 10 || is_disproved(f, unused);
+	return f->sums->heap.retained_bytes < unused / 10 || is_disproved(f, unused);
 }
 
 static enum verdict decide(const struct facts *f)
 {
-	const bool is_judged = f->heap->n_judged > 0;
+	const bool is_judged = f->sums->n_judged > 0;
 
-	if (f->heap->time_usec == 0)
+	if (f->sums->heap.time_usec == 0)
 		return VERDICT_UNKNOWN;
 
 	if (has_rising_floor(f))
@@ -247,7 +247,7 @@ static enum verdict decide(const struct facts *f)
 	if (is_retained(f))
 		return VERDICT_RETAINED;
 
-	if (f->heap->floor_last_bytes > 0 || (!is_judged && fills_limit(f)))
+	if (f->sums->floor_last_bytes > 0 || (!is_judged && fills_limit(f)))
 		return VERDICT_GROWING;
 
 	/* What the last release could not give back is no news while it gave much. */
@@ -280,22 +280,22 @@ static uint32_t confidence_of_rise(uint64_t span_usec)
 
 static uint32_t confidence(const struct facts *f, enum verdict verdict)
 {
-	const struct heap *h = f->heap;
+	const struct sums *s = f->sums;
 
 	switch (verdict) {
 	case VERDICT_UNKNOWN:
 		return 0;
 	case VERDICT_GROWING:
-		return h->floor_last_bytes > 0 ? confidence_of_rise(h->floor_span_usec) : 40;
+		return s->floor_last_bytes > 0 ? confidence_of_rise(s->floor_span_usec) : 40;
 	case VERDICT_RETAINED:
 		return has_paid(f) ? 95 : 75;
 	case VERDICT_FRAGMENTED:
-		return h->release_usec > 0 && h->released_bytes < h->unused_bytes / 10 ? 90
+		return s->release_usec > 0 && s->released_bytes < s->heap.unused_bytes / 10 ? 90
 										       : 60;
 	case VERDICT_NOT_MALLOC:
 		return f->other_bytes / 3 >= f->anon_bytes / 4 ? 90 : 70;
 	case VERDICT_HEALTHY:
-		return h->n_judged > 0 || f->anon_bytes < LEAST_BYTES ? 90 : 70;
+		return s->n_judged > 0 || f->anon_bytes < LEAST_BYTES ? 90 : 70;
 	case VERDICT_MAX_:
 		break;
 	}
@@ -317,14 +317,14 @@ static void show_some(struct diagnosis *d, enum fact fact, uint64_t value)
 
 static void show_release(const struct facts *f, struct diagnosis *d)
 {
-	const struct heap *h = f->heap;
+	const struct sums *s = f->sums;
 
-	if (h->release_usec == 0)
+	if (s->release_usec == 0)
 		return;
 
-	show(d, FACT_RELEASED_BYTES, h->released_bytes);
-	show_some(d, FACT_EXPECTED_BYTES, h->expected_bytes);
-	show(d, FACT_RELEASE_AGE_USEC, sub_sat(f->now_usec, h->release_usec));
+	show(d, FACT_RELEASED_BYTES, s->released_bytes);
+	show_some(d, FACT_EXPECTED_BYTES, s->expected_bytes);
+	show(d, FACT_RELEASE_AGE_USEC, sub_sat(f->now_usec, s->release_usec));
 	if (f->benefit && f->benefit->look_usec > 0 &&
 	    f->benefit->look_usec == f->benefit->last_round_usec)
 		show(d, FACT_RETURNED_BYTES, f->benefit->returned_bytes);
@@ -339,20 +339,20 @@ static void show_limit(const struct facts *f, struct diagnosis *d)
 
 static void show_rise(const struct facts *f, struct diagnosis *d)
 {
-	const struct heap *h = f->heap;
+	const struct sums *s = f->sums;
 
-	if (h->floor_last_bytes == 0)
+	if (s->floor_last_bytes == 0)
 		return;
 
-	show(d, FACT_FLOOR_FIRST_BYTES, h->floor_first_bytes);
-	show(d, FACT_FLOOR_LAST_BYTES, h->floor_last_bytes);
-	show(d, FACT_FLOOR_SPAN_USEC, h->floor_span_usec);
-	show(d, FACT_FLOOR_FIGURES, h->n_floor_figures);
+	show(d, FACT_FLOOR_FIRST_BYTES, s->floor_first_bytes);
+	show(d, FACT_FLOOR_LAST_BYTES, s->floor_last_bytes);
+	show(d, FACT_FLOOR_SPAN_USEC, s->floor_span_usec);
+	show(d, FACT_FLOOR_FIGURES, s->n_floor_figures);
 }
 
 static void find_evidence(const struct facts *f, struct diagnosis *d)
 {
-	const struct heap *h = f->heap;
+	const struct sums *s = f->sums;
 
 	switch (d->verdict) {
 	case VERDICT_UNKNOWN:
@@ -360,41 +360,41 @@ static void find_evidence(const struct facts *f, struct diagnosis *d)
 		return;
 	case VERDICT_GROWING:
 		show_rise(f, d);
-		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
+		show(d, FACT_IN_USE_BYTES, s->heap.in_use_bytes);
 		show_limit(f, d);
-		show_some(d, FACT_SWAP_BYTES, h->swap_bytes);
+		show_some(d, FACT_SWAP_BYTES, s->swap_bytes);
 		return;
 	case VERDICT_RETAINED:
 		show_release(f, d);
-		show(d, FACT_RETAINED_BYTES, h->retained_bytes);
-		show_some(d, FACT_SWAPPED_FREE_BYTES, h->swapped_free_bytes);
-		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
+		show(d, FACT_RETAINED_BYTES, s->heap.retained_bytes);
+		show_some(d, FACT_SWAPPED_FREE_BYTES, s->heap.swapped_free_bytes);
+		show(d, FACT_IN_USE_BYTES, s->heap.in_use_bytes);
 		show(d, FACT_ANON_BYTES, f->anon_bytes);
-		show_some(d, FACT_HUGE_BYTES, h->huge_bytes);
+		show_some(d, FACT_HUGE_BYTES, s->huge_bytes);
 		return;
 	case VERDICT_FRAGMENTED:
-		show(d, FACT_UNUSED_BYTES, h->unused_bytes);
-		show(d, FACT_RETAINED_BYTES, h->retained_bytes);
-		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
+		show(d, FACT_UNUSED_BYTES, s->heap.unused_bytes);
+		show(d, FACT_RETAINED_BYTES, s->heap.retained_bytes);
+		show(d, FACT_IN_USE_BYTES, s->heap.in_use_bytes);
 		show_release(f, d);
-		show_some(d, FACT_ARENAS, h->n_arenas);
-		show_some(d, FACT_HUGE_BYTES, h->huge_bytes);
+		show_some(d, FACT_ARENAS, s->n_arenas);
+		show_some(d, FACT_HUGE_BYTES, s->huge_bytes);
 		return;
 	case VERDICT_NOT_MALLOC:
 		show(d, FACT_OTHER_ANON_BYTES, f->other_bytes);
 		show_some(d, FACT_UNHOOKED_BYTES, f->unhooked_bytes);
 		show(d, FACT_ANON_BYTES, f->anon_bytes);
-		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
-		show_some(d, FACT_THREADS, h->n_threads);
-		show_some(d, FACT_FILE_BYTES, h->file_bytes);
+		show(d, FACT_IN_USE_BYTES, s->heap.in_use_bytes);
+		show_some(d, FACT_THREADS, s->n_threads);
+		show_some(d, FACT_FILE_BYTES, s->file_bytes);
 		return;
 	case VERDICT_HEALTHY:
-		show(d, FACT_IN_USE_BYTES, h->in_use_bytes);
-		show(d, FACT_RETAINED_BYTES, h->retained_bytes);
+		show(d, FACT_IN_USE_BYTES, s->heap.in_use_bytes);
+		show(d, FACT_RETAINED_BYTES, s->heap.retained_bytes);
 		show_limit(f, d);
-		if (h->n_judged > 0)
-			show(d, FACT_FLOOR_SPAN_USEC, h->floor_span_usec);
-		show_some(d, FACT_SWAP_BYTES, h->swap_bytes);
+		if (s->n_judged > 0)
+			show(d, FACT_FLOOR_SPAN_USEC, s->floor_span_usec);
+		show_some(d, FACT_SWAP_BYTES, s->swap_bytes);
 		return;
 	case VERDICT_MAX_:
 		return;
@@ -414,23 +414,23 @@ static void advise(struct diagnosis *d, enum advice advice)
  */
 static void advise_allocator(const struct facts *f, struct diagnosis *d)
 {
-	d->allocator = f->heap->owners & WIRE_ALLOCATOR_JEMALLOC ? "mimalloc" : "jemalloc";
+	d->allocator = f->sums->owners & WIRE_ALLOCATOR_JEMALLOC ? "mimalloc" : "jemalloc";
 	advise(d, ADVICE_ALLOCATOR);
 }
 
 static bool is_on_glibc(const struct facts *f)
 {
-	return f->heap->owners == 0 || (f->heap->owners & WIRE_ALLOCATOR_GLIBC) != 0;
+	return f->sums->owners == 0 || (f->sums->owners & WIRE_ALLOCATOR_GLIBC) != 0;
 }
 
 static void advise_not_malloc(const struct facts *f, struct diagnosis *d)
 {
-	const struct heap *h = f->heap;
+	const struct sums *s = f->sums;
 	const uint64_t own = sub_sat(f->other_bytes, f->unhooked_bytes);
 
 	if (f->unhooked_bytes > f->other_bytes / 2)
 		advise(d, ADVICE_HOOK);
-	if (h->n_threads >= MANY_THREADS && own / h->n_threads <= STACK_BYTES)
+	if (s->n_threads >= MANY_THREADS && own / s->n_threads <= STACK_BYTES)
 		advise(d, ADVICE_STACKS);
 	advise(d, ADVICE_MAPS);
 }
@@ -448,15 +448,15 @@ static void find_advice(const struct facts *f, struct diagnosis *d)
 		return;
 	case VERDICT_RETAINED:
 		advise(d, ADVICE_RELEASE);
-		if (is_on_glibc(f) && f->heap->n_arenas > MANY_ARENAS)
+		if (is_on_glibc(f) && f->sums->n_arenas > MANY_ARENAS)
 			advise(d, ADVICE_ARENA_MAX);
 		if (is_on_glibc(f))
 			advise(d, ADVICE_THRESHOLDS);
 		return;
 	case VERDICT_FRAGMENTED:
-		if (f->heap->huge_bytes > f->heap->unused_bytes / 2)
+		if (f->sums->huge_bytes > f->sums->heap.unused_bytes / 2)
 			advise(d, ADVICE_HUGE_PAGES);
-		if (is_on_glibc(f) && f->heap->n_arenas > MANY_ARENAS)
+		if (is_on_glibc(f) && f->sums->n_arenas > MANY_ARENAS)
 			advise(d, ADVICE_ARENA_MAX);
 		advise_allocator(f, d);
 		advise(d, ADVICE_RESTART);
@@ -474,11 +474,11 @@ static void find_advice(const struct facts *f, struct diagnosis *d)
 
 static void judge(struct facts *f, struct diagnosis *ret)
 {
-	const struct heap *h = f->heap;
+	const struct sums *s = f->sums;
 
-	f->other_bytes = sub_sat(f->anon_bytes, add_sat(h->in_use_bytes,
-							MAX(h->retained_bytes,
-							    h->unused_bytes)));
+	f->other_bytes = sub_sat(f->anon_bytes, add_sat(s->heap.in_use_bytes,
+							MAX(s->heap.retained_bytes,
+							    s->heap.unused_bytes)));
 	*ret = (struct diagnosis){ .verdict = decide(f) };
 	ret->confidence_percent = confidence(f, ret->verdict);
 	find_evidence(f, ret);
@@ -486,19 +486,20 @@ static void judge(struct facts *f, struct diagnosis *ret)
 }
 
 /* Resident memory has the members' files in it, the charge of a cgroup has not. */
-static uint64_t anon_of(const struct group *group)
+static uint64_t anon_of(const struct group *group, const struct sums *sums)
 {
 	const uint64_t anon = group->reading.anon_bytes;
 
-	return group->kind == GROUP_RSS ? sub_sat(anon, group->heap.file_bytes) : anon;
+	return group->kind == GROUP_RSS ? sub_sat(anon, sums->file_bytes) : anon;
 }
 
-void verdict_group(const struct group *group, uint64_t now_usec, struct diagnosis *ret)
+void verdict_group(const struct group *group, const struct sums *sums, uint64_t now_usec,
+		   struct diagnosis *ret)
 {
 	struct facts facts = {
-		.heap = &group->heap,
+		.sums = sums,
 		.benefit = group_benefit(group),
-		.anon_bytes = anon_of(group),
+		.anon_bytes = anon_of(group, sums),
 		.limit_bytes = group->reading.limit_bytes,
 		.retained_high_bytes = group->settings->retained_high_bytes,
 		.usage_high_permyriad = group->settings->usage_high_permyriad,
@@ -512,23 +513,23 @@ void verdict_group(const struct group *group, uint64_t now_usec, struct diagnosi
 	}
 
 	/* Charged to the group and to no member. */
-	if (group->heap.anon_bytes > 0)
-		facts.unhooked_bytes = sub_sat(facts.anon_bytes, group->heap.anon_bytes);
+	if (sums->anon_bytes > 0)
+		facts.unhooked_bytes = sub_sat(facts.anon_bytes, sums->anon_bytes);
 	judge(&facts, ret);
 }
 
 void verdict_member(const struct group *group, const struct member *member,
 		    uint64_t now_usec, struct diagnosis *ret)
 {
-	struct heap heap = { 0 };
+	struct sums sums = { 0 };
 	struct facts facts = {
-		.heap = &heap,
+		.sums = &sums,
 		.anon_bytes = member->process.anon_bytes,
 		.limit_bytes = BYTES_INFINITY,
 		.retained_high_bytes = group->settings->retained_high_bytes,
 		.now_usec = now_usec,
 	};
 
-	verdict_sum(&heap, member, group->settings->method);
+	verdict_sum(&sums, member, group->settings->method);
 	judge(&facts, ret);
 }

@@ -10,16 +10,17 @@
 #include "agent/model/member.h"
 
 /* Handed out by all allocators of a process that tell. */
-uint64_t verdict_in_use(const struct wire_stats *stats);
+uint64_t verdict_in_use(const struct stats *stats);
 
 /* Takes a member's last figures into a sum that begins as zeroes; @method: of its group. */
-void verdict_sum(struct heap *heap, const struct member *member, enum method method);
+void verdict_sum(struct sums *sums, const struct member *member, enum method method);
 
 /*
  * From the sum over its members, its reading and its past rounds; and of one member, by
  * the settings of its group. @ret is always filled in; its evidence is what the verdict
  * was decided by, the strongest first.
  */
-void verdict_group(const struct group *group, uint64_t now_usec, struct diagnosis *ret);
+void verdict_group(const struct group *group, const struct sums *sums, uint64_t now_usec,
+		   struct diagnosis *ret);
 void verdict_member(const struct group *group, const struct member *member,
 		    uint64_t now_usec, struct diagnosis *ret);

@@ -259,19 +259,21 @@ static void put_hello(struct dict *dict, const struct wire_hello *hello)
 	dict_bits(dict, "env_tuned", hello->env_tuned, knobs, ARRAY_SIZE(knobs));
 }
 
-static void put_foreign(struct dict *dict, const struct wire_stats *s)
+static void put_foreign(struct dict *dict, const struct stats *s)
 {
-	if (s->foreign[0].allocator == 0)
+	const struct wire_foreign *foreign;
+
+	if (!stats_foreign(s, 0))
 		return;
 
 	dict_open_rows_entry(dict, "foreign");
-	for (size_t i = 0; i < WIRE_FOREIGN && s->foreign[i].allocator != 0; i++) {
+	for (unsigned int i = 0; (foreign = stats_foreign(s, i)); i++) {
 		dict_open(dict);
 		for (size_t k = 0; k < ARRAY_SIZE(allocators); k++)
-			if (s->foreign[i].allocator == 1U << k)
+			if (foreign->allocator == 1U << k)
 				dict_string(dict, "allocator", allocators[k]);
-		dict_u64(dict, "in_use_bytes", s->foreign[i].in_use);
-		dict_u64(dict, "retained_bytes", s->foreign[i].retained);
+		dict_u64(dict, "in_use_bytes", foreign->in_use);
+		dict_u64(dict, "retained_bytes", foreign->retained);
 		dict_close(dict);
 	}
 	dict_close_rows_entry(dict);
@@ -279,7 +281,7 @@ static void put_foreign(struct dict *dict, const struct wire_stats *s)
 
 static void put_stats(struct dict *dict, const struct member *member, uint64_t now_usec)
 {
-	const struct wire_stats *s = &member->stats;
+	const struct stats *s = &member->stats;
 
 	if (member->stats_usec == 0)
 		return;

@@ -35,7 +35,7 @@ struct result {
 	uint64_t predicted, released, walk_usec;
 	struct forecast forecast;
 	struct wire_reclaim_reply reply;
-	struct wire_stats stats;
+	struct stats stats;
 };
 
 static enum wire_method method = WIRE_METHOD_FULL;
@@ -66,21 +66,21 @@ static void ask(int fd, struct wire_frame *frame)
 	take(fd, frame);
 }
 
-static void ask_stats(int fd, struct wire_stats *ret)
+static void ask_stats(int fd, struct stats *ret)
 {
 	struct wire_frame frame;
 
 	wire_init(&frame, WIRE_TO_HOOK, WIRE_STATS, 1, WIRE_OK);
 	frame.stats_request.flags = WIRE_STATS_HEAP | WIRE_STATS_RSS;
 	ask(fd, &frame);
-	*ret = frame.stats;
+	*ret = stats_of(&frame.stats, NULL);
 }
 
 static struct result compare(int fd, struct member *member)
 {
 	struct result result = { 0 };
 	struct wire_frame frame;
-	struct wire_stats after;
+	struct stats after;
 
 	ask_stats(fd, &member->stats);
 	member->stats_usec = 1;

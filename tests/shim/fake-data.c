@@ -180,7 +180,7 @@ static void init_member(struct member *m, pid_t pid, uid_t uid, const char *comm
 
 static void init_stats(struct member *m, uint64_t scale, uint64_t now_usec)
 {
-	m->stats = (struct wire_stats){
+	m->stats = (struct stats){
 		.flags = WIRE_STATS_HEAP | WIRE_STATS_ARENAS | WIRE_STATS_RSS,
 		.rss = scale * 30 * MIB,
 		.heap_rss = scale * 27 * MIB,

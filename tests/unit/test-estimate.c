@@ -10,9 +10,9 @@
 #include "tests/unit/test.h"
 
 /* 1 GiB of address space: half of it whole free pages, a quarter holes below a page. */
-static struct wire_stats example(void)
+static struct stats example(void)
 {
-	return (struct wire_stats){
+	return (struct stats){
 		.flags = WIRE_STATS_HEAP | WIRE_STATS_RSS,
 		.rss = 1030 * MIB,
 		.heap_rss = 1024 * MIB,
@@ -28,7 +28,7 @@ static struct wire_stats example(void)
 	};
 }
 
-static struct member member_of(const struct wire_stats *stats)
+static struct member member_of(const struct stats *stats)
 {
 	return (struct member){
 		.hello = { .allocators = WIRE_ALLOCATOR_GLIBC },
@@ -40,14 +40,14 @@ static struct member member_of(const struct wire_stats *stats)
 
 static void test_resident_holes_are_expected_to_go(void)
 {
-	const struct wire_stats s = example();
+	const struct stats s = example();
 
 	CHECK_EQ(estimate_retained(&s, 0), 512 * MIB);
 }
 
 static void test_right_after_a_trim_nothing_is_expected(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	/* The chunks are still there, their pages are not. */
 	s.heap_rss = 512 * MIB;
@@ -60,7 +60,7 @@ static void test_right_after_a_trim_nothing_is_expected(void)
 /* 1 GiB of heap, of which half is in whole free pages. */
 static void test_only_what_is_free_counts_as_swapped_in_vain(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	s.free = 600 * MIB;
 	s.heap_rss = 112 * MIB;
@@ -80,7 +80,7 @@ static void test_only_what_is_free_counts_as_swapped_in_vain(void)
 
 static void test_untouched_address_space_is_not_retained(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	s.system += 4 * GIB;
 	s.free += 4 * GIB;
@@ -90,7 +90,7 @@ static void test_untouched_address_space_is_not_retained(void)
 
 static void test_the_main_top_goes_and_other_tops_stay(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	s.main_top = 100 * MIB;
 	s.other_tops = 50 * MIB;
@@ -109,7 +109,7 @@ static void test_the_main_top_goes_and_other_tops_stay(void)
 
 static void test_no_more_goes_than_there_are_pages(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	/* A program's own sbrk() is resident in the same mapping. */
 	s.heap_rss = 2048 * MIB;
@@ -123,7 +123,7 @@ static void test_no_more_goes_than_there_are_pages(void)
 
 static void test_holes_below_a_page_are_not_retained(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	s.whole_pages = 0;
 	CHECK_EQ(estimate_retained(&s, 0), 0);
@@ -132,7 +132,7 @@ static void test_holes_below_a_page_are_not_retained(void)
 
 static void test_what_stayed_after_a_release_corrects_the_next(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	/* Right after one: 100 MiB of what should stay was never resident. */
 	s.heap_rss = 412 * MIB;
@@ -160,7 +160,7 @@ static void test_what_stayed_after_a_release_corrects_the_next(void)
 
 static void test_without_a_walk_of_the_heap_nothing_is_known(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	s.flags = WIRE_STATS_RSS;
 	CHECK_EQ(estimate_retained(&s, 0), 0);
@@ -181,7 +181,7 @@ static void test_figures_of_liars_are_survived(void)
 	struct member m;
 
 	for (size_t i = 0; i < n * n * n * n * n * n; i++) {
-		const struct wire_stats s = {
+		const struct stats s = {
 			.flags = WIRE_STATS_HEAP,
 			.heap_rss = values[i % n],
 			.system = values[i / n % n],
@@ -211,7 +211,7 @@ static void test_figures_of_liars_are_survived(void)
 
 static void test_the_stall_is_that_of_the_costliest_arena(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	/* 100,000 x 25 ns + 8,000 x 1 us + 512 MiB x 0.4 ms. */
 	CHECK_EQ(estimate_stall_usec(&s, true), 2500 + 8000 + 204800);
@@ -224,7 +224,7 @@ static void test_the_stall_is_that_of_the_costliest_arena(void)
 
 static void test_chunks_already_empty_still_cost_their_visit(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	s.heap_rss = 512 * MIB;
 	CHECK_EQ(estimate_stall_usec(&s, true), 2500 + 8000);
@@ -232,14 +232,14 @@ static void test_chunks_already_empty_still_cost_their_visit(void)
 
 static void test_who_does_not_work_is_trimmed_faster(void)
 {
-	const struct wire_stats s = example();
+	const struct stats s = example();
 
 	CHECK_EQ(estimate_stall_usec(&s, false), 2500 + 5600 + 512 * 150);
 }
 
 static void test_huge_pages_are_dropped_faster(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	s.heap_huge = s.heap_rss;
 	CHECK(estimate_stall_usec(&s, true) < 2500 + 8000 + 204800 / 2);
@@ -249,7 +249,7 @@ static void test_huge_pages_are_dropped_faster(void)
 
 static void test_a_release_takes_as_long_as_all_arenas(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 
 	s.largest_pages = s.largest_n_free = s.largest_n_page_free = 0;
 	CHECK_EQ(estimate_stall_usec(&s, true), 0);
@@ -258,7 +258,7 @@ static void test_a_release_takes_as_long_as_all_arenas(void)
 
 static void test_borrowing_reaches_anchored_arenas_and_their_tops(void)
 {
-	struct wire_stats s = example();
+	struct stats s = example();
 	struct member m;
 
 	s.n_arenas = 4;
@@ -284,6 +284,69 @@ static void test_borrowing_reaches_anchored_arenas_and_their_tops(void)
 	CHECK(!estimate_has_methods(&m));
 }
 
+static void test_what_is_kept_of_an_answer_is_what_was_said(void)
+{
+	const struct wire_foreign foreign[WIRE_FOREIGN] = { { .allocator = 2 }, { .allocator = 4 } };
+	const struct wire_stats wire = {
+		.rss = 1,
+		.heap_rss = 2,
+		.heap_huge = 3,
+		.heap_swap = 4,
+		.system = 5,
+		.in_use = 6,
+		.free = 7,
+		.mmapped = 8,
+		.whole_pages = 9,
+		.main_top = 10,
+		.other_tops = 11,
+		.unsorted = 12,
+		.largest_pages = 13,
+		.largest_unsorted = 14,
+		.hollow = 15,
+		.flags = 16,
+		.n_arenas = 17,
+		.n_heaps = 18,
+		.n_free = 19,
+		.n_page_free = 20,
+		.largest_n_page_free = 21,
+		.largest_n_free = 22,
+		.n_mmapped = 23,
+		.n_anchored = 24,
+		.heap_usec = 25,
+		.rss_usec = 26,
+	};
+	const struct stats s = stats_of(&wire, foreign), alone = stats_of(&wire, NULL);
+
+	CHECK_EQ(s.rss, 1);
+	CHECK_EQ(s.heap_rss, 2);
+	CHECK_EQ(s.heap_huge, 3);
+	CHECK_EQ(s.heap_swap, 4);
+	CHECK_EQ(s.system, 5);
+	CHECK_EQ(s.in_use, 6);
+	CHECK_EQ(s.free, 7);
+	CHECK_EQ(s.mmapped, 8);
+	CHECK_EQ(s.whole_pages, 9);
+	CHECK_EQ(s.main_top, 10);
+	CHECK_EQ(s.other_tops, 11);
+	CHECK_EQ(s.unsorted, 12);
+	CHECK_EQ(s.largest_pages, 13);
+	CHECK_EQ(s.largest_unsorted, 14);
+	CHECK_EQ(s.hollow, 15);
+	CHECK_EQ(s.flags, 16);
+	CHECK_EQ(s.n_arenas, 17);
+	CHECK_EQ(s.n_heaps, 18);
+	CHECK_EQ(s.n_free, 19);
+	CHECK_EQ(s.n_page_free, 20);
+	CHECK_EQ(s.largest_n_page_free, 21);
+	CHECK_EQ(s.largest_n_free, 22);
+	CHECK_EQ(s.n_mmapped, 23);
+	CHECK_EQ(s.n_anchored, 24);
+	CHECK_EQ(s.heap_usec, 25);
+	CHECK_EQ(s.rss_usec, 26);
+	CHECK(stats_foreign(&s, 0) == &foreign[0] && stats_foreign(&s, 1) == &foreign[1]);
+	CHECK(!stats_foreign(&s, 2) && !stats_foreign(&alone, 0));
+}
+
 int main(void)
 {
 	RUN(test_resident_holes_are_expected_to_go);
@@ -302,6 +365,7 @@ int main(void)
 	RUN(test_huge_pages_are_dropped_faster);
 	RUN(test_a_release_takes_as_long_as_all_arenas);
 	RUN(test_borrowing_reaches_anchored_arenas_and_their_tops);
+	RUN(test_what_is_kept_of_an_answer_is_what_was_said);
 
 	return TEST_RESULT();
 }

@@ -152,12 +152,13 @@ static void test_what_is_steady_is_healthy_even_at_its_limit(void)
 			   .reading = { .time_usec = 1, .anon_bytes = 420 * MIB,
 					.limit_bytes = 450 * MIB } };
 
-	verdict_sum(&g.heap, &m, METHOD_AUTO);
+	sums = (struct sums){ 0 };
+	verdict_sum(&sums, &m, METHOD_AUTO);
 	CHECK_STR(name(&g), "growing");
 	CHECK_EQ(d.confidence_percent, 40);
 	watch(&m, 60, steady);
-	g.heap = (struct heap){ 0 };
-	verdict_sum(&g.heap, &m, METHOD_AUTO);
+	sums = (struct sums){ 0 };
+	verdict_sum(&sums, &m, METHOD_AUTO);
 	CHECK_STR(name(&g), "healthy");
 	CHECK(has_advice(ADVICE_RAISE_LIMIT));
 	CHECK(has_fact(FACT_LIMIT_BYTES, 450 * MIB));
@@ -198,8 +199,9 @@ static void test_holes_below_a_page_are_fragmented(void)
 	CHECK(has_advice(ADVICE_ALLOCATOR));
 	CHECK_STR(d.allocator, "jemalloc");
 	m.hello.malloc_owner = WIRE_ALLOCATOR_JEMALLOC;
-	m.stats.foreign[0] = (struct wire_foreign){ .allocator = WIRE_ALLOCATOR_JEMALLOC,
-						    .in_use = MIB };
+	m.stats.foreign = (const struct wire_foreign[WIRE_FOREIGN]){
+		{ .allocator = WIRE_ALLOCATOR_JEMALLOC, .in_use = MIB },
+	};
 	(void)name_of(&m, HOUR);
 	CHECK_STR(d.allocator, "mimalloc");
 
@@ -276,9 +278,11 @@ static void test_an_allocator_that_tells_is_believed_and_one_that_does_not_is_un
 
 	m.hello.malloc_owner = WIRE_ALLOCATOR_JEMALLOC;
 	m.hello.allocators |= WIRE_ALLOCATOR_JEMALLOC;
-	m.stats.foreign[0] = (struct wire_foreign){ .allocator = WIRE_ALLOCATOR_JEMALLOC,
-						    .in_use = 150 * MIB,
-						    .retained = 300 * MIB };
+	m.stats.foreign = (const struct wire_foreign[WIRE_FOREIGN]){
+		{ .allocator = WIRE_ALLOCATOR_JEMALLOC,
+		  .in_use = 150 * MIB,
+		  .retained = 300 * MIB },
+	};
 	CHECK_STR(name_of(&m, HOUR), "retained");
 	CHECK(!has_advice(ADVICE_ARENA_MAX));
 	CHECK(!has_advice(ADVICE_THRESHOLDS));
@@ -288,7 +292,9 @@ static void test_an_allocator_that_tells_is_believed_and_one_that_does_not_is_un
 	CHECK_STR(name_of(&m, HOUR), "not-malloc");
 
 	m.hello.malloc_owner = WIRE_ALLOCATOR_MIMALLOC;
-	m.stats.foreign[0] = (struct wire_foreign){ .allocator = WIRE_ALLOCATOR_MIMALLOC };
+	m.stats.foreign = (const struct wire_foreign[WIRE_FOREIGN]){
+		{ .allocator = WIRE_ALLOCATOR_MIMALLOC },
+	};
 	CHECK_STR(name_of(&m, HOUR), "unknown");
 	CHECK(has_advice(ADVICE_MEASURE));
 	m.lessons = &(struct lessons){
@@ -328,8 +334,9 @@ static void test_a_fork_server_is_not_counted_again_for_each_child(void)
 	struct group g = { .settings = &all_off, .reading = { .time_usec = 1, .anon_bytes = 320 * MIB,
 					.limit_bytes = BYTES_INFINITY } };
 
+	sums = (struct sums){ 0 };
 	for (int i = 0; i < 9; i++)
-		verdict_sum(&g.heap, &m, METHOD_AUTO);
+		verdict_sum(&sums, &m, METHOD_AUTO);
 	CHECK_STR(name(&g), "healthy");
 }
 
@@ -339,7 +346,8 @@ static void test_processes_without_the_hook_are_named(void)
 	struct group g = { .settings = &all_off, .reading = { .time_usec = 1, .anon_bytes = 900 * MIB,
 					.limit_bytes = BYTES_INFINITY } };
 
-	verdict_sum(&g.heap, &m, METHOD_AUTO);
+	sums = (struct sums){ 0 };
+	verdict_sum(&sums, &m, METHOD_AUTO);
 	CHECK_STR(name(&g), "not-malloc");
 	CHECK(has_advice(ADVICE_HOOK));
 	CHECK(has_fact(FACT_UNHOOKED_BYTES, 800 * MIB));
@@ -351,12 +359,13 @@ static void test_one_leaking_process_makes_its_group_grow(void)
 	struct group g = { .settings = &all_off, .reading = { .time_usec = 1, .anon_bytes = 1100 * MIB,
 					.limit_bytes = BYTES_INFINITY } };
 
+	sums = (struct sums){ 0 };
 	watch(&m, 370, leak);
 	watch(&calm, 370, steady);
-	verdict_sum(&g.heap, &m, METHOD_AUTO);
-	verdict_sum(&g.heap, &calm, METHOD_AUTO);
+	verdict_sum(&sums, &m, METHOD_AUTO);
+	verdict_sum(&sums, &calm, METHOD_AUTO);
 	CHECK_STR(name(&g), "growing");
-	CHECK_EQ(g.heap.n_judged, 2);
+	CHECK_EQ(sums.n_judged, 2);
 }
 
 static void test_what_is_not_measured_is_unknown(void)
@@ -376,14 +385,16 @@ static void test_claims_beyond_all_bounds_are_survived(void)
 	struct lessons lessons;
 	struct member m;
 
+	sums = (struct sums){ 0 };
 	memset(&lessons, 0xff, sizeof(lessons));
 	memset(&m, 0xff, sizeof(m));
 	m.lessons = &lessons;
+	m.stats.foreign = lessons.foreign;
 	m.floors = (struct floors){ 0 };
 	floors_add(&m.floors, UINT64_MAX, UINT64_MAX);
 	floors_add(&m.floors, UINT64_MAX, 0);
 	for (int i = 0; i < 3; i++)
-		verdict_sum(&g.heap, &m, METHOD_AUTO);
+		verdict_sum(&sums, &m, METHOD_AUTO);
 	(void)name(&g);
 	CHECK(d.confidence_percent <= 100);
 	CHECK(d.n_evidence <= DIAGNOSIS_EVIDENCE_MAX);
@@ -441,14 +452,14 @@ static void test_a_member_that_was_never_asked_is_not_outside_of_malloc(void)
 	struct member m = process_of(100, 80, 70, 5), unasked = process_of(900, 0, 0, 0);
 	struct group g = group_of(0, 0, 0);
 
-	g.heap = (struct heap){ 0 };
-	verdict_sum(&g.heap, &m, METHOD_AUTO);
+	sums = (struct sums){ 0 };
+	verdict_sum(&sums, &m, METHOD_AUTO);
 	CHECK_STR(name(&g), "not-malloc");
 
 	/* Under a filter, frozen, or new: nobody knows what it holds. */
-	unasked.stats = (struct wire_stats){ 0 };
+	unasked.stats = (struct stats){ 0 };
 	unasked.stats_usec = 0;
-	verdict_sum(&g.heap, &unasked, METHOD_AUTO);
+	verdict_sum(&sums, &unasked, METHOD_AUTO);
 	CHECK_STR(name(&g), "unknown");
 	CHECK(has_advice(ADVICE_MEASURE));
 }

@@ -8,7 +8,7 @@ static void test_unmeasured_is_unknown(void)
 {
 	struct group g = group_of(0, 0, 0);
 
-	g.heap.time_usec = 0;
+	sums.heap.time_usec = 0;
 	CHECK_STR(name(&g), "unknown");
 	g = group_of(900, 0, 0);
 	g.reading.time_usec = 0;
@@ -34,7 +34,7 @@ static void test_a_quarter_held_is_retained(void)
 	g = group_of(50, 63, 63);
 	g.reading.anon_bytes = 120 * MIB;
 	CHECK_STR(name(&g), "healthy");
-	g.heap.retained_bytes = 64 * MIB;
+	sums.heap.retained_bytes = 64 * MIB;
 	CHECK_STR(name(&g), "retained");
 	settings.retained_high_bytes = 100 * MIB;
 	CHECK_STR(name(&g), "healthy");
@@ -53,17 +53,17 @@ static void test_a_release_that_paid_is_evidence_of_retention(void)
 }
 
 /* All that a group can have to be told of. */
-static void has_everything(struct group *g)
+static void has_everything(void)
 {
-	g->heap.release_usec = 5;
-	g->heap.before_bytes = 1000 * MIB;
-	g->heap.released_bytes = 20 * MIB;
-	g->heap.expected_bytes = 300 * MIB;
-	g->heap.swap_bytes = 90 * MIB;
-	g->heap.swapped_free_bytes = 80 * MIB;
-	g->heap.huge_bytes = 400 * MIB;
-	g->heap.n_arenas = 8;
-	g->heap.n_threads = 8;
+	sums.release_usec = 5;
+	sums.before_bytes = 1000 * MIB;
+	sums.released_bytes = 20 * MIB;
+	sums.expected_bytes = 300 * MIB;
+	sums.swap_bytes = 90 * MIB;
+	sums.heap.swapped_free_bytes = 80 * MIB;
+	sums.huge_bytes = 400 * MIB;
+	sums.n_arenas = 8;
+	sums.n_threads = 8;
 	benefit.n_rounds = 1;
 	benefit.last_round_usec = benefit.look_usec = 5;
 	benefit.returned_bytes = 10 * MIB;
@@ -73,14 +73,14 @@ static void test_no_evidence_is_left_out(void)
 {
 	struct group g = group_of(600, 300, 300);
 
-	has_everything(&g);
-	g.heap.released_bytes = 280 * MIB;
+	has_everything();
+	sums.released_bytes = 280 * MIB;
 	CHECK_STR(name(&g), "retained");
 	CHECK_EQ(d.n_evidence, 9);
 	CHECK_EQ(d.evidence[8].fact, FACT_HUGE_BYTES);
 
 	g = group_of(300, 10, 600);
-	has_everything(&g);
+	has_everything();
 	CHECK_STR(name(&g), "fragmented");
 	CHECK_EQ(d.n_evidence, 9);
 	CHECK_EQ(d.evidence[8].fact, FACT_HUGE_BYTES);
@@ -92,9 +92,9 @@ static void test_mostly_in_use_near_the_limit_is_growing(void)
 
 	g.reading.anon_bytes = 1600 * MIB;
 	CHECK_STR(name(&g), "growing");
-	g.heap.in_use_bytes -= 1;
+	sums.heap.in_use_bytes -= 1;
 	CHECK_STR(name(&g), "healthy");
-	g.heap.in_use_bytes += 1;
+	sums.heap.in_use_bytes += 1;
 	g.reading.limit_bytes = BYTES_INFINITY;
 	CHECK_STR(name(&g), "healthy");
 	g.reading.limit_bytes = 2000 * MIB;
@@ -164,13 +164,13 @@ static void test_extreme_groups_get_some_verdict(void)
 	struct group g = group_of(0, 0, 0);
 
 	g.reading.anon_bytes = UINT64_MAX;
-	g.heap.in_use_bytes = g.heap.unused_bytes = g.heap.retained_bytes = UINT64_MAX;
+	sums.heap.in_use_bytes = sums.heap.unused_bytes = sums.heap.retained_bytes = UINT64_MAX;
 	benefit.last_usage_bytes = benefit.last_released_bytes = UINT64_MAX;
 	benefit.n_rounds = UINT64_MAX;
 	CHECK_STR(name(&g), "retained");
 	g.reading.anon_bytes = 0;
 	g.reading.limit_bytes = 0;
-	g.heap = (struct heap){ .time_usec = 1 };
+	sums = (struct sums){ .heap.time_usec = 1 };
 	benefit = (struct benefit){ .n_rounds = 1 };
 	CHECK_STR(name(&g), "healthy");
 }
