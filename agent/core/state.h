@@ -92,6 +92,7 @@ struct guard {
 
 	struct cgroup *cgroup; /* NULL: GROUP_RSS */
 	bool has_leader;        /* GROUP_RSS: the tree of manager->command; else the sum of the peers */
+	bool is_ready;          /* for a round: what it writes has its memory */
 	struct signals signals; /* since the last look */
 	struct psi_trigger *psi;
 	uint64_t psi_stall_usec; /* its threshold */
@@ -112,7 +113,6 @@ struct guard {
 
 	/* See history.h; its place, and the same once there is something in it. */
 	struct history *history_place, *history;
-	bool is_ready; /* for a round: what it writes has its memory */
 	uint64_t survey_usec;      /* last look at the processes */
 	uint64_t survey_gap_usec;  /* doubles while nothing moves */
 	uint64_t survey_usage_bytes;

@@ -26,11 +26,11 @@ enum question_state {
 struct collected;
 
 struct question {
-	enum question_state state;
-	uint16_t verb;          /* enum wire_verb */
-	uint16_t knob;          /* of WIRE_TUNE */
-	bool wants_rows;        /* of WIRE_STATS */
-	bool overtaken;         /* the answer to the one before is due first */
+	enum question_state state : 8;
+	uint8_t verb;           /* enum wire_verb */
+	uint8_t knob;           /* of WIRE_TUNE */
+	bool wants_rows : 1;    /* of WIRE_STATS */
+	bool overtaken : 1;     /* the answer to the one before is due first */
 	uint32_t n_late;        /* late answers dropped, ever */
 	uint32_t n_frames_left; /* ARENA frames due; 0 while the first frame is */
 	uint32_t n_rows_told;   /* in ARENA frames so far, kept or not */

@@ -290,7 +290,7 @@ int request_tune(struct conn *conn, enum wire_knob knob, uint64_t value,
 	if (r < 0)
 		return r;
 
-	question.knob = (uint16_t)knob;
+	question.knob = (uint8_t)knob;
 	request_init(conn, &frame, WIRE_TUNE);
 	frame.tune_request.knob = knob;
 	frame.tune_request.value = value;

@@ -6,6 +6,7 @@
  * one command watched by RSS. Plain data; core owns the live objects around it.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -143,7 +144,8 @@ struct group {
 	char *path;         /* below the hierarchy's root, "/" first; for GROUP_RSS the command */
 	char *unit;         /* systemd unit, or NULL */
 	const struct group_settings *settings; /* effective: defaults plus overrides; shared */
-	enum group_kind kind;
+	enum group_kind kind : 8;
+	bool yields; /* a round is under way that gives way to what is more urgent */
 	int sources[SOURCE_MAX_];
 
 	struct reading reading; /* the latest */
@@ -158,7 +160,6 @@ struct group {
 	const struct outcome *last_outcome;
 	size_t n_members;
 	uint64_t n_joined; /* members, ever */
-	bool yields; /* a round is under way that gives way to what is more urgent */
 };
 
 /* NULL: none yet, or so long ago that the ledger has forgotten it. */
