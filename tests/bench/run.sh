@@ -93,25 +93,37 @@ bench_rounds()
 	done
 }
 
+# heap_pages VARIANT - what the service's heaps hold: pages with something in use, only with what
+# caches of threads keep, and with nothing, in MiB; of glibc alone.
+heap_pages()
+{
+	case $1 in
+	glibc | arena-max-2 | memguard) "$HERE/pages.py" "$SERVICE_PID" || echo - - - ;;
+	*) echo - - - ;;
+	esac
+}
+
 # burst_one VARIANT BASE - BASE is plain glibc's size, empty when this is plain glibc. The
 # result is left in BURST_MIB.
 burst_one()
 {
-	local output before rss ratio=100
+	local output before rss ratio=100 used kept free
 
 	service_start "$1"
 	output=$("$SERVICES/rounds.sh" --url="$SERVICE_URL" --pid="$SERVICE_PID" \
 		--cgroup="$SERVICE_GROUP" --burst --idle="${QUICK:+5}") || true
 	[[ $output == burst:* ]] || fail "burst on $1: $output"
 	rss=$(rss_mib "$SERVICE_PID")
+	read -r used kept free < <(heap_pages "$1")
 	service_stop
 	read -r _ before _ _ _ _ BURST_MIB _ <<<"$output"
 	if [[ $2 ]]; then
 		ratio=$(awk -v a="$BURST_MIB" -v b="$2" 'BEGIN { printf "%.1f", 100 * a / b }')
 	fi
 	record burst "$1" before_mib "$before" after_mib "$BURST_MIB" rss_mib "$rss" \
-		percent_of_glibc "$ratio"
-	table_row "$1" "$before" "$BURST_MIB" "$rss" "$ratio %"
+		percent_of_glibc "$ratio" used_mib "${used/-/null}" kept_mib "${kept/-/null}" \
+		free_mib "${free/-/null}"
+	table_row "$1" "$before" "$BURST_MIB" "$rss" "$ratio %" "$used" "$kept" "$free"
 }
 
 bench_burst()
@@ -119,13 +131,14 @@ bench_burst()
 	local variant base=
 
 	table_head "large burst, no limit" "right after, MiB" \
-		"after $((QUICK ? 5 : 15)) s idle, MiB" "RSS, MiB" "of glibc"
+		"after $((QUICK ? 5 : 15)) s idle, MiB" "RSS, MiB" "of glibc" \
+		"of it in use" "in caches" "free"
 	for variant in "${VARIANTS[@]}"; do
 		if variant_present "$variant"; then
 			burst_one "$variant" "$base"
 			base=${base:-$BURST_MIB}
 		else
-			table_row "$variant" - - - -
+			table_row "$variant" - - - - - - -
 		fi
 	done
 }
