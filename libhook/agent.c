@@ -43,6 +43,13 @@
 /* Every user that a user namespace does not know is shown in it as this one. */
 #define NOBODY_UID 65534
 
+/*
+ * Where the descriptors are that are read before all else. CRIU takes a program down and up again
+ * without a word about the agent's own table: its thread then finds the program's in that place.
+ * Below the usual limit of 1024, where programs seldom have one.
+ */
+#define APART_FD 1000
+
 /* A daemon that does not read for this long is no use. */
 #define SEND_TIMEOUT_MSEC 1000L
 
@@ -55,6 +62,7 @@ struct agent {
 	int bell;    /* readable when the main thread is at its end; -1 */
 	long look_msec;
 	bool filtered; /* seen under a filter, which nobody takes away */
+	bool displaced; /* our table is gone, and these numbers are the program's; filtered, too */
 };
 
 bool agent_allowed(void)
@@ -131,6 +139,9 @@ static bool is_filtered(struct agent *agent)
 		(void)SYS(SYS_lseek, agent->status, 0L, SEEK_SET);
 	if (mode >= 0 || mode == -ENODATA)
 		agent->filtered = mode > 0;
+	else if (mode == -EBADF && agent->status >= APART_FD)
+		/* Nobody but the kernel can have closed it. No call on any other, as under a filter. */
+		agent->filtered = agent->displaced = true;
 	else if (mode == -EPERM || mode == -EACCES || mode == -ENOSYS)
 		/* What filters answer with. Who may not even read is under one. */
 		agent->filtered = true;
@@ -192,6 +203,9 @@ static int agent_park(struct agent *agent)
 {
 	uint64_t n;
 	long r;
+
+	if (agent->displaced)
+		return -EPERM;
 
 	do
 		r = agent->nothing >= 0 ? sys_read(agent->nothing, &n, sizeof(n)) : -EBADF;
@@ -319,13 +333,13 @@ static void agent_loop(struct agent *agent)
 	long backoff_msec = BACKOFF_FIRST_MSEC;
 
 	for (;;) {
-		int r = 0;
-
 		agent->fd = connect_socket(agent->host->environment.socket);
 		if (agent->fd >= 0) {
 			const uint64_t begin_usec = sys_now_usec();
 
-			r = agent_serve(agent);
+			/* What is open goes with our table, where that is still ours. */
+			if (agent_serve(agent) < 0)
+				return;
 			sys_close(agent->fd);
 			agent->fd = -1;
 			/* It lasted: this is a restart, not a daemon that does not want us. */
@@ -334,11 +348,23 @@ static void agent_loop(struct agent *agent)
 		}
 
 		/* Not all programs of the machine in the same millisecond. */
-		if (r < 0 || agent_wait(agent, backoff_msec + sys_getpid() % 500) < 0)
+		if (agent_wait(agent, backoff_msec + sys_getpid() % 500) < 0)
 			return;
 		if (backoff_msec < BACKOFF_LAST_MSEC)
 			backoff_msec *= 2;
 	}
+}
+
+/* @fd under a number of its own kind, see APART_FD; as it is where there is no room for that. */
+static int move_apart(int fd)
+{
+	const int apart = fd < 0 ? -1 : (int)SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, APART_FD);
+
+	if (apart < 0)
+		return fd;
+
+	sys_close(fd);
+	return apart;
 }
 
 static void *agent_main(void *arg)
@@ -363,12 +389,12 @@ static void *agent_main(void *arg)
 	/* Whoever created us may be a real-time thread; our work is not. */
 	(void)SYS(SYS_sched_setscheduler, 0, SCHED_OTHER, &(struct sched_param){ 0 });
 	agent.leader = (int)SYS(SYS_pidfd_open, sys_getpid(), PIDFD_THREAD);
-	agent.status = sys_open_read("/proc/thread-self/status");
+	agent.status = move_apart(sys_open_read("/proc/thread-self/status"));
 	/* The kernel keeps what it needs for the first read: at a limit there may be no room. */
 	(void)is_filtered(&agent);
 	proc_set_guard(agent_may_call, &agent);
 	proc_keep_open();
-	agent.nothing = (int)SYS(SYS_eventfd2, 0, O_CLOEXEC);
+	agent.nothing = move_apart((int)SYS(SYS_eventfd2, 0, O_CLOEXEC));
 	reserve_make();
 
 	agent_loop(&agent);
