@@ -44,14 +44,35 @@ if [ -z "${SANITIZED:-}" ]; then
 	claim "it is small: $helper_private KiB" test "$helper_private" -lt 512
 fi
 
-touch "$scratch/hold"
-for mib in 40 78; do
+# start_stuck MIB : one that holds so much, and does not answer.
+start_stuck()
+{
 	(
 		echo "$BASHPID" >"$group/cgroup.procs"
-		exec "$shims/fake-hook" "$runtime/hook.sock" stuck $mib >"$scratch/fake-$mib"
+		exec "$shims/fake-hook" "$runtime/hook.sock" stuck "$1" >"$scratch/fake-$1"
 	) &
 	started+=($!)
-done
+}
+
+usage_bytes()
+{
+	cat "$group/memory.usage_in_bytes"
+}
+
+# is_filled MIB : it holds as much, and takes no more.
+is_filled()
+{
+	local before=${used:-}
+
+	used=$(usage_bytes)
+	[ "$used" -ge $(($1 << 20)) ] && [ "$used" = "$before" ]
+}
+
+touch "$scratch/hold"
+start_stuck 40
+wait_for 60 is_filled 40
+# Up to 93 % of the limit, whatever a sanitizer takes of each besides.
+start_stuck $((128 * 93 / 100 - 2 * (used >> 20) + 40))
 claim "the command runs when usage is critical" wait_for 60 test -s "$scratch/helper"
 claim "started by the helper" [ "$(cat "$scratch/helper")" = "$helper" ]
 claim "it is told the group" grep -q "^MEMGUARD_GROUP=.*/${group##*/}\$" "$scratch/environment"
