@@ -46,9 +46,18 @@ attempt()
 		;;
 	*)
 		tally FAIL "$name"
-		tail -n 60 "$log" | sed 's/^/    /'
+		show_failure "$log"
 		;;
 	esac
+}
+
+# What failed comes first: a daemon's log behind it may be longer than the end that is shown.
+show_failure()
+{
+	{
+		grep -A 2 '^not ok' "$1"
+		tail -n 40 "$1"
+	} | sed 's/^/    /' || true
 }
 
 # make_check BUILD NAME [TARGET]: every test that automake ran counts.
@@ -69,7 +78,7 @@ make_check()
 		*)
 			line=${line#*: }
 			tally FAIL "$name: $line"
-			tail -n 40 "$build/${line%.sh}.log" | sed 's/^/    /' || true
+			show_failure "$build/${line%.sh}.log"
 			;;
 		esac
 	done < <(grep -E '^(PASS|FAIL|XPASS|SKIP|ERROR): ' "$log")

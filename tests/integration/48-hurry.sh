@@ -59,7 +59,7 @@ ctl trim --method=full "$program" >/dev/null
 took_usec=$((${EPOCHREALTIME/./} - began))
 end_program
 mib=1024
-[ $took_usec -lt 200000 ] || mib=256
+[ $took_usec -lt 40000 ] || mib=256
 echo "# a full trim of 128 MiB took $took_usec us: $mib MiB for what comes"
 
 # One that grows by an eighth when it sees that its memory goes. Large, so that it can before all of
@@ -89,7 +89,8 @@ claim "history does" grep -q "1 of 1 answered, hurried: usage-critical" "$scratc
 ctl explain "$name" >"$scratch/explained"
 claim "explain does" grep -q "Hurried:.*above UsageCritical=; 1 of 1 borrowing ended early for it, after" "$scratch/explained"
 claim "the decision is recorded" eval 'ctl record "$program" last >"$scratch/last.round"'
-claim "as one to give way" grep -qx 'expect.yield = all' "$scratch/last.round"
+# The others, when a kill and then the threshold was what it gave way to: the last one counts.
+claim "as one to give way" grep -Eqx 'expect.yield = (all|others)' "$scratch/last.round"
 claim "and replayed" "$top_builddir/tests/replay/replay" "$scratch/last.round"
 claim "nothing is held of what was borrowed" test "$(in_use_mib)" -lt $((in_use + 16))
 end_program
