@@ -226,9 +226,8 @@ struct guard *guard_free(struct guard *guard)
 
 	pace_cancel(guard);
 	limits_forget(guard);
-	sd_event_source_disable_unref(guard->events_source);
-	sd_event_source_disable_unref(guard->pressure_source);
-	psi_trigger_close(guard->psi);
+	watch_disarm_events(guard);
+	watch_disarm_pressure(guard);
 	watch_disarm_threshold(guard);
 	watch_disarm_level(guard);
 	cgroup_close(guard->cgroup);
@@ -455,8 +454,7 @@ static void plan_next_look(struct guard *guard, uint64_t now_usec)
 		in_usec = MAX(in_usec, TREE_GAP_USEC);
 
 	pace_plan(guard, pace_round(now_usec, in_usec));
-	if (guard->events_source)
-		(void)sd_event_source_set_enabled(guard->events_source, SD_EVENT_ON);
+	watch_await_events(guard);
 }
 
 static void step_gate(struct guard *guard, uint64_t now_usec)

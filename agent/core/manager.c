@@ -22,6 +22,7 @@
 #include "agent/core/round.h"
 #include "agent/core/state.h"
 #include "agent/core/warner.h"
+#include "agent/core/watch.h"
 #include "agent/report/journal.h"
 
 /* Nobody reads `systemctl status` more often. */
@@ -507,6 +508,8 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 	if (r >= 0)
 		r = patience_prepare(manager);
 	if (r >= 0)
+		r = watch_prepare(manager);
+	if (r >= 0)
 		r = make_status_source(manager);
 	if (r < 0) {
 		log_error("Cannot make the timers: %s", strerror(-r));
@@ -537,6 +540,7 @@ struct manager *manager_free(struct manager *manager)
 	warner_close(manager);
 
 	/* The listener last: with it goes the lock on the directory that both are in. */
+	watch_stop(manager);
 	pace_stop(manager);
 	limits_stop(manager);
 	manager->patience_source = sd_event_source_disable_unref(manager->patience_source);

@@ -12,6 +12,7 @@
 
 #include "agent/basic/sparse.h"
 #include "agent/config/config.h"
+#include "agent/core/bell.h"
 #include "agent/core/exec.h"
 #include "agent/core/manager.h"
 #include "agent/hook/listener.h"
@@ -93,9 +94,9 @@ struct guard {
 	struct cgroup *cgroup; /* NULL: GROUP_RSS */
 	bool has_leader;        /* GROUP_RSS: the tree of manager->command; else the sum of the peers */
 	bool is_ready;          /* for a round: what it writes has its memory */
+	bool events_came;       /* the next ones are awaited from the next look on */
 	struct signals signals; /* since the last look */
 	struct psi_trigger *psi;
-	uint64_t psi_stall_usec; /* its threshold */
 	int level_fd;     /* v1 */
 	int threshold_fd; /* v1, at UsageHigh */
 	uint64_t threshold_bytes; /* where it is, or was last tried */
@@ -106,7 +107,6 @@ struct guard {
 	uint64_t allocated_bytes; /* by the machine, then */
 
 	struct watched *watched; /* the lowest limit above or in it that is; or NULL. See limits.h */
-	sd_event_source *events_source;
 	sd_event_source *pressure_source;
 	sd_event_source *threshold_source;
 	sd_event_source *level_source;
@@ -153,6 +153,7 @@ struct manager {
 	sd_event *event;
 	struct pace pace;
 	struct limits limits;
+	struct bell events_bell; /* memory.events of all groups; see watch.c */
 	struct manager_options options;
 	char *runtime_directory;
 	char *config_file;

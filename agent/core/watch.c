@@ -26,6 +26,8 @@
 /* A group at its limit reports an event per reclaim pass: look at most this often. */
 #define EVENTS_HOLD_OFF_USEC (50 * USEC_PER_MSEC)
 
+#define EVENTS_ONCE (EPOLLPRI | EPOLLONESHOT)
+
 /* Reclaim reports its level with every few pages. */
 #define LEVEL_HOLD_OFF_USEC (500 * USEC_PER_MSEC)
 
@@ -59,16 +61,20 @@ static int on_threshold(sd_event_source *source, int fd, uint32_t revents, void 
 }
 
 /* At once after a rest; the next look arms it again. */
-static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static void on_events(struct guard *guard, uint32_t revents)
 {
-	struct guard *guard = userdata;
 	const uint64_t again_usec = guard->group.reading.time_usec + EVENTS_HOLD_OFF_USEC;
 
-	(void)fd;
 	(void)revents;
-	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	guard->events_came = true;
 	guard_look_soon(guard, sub_sat(again_usec, manager_now(guard->manager)));
-	return 0;
+}
+
+void watch_disarm_pressure(struct guard *guard)
+{
+	guard->pressure_source = sd_event_source_disable_unref(guard->pressure_source);
+	guard->psi = psi_trigger_close(guard->psi);
+	guard->group.sources[SOURCE_GROUP] = SOURCE_OFF;
 }
 
 static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -82,8 +88,7 @@ static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *
 	r = psi_trigger_check(guard->psi, revents);
 	if (r < 0) {
 		/* The group is gone; its file would report that for ever. */
-		guard->pressure_source = sd_event_source_disable_unref(guard->pressure_source);
-		guard->psi = psi_trigger_close(guard->psi);
+		watch_disarm_pressure(guard);
 		guard->group.sources[SOURCE_GROUP] = r;
 	}
 	if (r > 0)
@@ -91,6 +96,16 @@ static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *
 	if (r != 0)
 		guard_look(guard);
 	return 0;
+}
+
+int watch_prepare(struct manager *manager)
+{
+	return bell_open(&manager->events_bell, manager->event, "memory-events", on_events);
+}
+
+void watch_stop(struct manager *manager)
+{
+	bell_close(&manager->events_bell);
 }
 
 void watch_disarm_threshold(struct guard *guard)
@@ -215,13 +230,10 @@ void watch_arm_pressure(struct guard *guard)
 	int r;
 
 	/* To close a trigger takes the kernel milliseconds: not for each group at each reload. */
-	if (guard->psi && guard->psi_stall_usec == stall_usec)
+	if (guard->psi && psi_trigger_stall_usec(guard->psi) == stall_usec)
 		return;
 
-	guard->pressure_source = sd_event_source_disable_unref(guard->pressure_source);
-	guard->psi = psi_trigger_close(guard->psi);
-	guard->psi_stall_usec = stall_usec;
-	guard->group.sources[SOURCE_GROUP] = SOURCE_OFF;
+	watch_disarm_pressure(guard);
 	if (!guard->cgroup || stall_usec == 0)
 		return;
 	if (fd < 0) {
@@ -247,7 +259,6 @@ void watch_arm_pressure(struct guard *guard)
 
 	guard->group.sources[SOURCE_GROUP] = SOURCE_ARMED;
 
-	(void)sd_event_source_set_description(guard->pressure_source, "pressure");
 	(void)sd_event_source_set_priority(guard->pressure_source, SD_EVENT_PRIORITY_IMPORTANT);
 	guard->manager->has_psi = true;
 }
@@ -260,14 +271,26 @@ void watch_arm_events(struct guard *guard)
 	if (guard->group.kind != GROUP_V2)
 		return;
 
-	r = fd < 0 ? -ENOENT : sd_event_add_io(guard->manager->event, &guard->events_source, fd,
-					       EPOLLPRI, on_events, guard);
+	r = fd < 0 ? -ENOENT : bell_watch(&guard->manager->events_bell, fd, EVENTS_ONCE, guard);
 	guard->group.sources[SOURCE_EVENTS] = r < 0 ? r : SOURCE_ARMED;
-	if (r < 0) {
+	if (r < 0)
 		log_debug("Cannot watch memory.events of \"%s\": %s; sampling instead",
 			  guard->group.path, strerror(-r));
-	} else {
-		(void)sd_event_source_set_description(guard->events_source, "memory-events");
-		(void)sd_event_source_set_priority(guard->events_source, SD_EVENT_PRIORITY_IMPORTANT);
-	}
+}
+
+void watch_await_events(struct guard *guard)
+{
+	if (!guard->events_came)
+		return;
+
+	guard->events_came = false;
+	(void)bell_again(&guard->manager->events_bell, cgroup_events_fd(guard->cgroup), EVENTS_ONCE,
+			 guard);
+}
+
+void watch_disarm_events(struct guard *guard)
+{
+	if (guard->group.sources[SOURCE_EVENTS] == SOURCE_ARMED)
+		bell_unwatch(&guard->manager->events_bell, cgroup_events_fd(guard->cgroup));
+	guard->group.sources[SOURCE_EVENTS] = SOURCE_OFF;
 }

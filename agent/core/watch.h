@@ -23,6 +23,13 @@ void watch_disarm_level(struct guard *guard);
 
 /* By PressureSome=. Does nothing while the trigger is as it should be. */
 void watch_arm_pressure(struct guard *guard);
+void watch_disarm_pressure(struct guard *guard);
 
-/* v2, once. */
+/* v2, once for a group: the next change of memory.events; then the next one after a look. */
 void watch_arm_events(struct guard *guard);
+void watch_await_events(struct guard *guard);
+void watch_disarm_events(struct guard *guard);
+
+/* Of all groups: before the first one, and after the last. */
+int watch_prepare(struct manager *manager);
+void watch_stop(struct manager *manager);

@@ -178,6 +178,11 @@ int psi_trigger_fd(const struct psi_trigger *trigger)
 	return trigger->fd;
 }
 
+uint64_t psi_trigger_stall_usec(const struct psi_trigger *trigger)
+{
+	return trigger->stall_usec;
+}
+
 int psi_trigger_check(struct psi_trigger *trigger, uint32_t revents)
 {
 	uint64_t total_usec;

@@ -29,6 +29,8 @@ struct psi_trigger *psi_trigger_close(struct psi_trigger *trigger);
 
 /* Poll it for EPOLLPRI. */
 int psi_trigger_fd(const struct psi_trigger *trigger);
+/* What it was opened with. */
+uint64_t psi_trigger_stall_usec(const struct psi_trigger *trigger);
 
 /*
  * What an event means: 1 real, 0 to be ignored (the kernel's false first event: the
