@@ -197,7 +197,7 @@ static void take_refusal(struct guard *guard, struct peer *peer, uint32_t status
 	}
 
 	peer->member.borrow_refused = true;
-	if (pick->why == WHY_SETTING || round->outcome.trigger == REASON_RETAINED) {
+	if (pick->why == WHY_SETTING || reason_is_calm(round->outcome.trigger)) {
 		outcome_count_refusal(&round->outcome, REFUSAL_BORROW);
 		return;
 	}

@@ -128,6 +128,8 @@ static void add_retained(struct table *table, const json_t *group)
 		add_off(table, "off");
 	else if (!fields_find(group, "retained_bytes", &retained))
 		add_off(table, "not measured yet");
+	else if (streq(fields_string(group, "reason"), "left-over"))
+		table_cell(table, COLOR_RED, "left by the last release, and enough");
 	else
 		add_distance(table, retained, threshold, 0);
 }

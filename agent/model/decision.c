@@ -19,7 +19,7 @@ static const struct {
 	[REASON_OOM_ETA] = { "oom-eta", "the limit will be reached within OomEtaSec=" },
 	[REASON_PRESSURE] = { "pressure",
 			      "tasks stall on memory more than PressureSome=" },
-	[REASON_RETAINED] = { "retained", "retained memory is above RetainedHigh=, or is left of a release" },
+	[REASON_RETAINED] = { "retained", "retained memory is above RetainedHigh=" },
 	[REASON_BELOW] = { "below", "everything is below its threshold" },
 	[REASON_COOLDOWN] = { "cooldown",
 			      "the last round is more recent than CooldownSec=" },
@@ -40,6 +40,7 @@ static const struct {
 	[REASON_RETURNED] = { "returned", "what was released is in use again each time" },
 	[REASON_OFF] = { "off", "it is not set up" },
 	[REASON_TAKEN] = { "taken", "it was taken, and lasts" },
+	[REASON_LEFT] = { "left-over", "what the last large release left can be given back now" },
 };
 
 static const struct {
@@ -142,6 +143,11 @@ const char *reason_to_text(enum reason reason)
 		return "the reason is unknown to this version";
 
 	return reasons[reason].text;
+}
+
+bool reason_is_calm(enum reason reason)
+{
+	return reason == REASON_RETAINED || reason == REASON_LEFT;
 }
 
 int reason_from_string(const char *s, enum reason *ret)

@@ -36,6 +36,8 @@ enum reason {
 	REASON_RETURNED,       /* what is released is in use again each time */
 	REASON_OFF,            /* nobody has asked for the step */
 	REASON_TAKEN,          /* once is enough */
+	/* open */
+	REASON_LEFT,           /* calm, a large release has left some */
 	REASON_MAX_,
 };
 
@@ -43,6 +45,8 @@ enum reason {
 const char *reason_to_string(enum reason reason);
 /* "usage is above UsageHigh=": a clause for people. */
 const char *reason_to_text(enum reason reason);
+/* All is calm: what it begins is worth no stall, and gives way to nothing. */
+bool reason_is_calm(enum reason reason);
 /* -EINVAL when unknown. */
 int reason_from_string(const char *s, enum reason *ret);
 

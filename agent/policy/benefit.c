@@ -89,7 +89,7 @@ uint64_t benefit_least_bytes(const struct group *group, enum reason trigger)
 {
 	const uint64_t least_bytes = MAX(group->settings->min_release_bytes, 1);
 
-	if (trigger == REASON_RETAINED && has_left(group))
+	if (reason_is_calm(trigger) && has_left(group))
 		return MAX(least_bytes / LEFT_PART, 1);
 
 	return least_bytes;
@@ -104,7 +104,7 @@ uint64_t benefit_calm_bytes(const struct group *group)
 	if (!has_left(group))
 		return high_bytes;
 
-	return MIN(high_bytes, MAX(benefit_least_bytes(group, REASON_RETAINED),
+	return MIN(high_bytes, MAX(benefit_least_bytes(group, REASON_LEFT),
 				   group->heap.rss_bytes / LEFT_HELD_PART));
 }
 
@@ -124,7 +124,7 @@ static void add_quiet(struct benefit *next, const struct outcome *outcome)
 		return;
 
 	/* What is only observed would have been done. */
-	if (outcome->reason == REASON_OBSERVE || outcome->trigger == REASON_RETAINED)
+	if (outcome->reason == REASON_OBSERVE || reason_is_calm(outcome->trigger))
 		next->n_quiet = 0;
 	else
 		next->n_quiet = first ? 1 : next->n_quiet + (next->n_quiet < UINT32_MAX);
@@ -209,7 +209,7 @@ struct benefit benefit_look(const struct group *group, const struct outcome *out
 	else if (outcome->look.age_usec >= LOOK_AFTER_USEC)
 		next.n_returned = 0;
 
-	if (outcome_cause(outcome) != REASON_RETAINED)
+	if (!reason_is_calm(outcome_cause(outcome)))
 		return next;
 
 	if (is_tight(group))

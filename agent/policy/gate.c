@@ -20,8 +20,8 @@
  *   PSI event and the group holds memory      PRESSED    pressure
  *   limit reached within OomEtaSec            PRESSED    oom-eta
  *   PSI event of the machine, much retained   PRESSED    machine-pressure
- *   steady and retained >= RetainedHigh, or
- *     what the last release left            RETAINING  retained
+ *   steady and retained >= RetainedHigh       RETAINING  retained
+ *   steady and the last release left some     RETAINING  left-over
  *   none                                      CALM       (below)
  *
  *   kept closed by (first that holds)         state      reason
@@ -172,10 +172,11 @@ static enum reason gate_wanted(const struct group *group, const struct signals *
 	if (is_pressed_by_machine(group, signals))
 		return REASON_MACHINE;
 
-	if (is_retaining(group, now_usec))
-		return REASON_RETAINED;
+	if (!is_retaining(group, now_usec))
+		return REASON_BELOW;
 
-	return REASON_BELOW;
+	return group->heap.retained_bytes >= group->settings->retained_high_bytes ? REASON_RETAINED
+										   : REASON_LEFT;
 }
 
 /* The reasons that open a gate, and the state each belongs to; CALM for all others. */
@@ -191,6 +192,7 @@ static enum gate_state state_of(enum reason reason)
 	case REASON_MACHINE:
 		return GATE_PRESSED;
 	case REASON_RETAINED:
+	case REASON_LEFT:
 		return GATE_RETAINING;
 	case REASON_NONE:
 	case REASON_COMMAND:

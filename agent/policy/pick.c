@@ -99,7 +99,7 @@ struct ranking {
 bool pick_is_urgent(const struct group *group, const struct member *m, enum reason trigger)
 {
 	return trigger == REASON_USAGE_CRITICAL ||
-	       (trigger != REASON_RETAINED && trigger != REASON_COMMAND &&
+	       (!reason_is_calm(trigger) && trigger != REASON_COMMAND &&
 		group->trend.time_usec > 0 && m->borrow.usec > group->trend.eta_usec / 2);
 }
 
@@ -199,7 +199,7 @@ static enum choice choose(const struct group *group, const struct member *m,
 	    expected_bytes(m, plan.method) < least_bytes)
 		return CHOICE_NOT_WORTH;
 
-	if (trigger == REASON_RETAINED)
+	if (reason_is_calm(trigger))
 		return plan.why == WHY_UNABLE ? CHOICE_STALL : CHOICE_CHOSEN;
 
 	return at_most_bytes(m) < least_bytes ? CHOICE_NOT_WORTH : CHOICE_CHOSEN;

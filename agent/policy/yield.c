@@ -49,7 +49,7 @@ enum yield yield_decide(const struct group *group, const struct running *running
 	const bool critical = group->gate.reason == REASON_USAGE_CRITICAL;
 
 	if (group->settings->mode == MODE_OBSERVE || !gate_is_open(&group->gate) ||
-	    group->gate.reason == REASON_RETAINED || running->reason == REASON_USAGE_CRITICAL)
+	    reason_is_calm(group->gate.reason) || running->reason == REASON_USAGE_CRITICAL)
 		return YIELD_NOT;
 	if (is_overtaken(group, running, now_usec, ret_pick))
 		return YIELD_ALL;

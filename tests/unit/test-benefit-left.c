@@ -50,12 +50,13 @@ static void test_after_a_large_release_a_quarter_of_the_least_is_enough(void)
 {
 	struct group group = example(REASON_RETAINED, 800);
 
+	CHECK_EQ(benefit_least_bytes(&group, REASON_LEFT), 4 * MIB);
 	CHECK_EQ(benefit_least_bytes(&group, REASON_RETAINED), 4 * MIB);
 	CHECK_EQ(benefit_least_bytes(&group, REASON_USAGE_HIGH), 16 * MIB);
 	CHECK_EQ(benefit_least_bytes(&group, REASON_COMMAND), 16 * MIB);
 
 	settings.min_release_bytes = 0;
-	CHECK_EQ(benefit_least_bytes(&group, REASON_RETAINED), 1);
+	CHECK_EQ(benefit_least_bytes(&group, REASON_LEFT), 1);
 	CHECK_EQ(benefit_least_bytes(&group, REASON_USAGE_HIGH), 1);
 }
 
@@ -80,7 +81,7 @@ static void test_only_for_a_minute(void)
 	CHECK_EQ(benefit_calm_bytes(&group), 100 * MIB / 16);
 	group.reading.time_usec++;
 	CHECK_EQ(benefit_calm_bytes(&group), 64 * MIB);
-	CHECK_EQ(benefit_least_bytes(&group, REASON_RETAINED), 16 * MIB);
+	CHECK_EQ(benefit_least_bytes(&group, REASON_LEFT), 16 * MIB);
 }
 
 static void test_only_once_and_without_back_off(void)
@@ -88,7 +89,7 @@ static void test_only_once_and_without_back_off(void)
 	struct group group = example(REASON_RETAINED, 800);
 	const struct outcome outcome = {
 		.kind = OUTCOME_RELEASED,
-		.trigger = REASON_RETAINED,
+		.trigger = REASON_LEFT,
 		.end_usec = NOW,
 		.n_asked = 1,
 		.n_answered = 1,
@@ -125,11 +126,26 @@ static void test_the_gate_opens_for_it_when_all_is_steady(void)
 	group.heap.retained_bytes = 100 * MIB / 16 - 1;
 	CHECK_EQ(gate_step(&group, &none, NOW).reason, REASON_BELOW);
 	group.heap.retained_bytes++;
-	CHECK_EQ(gate_step(&group, &none, NOW).reason, REASON_RETAINED);
+	CHECK_EQ(gate_step(&group, &none, NOW).reason, REASON_LEFT);
+	CHECK_EQ(gate_step(&group, &none, NOW).state, GATE_RETAINING);
 	group.trend.steady_since_usec = NOW - SEC(1);
 	CHECK_EQ(gate_step(&group, &none, NOW).reason, REASON_BELOW);
 	group.trend.steady_since_usec = 0;
 	benefit.left_until_usec = 0;
+	CHECK_EQ(gate_step(&group, &none, NOW).reason, REASON_BELOW);
+}
+
+static void test_what_is_enough_by_itself_is_not_called_left(void)
+{
+	static const struct signals none;
+	struct group group = example(REASON_RETAINED, 800);
+
+	group.heap.retained_bytes = 64 * MIB - 1;
+	CHECK_EQ(gate_step(&group, &none, NOW).reason, REASON_LEFT);
+	group.heap.retained_bytes++;
+	CHECK_EQ(gate_step(&group, &none, NOW).reason, REASON_RETAINED);
+	/* What a reload has switched off is off. */
+	settings.retained_high_bytes = 0;
 	CHECK_EQ(gate_step(&group, &none, NOW).reason, REASON_BELOW);
 }
 
@@ -141,6 +157,7 @@ int main(void)
 	RUN(test_only_once_and_without_back_off);
 	RUN(test_not_after_a_small_release_or_a_command);
 	RUN(test_the_gate_opens_for_it_when_all_is_steady);
+	RUN(test_what_is_enough_by_itself_is_not_called_left);
 
 	return TEST_RESULT();
 }

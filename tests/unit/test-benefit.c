@@ -289,6 +289,8 @@ static void test_quiet_rounds_are_counted_while_they_follow_each_other(void)
 	quiet.reason = REASON_NOT_WORTH;
 	quiet.trigger = REASON_RETAINED;
 	CHECK_EQ(add(b, quiet).n_quiet, 0);
+	quiet.trigger = REASON_LEFT;
+	CHECK_EQ(add(b, quiet).n_quiet, 0);
 
 	quiet.trigger = REASON_USAGE_HIGH;
 	b.n_quiet = UINT32_MAX;
@@ -431,6 +433,11 @@ static void test_what_returns_while_calm_is_released_ever_later(void)
 	CHECK_EQ(benefit_look(&group, &less).calm_backoff_usec, 0);
 	CHECK_EQ(benefit_look(&group, &less).n_returned, 0);
 	CHECK_EQ(benefit.backoff_usec, 0);
+
+	half.trigger = less.trigger = REASON_LEFT;
+	benefit = benefit_look(&group, &half);
+	CHECK_EQ(benefit.calm_backoff_usec, SEC(300));
+	CHECK_EQ(benefit_look(&group, &less).calm_backoff_usec, 0);
 }
 
 static void test_near_the_limit_what_returns_was_worth_it(void)

@@ -110,11 +110,15 @@ static void test_near_a_kill_only_speed_counts(void)
 	check_method(REASON_OOM_ETA, METHOD_FULL, WHY_URGENT);
 	/* Growth is no hurry while there is room. */
 	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
+	check_method(REASON_LEFT, METHOD_BORROW, WHY_STALL);
 }
 
 static void check_cannot_borrow(void)
 {
 	pick(1, REASON_RETAINED);
+	CHECK(!decision.act);
+	CHECK_EQ(decision.reason, REASON_STALL);
+	pick(1, REASON_LEFT);
 	CHECK(!decision.act);
 	CHECK_EQ(decision.reason, REASON_STALL);
 	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_UNABLE);

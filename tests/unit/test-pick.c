@@ -456,7 +456,7 @@ static void test_for_other_reasons_all_are_needed(void)
 {
 	static const enum reason reasons[] = {
 		REASON_COMMAND, REASON_USAGE_CRITICAL, REASON_OOM_ETA,
-		REASON_PRESSURE, REASON_RETAINED, REASON_MACHINE,
+		REASON_PRESSURE, REASON_RETAINED, REASON_MACHINE, REASON_LEFT,
 	};
 
 	three_of_which_two_are_enough();

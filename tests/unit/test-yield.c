@@ -65,12 +65,14 @@ static void test_what_is_no_worse_changes_nothing(void)
 	become(GATE_RETAINING, REASON_RETAINED);
 	grow(USEC_PER_SEC / 10);
 	check(YIELD_NOT);
+	become(GATE_RETAINING, REASON_LEFT);
+	check(YIELD_NOT);
 }
 
 static void test_borrowing_ends_when_a_kill_is_near(void)
 {
 	static const enum reason reasons[] = { REASON_USAGE_HIGH, REASON_PRESSURE, REASON_RETAINED,
-					       REASON_COMMAND };
+					       REASON_LEFT, REASON_COMMAND };
 
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
 		begin(reasons[i]);
