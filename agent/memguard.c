@@ -216,7 +216,7 @@ static int serve(sd_event *event, struct manager *manager)
 
 	rehearse(manager);
 	(void)sd_notify(0, "READY=1");
-	r = sd_event_loop(event);
+	r = manager_loop(manager);
 	(void)sd_notify(0, "STOPPING=1");
 	return r;
 }

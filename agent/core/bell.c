@@ -7,61 +7,91 @@
 
 #include "agent/basic/fd.h"
 
-/* One at a time: a ring may free any guard, and the kernel takes turns. */
-static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int control(struct bell *bell, int operation, int fd, uint32_t events, struct rope *rope)
 {
-	const struct bell *bell = userdata;
-	struct epoll_event ready;
+	struct epoll_event event = { .events = events, .data.ptr = rope };
 
-	(void)source;
-	(void)revents;
-	if (epoll_wait(fd, &ready, 1, 0) == 1)
-		bell->ring(ready.data.ptr, ready.events);
-	return 0;
+	return epoll_ctl(bell->epoll_fd, operation, fd, &event) < 0 ? -errno : 0;
 }
 
-int bell_open(struct bell *bell, sd_event *event, const char *name, bell_ring_t ring)
+int bell_open(struct bell *bell, sd_event *event)
 {
 	int r;
 
-	*bell = (struct bell){ .epoll_fd = epoll_create1(EPOLL_CLOEXEC), .ring = ring };
+	*bell = (struct bell){ .epoll_fd = epoll_create1(EPOLL_CLOEXEC) };
 	if (bell->epoll_fd < 0)
 		return -errno;
 
-	r = sd_event_add_io(event, &bell->source, bell->epoll_fd, EPOLLIN, on_ready, bell);
+	/* What is ready and no rope. */
+	r = control(bell, EPOLL_CTL_ADD, sd_event_get_fd(event), EPOLLIN, NULL);
 	if (r < 0) {
 		fd_close(bell->epoll_fd);
 		return r;
 	}
 
-	(void)sd_event_source_set_description(bell->source, name);
-	return sd_event_source_set_priority(bell->source, SD_EVENT_PRIORITY_IMPORTANT);
+	bell->event = sd_event_ref(event);
+	return 0;
 }
 
 void bell_close(struct bell *bell)
 {
-	if (!bell->source)
+	if (!bell->event)
 		return;
 
-	bell->source = sd_event_source_disable_unref(bell->source);
 	fd_close(bell->epoll_fd);
+	bell->event = sd_event_unref(bell->event);
 }
 
-static int control(struct bell *bell, int operation, int fd, uint32_t events, struct guard *guard)
+/* One at a time: a ring may free any rope, and the kernel takes turns. */
+int bell_turn(struct bell *bell, int timeout_msec)
 {
-	struct epoll_event event = { .events = events, .data.ptr = guard };
+	struct epoll_event ready = { 0 };
+	int r;
 
-	return epoll_ctl(bell->epoll_fd, operation, fd, &event) < 0 ? -errno : 0;
+	r = sd_event_prepare(bell->event);
+	if (r < 0)
+		return r;
+	if (epoll_wait(bell->epoll_fd, &ready, 1, r > 0 ? 0 : timeout_msec) < 0 && errno != EINTR)
+		return -errno;
+
+	/* Takes what time it is, too, and calls nobody. */
+	if (r == 0)
+		r = sd_event_wait(bell->event, 0);
+	if (r < 0)
+		return r;
+
+	if (ready.data.ptr) {
+		struct rope *rope = ready.data.ptr;
+
+		rope->ring(rope, ready.events);
+	}
+	if (r > 0)
+		r = sd_event_dispatch(bell->event);
+	return r < 0 ? r : 0;
 }
 
-int bell_watch(struct bell *bell, int fd, uint32_t events, struct guard *guard)
+int bell_loop(struct bell *bell)
 {
-	return control(bell, EPOLL_CTL_ADD, fd, events, guard);
+	int r, code;
+
+	while (sd_event_get_state(bell->event) != SD_EVENT_FINISHED) {
+		r = bell_turn(bell, -1);
+		if (r < 0)
+			return r;
+	}
+
+	r = sd_event_get_exit_code(bell->event, &code);
+	return r < 0 ? r : code;
 }
 
-int bell_again(struct bell *bell, int fd, uint32_t events, struct guard *guard)
+int bell_watch(struct bell *bell, int fd, uint32_t events, struct rope *rope)
 {
-	return control(bell, EPOLL_CTL_MOD, fd, events, guard);
+	return control(bell, EPOLL_CTL_ADD, fd, events, rope);
+}
+
+int bell_again(struct bell *bell, int fd, uint32_t events, struct rope *rope)
+{
+	return control(bell, EPOLL_CTL_MOD, fd, events, rope);
 }
 
 void bell_unwatch(struct bell *bell, int fd)

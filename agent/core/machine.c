@@ -37,14 +37,11 @@ static struct guard *find_richest(struct manager *manager)
 	return richest;
 }
 
-static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static void on_pressure(struct rope *rope, uint32_t revents)
 {
-	struct manager *manager = userdata;
+	struct manager *manager = container_of(rope, struct manager, machine_rope);
 	struct guard *guard;
 	int r;
-
-	(void)source;
-	(void)fd;
 
 	r = psi_trigger_check(manager->machine_psi, revents);
 	if (r < 0) {
@@ -53,7 +50,7 @@ static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *
 		manager->machine_state = r;
 	}
 	if (r <= 0)
-		return 0;
+		return;
 
 	guard = find_richest(manager);
 	log_debug("The machine stalls on memory; %s%s%s", guard ? "asking \"" : "no group has anything to give",
@@ -62,12 +59,12 @@ static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *
 		guard->signals.machine = true;
 		guard_look(guard);
 	}
-	return 0;
 }
 
 void machine_disarm(struct manager *manager)
 {
-	manager->machine_source = sd_event_source_disable_unref(manager->machine_source);
+	if (manager->machine_psi)
+		bell_unwatch(&manager->bell, psi_trigger_fd(manager->machine_psi));
 	manager->machine_psi = psi_trigger_close(manager->machine_psi);
 	manager->machine_stall_usec = 0;
 	manager->machine_state = SOURCE_OFF;
@@ -89,10 +86,10 @@ void machine_arm(struct manager *manager)
 		return;
 
 	r = psi_trigger_open(AT_FDCWD, MACHINE_FILE, stall_usec, &manager->machine_psi);
+	manager->machine_rope.ring = on_pressure;
 	if (r >= 0)
-		r = sd_event_add_io(manager->event, &manager->machine_source,
-				    psi_trigger_fd(manager->machine_psi), EPOLLPRI, on_pressure,
-				    manager);
+		r = bell_watch(&manager->bell, psi_trigger_fd(manager->machine_psi), EPOLLPRI,
+			       &manager->machine_rope);
 	if (r < 0) {
 		log_debug("No pressure trigger of the machine: %s; each group for itself",
 			  strerror(-r));
@@ -101,7 +98,6 @@ void machine_arm(struct manager *manager)
 		return;
 	}
 
-	(void)sd_event_source_set_description(manager->machine_source, "machine-pressure");
 	manager->machine_stall_usec = stall_usec;
 	manager->machine_state = SOURCE_ARMED;
 	manager->has_psi = true;

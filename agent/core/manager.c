@@ -22,7 +22,6 @@
 #include "agent/core/round.h"
 #include "agent/core/state.h"
 #include "agent/core/warner.h"
-#include "agent/core/watch.h"
 #include "agent/report/journal.h"
 
 /* Nobody reads `systemctl status` more often. */
@@ -483,6 +482,12 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 
 	manager->start_realtime_usec = manager_realtime(manager);
 	manager->start_boottime_usec = manager_boottime(manager);
+	r = bell_open(&manager->bell, event);
+	if (r < 0) {
+		log_error("Cannot wait for the kernel's events: %s", strerror(-r));
+		return r;
+	}
+
 	r = exec_new(event, is_calm, manager, &manager->exec);
 	if (r < 0) {
 		log_error("Cannot make ready for Exec=: %s", strerror(-r));
@@ -507,8 +512,6 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 	r = pace_start(manager);
 	if (r >= 0)
 		r = patience_prepare(manager);
-	if (r >= 0)
-		r = watch_prepare(manager);
 	if (r >= 0)
 		r = make_status_source(manager);
 	if (r < 0) {
@@ -540,7 +543,7 @@ struct manager *manager_free(struct manager *manager)
 	warner_close(manager);
 
 	/* The listener last: with it goes the lock on the directory that both are in. */
-	watch_stop(manager);
+	bell_close(&manager->bell);
 	pace_stop(manager);
 	limits_stop(manager);
 	manager->patience_source = sd_event_source_disable_unref(manager->patience_source);
@@ -564,6 +567,11 @@ struct manager *manager_free(struct manager *manager)
 void manager_freep(struct manager **manager)
 {
 	*manager = manager_free(*manager);
+}
+
+int manager_loop(struct manager *manager)
+{
+	return bell_loop(&manager->bell);
 }
 
 int manager_guard_command(struct manager *manager, const struct manager_command *command)

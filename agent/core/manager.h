@@ -26,6 +26,9 @@ struct manager_options {
 /* Takes the descriptors on success. Logs what failed. */
 int manager_new(sd_event *event, const struct manager_options *options, struct manager **ret);
 struct manager *manager_free(struct manager *manager);
+
+/* Instead of sd_event_loop() with its event, which alone would not hear all that the kernel tells. */
+int manager_loop(struct manager *manager);
 void manager_freep(struct manager **manager);
 
 /* Parse all, then swap. 0, or negative with the first message in @text; old settings stay. */

@@ -505,7 +505,7 @@ int run_command(const struct run_options *options, char *const command[])
 	if (r >= 0)
 		r = start(&run, command);
 	if (r >= 0)
-		r = sd_event_loop(run.event);
+		r = manager_loop(run.manager);
 	if (r < 0 && run.pid > 0)
 		r = wait_unguarded(&run, r);
 	if (r >= 0)

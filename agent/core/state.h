@@ -107,7 +107,8 @@ struct guard {
 	uint64_t allocated_bytes; /* by the machine, then */
 
 	struct watched *watched; /* the lowest limit above or in it that is; or NULL. See limits.h */
-	sd_event_source *pressure_source;
+	struct rope events_rope;
+	struct rope pressure_rope; /* of psi */
 	sd_event_source *threshold_source;
 	sd_event_source *level_source;
 
@@ -153,7 +154,7 @@ struct manager {
 	sd_event *event;
 	struct pace pace;
 	struct limits limits;
-	struct bell events_bell; /* memory.events of all groups; see watch.c */
+	struct bell bell;
 	struct manager_options options;
 	char *runtime_directory;
 	char *config_file;
@@ -164,7 +165,7 @@ struct manager {
 	struct cgroup_root cgroup_root;
 	bool has_psi;
 	struct psi_trigger *machine_psi;
-	sd_event_source *machine_source;
+	struct rope machine_rope;
 	uint64_t machine_stall_usec; /* its threshold */
 	int machine_state; /* as group.sources */
 	struct survey *survey;

@@ -61,8 +61,9 @@ static int on_threshold(sd_event_source *source, int fd, uint32_t revents, void 
 }
 
 /* At once after a rest; the next look arms it again. */
-static void on_events(struct guard *guard, uint32_t revents)
+static void on_events(struct rope *rope, uint32_t revents)
 {
+	struct guard *guard = container_of(rope, struct guard, events_rope);
 	const uint64_t again_usec = guard->group.reading.time_usec + EVENTS_HOLD_OFF_USEC;
 
 	(void)revents;
@@ -72,18 +73,16 @@ static void on_events(struct guard *guard, uint32_t revents)
 
 void watch_disarm_pressure(struct guard *guard)
 {
-	guard->pressure_source = sd_event_source_disable_unref(guard->pressure_source);
+	if (guard->psi)
+		bell_unwatch(&guard->manager->bell, psi_trigger_fd(guard->psi));
 	guard->psi = psi_trigger_close(guard->psi);
 	guard->group.sources[SOURCE_GROUP] = SOURCE_OFF;
 }
 
-static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static void on_pressure(struct rope *rope, uint32_t revents)
 {
-	struct guard *guard = userdata;
+	struct guard *guard = container_of(rope, struct guard, pressure_rope);
 	int r;
-
-	(void)source;
-	(void)fd;
 
 	r = psi_trigger_check(guard->psi, revents);
 	if (r < 0) {
@@ -95,17 +94,6 @@ static int on_pressure(sd_event_source *source, int fd, uint32_t revents, void *
 		guard->signals.pressure = true;
 	if (r != 0)
 		guard_look(guard);
-	return 0;
-}
-
-int watch_prepare(struct manager *manager)
-{
-	return bell_open(&manager->events_bell, manager->event, "memory-events", on_events);
-}
-
-void watch_stop(struct manager *manager)
-{
-	bell_close(&manager->events_bell);
 }
 
 void watch_disarm_threshold(struct guard *guard)
@@ -246,9 +234,10 @@ void watch_arm_pressure(struct guard *guard)
 		return;
 
 	r = psi_trigger_open(fd, path, stall_usec, &guard->psi);
+	guard->pressure_rope.ring = on_pressure;
 	if (r >= 0)
-		r = sd_event_add_io(guard->manager->event, &guard->pressure_source,
-				    psi_trigger_fd(guard->psi), EPOLLPRI, on_pressure, guard);
+		r = bell_watch(&guard->manager->bell, psi_trigger_fd(guard->psi), EPOLLPRI,
+			       &guard->pressure_rope);
 	if (r < 0) {
 		log_debug("No pressure trigger on \"%s\": %s; usage alone decides",
 			  guard->group.path, strerror(-r));
@@ -258,8 +247,6 @@ void watch_arm_pressure(struct guard *guard)
 	}
 
 	guard->group.sources[SOURCE_GROUP] = SOURCE_ARMED;
-
-	(void)sd_event_source_set_priority(guard->pressure_source, SD_EVENT_PRIORITY_IMPORTANT);
 	guard->manager->has_psi = true;
 }
 
@@ -271,7 +258,9 @@ void watch_arm_events(struct guard *guard)
 	if (guard->group.kind != GROUP_V2)
 		return;
 
-	r = fd < 0 ? -ENOENT : bell_watch(&guard->manager->events_bell, fd, EVENTS_ONCE, guard);
+	guard->events_rope.ring = on_events;
+	r = fd < 0 ? -ENOENT
+		   : bell_watch(&guard->manager->bell, fd, EVENTS_ONCE, &guard->events_rope);
 	guard->group.sources[SOURCE_EVENTS] = r < 0 ? r : SOURCE_ARMED;
 	if (r < 0)
 		log_debug("Cannot watch memory.events of \"%s\": %s; sampling instead",
@@ -284,13 +273,13 @@ void watch_await_events(struct guard *guard)
 		return;
 
 	guard->events_came = false;
-	(void)bell_again(&guard->manager->events_bell, cgroup_events_fd(guard->cgroup), EVENTS_ONCE,
-			 guard);
+	(void)bell_again(&guard->manager->bell, cgroup_events_fd(guard->cgroup), EVENTS_ONCE,
+			 &guard->events_rope);
 }
 
 void watch_disarm_events(struct guard *guard)
 {
 	if (guard->group.sources[SOURCE_EVENTS] == SOURCE_ARMED)
-		bell_unwatch(&guard->manager->events_bell, cgroup_events_fd(guard->cgroup));
+		bell_unwatch(&guard->manager->bell, cgroup_events_fd(guard->cgroup));
 	guard->group.sources[SOURCE_EVENTS] = SOURCE_OFF;
 }

@@ -29,7 +29,3 @@ void watch_disarm_pressure(struct guard *guard);
 void watch_arm_events(struct guard *guard);
 void watch_await_events(struct guard *guard);
 void watch_disarm_events(struct guard *guard);
-
-/* Of all groups: before the first one, and after the last. */
-int watch_prepare(struct manager *manager);
-void watch_stop(struct manager *manager);
