@@ -165,6 +165,8 @@ if [ "$quick" != --quick ]; then
 		"$top"/build/deb/*.deb "$stage/extra/" || true
 	attempt "the programs of the verdicts build" "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O1 -pthread \
 		-o "$stage/extra/verdict-subject" "$top/tests/integration/verdict-subject.c" -ldl
+	attempt "the program of the hurry builds" "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O1 -pthread \
+		-o "$stage/extra/chased" "$top/tests/vm/chased.c"
 	"$top/tests/vm/run.sh" --stage="$stage/root" --extra="$stage/extra" --timeout=2400 |
 		tee "$log" || true
 	if ! grep -qE '^(ok|not ok|skip) - ' "$log"; then
