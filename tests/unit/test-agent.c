@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* When the agent tries again for its daemon, row 40 of the hazards, in a world without a clock. */
+
+#include "tests/unit/agent-fixture.h"
+
+#define MSEC UINT64_C(1000)
+#define SEC (1000 * MSEC)
+
+#define FIRST_MSEC 250
+#define LAST_MSEC 64000
+
+/* Not all programs of the machine at once. */
+static uint64_t spread_msec(void)
+{
+	return (uint64_t)getpid() % 500;
+}
+
+/* Between the end of the connection of attempt @nr, if there was one, and the next attempt. */
+static uint64_t waited_msec(int nr)
+{
+	return (world.connected_usec[nr + 1] - world.connected_usec[nr] - world.lasts_usec[nr]) / MSEC;
+}
+
+static void begin(int n_connects_max)
+{
+	world = (struct world){ .now_usec = 1000 * SEC, .peer = -1, .n_connects_max = n_connects_max };
+}
+
+/* From attempt @nr on @n times: each wait twice the last one, up to the longest. */
+static void check_doubling(int nr, int n)
+{
+	uint64_t expected_msec = FIRST_MSEC;
+
+	for (int i = nr; i < nr + n; i++) {
+		CHECK_EQ(waited_msec(i), expected_msec + spread_msec());
+		if (expected_msec < LAST_MSEC)
+			expected_msec *= 2;
+	}
+}
+
+static void test_without_a_daemon_each_wait_is_twice_the_last_up_to_64_s(void)
+{
+	begin(14);
+	world_run();
+	CHECK_EQ(world.n_connects, 14);
+	check_doubling(0, 13);
+	CHECK_EQ(waited_msec(7), 32000 + spread_msec());
+	CHECK_EQ(waited_msec(8), LAST_MSEC + spread_msec());
+	CHECK_EQ(waited_msec(12), LAST_MSEC + spread_msec());
+}
+
+static void test_a_daemon_that_turns_us_away_is_asked_as_seldom(void)
+{
+	begin(14);
+	for (int i = 0; i < 14; i++)
+		world.lasts_usec[i] = 1 + (uint64_t)i % 2 * 10 * SEC / 2;
+	world_run();
+	CHECK_EQ(world.n_connects, 14);
+	check_doubling(0, 13);
+}
+
+static void test_after_one_that_stayed_the_first_wait_is_short_again(void)
+{
+	begin(20);
+	world.lasts_usec[10] = 3600 * SEC;
+	world_run();
+	CHECK_EQ(world.n_connects, 20);
+	check_doubling(0, 10);
+	check_doubling(10, 9);
+}
+
+int main(void)
+{
+	RUN(test_without_a_daemon_each_wait_is_twice_the_last_up_to_64_s);
+	RUN(test_a_daemon_that_turns_us_away_is_asked_as_seldom);
+	RUN(test_after_one_that_stayed_the_first_wait_is_short_again);
+
+	return TEST_RESULT();
+}
