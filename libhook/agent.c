@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "libhook/agent.h"
+#include "libhook/apart.h"
 #include "libhook/leave.h"
 #include "libhook/mem.h"
 #include "libhook/proc.h"
@@ -43,13 +44,6 @@
 /* Every user that a user namespace does not know is shown in it as this one. */
 #define NOBODY_UID 65534
 
-/*
- * Where the descriptors are that are read before all else. CRIU takes a program down and up again
- * without a word about the agent's own table: its thread then finds the program's in that place.
- * Below the usual limit of 1024, where programs seldom have one.
- */
-#define APART_FD 1000
-
 /* A daemon that does not read for this long is no use. */
 #define SEND_TIMEOUT_MSEC 1000L
 
@@ -62,7 +56,7 @@ struct agent {
 	int bell;    /* readable when the main thread is at its end; -1 */
 	long look_msec;
 	bool filtered; /* seen under a filter, which nobody takes away */
-	bool displaced; /* our table is gone, and these numbers are the program's; filtered, too */
+	bool displaced; /* our table is gone, and its numbers are the program's; filtered, too */
 };
 
 bool agent_allowed(void)
@@ -110,13 +104,19 @@ static int connect_socket(const char *path)
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path, path, length + 1);
 
-	fd = (int)SYS(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* What is made in a table that is not ours stays there: nobody could tell who made it. */
+	if (!apart_is_ours())
+		return -EBADF;
+
+	fd = apart_move((int)SYS(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (fd < 0)
 		return fd;
+	if (!apart_is_ours())
+		return -EBADF;
 
 	if (SYS(SYS_connect, fd, &address, offsetof(struct sockaddr_un, sun_path) + length + 1) < 0 ||
 	    !is_trusted(fd)) {
-		sys_close(fd);
+		apart_close(fd);
 		return -ECONNREFUSED;
 	}
 
@@ -134,13 +134,18 @@ static bool is_filtered(struct agent *agent)
 	if (agent->filtered)
 		return true;
 
+	/* No call on any of our numbers from here on, as under a filter. */
+	agent->filtered = agent->displaced = !apart_is_ours();
+	if (agent->filtered)
+		return true;
+
 	mode = agent->status >= 0 ? proc_seccomp(agent->status) : -EBADF;
 	if (mode == 0)
 		(void)SYS(SYS_lseek, agent->status, 0L, SEEK_SET);
 	if (mode >= 0 || mode == -ENODATA)
 		agent->filtered = mode > 0;
-	else if (mode == -EBADF && agent->status >= APART_FD)
-		/* Nobody but the kernel can have closed it. No call on any other, as under a filter. */
+	else if (mode == -EBADF && agent->status >= 0)
+		/* There was no mark, and nobody but the kernel can have closed it. */
 		agent->filtered = agent->displaced = true;
 	else if (mode == -EPERM || mode == -EACCES || mode == -ENOSYS)
 		/* What filters answer with. Who may not even read is under one. */
@@ -244,7 +249,7 @@ static bool agent_shall_leave(struct agent *agent, bool told, bool rung, bool ti
 
 	/* It was the program's own signal, which stays pending: it would ring without end. */
 	if (rung) {
-		sys_close(agent->bell);
+		apart_close(agent->bell);
 		agent->bell = -1;
 	}
 
@@ -340,7 +345,7 @@ static void agent_loop(struct agent *agent)
 			/* What is open goes with our table, where that is still ours. */
 			if (agent_serve(agent) < 0)
 				return;
-			sys_close(agent->fd);
+			apart_close(agent->fd);
 			agent->fd = -1;
 			/* It lasted: this is a restart, not a daemon that does not want us. */
 			if (sys_now_usec() - begin_usec > 10000000)
@@ -353,18 +358,6 @@ static void agent_loop(struct agent *agent)
 		if (backoff_msec < BACKOFF_LAST_MSEC)
 			backoff_msec *= 2;
 	}
-}
-
-/* @fd under a number of its own kind, see APART_FD; as it is where there is no room for that. */
-static int move_apart(int fd)
-{
-	const int apart = fd < 0 ? -1 : (int)SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, APART_FD);
-
-	if (apart < 0)
-		return fd;
-
-	sys_close(fd);
-	return apart;
 }
 
 static void *agent_main(void *arg)
@@ -380,7 +373,8 @@ static void *agent_main(void *arg)
 		return NULL;
 	}
 
-	agent.bell = leave_bell();
+	apart_begin();
+	agent.bell = apart_move(leave_bell());
 	sys_clock = agent.host->allocators.clock;
 	/* It executes nothing; should somebody make it do so, then without gaining by it. */
 	(void)SYS(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
@@ -388,13 +382,13 @@ static void *agent_main(void *arg)
 	(void)SYS(SYS_prctl, PR_SET_NAME, "memguard", 0L, 0L, 0L);
 	/* Whoever created us may be a real-time thread; our work is not. */
 	(void)SYS(SYS_sched_setscheduler, 0, SCHED_OTHER, &(struct sched_param){ 0 });
-	agent.leader = (int)SYS(SYS_pidfd_open, sys_getpid(), PIDFD_THREAD);
-	agent.status = move_apart(sys_open_read("/proc/thread-self/status"));
+	agent.leader = apart_move((int)SYS(SYS_pidfd_open, sys_getpid(), PIDFD_THREAD));
+	agent.status = apart_open("/proc/thread-self/status");
 	/* The kernel keeps what it needs for the first read: at a limit there may be no room. */
 	(void)is_filtered(&agent);
 	proc_set_guard(agent_may_call, &agent);
 	proc_keep_open();
-	agent.nothing = move_apart((int)SYS(SYS_eventfd2, 0, O_CLOEXEC));
+	agent.nothing = apart_move((int)SYS(SYS_eventfd2, 0, O_CLOEXEC));
 	reserve_make();
 
 	agent_loop(&agent);

@@ -3,6 +3,7 @@
 #include "libhook/sys.h"
 
 #include "libhook/anchor.h"
+#include "libhook/apart.h"
 #include "libhook/mem.h"
 #include "libhook/proc.h"
 
@@ -46,8 +47,10 @@ static int read_small(const char *path, int open_fd, char *buf, size_t size)
 	size_t n = 0;
 	int fd = open_fd;
 
+	if (!apart_is_ours())
+		return -EBADF;
 	if (fd < 0)
-		fd = sys_open_read(path);
+		fd = apart_open(path);
 	else
 		(void)SYS(SYS_lseek, fd, 0L, SEEK_SET);
 	if (fd < 0)
@@ -64,15 +67,15 @@ static int read_small(const char *path, int open_fd, char *buf, size_t size)
 	}
 
 	if (open_fd < 0)
-		sys_close(fd);
+		apart_close(fd);
 	buf[n] = '\0';
 	return n > 0 ? 0 : -EIO;
 }
 
 void proc_keep_open(void)
 {
-	const int stat = sys_open_read("/proc/self/stat"), statm = sys_open_read("/proc/self/statm");
-	const int status = sys_open_read("/proc/self/status");
+	const int stat = apart_open("/proc/self/stat"), statm = apart_open("/proc/self/statm");
+	const int status = apart_open("/proc/self/status");
 
 	kept.stat = stat < 0 ? 0 : stat + 1;
 	kept.statm = statm < 0 ? 0 : statm + 1;
@@ -146,8 +149,10 @@ int proc_seccomp(int fd)
 /* Of this process, from the beginning; -1: it cannot be opened. */
 static int begin_status(void)
 {
+	if (!apart_is_ours())
+		return -EBADF;
 	if (kept.status == 0)
-		return sys_open_read("/proc/self/status");
+		return apart_open("/proc/self/status");
 
 	(void)SYS(SYS_lseek, kept.status - 1, 0L, SEEK_SET);
 	return kept.status - 1;
@@ -156,7 +161,7 @@ static int begin_status(void)
 static void end_status(int fd)
 {
 	if (kept.status == 0)
-		sys_close(fd);
+		apart_close(fd);
 }
 
 int proc_leader_seccomp(void)
@@ -192,7 +197,7 @@ bool proc_open_pages(void)
 	int fd;
 
 	if (kept.pages == 0) {
-		fd = sys_open_read("/proc/self/pagemap");
+		fd = apart_open("/proc/self/pagemap");
 		kept.pages = fd < 0 ? 0 : fd + 1;
 	}
 
@@ -438,11 +443,12 @@ static int feed_file(struct proc_smaps *scan, const char *path)
 	char text[4096];
 	int fd;
 
-	fd = sys_open_read(path);
+	fd = apart_open(path);
 	if (fd < 0)
 		return fd;
 
-	for (;;) {
+	/* Here is where the agent is for longest when a program is taken down, see apart.h. */
+	while (apart_is_ours()) {
 		long r = sys_read(fd, text, sizeof(text));
 
 		if (r == -EINTR)
@@ -456,7 +462,7 @@ static int feed_file(struct proc_smaps *scan, const char *path)
 	if (!may_call())
 		return -EPERM;
 
-	sys_close(fd);
+	apart_close(fd);
 	return 0;
 }
 
