@@ -263,12 +263,17 @@ int cgroup_path_prefix(int fd, const char *path, char **ret_prefix)
 	return 0;
 }
 
+const char *cgroup_path_relative(const char *path)
+{
+	path += strspn(path, "/");
+	return *path ? path : ".";
+}
+
 int cgroup_path_open(int dirfd, const char *path)
 {
 	int fd;
 
-	path += strspn(path, "/");
-	fd = openat(dirfd, *path ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(dirfd, cgroup_path_relative(path), O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -ENODEV : -errno;
 

@@ -48,5 +48,8 @@ int cgroup_path_parse_mount(const char *line, struct cgroup_mount *ret);
  */
 int cgroup_path_prefix(int fd, const char *path, char **ret_prefix);
 
+/* @path without the slashes in front, "." for the root: for openat() and its like. */
+const char *cgroup_path_relative(const char *path);
+
 /* The directory @path below @dirfd, good for openat() and fstat() only; -ENODEV: none. */
 int cgroup_path_open(int dirfd, const char *path);

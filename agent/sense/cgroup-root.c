@@ -179,18 +179,28 @@ void cgroup_root_close(struct cgroup_root *root)
 	root->path = root->prefix = NULL;
 }
 
+/* In one call where it is; so is one that cannot be opened: there is nothing more to find. */
+static bool is_charged(const struct cgroup_root *root, const char *path)
+{
+	_cleanup_(fd_closep) int fd = -1;
+	char file[CGROUP_PATH_MAX + sizeof("/memory.current")];
+
+	(void)stpcpy(stpcpy(file, cgroup_path_relative(path)), "/memory.current");
+	if (has_file(root->fd, file))
+		return true;
+
+	fd = cgroup_path_open(root->fd, path);
+	return fd < 0 || has_file(fd, "memory.current");
+}
+
 /*
  * v2 groups without the memory controller are charged to the nearest ancestor that has
  * it. Cuts @path down to that one; the root is taken as it is.
  */
 static void find_charged(const struct cgroup_root *root, char *path)
 {
-	while (root->kind == GROUP_V2 && !streq(path, "/")) {
-		_cleanup_(fd_closep) int fd = cgroup_path_open(root->fd, path);
+	while (root->kind == GROUP_V2 && !streq(path, "/") && !is_charged(root, path)) {
 		char *slash = strrchr(path, '/');
-
-		if (fd < 0 || has_file(fd, "memory.current"))
-			return;
 
 		slash[slash == path] = '\0';
 	}
@@ -198,13 +208,10 @@ static void find_charged(const struct cgroup_root *root, char *path)
 
 static int id_of_path(const struct cgroup_root *root, const char *path, uint64_t *ret_id)
 {
-	_cleanup_(fd_closep) int fd = cgroup_path_open(root->fd, path);
 	struct stat st;
 
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0)
-		return -errno;
+	if (fstatat(root->fd, cgroup_path_relative(path), &st, 0) < 0)
+		return errno == ENOENT ? -ENODEV : -errno;
 
 	*ret_id = st.st_ino;
 	return 0;
@@ -259,7 +266,7 @@ int cgroup_of_pid(const struct cgroup_root *root, pid_t pid, char **ret_path,
 		  uint64_t *ret_id)
 {
 	char path[CGROUP_PATH_MAX], *copy;
-	uint64_t id;
+	uint64_t id = 0;
 	int r;
 
 	r = find_group(root, pid, path, &id);
