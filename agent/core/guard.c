@@ -273,84 +273,6 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 		alert_look(guard);
 }
 
-static int read_rss(struct guard *guard, struct reading *ret)
-{
-	const struct manager_command *command = &guard->manager->command;
-	uint64_t rss_bytes = 0;
-	struct peer *peer;
-	int r;
-
-	if (guard->has_leader) {
-		r = command->rss(command->tree, command->pid, &rss_bytes);
-		if (r < 0)
-			return r;
-	} else {
-		LIST_FOREACH(peer, &guard->peers, in_guard)
-			rss_bytes += peer->member.process.rss_bytes;
-	}
-
-	*ret = (struct reading){
-		.time_usec = manager_now(guard->manager),
-		.usage_bytes = rss_bytes,
-		.anon_bytes = rss_bytes,
-		.limit_bytes = guard->has_leader ? command->limit_bytes : BYTES_INFINITY,
-	};
-	return 0;
-}
-
-/* Told once, and once more when it is another file. */
-static void tell_bad_file(struct guard *guard, int r)
-{
-	const char *bad_file = guard->cgroup ? cgroup_bad_file(guard->cgroup) : NULL;
-	const char *told = history_of(guard)->bad_file;
-
-	if (bad_file == told)
-		return;
-
-	if (bad_file && r < 0)
-		log_warning("Cannot read \"%s\" of cgroup \"%s\": %s; nothing is done there until "
-			    "it can be read",
-			    bad_file, guard->group.path, strerror(-r));
-	else if (bad_file)
-		log_warning("Cannot make sense of \"%s\" of cgroup \"%s\"; going on without it",
-			    bad_file, guard->group.path);
-	else
-		log_info("\"%s\" of cgroup \"%s\" can be read again", told, guard->group.path);
-
-	history_note(guard)->bad_file = bad_file;
-}
-
-int guard_read(struct guard *guard)
-{
-	struct group *group = &guard->group;
-	struct reading reading;
-	uint64_t now_usec;
-	int r;
-
-	r = sd_event_now(guard->manager->event, CLOCK_MONOTONIC, &now_usec);
-	if (r < 0)
-		return r;
-
-	r = guard->cgroup ? cgroup_read(guard->cgroup, now_usec, &reading) : read_rss(guard, &reading);
-	if (r != -ENODEV)
-		tell_bad_file(guard, r);
-	if (r < 0)
-		return r;
-
-	if (group->reading.time_usec > 0 && reading.n_max > group->reading.n_max)
-		guard->signals.limit_hit = true;
-	if (group->reading.time_usec == 0)
-		group->first_oom_kill = reading.n_oom_kill;
-	guard->usage_usec = now_usec;
-	group->reading = reading;
-	/* At its threshold it is not calm, and nobody asks by how much it may have grown. */
-	if (reading.anon_bytes < guard_high_bytes(guard))
-		guard->allocated_bytes = pace_allocated(guard->manager);
-	group->peak_bytes = MAX(group->peak_bytes, reading.usage_bytes);
-	group->trend = trend_add(&group->trend, &reading);
-	return 0;
-}
-
 void guard_survey(struct guard *guard)
 {
 	const uint64_t now_usec = manager_now(guard->manager);
@@ -520,7 +442,7 @@ void guard_look(struct guard *guard)
 
 	if (second_look_is_due(guard, now_usec))
 		guard_survey(guard);
-	r = guard_read(guard);
+	r = guard_read_first(guard);
 	if (r == -ENODEV && guard->group.n_members == 0 && !guard->round) {
 		guard_free(guard);
 		return;
@@ -548,6 +470,7 @@ void guard_look(struct guard *guard)
 	if (guard->group.n_members > 0)
 		guard_sum_heaps(guard);
 	step_gate(guard, now_usec);
+	guard_read_rest(guard);
 	alert_look(guard);
 	if (hurry && !guard->round)
 		survey_if_due(guard, now_usec);

@@ -20,6 +20,12 @@ int guard_configure(struct guard *guard);
 
 /* Reads the group now; the last reading stays when it cannot be read. */
 int guard_read(struct guard *guard);
+/*
+ * The same in two parts: what policy/gate and pick go by, and what is only told. The second may
+ * be left for after the question; until then its figures are those of the reading before.
+ */
+int guard_read_first(struct guard *guard);
+void guard_read_rest(struct guard *guard);
 /* Reads the facts of the group's processes; lets go of those that were moved elsewhere. */
 void guard_survey(struct guard *guard);
 /* Sums up what is known of the members: all of it, and what is kept of that. */

@@ -221,13 +221,17 @@ static int read_limits(struct cgroup *cgroup, uint64_t *ret_bytes)
 	return 0;
 }
 
-/* Without any limit the machine is it: no group is charged more than the RAM there is. */
-static uint64_t ram_bytes(void)
+/*
+ * Without any limit the machine is it: no group is charged more than the RAM there is. As of the
+ * last time that anything was read in full: what hotplug and balloons change may wait.
+ */
+static uint64_t ram_bytes;
+
+static void read_ram(void)
 {
 	struct sysinfo info;
 
-	return sysinfo(&info) < 0 ? BYTES_INFINITY :
-				    (uint64_t)info.totalram * info.mem_unit;
+	ram_bytes = sysinfo(&info) < 0 ? BYTES_INFINITY : (uint64_t)info.totalram * info.mem_unit;
 }
 
 static int read_stat(struct cgroup *cgroup, struct reading *reading)
@@ -254,11 +258,11 @@ static int read_stat(struct cgroup *cgroup, struct reading *reading)
 				      add_sat(stat.droppable_bytes, stat.held_bytes));
 	reading->n_faults = stat.n_faults;
 	reading->n_collapses = stat.n_collapses;
-	reading->limit_bytes = MIN(stat.limit_bytes, ram_bytes());
+	reading->limit_bytes = MIN(stat.limit_bytes, ram_bytes);
 	return 0;
 }
 
-static int read_counters_v1(struct cgroup *cgroup, struct reading *reading)
+static int read_failcnt(struct cgroup *cgroup, struct reading *reading)
 {
 	char text[256];
 	int r;
@@ -266,25 +270,28 @@ static int read_counters_v1(struct cgroup *cgroup, struct reading *reading)
 	r = read_optional(cgroup->fd, "memory.failcnt", text, sizeof(text));
 	if (r > 0)
 		r = cgroup_stat_parse_number(text, &reading->n_max);
-	r = judge_optional(cgroup, "memory.failcnt", r);
-	if (r < 0)
-		return r;
+
+	return judge_optional(cgroup, "memory.failcnt", r);
+}
+
+static int read_kills(struct cgroup *cgroup, struct reading *reading)
+{
+	char text[256];
+	int r;
 
 	r = read_optional(cgroup->fd, "memory.oom_control", text, sizeof(text));
 	if (r > 0)
 		r = cgroup_stat_parse_oom_control(text, &reading->n_oom_kill);
 
-	return MIN(judge_optional(cgroup, "memory.oom_control", r), 0);
+	return judge_optional(cgroup, "memory.oom_control", r);
 }
 
-static int read_counters(struct cgroup *cgroup, struct reading *reading)
+static int read_events(struct cgroup *cgroup, struct reading *reading)
 {
 	char text[512];
 	ssize_t n;
 	int r;
 
-	if (cgroup->kind != GROUP_V2)
-		return read_counters_v1(cgroup, reading);
 	if (cgroup->other_fd < 0)
 		return 0;
 
@@ -322,10 +329,14 @@ static int read_pressure(struct cgroup *cgroup, struct reading *reading)
 	return judge_optional(cgroup, "memory.pressure", r);
 }
 
-int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret)
+int cgroup_read_first(struct cgroup *cgroup, uint64_t now_usec, const struct reading *last,
+		      struct reading *ret)
 {
 	struct reading reading = { .time_usec = now_usec };
 	int r;
+
+	if (ram_bytes == 0)
+		read_ram();
 
 	cgroup->bad_file = NULL;
 	r = judge(cgroup, usage_name(cgroup->kind),
@@ -333,14 +344,49 @@ int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret)
 	if (r >= 0)
 		r = read_stat(cgroup, &reading);
 	if (r >= 0)
-		r = read_counters(cgroup, &reading);
-	if (r >= 0)
-		r = read_pressure(cgroup, &reading);
+		r = cgroup->kind == GROUP_V2 ? read_events(cgroup, &reading)
+					     : read_failcnt(cgroup, &reading);
 	if (r < 0)
 		return gone(r);
 
+	if (cgroup->kind != GROUP_V2)
+		reading.n_oom_kill = last->n_oom_kill;
+	reading.pressure_total_usec = last->pressure_total_usec;
 	*ret = reading;
 	return 0;
+}
+
+int cgroup_read_rest(struct cgroup *cgroup, struct reading *reading)
+{
+	struct reading rest = { 0 };
+	int r = 0;
+
+	read_ram();
+	if (cgroup->kind != GROUP_V2)
+		r = read_kills(cgroup, &rest);
+	if (r >= 0)
+		r = read_pressure(cgroup, &rest);
+	if (r < 0)
+		return gone(r);
+
+	if (cgroup->kind != GROUP_V2)
+		reading->n_oom_kill = rest.n_oom_kill;
+	reading->pressure_total_usec = rest.pressure_total_usec;
+	return 0;
+}
+
+int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret)
+{
+	const struct reading none = { 0 };
+	struct reading reading;
+	int r;
+
+	r = cgroup_read_first(cgroup, now_usec, &none, &reading);
+	if (r >= 0)
+		r = cgroup_read_rest(cgroup, &reading);
+	if (r >= 0)
+		*ret = reading;
+	return r;
 }
 
 /* Registers an eventfd for @fd, a file of the group, with @argument; returns it. */

@@ -66,7 +66,15 @@ int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes);
 int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret);
 
 /*
- * The file that the last cgroup_read() could not make sense of, or NULL: where it failed,
+ * The same in two parts. What nothing is decided by (stalls so far; on v1 kills) is left to the
+ * second, and so is a change of the machine's RAM; until then it is as in @last.
+ */
+int cgroup_read_first(struct cgroup *cgroup, uint64_t now_usec, const struct reading *last,
+		      struct reading *ret);
+int cgroup_read_rest(struct cgroup *cgroup, struct reading *reading);
+
+/*
+ * The file that the last reading could not make sense of, or NULL: where it failed,
  * or one it could do without (events, failcnt, oom_control, pressure read as 0 then).
  */
 const char *cgroup_bad_file(const struct cgroup *cgroup);

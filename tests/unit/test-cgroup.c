@@ -191,6 +191,42 @@ static void check_spoilt(const char *name, const char *text, int expected)
 	remove_tree(base);
 }
 
+static void test_what_is_only_told_can_be_read_later(void)
+{
+	char base[] = "/tmp/memguard-test-XXXXXX";
+	struct reading last = { 0 }, reading = { 0 };
+	struct cgroup_root root;
+	struct cgroup *cgroup;
+
+	CHECK(mkdtemp(base) != NULL);
+	write_file(base, "memory.usage_in_bytes", "1000\n");
+	write_file(base, "memory.stat", "total_active_file 1\ntotal_inactive_file 2\n"
+					"hierarchical_memory_limit 4096\n");
+	write_file(base, "memory.failcnt", "3\n");
+	write_file(base, "memory.oom_control", "under_oom 0\noom_kill 4\n");
+	CHECK_EQ(cgroup_root_open(base, &root), 0);
+	CHECK_EQ(cgroup_open(&root, "/", &cgroup), 0);
+	CHECK_EQ(cgroup_read(cgroup, 1, &last), 0);
+	CHECK_EQ(last.n_oom_kill, 4);
+
+	write_file(base, "memory.usage_in_bytes", "2000\n");
+	write_file(base, "memory.failcnt", "5\n");
+	write_file(base, "memory.oom_control", "under_oom 0\noom_kill 6\n");
+	CHECK_EQ(cgroup_read_first(cgroup, 2, &last, &reading), 0);
+	CHECK_EQ(reading.time_usec, 2);
+	CHECK_EQ(reading.usage_bytes, 2000);
+	CHECK_EQ(reading.limit_bytes, 4096);
+	CHECK_EQ(reading.n_max, 5);
+	CHECK_EQ(reading.n_oom_kill, 4);
+	CHECK_EQ(cgroup_read_rest(cgroup, &reading), 0);
+	CHECK_EQ(reading.usage_bytes, 2000);
+	CHECK_EQ(reading.n_oom_kill, 6);
+
+	cgroup_close(cgroup);
+	cgroup_root_close(&root);
+	remove_tree(base);
+}
+
 static void test_a_file_that_makes_no_sense_is_named(void)
 {
 	static char huge[16384];
@@ -263,6 +299,7 @@ int main(void)
 	RUN(test_v1_reading_takes_every_figure);
 	RUN(test_v1_group_without_a_unified_twin_has_no_pressure);
 	RUN(test_groups_that_cannot_be_read_say_so);
+	RUN(test_what_is_only_told_can_be_read_later);
 	RUN(test_a_file_that_makes_no_sense_is_named);
 	RUN(test_thresholds_are_v1_only);
 	RUN(test_nothing_stays_open);
