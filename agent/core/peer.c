@@ -215,12 +215,14 @@ static bool is_same(const struct peer *peer, const struct process *process)
 }
 
 /* 0, or as peer_check_identity(). */
-static int survey_same(struct peer *peer, struct process *ret)
+static int survey_same(struct peer *peer, struct process *ret, bool *ret_filtered)
 {
+	const struct member *member = &peer->member;
 	struct process process;
 	int r;
 
-	r = survey_process(peer->guard->manager->survey, peer->member.process.pid, &process);
+	r = survey_member(peer->guard->manager->survey, member->process.pid,
+			  (pid_t)member->hello.agent_tid, &process, ret_filtered);
 	if (r >= 0 && !is_same(peer, &process))
 		r = -ESRCH;
 	if (r == -ESRCH)
@@ -235,9 +237,10 @@ static int survey_same(struct peer *peer, struct process *ret)
 int peer_check_identity(struct peer *peer)
 {
 	struct process process;
+	bool filtered;
 	int r;
 
-	r = survey_same(peer, &process);
+	r = survey_same(peer, &process, &filtered);
 	return r >= 0 && process.exiting ? -EAGAIN : r;
 }
 
@@ -245,11 +248,13 @@ void peer_survey(struct peer *peer, uint64_t now_usec)
 {
 	struct member *member = &peer->member;
 	struct process process;
+	bool filtered;
 
-	if (survey_same(peer, &process) < 0)
+	if (survey_same(peer, &process, &filtered) < 0)
 		return;
 
 	member->process = process;
+	member->filtered = filtered;
 	member->time_usec = now_usec;
 	measure_busy(peer, now_usec);
 	/* A program that has begun to work is stalled for longer. */
@@ -260,14 +265,15 @@ void peer_survey(struct peer *peer, uint64_t now_usec)
 int peer_check_agent(struct peer *peer)
 {
 	struct member *member = &peer->member;
-	int mode;
+	bool filtered = member->filtered;
 
 	if (member->seccomp_changed)
 		return -EPERM;
 
 	/* In another pid namespace the thread has another number for us: nothing to see. */
-	mode = survey_seccomp(member->process.pid, (pid_t)member->hello.agent_tid);
-	if (mode <= 0)
+	if (member->time_usec != manager_now(peer->guard->manager))
+		filtered = survey_seccomp(member->process.pid, (pid_t)member->hello.agent_tid) > 0;
+	if (!filtered)
 		return 0;
 
 	member->seccomp_changed = true;

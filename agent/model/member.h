@@ -66,6 +66,7 @@ struct member {
 	uint32_t busy_permyriad;   /* of one CPU, between the last two looks */
 	uint32_t n_failed;         /* timeouts and refusals in a row */
 	bool seccomp_changed;      /* its agent must not be woken again */
+	bool filtered;             /* its agent was under a system call filter at time_usec */
 	bool borrow_refused;       /* its hook cannot do it */
 	bool residue_due;          /* the next stats give the residue */
 

@@ -182,6 +182,7 @@ int proc_text_status(const char *line, void *userdata)
 		{ "VmRSS:", 0, &status->rss_kib },
 		{ "RssAnon:", 0, &status->anon_kib },
 		{ "VmSwap:", 0, &status->swap_kib },
+		{ "Seccomp:", 0, &status->seccomp },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

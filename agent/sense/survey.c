@@ -33,13 +33,29 @@ static int scan_file(const char *path, proc_text_line_t on_line, void *userdata)
 	return gone(proc_text_scan(fd, on_line, userdata));
 }
 
+/* Of a thread, or with @tid 0 of the process. */
+static int read_status(pid_t pid, pid_t tid, struct proc_status *ret)
+{
+	char path[64];
+
+	*ret = (struct proc_status){ 0 };
+	if (tid > 0)
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
+	else
+		(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+
+	return scan_file(path, proc_text_status, ret);
+}
+
 /*
  * By hand rather than through libproc2, which allocates for each process: this is done when
- * memory is short. Two files, some 20 us.
+ * memory is short. Two files, some 20 us. All threads have the same memory, and mostly the same
+ * user: the agent's tell of the process as well as its first.
  */
-int survey_process(struct survey *survey, pid_t pid, struct process *ret)
+int survey_member(struct survey *survey, pid_t pid, pid_t tid, struct process *ret,
+		  bool *ret_filtered)
 {
-	struct proc_status status = { .tgid = 0 };
+	struct proc_status status;
 	struct proc_stat stat;
 	char path[64], text[1024];
 	ssize_t n;
@@ -57,8 +73,12 @@ int survey_process(struct survey *survey, pid_t pid, struct process *ret)
 	if (r < 0)
 		return r;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	r = scan_file(path, proc_text_status, &status);
+	r = read_status(pid, tid, &status);
+	/* Ended (a tracer may keep it), or in another pid namespace with another number for us. */
+	if (tid > 0 && (r == -ESRCH || (r >= 0 && status.rss_kib == 0))) {
+		tid = 0;
+		r = read_status(pid, tid, &status);
+	}
 	if (r < 0)
 		return r;
 	/* A thread of another one. */
@@ -79,7 +99,15 @@ int survey_process(struct survey *survey, pid_t pid, struct process *ret)
 		.exiting = stat.exiting,
 	};
 	memcpy(ret->command, stat.command, sizeof(ret->command));
+	*ret_filtered = tid > 0 && status.seccomp != 0;
 	return 0;
+}
+
+int survey_process(struct survey *survey, pid_t pid, struct process *ret)
+{
+	bool filtered;
+
+	return survey_member(survey, pid, 0, ret, &filtered);
 }
 
 int survey_processes(struct survey *survey, struct process *processes, size_t n)

@@ -3,6 +3,7 @@
 
 /* Process facts, from /proc. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -17,6 +18,13 @@ void survey_freep(struct survey **survey);
 
 /* One process; -ESRCH when it is gone, or a thread of another one. */
 int survey_process(struct survey *survey, pid_t pid, struct process *ret);
+
+/*
+ * The same of a hook's process, and whether its agent's thread @tid is under a filter: most of
+ * what the two want is in one file. False too where there is no such thread; see below.
+ */
+int survey_member(struct survey *survey, pid_t pid, pid_t tid, struct process *ret,
+		  bool *ret_filtered);
 
 /*
  * Fills in those of @processes that still exist, by their .pid; the others get pid 0.

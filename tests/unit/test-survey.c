@@ -262,6 +262,18 @@ static void test_a_tree_counts_its_grandchildren(void)
 
 /* --- seccomp --- */
 
+/* What a member's agent shows beside its process. */
+static bool is_filtered(pid_t pid, pid_t tid)
+{
+	struct process process = { 0 };
+	bool filtered = false;
+
+	CHECK_EQ(survey_member(survey, pid, tid, &process, &filtered), 0);
+	CHECK_EQ(process.pid, pid);
+	CHECK(process.rss_bytes > 0 && process.anon_bytes > 0);
+	return filtered;
+}
+
 static void test_seccomp_is_seen_per_thread(void)
 {
 	int hold[2], answer[2], status;
@@ -284,6 +296,8 @@ static void test_seccomp_is_seen_per_thread(void)
 		CHECK_EQ(survey_seccomp(pid, pid), 1);
 		/* Not a thread of ours. */
 		CHECK_EQ(survey_seccomp(getpid(), pid), -ESRCH);
+		CHECK(is_filtered(pid, pid));
+		CHECK(!is_filtered(pid, getpid()));
 	} else {
 		printf("# skip: no seccomp here\n");
 	}
