@@ -117,7 +117,8 @@ class Daemon:
             return False
 
     def become(self):
-        """As the service manager starts it."""
+        """As the service manager starts it, in a session of its own, too: the kernel may share processors by these."""
+        os.setsid()
         os.setpriority(os.PRIO_PROCESS, 0, self.nice)
         os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
         if self.listener:
