@@ -47,7 +47,7 @@ static ssize_t read_whole(int fd, char *buf, size_t size, bool is_line)
 	return -E2BIG;
 }
 
-ssize_t fd_read_file(int dirfd, const char *path, char *buf, size_t size)
+static ssize_t read_path(int dirfd, const char *path, char *buf, size_t size, bool is_line)
 {
 	_cleanup_(fd_closep) int fd = -1;
 
@@ -55,7 +55,17 @@ ssize_t fd_read_file(int dirfd, const char *path, char *buf, size_t size)
 	if (fd < 0)
 		return -errno;
 
-	return read_whole(fd, buf, size, false);
+	return read_whole(fd, buf, size, is_line);
+}
+
+ssize_t fd_read_file(int dirfd, const char *path, char *buf, size_t size)
+{
+	return read_path(dirfd, path, buf, size, false);
+}
+
+ssize_t fd_read_line_file(int dirfd, const char *path, char *buf, size_t size)
+{
+	return read_path(dirfd, path, buf, size, true);
 }
 
 ssize_t fd_read_again(int fd, char *buf, size_t size)

@@ -16,10 +16,11 @@ void fd_closep(int *fd);
  * (@size includes the NUL). Returns its length. @dirfd as for openat().
  */
 ssize_t fd_read_file(int dirfd, const char *path, char *buf, size_t size);
-
-/* The same for an open file, from its beginning (pread at 0). */
-ssize_t fd_read_again(int fd, char *buf, size_t size);
 /* Of one line only: where that is whole nothing more is read. */
+ssize_t fd_read_line_file(int dirfd, const char *path, char *buf, size_t size);
+
+/* The same two for an open file, from its beginning (pread at 0). */
+ssize_t fd_read_again(int fd, char *buf, size_t size);
 ssize_t fd_read_line_again(int fd, char *buf, size_t size);
 
 /* Writes all @size bytes in one write(), or a negative errno (-EIO when short). */

@@ -179,14 +179,22 @@ int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes)
 }
 
 /* 0 when there is no such file: not every kernel and not every level has each of them. */
-static int read_optional(int dirfd, const char *name, char *buf, size_t size)
+static int found(ssize_t n)
 {
-	ssize_t n = fd_read_file(dirfd, name, buf, size);
-
 	if (n == -ENOENT)
 		return 0;
 
 	return n < 0 ? (int)n : 1;
+}
+
+static int read_optional(int dirfd, const char *name, char *buf, size_t size)
+{
+	return found(fd_read_file(dirfd, name, buf, size));
+}
+
+static int read_optional_line(int dirfd, const char *name, char *buf, size_t size)
+{
+	return found(fd_read_line_file(dirfd, name, buf, size));
 }
 
 const char *cgroup_limit_name(enum group_kind kind)
@@ -205,7 +213,7 @@ static int read_limits(struct cgroup *cgroup, uint64_t *ret_bytes)
 
 	for (unsigned int i = 0; i <= cgroup->depth; i++) {
 		(void)stpcpy(end, name);
-		r = read_optional(cgroup->fd, path, text, sizeof(text));
+		r = read_optional_line(cgroup->fd, path, text, sizeof(text));
 		if (r > 0)
 			r = cgroup_stat_parse_limit(text, &bytes);
 		else
@@ -267,7 +275,7 @@ static int read_failcnt(struct cgroup *cgroup, struct reading *reading)
 	char text[256];
 	int r;
 
-	r = read_optional(cgroup->fd, "memory.failcnt", text, sizeof(text));
+	r = read_optional_line(cgroup->fd, "memory.failcnt", text, sizeof(text));
 	if (r > 0)
 		r = cgroup_stat_parse_number(text, &reading->n_max);
 

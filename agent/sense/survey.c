@@ -33,6 +33,15 @@ static int scan_file(const char *path, proc_text_line_t on_line, void *userdata)
 	return gone(proc_text_scan(fd, on_line, userdata));
 }
 
+/* What comes behind the filter is not wanted, and is not read. */
+static int on_status(const char *line, void *userdata)
+{
+	static const char last[] = "Seccomp:";
+	const int r = proc_text_status(line, userdata);
+
+	return r < 0 ? r : strncmp(line, last, strlen(last)) == 0;
+}
+
 /* Of a thread, or with @tid 0 of the process. */
 static int read_status(pid_t pid, pid_t tid, struct proc_status *ret)
 {
@@ -44,7 +53,7 @@ static int read_status(pid_t pid, pid_t tid, struct proc_status *ret)
 	else
 		(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 
-	return scan_file(path, proc_text_status, ret);
+	return scan_file(path, on_status, ret);
 }
 
 /*
@@ -66,7 +75,7 @@ int survey_member(struct survey *survey, pid_t pid, pid_t tid, struct process *r
 		return -ESRCH;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	n = fd_read_file(AT_FDCWD, path, text, sizeof(text));
+	n = fd_read_line_file(AT_FDCWD, path, text, sizeof(text));
 	if (n < 0)
 		return gone((int)n);
 	r = proc_text_stat(text, &stat);
