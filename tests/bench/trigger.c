@@ -40,7 +40,7 @@
 #define BELOW_PERCENT 4
 #define ABOVE_PERCENT 4
 
-#define STEP_PAGES 16
+#define STEP_PAGES 4
 #define PAGE_BYTES UINT64_C(4096)
 
 /* Longer than the cool-down that scale.py sets; and not always the same. */
