@@ -303,7 +303,10 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *wire)
 {
 	struct member *member = &peer->member;
 	const struct stats *stats = &member->stats;
+	const unsigned int n_threads_then = peer->stats_n_threads;
 
+	if (member->residue_due)
+		peer_survey(peer, manager_now(peer->guard->manager));
 	member->stats = stats_of(wire, keep_foreign(peer, wire));
 	member->stats_usec = manager_now(peer->guard->manager);
 	member->n_failed = 0;
@@ -313,7 +316,9 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *wire)
 		struct lessons *lessons = history_note_lessons(peer);
 
 		lessons->residue_bytes = estimate_unused(stats);
-		lessons->bias_bytes = estimate_bias(stats);
+		lessons->bias_bytes =
+			estimate_next_bias(stats, lessons->bias_bytes,
+					   member->process.n_threads < n_threads_then);
 		member->residue_due = false;
 	}
 	estimate_member(member);
@@ -371,6 +376,7 @@ void peer_take_release(struct peer *peer, const struct wire_reclaim_reply *reply
 	member->last_release_usec = manager_now(peer->guard->manager);
 	member->n_failed = 0;
 	member->residue_due = true;
+	peer->stats_n_threads = member->process.n_threads;
 	/* What it held it has given; until the next statistics nothing more is expected. */
 	member->retained_bytes = 0;
 	member->borrow.bytes = 0;

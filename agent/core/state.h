@@ -42,7 +42,7 @@ struct peer {
 	struct guard *guard;
 	uint32_t knobs_due;      /* bits of enum wire_knob still to be set from [Tune] */
 	uint64_t stats_cpu_usec; /* the process's CPU time when its statistics were taken */
-	unsigned int stats_n_threads; /* likewise */
+	unsigned int stats_n_threads; /* likewise, or when a release was asked for since */
 	uint64_t busy_usec;      /* begin of the span over which busy_permyriad is measured */
 	uint64_t busy_cpu_usec;  /* CPU time then */
 	struct command *command; /* waiting for the open request; or NULL */

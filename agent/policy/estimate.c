@@ -77,6 +77,14 @@ int64_t estimate_bias(const struct stats *stats)
 	return -(int64_t)MIN(staying - stats->heap_rss, staying / 2 & INT64_MAX);
 }
 
+int64_t estimate_next_bias(const struct stats *stats, int64_t last_bytes, bool have_ended)
+{
+	const int64_t bytes = estimate_bias(stats);
+
+	/* What their caches held is free since: no error, but what can be given back now. */
+	return have_ended ? MIN(bytes, last_bytes) : bytes;
+}
+
 uint64_t estimate_retained(const struct stats *stats, int64_t bias_bytes)
 {
 	uint64_t staying, retained;

@@ -24,6 +24,12 @@ uint64_t estimate_retained(const struct stats *stats, int64_t bias_bytes);
 int64_t estimate_bias(const struct stats *stats);
 
 /*
+ * What is to be kept of it, after @last_bytes. Where threads have ended between the release and
+ * the figures it is the most that can have been wrong, and nothing is known of the rest.
+ */
+int64_t estimate_next_bias(const struct stats *stats, int64_t last_bytes, bool have_ended);
+
+/*
  * The cost model of a full trim before calibration, for a program that is @busy or not.
  * Longest stall: of its costliest arena; and how long it takes when @bytes are released.
  */

@@ -158,6 +158,56 @@ static void test_what_stayed_after_a_release_corrects_the_next(void)
 	CHECK_EQ(estimate_bias(&s), 0);
 }
 
+/*
+ * Measured of 128 threads in 16 arenas: a full trim, then all end, then the figures. What stays is
+ * 37 MiB, which lay between what their caches held, and the next trim gave back 36 of them.
+ */
+static struct stats ended(void)
+{
+	return (struct stats){
+		.flags = WIRE_STATS_HEAP | WIRE_STATS_RSS,
+		.rss = 38 * MIB + 600 * KIB,
+		.heap_rss = 36 * MIB + 700 * KIB,
+		.system = 194 * MIB + 600 * KIB,
+		.free = 194 * MIB + 500 * KIB,
+		.whole_pages = 192 * MIB + 400 * KIB,
+		.main_top = 100 * KIB,
+		.other_tops = 1 * MIB + 900 * KIB,
+		.hollow = 550 * MIB,
+		.n_arenas = 16,
+	};
+}
+
+static void test_what_caches_of_ended_threads_gave_back_is_no_error(void)
+{
+	const struct stats s = ended();
+
+	/* As an error it would be taken off what the next release is expected to give. */
+	CHECK(estimate_bias(&s) >= (int64_t)(4 * MIB));
+	CHECK(estimate_retained(&s, estimate_bias(&s)) < 33 * MIB);
+	CHECK_EQ(estimate_next_bias(&s, 0, true), 0);
+	CHECK(estimate_retained(&s, estimate_next_bias(&s, 0, true)) >= 36 * MIB);
+
+	/* Nobody ended: it is one. */
+	CHECK_EQ(estimate_next_bias(&s, 0, false), estimate_bias(&s));
+	CHECK_EQ(estimate_next_bias(&s, -(int64_t)MIB, false), estimate_bias(&s));
+}
+
+static void test_what_was_learnt_stays_when_threads_have_ended(void)
+{
+	struct stats s = ended();
+
+	CHECK_EQ(estimate_next_bias(&s, MIB, true), MIB);
+	CHECK_EQ(estimate_next_bias(&s, -(int64_t)MIB, true), -(int64_t)MIB);
+	/* Less than that it cannot be, whoever ended. */
+	CHECK_EQ(estimate_next_bias(&s, 16 * MIB, true), estimate_bias(&s));
+
+	/* What never was resident no thread has made. */
+	s = example();
+	s.heap_rss = 412 * MIB;
+	CHECK_EQ(estimate_next_bias(&s, 0, true), -(int64_t)(100 * MIB));
+}
+
 static void test_without_a_walk_of_the_heap_nothing_is_known(void)
 {
 	struct stats s = example();
@@ -357,6 +407,8 @@ int main(void)
 	RUN(test_no_more_goes_than_there_are_pages);
 	RUN(test_holes_below_a_page_are_not_retained);
 	RUN(test_what_stayed_after_a_release_corrects_the_next);
+	RUN(test_what_caches_of_ended_threads_gave_back_is_no_error);
+	RUN(test_what_was_learnt_stays_when_threads_have_ended);
 	RUN(test_without_a_walk_of_the_heap_nothing_is_known);
 	RUN(test_figures_of_liars_are_survived);
 	RUN(test_the_stall_is_that_of_the_costliest_arena);
