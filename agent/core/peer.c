@@ -410,6 +410,26 @@ static void on_stats(struct conn *conn, enum request_end end, const struct reque
 	}
 }
 
+/* Stopped, or held by a debugger: it would not answer. */
+static bool is_stopped(const struct peer *peer)
+{
+	return peer->member.process.state == 'T' || peer->member.process.state == 't';
+}
+
+int peer_measure(struct peer *peer)
+{
+	int r;
+
+	if (is_stopped(peer))
+		return -EAGAIN;
+	r = peer_check_agent(peer);
+	if (r < 0)
+		return r;
+
+	return request_stats(peer->conn, WIRE_STATS_HEAP | WIRE_STATS_RSS, STATS_TIMEOUT_USEC,
+			     on_stats, peer);
+}
+
 bool peer_refresh(struct peer *peer, uint64_t now_usec)
 {
 	const struct member *member = &peer->member;
@@ -420,19 +440,15 @@ bool peer_refresh(struct peer *peer, uint64_t now_usec)
 		peer_tune(peer);
 		return false;
 	}
-	/* Stopped, or held by a debugger: it would not answer. */
-	if (member->process.state == 'T' || member->process.state == 't')
+	if (is_stopped(peer))
 		return false;
 	if (member->residue_due && now_usec - member->last_release_usec < RESIDUE_DELAY_USEC)
 		return true;
 	if (!freshness_is_due(&peer->guard->group, member, peer->stats_cpu_usec,
 			      peer->stats_n_threads, now_usec))
 		return false;
-	if (peer_check_agent(peer) < 0)
-		return false;
 
-	return request_stats(peer->conn, WIRE_STATS_HEAP | WIRE_STATS_RSS, STATS_TIMEOUT_USEC,
-			     on_stats, peer) >= 0;
+	return peer_measure(peer) >= 0;
 }
 
 static void take_tuned(struct peer *peer, const struct wire_tune_reply *reply)

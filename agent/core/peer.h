@@ -18,6 +18,8 @@ struct peer *peer_free(struct peer *peer);
  * that another has its pid by now, the connection ends soon: somebody else holds it.
  */
 void peer_survey(struct peer *peer, uint64_t now_usec);
+/* Asks for its figures, whatever is known of it; round_go_on() follows when they are there. */
+int peer_measure(struct peer *peer);
 
 /*
  * 0: the process that connected was there until now, so what was read under its pid was of

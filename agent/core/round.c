@@ -321,7 +321,41 @@ void round_await(struct guard *guard, struct peer *peer, const struct pick *pick
 	patience_plan(guard, is_critical(guard) ? PATIENCE_CRITICAL_USEC : PATIENCE_USEC);
 }
 
-static enum ask round_ask(struct guard *guard, const struct pick *pick)
+/* Nothing is expected of whom nobody asks. */
+static void sum_expected(struct round *round)
+{
+	const struct decision *decision = &round->decision;
+
+	round->outcome.expected_bytes = 0;
+	for (unsigned int i = 0; i < decision->n_picks; i++)
+		round->outcome.expected_bytes = add_sat(round->outcome.expected_bytes,
+							decision->picks[i].expected_bytes);
+}
+
+/*
+ * Who gives a command can wait until it is known for how long a release would stall. True when the
+ * figures are to come; when they are there, whoever asked for them, the method is chosen by them.
+ */
+static bool measure_first(struct guard *guard, struct peer *peer, struct pick *pick)
+{
+	struct round *round = guard->round;
+	const struct member *member = &peer->member;
+
+	if (pick->why != WHY_UNKNOWN || round->reason != REASON_COMMAND)
+		return false;
+	if (member->stats_usec == 0 && !pick->measured) {
+		pick->measured = true;
+		return peer_measure(peer) >= 0;
+	}
+	if (member->stats_usec > 0 && member->stats_usec >= member->last_release_usec) {
+		*pick = pick_one(&guard->group, member, round->reason, METHOD_AUTO);
+		sum_expected(round);
+	}
+
+	return false;
+}
+
+static enum ask round_ask(struct guard *guard, struct pick *pick)
 {
 	struct outcome *outcome = &guard->round->outcome;
 	struct peer *peer = find_peer(guard, pick);
@@ -329,7 +363,7 @@ static enum ask round_ask(struct guard *guard, const struct pick *pick)
 	uint64_t timeout_usec;
 	int r;
 
-	if (peer && is_worth_waiting(guard, peer))
+	if (peer && (is_worth_waiting(guard, peer) || measure_first(guard, peer, pick)))
 		return ASK_BUSY;
 
 	outcome->n_asked++;
@@ -413,17 +447,6 @@ static bool is_enough(struct guard *guard)
 
 	return guard_read(guard) >= 0 &&
 	       pick_is_enough(&round->decision, &guard->group.reading);
-}
-
-/* Nothing is expected of whom nobody asks. */
-static void sum_expected(struct round *round)
-{
-	const struct decision *decision = &round->decision;
-
-	round->outcome.expected_bytes = 0;
-	for (unsigned int i = 0; i < decision->n_picks; i++)
-		round->outcome.expected_bytes = add_sat(round->outcome.expected_bytes,
-							decision->picks[i].expected_bytes);
 }
 
 static void spare_others(struct round *round)

@@ -51,6 +51,22 @@ claim "in words" eval '{ ctl trim --method=borrow "$old" || true; } | has "1 ref
 claim "history too" eval 'ctl history | has "failed: nobody answered, 1 refused: no-borrow"'
 claim "it was asked to" grep -q 'cannot borrow' "$scratch/full-only"
 claim "and still trims in full" says '"kind": *"released"' trim "$old"
+
+# Nobody knows for how long a full trim would stall it, so its figures come first.
+"$shims/fake-hook" "$runtime/hook.sock" unmeasured 64 >"$scratch/unmeasured" &
+started+=($!)
+unknown=$!
+wait_for 60 grep -q 'not measured' "$scratch/unmeasured"
+claim "who cannot be measured is trimmed in full" \
+	says '"method_reason": *"unknown"' trim "$unknown"
+"$shims/fake-hook" "$runtime/hook.sock" unmeasured 64 >"$scratch/measured" &
+started+=($!)
+unknown=$!
+wait_for 60 grep -q 'not measured' "$scratch/measured"
+kill -USR1 "$unknown"
+claim "a command has it measured, and chooses by that" \
+	says '"method_reason": *"stall"' trim "$unknown"
+claim "and knows what to expect" eval 'ctl --json=short history | jq -e "last.expected_bytes > 60000000"'
 claim "explain has a plan" says '"plan": *{' \
 	ctl --json=short explain
 

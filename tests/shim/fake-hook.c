@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -416,6 +417,36 @@ static int answer_lying(struct fake *fake, const struct wire_frame *question)
 }
 
 /* Knows full trims only, as hooks before borrowing do. */
+static volatile sig_atomic_t is_told;
+
+static void on_told(int signal)
+{
+	(void)signal;
+	is_told = 1;
+}
+
+/* What it holds cannot be told before a SIGUSR1. */
+static int greet_unmeasured(struct fake *fake)
+{
+	const struct sigaction told = { .sa_handler = on_told, .sa_flags = SA_RESTART };
+
+	if (sigaction(SIGUSR1, &told, NULL) < 0)
+		return -1;
+	return greet_holding(fake);
+}
+
+static int answer_when_told(struct fake *fake, const struct wire_frame *question)
+{
+	struct wire_frame frame;
+
+	if (question->header.verb != WIRE_STATS || is_told)
+		return answer_well(fake, question);
+
+	say("not measured");
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_STATS, question->header.id, WIRE_FAILED);
+	return send_frame(fake, &frame);
+}
+
 static int answer_full_only(struct fake *fake, const struct wire_frame *question)
 {
 	struct wire_frame frame;
@@ -522,6 +553,8 @@ static const struct mode modes[] = {
 	{ "lying", greet_hello, answer_lying, "valid answers, impossible figures" },
 	{ "stuck", greet_holding, answer_but_reclaim, "good, but never answers a RECLAIM" },
 	{ "full-only", greet_holding, answer_full_only, "good, but cannot borrow" },
+	{ "unmeasured", greet_unmeasured, answer_when_told,
+	  "good, but refuses STATS until a SIGUSR1" },
 	{ "old", greet_holding, answer_as_of_old, "good, borrows until it is asked again" },
 	{ "skipping", greet_holding, answer_the_last, "the same, and does not answer it" },
 	{ "endless", greet_holding, answer_no_more, "the same, and works on for good" },
