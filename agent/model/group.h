@@ -95,6 +95,8 @@ struct sums {
 	uint64_t released_bytes;
 	uint64_t before_bytes;       /* resident before them */
 	uint64_t release_usec;       /* of the newest; 0: never */
+	uint32_t n_cut_short;        /* of them: ended before all was given */
+	uint32_t n_cut_unseen;       /* of these, their process not measured since */
 };
 
 enum gate_state {
@@ -124,6 +126,7 @@ struct benefit {
 	uint64_t returned_bytes;      /* of what it released */
 	uint32_t n_returned;          /* rounds in a row of which half or more was in use again */
 	uint32_t last_n_not_needed;   /* whom the last round that asked did not need to ask */
+	uint32_t last_n_silent;       /* whom it asked and had no release of */
 	uint64_t backoff_usec;        /* extra cool-down: doubles when releases disappoint */
 	uint64_t urgent_backoff_usec; /* the one of GATE_CRITICAL, far shorter */
 	uint64_t calm_backoff_usec;   /* the one of GATE_RETAINING: doubles when memory comes back */

@@ -147,6 +147,7 @@ static void add_asked(struct benefit *next, const struct group *group,
 	next->last_round_usec = outcome->end_usec;
 	next->last_released_bytes = paid;
 	next->last_n_not_needed = outcome->n_not_needed;
+	next->last_n_silent = (uint32_t)sub_sat(outcome->n_asked, outcome->n_answered);
 	next->left_until_usec =
 		is_large(settings, outcome, paid) ? add_sat(outcome->end_usec, LEFT_USEC) : 0;
 	next->last_usage_bytes = sub_sat(outcome->usage_after_bytes, held);

@@ -107,6 +107,11 @@ static void sum_release(struct sums *sums, const struct member *member)
 	sums->before_bytes = add_sat(sums->before_bytes, r->rss_before);
 	sums->released_bytes =
 		add_sat(sums->released_bytes, sub_sat(r->rss_before, r->rss_after));
+	if (r->end == WIRE_END_DONE)
+		return;
+
+	sums->n_cut_short++;
+	sums->n_cut_unseen += member->stats_usec < member->last_release_usec;
 }
 
 void verdict_sum(struct sums *sums, const struct member *member, enum method method)
@@ -152,16 +157,20 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 	sum_floors(sums, member);
 }
 
-/* The last release was tried on as much as is there now, and gave next to nothing. */
+/*
+ * The last release was tried on as much as is there now, and gave next to nothing. One that was not
+ * answered in time, or had to end before it was through, has not shown that.
+ */
 static bool is_disproved(const struct facts *f, uint64_t bytes)
 {
 	const struct benefit *b = f->benefit;
 
-	if (b && b->n_rounds > 0 && b->backoff_usec > 0 &&
+	if (b && b->n_rounds > 0 && b->backoff_usec > 0 && b->last_n_silent == 0 &&
 	    b->last_released_bytes < bytes / 10)
 		return true;
 
-	return f->sums->release_usec > 0 && f->sums->expected_bytes >= bytes / 2 &&
+	return f->sums->release_usec > 0 && f->sums->n_cut_short == 0 &&
+	       f->sums->expected_bytes >= bytes / 2 &&
 	       f->sums->expected_bytes > 0 && f->sums->released_bytes < bytes / 10;
 }
 
@@ -260,7 +269,11 @@ static enum verdict decide(const struct facts *f)
 	if (has_paid(f))
 		return VERDICT_RETAINED;
 
-	return is_fragmented(f) ? VERDICT_FRAGMENTED : VERDICT_HEALTHY;
+	if (!is_fragmented(f))
+		return VERDICT_HEALTHY;
+
+	/* Until it is measured again, nobody knows what there is left to give. */
+	return f->sums->n_cut_unseen > 0 ? VERDICT_UNKNOWN : VERDICT_FRAGMENTED;
 }
 
 /* The longer a floor was watched to rise, the less can it be a program that warms up. */
@@ -290,8 +303,10 @@ static uint32_t confidence(const struct facts *f, enum verdict verdict)
 	case VERDICT_RETAINED:
 		return has_paid(f) ? 95 : 75;
 	case VERDICT_FRAGMENTED:
-		return s->release_usec > 0 && s->released_bytes < s->heap.unused_bytes / 10 ? 90
-										       : 60;
+		return s->release_usec > 0 && s->n_cut_short == 0 &&
+				       s->released_bytes < s->heap.unused_bytes / 10
+			       ? 90
+			       : 60;
 	case VERDICT_NOT_MALLOC:
 		return f->other_bytes / 3 >= f->anon_bytes / 4 ? 90 : 70;
 	case VERDICT_HEALTHY:

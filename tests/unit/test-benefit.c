@@ -95,6 +95,19 @@ static void test_back_off_begins_somewhere_even_without_a_cooldown(void)
 	CHECK_EQ(benefit_add(&group, &outcome).backoff_usec, SEC(3600));
 }
 
+static void test_who_does_not_answer_is_counted(void)
+{
+	struct outcome outcome = released(100, 0);
+	struct benefit b;
+
+	outcome.n_asked = 3;
+	b = add((struct benefit){ 0 }, outcome);
+	CHECK_EQ(b.last_n_silent, 2);
+	/* It did not help all the same. */
+	CHECK(b.backoff_usec > 0);
+	CHECK_EQ(add(b, released(8, 15)).last_n_silent, 0);
+}
+
 static void test_what_was_enough_does_not_disappoint(void)
 {
 	struct outcome outcome = released(8, 15);
@@ -105,6 +118,7 @@ static void test_what_was_enough_does_not_disappoint(void)
 	CHECK_EQ(b.backoff_usec, 0);
 	CHECK_EQ(b.last_n_not_needed, 2);
 	CHECK_EQ(add(b, released(8, 15)).last_n_not_needed, 0);
+	CHECK_EQ(b.last_n_silent, 0);
 
 	/* But what gave less than it should. */
 	outcome.expected_bytes = 100 * MIB;
@@ -497,6 +511,7 @@ int main(void)
 	RUN(test_less_than_min_release_disappoints_whatever_was_expected);
 	RUN(test_back_off_doubles_up_to_an_hour_and_clears_at_once);
 	RUN(test_back_off_begins_somewhere_even_without_a_cooldown);
+	RUN(test_who_does_not_answer_is_counted);
 	RUN(test_what_was_enough_does_not_disappoint);
 	RUN(test_a_round_that_hurried_is_judged_by_what_was_given);
 	RUN(test_what_is_held_has_paid);

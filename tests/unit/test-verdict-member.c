@@ -216,6 +216,38 @@ static void test_holes_below_a_page_are_fragmented(void)
 	CHECK(has_fact(FACT_EXPECTED_BYTES, 300 * MIB));
 }
 
+static void test_a_release_that_was_cut_short_shows_nothing(void)
+{
+	struct lessons lessons = {
+		.last_release = { .rss_before = 800 * MIB, .rss_after = 790 * MIB,
+				  .end = WIRE_END_ASKED },
+		.last_forecast = { .bytes = 500 * MIB },
+	};
+	struct member m = process_of(800, 800, 200, 0);
+
+	/* After one nothing is expected until the next figures. */
+	m.lessons = &lessons;
+	m.last_release_usec = 6;
+	CHECK_STR(name_of(&m, 7), "unknown");
+	CHECK(has_advice(ADVICE_MEASURE));
+
+	/* They are there, and find it. */
+	m.stats_usec = 7;
+	m.retained_bytes = 490 * MIB;
+	CHECK_STR(name_of(&m, 8), "retained");
+	/* Or find no whole pages; but no release has shown that. */
+	m.retained_bytes = 0;
+	CHECK_STR(name_of(&m, 8), "fragmented");
+	CHECK_EQ(d.confidence_percent, 60);
+
+	/* The same release, to its end. */
+	lessons.last_release.end = WIRE_END_DONE;
+	CHECK_STR(name_of(&m, 8), "fragmented");
+	CHECK_EQ(d.confidence_percent, 90);
+	m.retained_bytes = 490 * MIB;
+	CHECK_STR(name_of(&m, 8), "fragmented");
+}
+
 static void test_huge_pages_are_named_where_they_are_the_cause(void)
 {
 	struct member m = process_of(410, 400, 110, 4);
@@ -473,6 +505,7 @@ int main(void)
 	RUN(test_what_is_steady_is_healthy_even_at_its_limit);
 	RUN(test_retained_after_a_burst_is_surer_after_a_release);
 	RUN(test_holes_below_a_page_are_fragmented);
+	RUN(test_a_release_that_was_cut_short_shows_nothing);
 	RUN(test_huge_pages_are_named_where_they_are_the_cause);
 	RUN(test_a_big_mapping_and_thread_stacks_are_not_malloc);
 	RUN(test_what_came_since_the_figures_is_nobodys_yet);

@@ -157,6 +157,9 @@ static void test_a_release_that_gave_nothing_disproves_the_estimate(void)
 	CHECK_STR(name(&g), "retained");
 	benefit.backoff_usec = 1;
 	CHECK_STR(name(&g), "fragmented");
+	/* Who did not answer in time may have had all of it. */
+	benefit.last_n_silent = 1;
+	CHECK_STR(name(&g), "retained");
 }
 
 static void test_extreme_groups_get_some_verdict(void)
