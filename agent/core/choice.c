@@ -13,10 +13,18 @@
 /* A look at each takes some 50 us, and the first question is not to wait for a millisecond. */
 #define LARGE_MEMBERS 8
 
+/* No stack that may not be there yet. */
+static const struct member *members[CHOICE_MAX];
+static struct member kept;
+
+void choice_touch(void)
+{
+	memset(&kept, 0, sizeof(kept));
+}
+
 /* @only: this process alone, or 0. */
 static struct choice list_members(const struct guard *guard, pid_t only)
 {
-	static const struct member *members[CHOICE_MAX];
 	const struct peer *peer;
 	size_t n = 0;
 
@@ -25,6 +33,18 @@ static struct choice list_members(const struct guard *guard, pid_t only)
 			members[n++] = &peer->member;
 
 	return (struct choice){ .members = members, .n = n };
+}
+
+void choice_keep(struct choice *choice, pid_t pid)
+{
+	for (size_t i = 0; i < choice->n; i++) {
+		if (choice->members[i]->process.pid != pid)
+			continue;
+
+		kept = *choice->members[i];
+		members[i] = &kept;
+		return;
+	}
 }
 
 bool choice_is_large(const struct guard *guard)

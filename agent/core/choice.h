@@ -10,6 +10,12 @@ struct choice {
 	size_t n;
 };
 
+/* A crisis may have no memory to give. */
+void choice_touch(void);
+
+/* Whatever becomes of @pid from now on, in @choice it stays as it is; until the next call. */
+void choice_keep(struct choice *choice, pid_t pid);
+
 /* True when a round, near the limit, has to ask before all its members can be looked at. */
 bool choice_is_large(const struct guard *guard);
 

@@ -13,6 +13,7 @@
 #include "agent/basic/fd.h"
 #include "agent/basic/lock.h"
 #include "agent/basic/log.h"
+#include "agent/core/choice.h"
 #include "agent/core/hurry.h"
 #include "agent/core/round.h"
 #include "agent/core/state.h"
@@ -50,6 +51,7 @@ static int touch_pages(struct manager *manager)
 	memset(stack, 0, sizeof(stack));
 	touch_memory(stack, sizeof(stack));
 	ledger_touch(&manager->ledger);
+	choice_touch();
 	round_touch();
 	hurry_touch();
 	return 0;

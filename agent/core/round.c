@@ -511,11 +511,17 @@ void round_stop(struct guard *guard)
 		round_finish(guard);
 }
 
-/* First of all the question; what it was decided by is written down while it is answered. */
-static void ask_first(struct guard *guard, const struct choice *choice)
+/*
+ * First of all the question; what it was decided by is written down while it is answered. In a large
+ * group who is asked is looked at for that, and is written down as he was before.
+ */
+static void ask_first(struct guard *guard, struct choice *choice)
 {
 	struct round *round = guard->round;
-	const enum ask ask = round_ask(guard, &round->decision.picks[0]);
+	enum ask ask;
+
+	choice_keep(choice, round->decision.picks[0].pid);
+	ask = round_ask(guard, &round->decision.picks[0]);
 
 	second_look_take(guard);
 	recorder_keep(guard, choice->members, choice->n, NULL, YIELD_NOT);
