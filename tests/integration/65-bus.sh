@@ -60,6 +60,8 @@ polkit_says()
 		kill "$polkit"
 		wait "$polkit" || true
 	fi
+	# The one before was ready, too.
+	rm -f "$scratch/polkit"
 	"$shims/fake-polkit" "$1" >"$scratch/polkit" &
 	polkit=$!
 	started+=("$polkit")
