@@ -122,6 +122,9 @@ static inline int world_clock(struct timespec *ret)
 	return 0;
 }
 
+/* Who starts the agent makes calls, too, while that runs already. */
+static _Thread_local bool world_is_agent;
+
 /* What the hook calls instead of libc's. */
 long syscall(long number, ...)
 {
@@ -136,7 +139,7 @@ long syscall(long number, ...)
 		args[i] = va_arg(list, long);
 	va_end(list);
 
-	if (world.on_call)
+	if (world.on_call && world_is_agent)
 		world.on_call(number, args);
 	switch (number) {
 	case SYS_close_range:
@@ -165,6 +168,13 @@ long syscall(long number, ...)
 }
 
 static pthread_t world_thread;
+static void *(*world_main)(void *);
+
+static inline void *world_enter(void *arg)
+{
+	world_is_agent = true;
+	return world_main(arg);
+}
 
 /* The agent's stack is too small for a sanitizer, and the test waits for its end. */
 static inline int world_create(pthread_t *ret, const pthread_attr_t *attr, void *(*f)(void *), void *arg)
@@ -172,7 +182,8 @@ static inline int world_create(pthread_t *ret, const pthread_attr_t *attr, void 
 	int r;
 
 	(void)attr;
-	r = pthread_create(&world_thread, NULL, f, arg);
+	world_main = f;
+	r = pthread_create(&world_thread, NULL, world_enter, arg);
 	*ret = world_thread;
 	return r;
 }
