@@ -3,12 +3,14 @@
 /* memguardd: arguments, sockets from the service manager, the loop. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
@@ -233,6 +235,32 @@ static void keep_little(void)
 	(void)mallopt(M_TOP_PAD, 16 * (int)KIB);
 }
 
+/*
+ * Where the kernel shares the processors between sessions before it looks at nice values (autogroup,
+ * see sched(7)), ours counts in our session alone: that gets the same. Not where the session is
+ * somebody's shell.
+ */
+static void favour_session(void)
+{
+	_cleanup_(fd_closep) int fd = -1;
+	char text[16];
+	int nice, n;
+
+	errno = 0;
+	nice = getpriority(PRIO_PROCESS, 0);
+	if (errno != 0 || nice >= 0 || getsid(0) != getpid())
+		return;
+
+	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return;
+
+	n = snprintf(text, sizeof(text), "%d", nice);
+	if (fd < 0 || write(fd, text, (size_t)n) < 0)
+		log_warning("Cannot give our session the nice value %d: %m; is there LimitNICE=? "
+			    "Busy programs may keep us waiting", nice);
+}
+
 int main(int argc, char **argv)
 {
 	struct manager_options chosen = { .system_bus = true, .notify = true, .hook_fd = -1, .bus_fd = -1,
@@ -250,6 +278,8 @@ int main(int argc, char **argv)
 	r = parse_arguments(argc, argv, &chosen);
 	if (r != 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+
+	favour_session();
 
 	r = choose_directory(&chosen, directory);
 	if (r < 0)

@@ -29,6 +29,12 @@ nice_of()
 	awk '{ sub(/^.*\) /, ""); print $17 }' "/proc/$1/stat"
 }
 
+# As of the daemon where the kernel does not know of it.
+session_nice_of()
+{
+	awk '{ print $3 }' "/proc/$1/autogroup" 2>/dev/null || nice_of "$1"
+}
+
 testcase_1_the_start_says_that_nothing_is_denied()
 {
 	cat >"$COMMAND" <<-'EOF2'
@@ -45,6 +51,8 @@ testcase_1_the_start_says_that_nothing_is_denied()
 	grep -E '^(VmRSS|VmLck)' "/proc/$(helper)/status"
 	assert_eq "the daemon's nice value" "$(nice_of "$(unit_show memguard.service MainPID)")" -20
 	assert_eq "and that of what it starts" "$(nice_of "$(helper)")" 0
+	assert_eq "its session's, where there is such a thing" \
+		"$(session_nice_of "$(unit_show memguard.service MainPID)")" -20
 }
 
 testcase_2_the_command_runs_near_a_kill()
