@@ -251,11 +251,10 @@ static void favour_session(void)
 	if (errno != 0 || nice >= 0 || getsid(0) != getpid())
 		return;
 
+	n = snprintf(text, sizeof(text), "%d", nice);
 	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return;
-
-	n = snprintf(text, sizeof(text), "%d", nice);
 	if (fd < 0 || write(fd, text, (size_t)n) < 0)
 		log_warning("Cannot give our session the nice value %d: %m; is there LimitNICE=? "
 			    "Busy programs may keep us waiting", nice);

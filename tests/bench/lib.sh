@@ -57,6 +57,23 @@ make_directory()
 	printf -v "$1" '%s' "$made"
 }
 
+# run_in_vm NAME BUILD DIR [OPTION...] - NAME-in-vm.sh in the test VM, with what is installed in
+# DIR/root, the files in DIR/extra and options of run.sh. Prints its lines "row: ..."; all of
+# it goes to BUILD/bench-NAME.log, and the daemon's journal where the machine did not end well.
+run_in_vm()
+{
+	local here log=$2/bench-$1.log results=$3/results
+	here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+	if ! "$here/../vm/run.sh" --stage="$3/root" --extra="$3/extra" --results="$results" \
+		--timeout=3000 "${@:4}" "$here/$1-in-vm.sh" >>"$log" 2>&1; then
+		grep -s memguardd "$results/journal.log" >>"$log" || true
+		fail "the machine did not end well, see $log"
+	fi
+	cat "$results/$1-in-vm.log" >>"$log"
+	sed -n 's/^row: //p' "$results/$1-in-vm.log"
+}
+
 # wait_until SECONDS COMMAND... - true as soon as COMMAND is, false after the time.
 wait_until()
 {

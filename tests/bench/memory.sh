@@ -14,7 +14,6 @@
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-VM=$HERE/../vm/run.sh
 # shellcheck source=tests/bench/lib.sh
 . "$HERE/lib.sh"
 
@@ -50,14 +49,14 @@ stage()
 	tr , '\n' <<<"$ROWS" >"$SCRATCH/extra/shapes"
 }
 
-# table LOG - its rows.
+# table - of the rows on standard input.
 table()
 {
 	printf '| %s ' members groups "private, MiB" "of that files', as they are" \
 		"files', written to" anonymous "resident, with what is shared" \
 		"charged by the kernel"
 	printf '|\n|---|---|---|---|---|---|---|---|\n'
-	sed -n 's/^row: //p' "$1" | awk -F ' [|] ' '{
+	awk -F ' [|] ' '{
 		printf "| %d | %d ", $1, $2
 		for (i = 3; i <= NF; i++)
 			printf "| %.2f ", $i / 1024
@@ -66,20 +65,15 @@ table()
 
 main()
 {
-	local log
+	local log rows
 
 	parse_options "$@"
 	cleanup_at_exit
 	make_directory SCRATCH
 	log=$BUILD/bench-memory.log
 	stage >"$log" 2>&1 || fail "cannot prepare the machine, see $log"
-	if ! "$VM" --stage="$SCRATCH/root" --extra="$SCRATCH/extra" --results="$SCRATCH/results" \
-		--timeout=3000 "${CACHE[@]}" "$HERE/memory-in-vm.sh" >>"$log" 2>&1; then
-		grep -s memguardd "$SCRATCH/results/journal.log" >>"$log" || true
-		fail "the machine did not end well, see $log"
-	fi
-	cat "$SCRATCH/results/memory-in-vm.log" >>"$log"
-	table "$SCRATCH/results/memory-in-vm.log"
+	rows=$(run_in_vm memory "$BUILD" "$SCRATCH" "${CACHE[@]}")
+	table <<<"$rows"
 }
 
 main "$@"

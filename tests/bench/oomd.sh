@@ -14,7 +14,6 @@
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-VM=$HERE/../vm/run.sh
 # shellcheck source=tests/bench/lib.sh
 . "$HERE/lib.sh"
 
@@ -48,11 +47,11 @@ stage()
 	mv "$SCRATCH"/systemd-oomd_*.deb "$SCRATCH/extra/systemd-oomd.deb"
 }
 
-# table LOG - its rows, one for each limit and guard, with how the runs ended.
+# table - of the rows on standard input, one for each limit and guard, with how the runs ended.
 table()
 {
 	printf '| limits | guard | how it ended | runs |\n|---|---|---|---|\n'
-	sed -n 's/^row: //p' "$1" | awk -F ' [|] ' '
+	awk -F ' [|] ' '
 		{ key = $1 " | " $2 " | " $3 }
 		!(key in n) { order[++rows] = key }
 		{ n[key]++ }
@@ -61,19 +60,15 @@ table()
 
 main()
 {
-	local log
+	local log rows
 
 	parse_options "$@"
 	cleanup_at_exit
 	make_directory SCRATCH
 	log=$BUILD/bench-oomd.log
 	stage >"$log" 2>&1 || fail "cannot prepare the machine, see $log"
-	if ! "$VM" --stage="$SCRATCH/root" --extra="$SCRATCH/extra" --results="$SCRATCH/results" \
-		--timeout=3000 "${CACHE[@]}" "$HERE/oomd-in-vm.sh" >>"$log" 2>&1; then
-		fail "the machine did not end well, see $log"
-	fi
-	cat "$SCRATCH/results/oomd-in-vm.log" >>"$log"
-	table "$SCRATCH/results/oomd-in-vm.log"
+	rows=$(run_in_vm oomd "$BUILD" "$SCRATCH" "${CACHE[@]}")
+	table <<<"$rows"
 }
 
 main "$@"

@@ -161,7 +161,19 @@ static void test_groups_that_cannot_be_read_say_so(void)
 	CHECK_EQ(read_group("cgroup-v2", "relative", &reading), -EINVAL);
 }
 
-/* A tree of one v1 group; each case spoils one file of it. */
+/* A tree of one v1 group, in a directory made for it. */
+static void write_v1(char *base, struct cgroup_root *root)
+{
+	CHECK(mkdtemp(base) != NULL);
+	write_file(base, "memory.usage_in_bytes", "1000\n");
+	write_file(base, "memory.stat", "total_active_file 1\ntotal_inactive_file 2\n"
+					"hierarchical_memory_limit 4096\n");
+	write_file(base, "memory.failcnt", "3\n");
+	write_file(base, "memory.oom_control", "under_oom 0\noom_kill 4\n");
+	CHECK_EQ(cgroup_root_open(base, root), 0);
+}
+
+/* Each case spoils one file of it. */
 static void check_spoilt(const char *name, const char *text, int expected)
 {
 	char base[] = "/tmp/memguard-cgroup-XXXXXX";
@@ -169,13 +181,7 @@ static void check_spoilt(const char *name, const char *text, int expected)
 	struct cgroup_root root;
 	struct cgroup *cgroup;
 
-	CHECK(mkdtemp(base) != NULL);
-	write_file(base, "memory.usage_in_bytes", "1000\n");
-	write_file(base, "memory.stat", "total_active_file 1\ntotal_inactive_file 2\n"
-					"hierarchical_memory_limit 4096\n");
-	write_file(base, "memory.failcnt", "3\n");
-	write_file(base, "memory.oom_control", "under_oom 0\noom_kill 4\n");
-	CHECK_EQ(cgroup_root_open(base, &root), 0);
+	write_v1(base, &root);
 	write_file(base, name, text);
 
 	CHECK_EQ(cgroup_open(&root, "/", &cgroup), 0);
@@ -198,13 +204,7 @@ static void test_what_is_only_told_can_be_read_later(void)
 	struct cgroup_root root;
 	struct cgroup *cgroup;
 
-	CHECK(mkdtemp(base) != NULL);
-	write_file(base, "memory.usage_in_bytes", "1000\n");
-	write_file(base, "memory.stat", "total_active_file 1\ntotal_inactive_file 2\n"
-					"hierarchical_memory_limit 4096\n");
-	write_file(base, "memory.failcnt", "3\n");
-	write_file(base, "memory.oom_control", "under_oom 0\noom_kill 4\n");
-	CHECK_EQ(cgroup_root_open(base, &root), 0);
+	write_v1(base, &root);
 	CHECK_EQ(cgroup_open(&root, "/", &cgroup), 0);
 	CHECK_EQ(cgroup_read(cgroup, 1, &last), 0);
 	CHECK_EQ(last.n_oom_kill, 4);
