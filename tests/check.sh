@@ -18,7 +18,7 @@ trap 'rm -rf "$log" "${stage:-}"' EXIT
 
 say()
 {
-	printf '== %s\n' "$*"
+	printf '== %s (after %d min)\n' "$*" $((SECONDS / 60))
 }
 
 # tally RESULT NAME
@@ -124,6 +124,9 @@ make_check "$top/build" gcc
 sed -n 's/^/   /p' "$top/build/tests/soak/run.log" || true
 
 if [ "$quick" != --quick ]; then
+	# Mostly downloads. The run of the VM waits for it, makes it if this could not, and says why.
+	nice "$top/tests/vm/run.sh" --prepare </dev/null >/dev/null 2>&1 &
+
 	say "building with clang, address and undefined behaviour sanitizers"
 	attempt "clang builds without warnings" configure_and_make "$top/build-clang" CC=clang \
 		CFLAGS='-g -O1' --with-sanitizer=address,undefined

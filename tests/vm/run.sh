@@ -6,6 +6,7 @@
 #
 # Usage: run.sh [--stage=DIR] [--extra=DIR] [--cache=DIR] [--results=DIR] [--timeout=SEC]
 #               [--accel=ACCEL] [TESTCASE...]
+#        run.sh --prepare [--cache=DIR]
 #
 #   --stage=DIR    the tree of "make install DESTDIR=DIR" (prefix /usr), laid over / in the
 #                  VM before the tests; without it testcases that need memguard skip
@@ -14,6 +15,7 @@
 #   --results=DIR  keep logs, journal and serial console here, also when all is well
 #   --accel=ACCEL  default tcg,thread=multi; kvm is faster where it works, but a machine can
 #                  have /dev/kvm and still hang in it, so it is never tried unasked
+#   --prepare      only make the image, which a run would do before anything else
 #   --timeout=SEC  limit for the whole VM, default 900
 #   TESTCASE       00-boot, testcase-00-boot.sh or a path to it, also one elsewhere; default is all
 #
@@ -28,6 +30,7 @@ EXTRA=
 CACHE=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/memguard-vm
 RESULTS=
 KEEP_RESULTS=
+PREPARE=
 ACCEL=tcg,thread=multi
 TIMEOUT=900
 TESTCASES=()
@@ -96,6 +99,7 @@ parse_arguments()
 		--cache=*) CACHE=${argument#*=} ;;
 		--results=*) RESULTS=${argument#*=} ;;
 		--accel=*) ACCEL=${argument#*=} ;;
+		--prepare) PREPARE=yes ;;
 		--timeout=*) TIMEOUT=${argument#*=} ;;
 		-*) usage ;;
 		*) add_testcase "$argument" ;;
@@ -251,6 +255,7 @@ main()
 	parse_arguments "$@"
 	require_qemu
 	"$HERE/image.sh" "$CACHE" || exit $?
+	[[ -z $PREPARE ]] || exit 0
 
 	trap cleanup EXIT
 	trap 'exit 130' INT TERM
