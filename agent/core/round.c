@@ -321,17 +321,6 @@ void round_await(struct guard *guard, struct peer *peer, const struct pick *pick
 	patience_plan(guard, is_critical(guard) ? PATIENCE_CRITICAL_USEC : PATIENCE_USEC);
 }
 
-/* Nothing is expected of whom nobody asks. */
-static void sum_expected(struct round *round)
-{
-	const struct decision *decision = &round->decision;
-
-	round->outcome.expected_bytes = 0;
-	for (unsigned int i = 0; i < decision->n_picks; i++)
-		round->outcome.expected_bytes = add_sat(round->outcome.expected_bytes,
-							decision->picks[i].expected_bytes);
-}
-
 /*
  * Who gives a command can wait until it is known for how long a release would stall. True when the
  * figures are to come; when they are there, whoever asked for them, the method is chosen by them.
@@ -349,7 +338,7 @@ static bool measure_first(struct guard *guard, struct peer *peer, struct pick *p
 	}
 	if (member->stats_usec > 0 && member->stats_usec >= member->last_release_usec) {
 		*pick = pick_one(&guard->group, member, round->reason, METHOD_AUTO);
-		sum_expected(round);
+		round->outcome.expected_bytes = decision_expected(&round->decision);
 	}
 
 	return false;
@@ -378,10 +367,13 @@ static enum ask round_ask(struct guard *guard, struct pick *pick)
 	}
 	timeout_usec = round_order(guard, pick, &reclaim);
 	r = request_reclaim(peer->conn, &reclaim, timeout_usec, on_reclaimed, peer);
-	if (r < 0) {
+	/* Of whom nothing was ever heard it cannot be said that he is at work. */
+	if (r == -EBUSY && peer->member.stats_usec == 0)
+		outcome->n_timed_out++;
+	else if (r < 0)
 		outcome_count_refusal(outcome, r == -EBUSY ? REFUSAL_BUSY : REFUSAL_CHANNEL);
+	if (r < 0)
 		return ASK_OVER;
-	}
 
 	round_await(guard, peer, pick);
 	return ASK_SENT;
@@ -453,7 +445,7 @@ static void spare_others(struct round *round)
 {
 	round->outcome.n_not_needed = round->decision.n_picks - round->next;
 	round->decision.n_picks = round->next;
-	sum_expected(round);
+	round->outcome.expected_bytes = decision_expected(&round->decision);
 }
 
 /* Some were asked by what was known; now the others, by how they are. */
@@ -461,7 +453,7 @@ static void look_at_others(struct guard *guard)
 {
 	guard_survey(guard);
 	(void)choice_make_others(guard);
-	sum_expected(guard->round);
+	guard->round->outcome.expected_bytes = decision_expected(&guard->round->decision);
 }
 
 /* One at a time: parallel releases would stall each other and every CPU of the group. */

@@ -66,6 +66,16 @@ static const char *const methods[] = {
 	[METHOD_BORROW] = "borrow",
 };
 
+uint64_t decision_expected(const struct decision *decision)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < decision->n_picks; i++)
+		bytes = add_sat(bytes, decision->picks[i].expected_bytes);
+
+	return bytes;
+}
+
 void decision_put_first(struct decision *decision, const struct pick *pick)
 {
 	unsigned int at = 0;

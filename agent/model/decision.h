@@ -106,6 +106,8 @@ enum yield {
 /* "others": stable, in recorded rounds. */
 const char *yield_to_string(enum yield yield);
 
+/* What all the picks are expected to give: of whom nobody asks nothing is. */
+uint64_t decision_expected(const struct decision *decision);
 /* @pick comes first, wherever it was, or though it was not among them; the last may have to go. */
 void decision_put_first(struct decision *decision, const struct pick *pick);
 /* The same with all those, in their order: they were asked already. */

@@ -62,6 +62,15 @@ claim "row 50: a frozen member is told as such" eval \
 kill -CONT "$retainer"
 claim "and answers again when it thaws" wait_for 60 eval 'ctl trim '"$retainer"' >/dev/null'
 
+"$shims/fake-hook" "$runtime/hook.sock" mute >/dev/null 2>&1 &
+mute=$!
+started+=("$mute")
+claim "one joins that never answers" wait_for 20 is_member "$mute"
+ctl --json=short trim "$mute" >"$scratch/mute" || true
+claim "of whom a command is told that it did not answer, and not that it is busy" eval \
+	'[ "$(jq -c ".[0] | [.timed_out, .refused]" "$scratch/mute")" = "[1,0]" ]'
+kill "$mute"
+
 kill -KILL "$daemon"
 wait "$daemon" 2>/dev/null || true
 rm -f "$runtime/bus"
