@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
@@ -18,6 +17,7 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/basic/priority.h"
 #include "agent/basic/runtime.h"
 #include "agent/core/helper.h"
 #include "agent/core/manager.h"
@@ -235,31 +235,6 @@ static void keep_little(void)
 	(void)mallopt(M_TOP_PAD, 16 * (int)KIB);
 }
 
-/*
- * Where the kernel shares the processors between sessions before it looks at nice values (autogroup,
- * see sched(7)), ours counts in our session alone: that gets the same. Not where the session is
- * somebody's shell.
- */
-static void favour_session(void)
-{
-	_cleanup_(fd_closep) int fd = -1;
-	char text[16];
-	int nice, n;
-
-	errno = 0;
-	nice = getpriority(PRIO_PROCESS, 0);
-	if (errno != 0 || nice >= 0 || getsid(0) != getpid())
-		return;
-
-	n = snprintf(text, sizeof(text), "%d", nice);
-	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return;
-	if (fd < 0 || write(fd, text, (size_t)n) < 0)
-		log_warning("Cannot give our session the nice value %d: %m; is there LimitNICE=? "
-			    "Busy programs may keep us waiting", nice);
-}
-
 int main(int argc, char **argv)
 {
 	struct manager_options chosen = { .system_bus = true, .notify = true, .hook_fd = -1, .bus_fd = -1,
@@ -278,7 +253,7 @@ int main(int argc, char **argv)
 	if (r != 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 
-	favour_session();
+	priority_make_count();
 
 	r = choose_directory(&chosen, directory);
 	if (r < 0)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/basic/priority.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/basic/clock.h"
+#include "agent/basic/fd.h"
+#include "agent/basic/log.h"
+#include "agent/basic/macro.h"
+
+/* One process of the whole machine may write there in a tenth of a second; others are told so. */
+#define AUTOGROUP_GAP_NSEC (110 * 1000 * 1000)
+#define AUTOGROUP_TRIES 3
+
+/* The shortest that the kernel takes. */
+#define SLICE_NSEC (100 * 1000)
+
+/* As in uapi/linux/sched/types.h, which must not be included beside older <sched.h>. */
+struct attributes {
+	uint32_t n_bytes;
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime_nsec;
+	uint64_t deadline_nsec;
+	uint64_t period_nsec;
+};
+
+static int write_autogroup(int nice)
+{
+	_cleanup_(fd_closep) int fd = -1;
+	char text[16];
+	const int n = snprintf(text, sizeof(text), "%d", nice);
+
+	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+
+	return write(fd, text, (size_t)n) < 0 ? -errno : 0;
+}
+
+/*
+ * Where the kernel shares the processors between sessions before it looks at nice values (autogroup,
+ * see sched(7)), ours counts in our session alone: that gets the same. Not where the session is
+ * somebody's shell.
+ */
+static void favour_session(int nice)
+{
+	const struct timespec gap = { .tv_nsec = AUTOGROUP_GAP_NSEC };
+	int r = -EAGAIN;
+
+	if (getsid(0) != getpid())
+		return;
+
+	for (int i = 0; i < AUTOGROUP_TRIES && r == -EAGAIN; i++) {
+		if (i > 0)
+			(void)nanosleep(&gap, NULL);
+		r = write_autogroup(nice);
+	}
+	if (r < 0) {
+		errno = -r;
+		log_warning("Cannot give our session the nice value %d: %m%s. Busy programs may keep "
+			    "us waiting", nice, r == -EAGAIN ? "" : "; is there LimitNICE=?");
+	}
+}
+
+/*
+ * From Linux 6.6 on, who wakes up gets the processor at once where his slice would end before that
+ * of who has it, in the time that their weights make of it: of a nice value of -20 a common slice of 3 ms
+ * is 30 us, and in one of a hundred wake-ups the other's ends before that. Then he waits for a
+ * tick. sched_runtime asks for a shorter one, which also ends what slice the other may be
+ * keeping (6.12; commit 857b158dc5e8). Older kernels do not read it.
+ */
+static void shorten_slice(void)
+{
+	struct attributes attributes = { 0 };
+
+	if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) < 0 ||
+	    attributes.policy != SCHED_OTHER)
+		return;
+
+	attributes.n_bytes = sizeof(attributes);
+	attributes.runtime_nsec = SLICE_NSEC;
+	if (syscall(SYS_sched_setattr, 0, &attributes, 0) < 0)
+		log_warning("Cannot have a short time slice: %m; is there SystemCallFilter=sched_setattr? "
+			    "Busy programs may keep us waiting");
+}
+
+void priority_make_count(void)
+{
+	int nice;
+
+	errno = 0;
+	nice = getpriority(PRIO_PROCESS, 0);
+	if (errno != 0 || nice >= 0)
+		return;
+
+	favour_session(nice);
+	shorten_slice();
+}

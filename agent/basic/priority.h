@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the process's nice value means to the kernel: as much in practice as the service
+ * manager meant by it. Call once, before anything is started that should not inherit it.
+ *
+ * Does nothing where the nice value is 0 or more. What is refused is logged, and done without.
+ */
+void priority_make_count(void);
