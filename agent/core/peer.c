@@ -310,6 +310,8 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *wire)
 	member->stats = stats_of(wire, keep_foreign(peer, wire));
 	member->stats_usec = manager_now(peer->guard->manager);
 	member->n_failed = 0;
+	/* What its hook took for this is no work of the program's. */
+	peer->busy_cpu_usec += (uint64_t)stats->heap_usec + stats->rss_usec;
 	peer->stats_cpu_usec = member->process.cpu_usec;
 	peer->stats_n_threads = member->process.n_threads;
 	if (member->residue_due) {

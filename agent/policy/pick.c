@@ -21,6 +21,9 @@
 /* In a row; then only a command asks again, and its success clears the count. */
 #define FAILED_MAX 3
 
+/* Half a percent of a CPU. */
+#define WORKING_PERMYRIAD 50
+
 /* Why a member is left out; CHOSEN when it is not. */
 enum choice {
 	CHOICE_CHOSEN,
@@ -75,6 +78,12 @@ static bool can_be_asked(const struct member *m, enum reason trigger)
 
 	/* Whoever is stopped, or held by a debugger, answers nothing; somebody may try. */
 	return m->n_failed < FAILED_MAX && m->process.state != 'T' && m->process.state != 't';
+}
+
+/* Somebody asks it for something now and then, and would have to wait. */
+static bool is_working(const struct member *m)
+{
+	return m->busy_permyriad >= WORKING_PERMYRIAD;
 }
 
 /* How one member would be asked. */
@@ -163,9 +172,9 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 		return (struct plan){ METHOD_FULL, WHY_FITS };
 	if (pick_is_urgent(group, m, trigger))
 		return (struct plan){ METHOD_FULL, WHY_URGENT };
-	/* Who is idle may be asked for something any moment, and borrowing takes tops, too. */
+	/* Also who is idle may be asked for something any moment, and borrowing takes tops, too. */
 	if (should_borrow(group, m, trigger) &&
-	    (estimate_is_busy(m) || (gives_as_much(m) && has_room(group))))
+	    (is_working(m) || (gives_as_much(m) && has_room(group))))
 		return (struct plan){ METHOD_BORROW, WHY_STALL };
 	if (!estimate_is_busy(m))
 		return (struct plan){ METHOD_FULL, WHY_IDLE };

@@ -36,7 +36,23 @@ static void test_a_stall_that_fits_or_that_nobody_feels_is_accepted(void)
 	check_method(REASON_RETAINED, METHOD_FULL, WHY_FITS);
 	members[0].stall_usec++;
 	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
-	members[0].busy_permyriad = 499;
+	members[0].busy_permyriad = 49;
+	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
+}
+
+static void test_who_serves_a_request_now_and_then_is_spared_the_stall(void)
+{
+	reset();
+	group.reading.limit_bytes = 400 * MIB;
+	group.reading.usage_bytes = 300 * MIB;
+	add_busy(0)->busy_permyriad = 50;
+	members[0].borrow.bytes = members[0].retained_bytes / 2;
+	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
+	check_method(REASON_USAGE_HIGH, METHOD_BORROW, WHY_STALL);
+	check_method(REASON_USAGE_CRITICAL, METHOD_FULL, WHY_URGENT);
+
+	/* Where it cannot be, it is as idle as any other. */
+	members[0].stats.n_anchored = 0;
 	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
 }
 
@@ -188,6 +204,7 @@ static void test_a_command_does_not_stall_a_busy_program_for_nobody_knows_how_lo
 int main(void)
 {
 	RUN(test_a_stall_that_fits_or_that_nobody_feels_is_accepted);
+	RUN(test_who_serves_a_request_now_and_then_is_spared_the_stall);
 	RUN(test_who_is_idle_is_borrowed_from_where_that_gives_as_much);
 	RUN(test_tops_are_borrowed_whatever_it_stalls);
 	RUN(test_what_stalls_too_long_is_borrowed);
