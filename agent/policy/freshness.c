@@ -28,6 +28,9 @@
  */
 #define WALK_SHARE 200
 
+/* For as long a free chunk keeps the walk, and whoever needs its arena meanwhile. */
+#define CHUNK_NSEC 25
+
 /* 5 % of a CPU. */
 #define BUSY_PERMYRIAD 500
 
@@ -65,6 +68,7 @@ bool freshness_is_due(const struct group *group, const struct member *member,
 	const uint64_t age_usec = sub_sat(now_usec, member->stats_usec);
 	const bool calm = sub_sat(now_usec, group->trend.steady_since_usec) >= CALM_USEC;
 	const uint64_t walk_usec = (uint64_t)member->stats.heap_usec * WALK_SHARE;
+	const uint64_t hold_usec = (uint64_t)member->stats.largest_n_free * CHUNK_NSEC / 1000;
 
 	if (member->seccomp_changed)
 		return false;
@@ -80,5 +84,6 @@ bool freshness_is_due(const struct group *group, const struct member *member,
 	if (member->busy_permyriad >= BUSY_PERMYRIAD)
 		return age_usec >= MAX(BUSY_GAP_USEC, walk_usec);
 
-	return age_usec >= CALM_GAP_USEC;
+	/* Idle as it is, it may be asked for something any moment. */
+	return age_usec >= MAX(CALM_GAP_USEC, hold_usec * WALK_SHARE);
 }

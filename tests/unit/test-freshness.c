@@ -94,6 +94,20 @@ static void test_a_costly_walk_stretches_the_gap(void)
 	CHECK(freshness_is_due(&group, &costly, 0, 1, NOW + SEC(60)));
 }
 
+static void test_an_idle_program_is_not_stalled_for_more_than_a_small_share_of_its_time(void)
+{
+	struct member idle = member;
+
+	/* 100 ms in one arena. */
+	idle.stats.n_free = idle.stats.largest_n_free = 4000 * 1000;
+	CHECK(!freshness_is_due(&group, &idle, 0, 1, NOW));
+	CHECK(!freshness_is_due(&group, &idle, 0, 1, NOW + SEC(14)));
+	CHECK(freshness_is_due(&group, &idle, 0, 1, NOW + SEC(15)));
+	/* Spread over many, nobody waits for all of it. */
+	idle.stats.largest_n_free /= 64;
+	CHECK(freshness_is_due(&group, &idle, 0, 1, NOW));
+}
+
 static void test_an_idle_program_does_not_pay_for_a_walk_that_had_to_wait(void)
 {
 	struct member idle = member;
@@ -163,6 +177,7 @@ int main(void)
 	RUN(test_a_restless_group_is_asked_rarely);
 	RUN(test_a_busy_program_is_asked_less_often);
 	RUN(test_a_costly_walk_stretches_the_gap);
+	RUN(test_an_idle_program_is_not_stalled_for_more_than_a_small_share_of_its_time);
 	RUN(test_an_idle_program_does_not_pay_for_a_walk_that_had_to_wait);
 	RUN(test_the_residue_is_due_whatever_happened);
 	RUN(test_an_agent_under_a_filter_is_never_asked);
