@@ -4,6 +4,7 @@
 
 #include "agent/basic/elf.h"
 #include "agent/basic/log.h"
+#include "agent/basic/macro.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
 #include "agent/ctl/table.h"
@@ -48,6 +49,14 @@ static void print_process(const struct ctl *ctl, const json_t *member)
 		    fields_string(member, "hook_version"));
 }
 
+/* Whether an anchor is good for more than the free ends only a release has shown. */
+static unsigned long long reached_arenas(const json_t *member)
+{
+	return MIN(fields_number(member, "n_anchored_arenas"),
+		   sub_sat(fields_number(member, "n_arenas"),
+			   fields_number(member, "n_unreached_arenas")));
+}
+
 static void print_heap(const struct ctl *ctl, const json_t *member)
 {
 	char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], d[FORMAT_MAX];
@@ -83,12 +92,13 @@ static void print_heap(const struct ctl *ctl, const json_t *member)
 	if (json_object_get(member, "borrow_bytes"))
 		output_pair(ctl, "Borrowing:",
 			    "about %s in %s, stalling for at most about %s; reaches %llu of "
-			    "%llu arenas",
+			    "%llu arenas%s",
 			    fields_bytes(member, "borrow_bytes", a),
 			    fields_usec(member, "borrow_usec", b),
-			    fields_usec(member, "borrow_stall_usec", c),
-			    (unsigned long long)fields_number(member, "n_anchored_arenas"),
-			    (unsigned long long)fields_number(member, "n_arenas"));
+			    fields_usec(member, "borrow_stall_usec", c), reached_arenas(member),
+			    (unsigned long long)fields_number(member, "n_arenas"),
+			    fields_number(member, "n_unreached_arenas") > 0 ?
+				    ", and of the others free ends alone" : "");
 }
 
 /* "predicted 210M, released 198M (94%), predicted stall 12ms, took 9ms, full" */

@@ -37,6 +37,7 @@ struct calibration {
 	uint32_t full_permille[2];  /* their time: measured of modelled */
 	uint32_t n_borrow;
 	uint32_t borrow_permille;   /* released of predicted by the model */
+	uint32_t borrow_unreached;  /* arenas of which the last whole one gave no more than the ends */
 	uint64_t borrow_stall_usec;
 	uint64_t borrow_usec_per_mib;
 };

@@ -29,6 +29,9 @@ void outcome_count_answer(struct outcome *outcome, const struct wire_reclaim_rep
 	outcome->n_answered++;
 	outcome->rss_before_bytes = add_sat(outcome->rss_before_bytes, reply->rss_before);
 	outcome->rss_after_bytes = add_sat(outcome->rss_after_bytes, reply->rss_after);
+	if (reply->method == WIRE_METHOD_BORROW && reply->end == WIRE_END_DONE)
+		outcome->n_unreached += MIN((uint32_t)sub_sat(reply->n_arenas, reply->n_reached),
+					    UINT32_MAX - outcome->n_unreached);
 	count_times(outcome, reply);
 }
 

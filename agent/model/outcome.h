@@ -91,6 +91,7 @@ struct outcome {
 	uint32_t n_full;             /* of those asked, by method */
 	uint32_t n_borrow;
 	enum why why;                /* of the first one asked */
+	uint32_t n_unreached;        /* arenas that borrowing gave no more than the free ends of */
 	uint64_t expected_stall_usec; /* longest predicted, of the methods used */
 	uint64_t full_stall_usec;     /* longest predicted of full trims */
 	uint64_t stall_usec;          /* longest that was measured: bound of any stall */

@@ -118,12 +118,14 @@ struct calibration calibrate_add_borrow(const struct calibration *c,
 
 	/* A release that was stopped before its end says nothing of what there was. */
 	if (bytes >= BYTES_LEAST && reply->end == WIRE_END_DONE) {
+		/* Of arenas that it does not reach it may be next to nothing of gigabytes. */
+		const uint64_t least = reply->n_reached < reply->n_arenas ? 1 : borrow_bounds.least;
 		const uint64_t permille =
-			clamp(released / (bytes / PERMILLE), borrow_bounds.least,
-			      borrow_bounds.most);
+			clamp(released / (bytes / PERMILLE), least, borrow_bounds.most);
 
 		next.borrow_permille = (uint32_t)(c->borrow_permille == 0 ? permille
 						  : (c->borrow_permille + permille) / 2);
+		next.borrow_unreached = (uint32_t)sub_sat(reply->n_arenas, reply->n_reached);
 	} else if (next.borrow_permille == 0) {
 		next.borrow_permille = PERMILLE;
 	}

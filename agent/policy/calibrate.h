@@ -4,7 +4,8 @@
 /*
  * What releases of a process teach about the next one. Answers are claims: each is bounded
  * before it is learnt from, so that a lie can make a release seem eight times shorter or 64
- * times longer than the model says, for the liar alone. Pure.
+ * times longer than the model says, and as if borrowing gave nothing,
+ * for the liar alone. Pure.
  */
 
 #include <stdbool.h>

@@ -61,6 +61,8 @@ static void add_method(struct text *text, const struct outcome *outcome)
 	if (outcome->why == WHY_STALL)
 		text_add(text, " (a full trim: about %s)",
 		    format_usec(predicted, outcome->full_stall_usec));
+	if (outcome->n_unreached > 0)
+		text_add(text, ", of %" PRIu32 " arenas the free ends alone", outcome->n_unreached);
 }
 
 /* ", 190M more are freed but still charged: ...". */

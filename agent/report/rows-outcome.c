@@ -18,6 +18,8 @@ static void put_method(struct dict *dict, const struct outcome *outcome)
 	dict_u64(dict, "full_stall_usec", outcome->full_stall_usec);
 	if (outcome->n_answered > 0)
 		dict_u64(dict, "stall_usec", outcome->stall_usec);
+	if (outcome->n_unreached > 0)
+		dict_u32(dict, "n_unreached_arenas", outcome->n_unreached);
 }
 
 static void put_hurry(struct dict *dict, const struct outcome *outcome)

@@ -321,6 +321,7 @@ static void put_stats(struct dict *dict, const struct member *member, uint64_t n
 	dict_u64(dict, "borrow_bytes", member->borrow.bytes);
 	dict_u64(dict, "borrow_stall_usec", member->borrow.stall_usec);
 	dict_u64(dict, "borrow_usec", member->borrow.usec);
+	dict_u32(dict, "n_unreached_arenas", member_lessons(member)->calibration.borrow_unreached);
 }
 
 static const char *wire_method_name(uint32_t method)

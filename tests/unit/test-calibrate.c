@@ -114,6 +114,27 @@ static void test_one_stopped_half_way_does_not_say_how_much_there_was(void)
 	CHECK_EQ(c.borrow_usec_per_mib, 1000);
 }
 
+static void test_what_borrowing_does_not_reach_is_not_expected_again(void)
+{
+	struct calibration c = { 0 };
+	struct forecast f = { 2 * GIB, 1500, 7000 };
+	struct wire_reclaim_reply reply = borrow(2 * MIB, 400, 160000);
+
+	reply.n_arenas = 8;
+	c = calibrate_add_borrow(&c, &reply, 2 * GIB);
+	calibrate_borrow(&c, &f);
+	CHECK(f.bytes <= 3 * MIB);
+	CHECK_EQ(c.borrow_unreached, 8);
+
+	/* Where all were reached there was just less than seemed so. */
+	reply.n_reached = 8;
+	c = calibrate_add_borrow(&(struct calibration){ 0 }, &reply, 2 * GIB);
+	f.bytes = 2 * GIB;
+	calibrate_borrow(&c, &f);
+	CHECK_EQ(f.bytes, GIB / 4);
+	CHECK_EQ(c.borrow_unreached, 0);
+}
+
 static void test_lies_are_bounded(void)
 {
 	static const uint64_t values[] = { 0, 1, 400, MIB, UINT64_MAX - 1, UINT64_MAX };
@@ -152,6 +173,7 @@ int main(void)
 	RUN(test_a_moment_teaches_nothing);
 	RUN(test_borrowing_is_predicted_by_its_own_past);
 	RUN(test_one_stopped_half_way_does_not_say_how_much_there_was);
+	RUN(test_what_borrowing_does_not_reach_is_not_expected_again);
 	RUN(test_lies_are_bounded);
 
 	return TEST_RESULT();
