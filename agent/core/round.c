@@ -32,6 +32,9 @@
 #define BUSY_TIMEOUT_USEC (2 * USEC_PER_SEC)
 #define BUSY_TIMEOUT_CRITICAL_USEC (250 * USEC_PER_MSEC)
 
+/* Older figures of a program are not what a command goes by. */
+#define FIGURES_USEC (1 * USEC_PER_SEC)
+
 /*
  * After so long without an answer: is it at work? A process that took no CPU time meanwhile
  * is stopped, frozen or starved, and the others do not wait for it.
@@ -329,15 +332,19 @@ static bool measure_first(struct guard *guard, struct peer *peer, struct pick *p
 {
 	struct round *round = guard->round;
 	const struct member *member = &peer->member;
+	const uint64_t age_usec = manager_now(guard->manager) - member->stats_usec;
 
-	if (pick->why != WHY_UNKNOWN || round->reason != REASON_COMMAND)
+	if (round->reason != REASON_COMMAND || pick->why == WHY_SETTING || pick->why == WHY_NONE)
 		return false;
-	if (member->stats_usec == 0 && !pick->measured) {
-		pick->measured = true;
-		return peer_measure(peer) >= 0;
+	if (!pick->measured && (member->stats_usec == 0 || age_usec >= FIGURES_USEC)) {
+		pick->measured = peer_measure(peer) >= 0;
+		return pick->measured;
 	}
 	if (member->stats_usec > 0 && member->stats_usec >= member->last_release_usec) {
+		const bool measured = pick->measured;
+
 		*pick = pick_one(&guard->group, member, round->reason, METHOD_AUTO);
+		pick->measured = measured;
 		round->outcome.expected_bytes = decision_expected(&round->decision);
 	}
 
@@ -367,8 +374,8 @@ static enum ask round_ask(struct guard *guard, struct pick *pick)
 	}
 	timeout_usec = round_order(guard, pick, &reclaim);
 	r = request_reclaim(peer->conn, &reclaim, timeout_usec, on_reclaimed, peer);
-	/* Of whom nothing was ever heard it cannot be said that he is at work. */
-	if (r == -EBUSY && peer->member.stats_usec == 0)
+	/* Who does not even tell his figures is not at work on another question. */
+	if (r == -EBUSY && (peer->member.stats_usec == 0 || pick->measured))
 		outcome->n_timed_out++;
 	else if (r < 0)
 		outcome_count_refusal(outcome, r == -EBUSY ? REFUSAL_BUSY : REFUSAL_CHANNEL);

@@ -21,6 +21,9 @@
 /* In a row; then only a command asks again, and its success clears the count. */
 #define FAILED_MAX 3
 
+/* Less has not changed much. */
+#define OUTDATED_BYTES (64 * MIB)
+
 /* Half a percent of a CPU. */
 #define WORKING_PERMYRIAD 50
 
@@ -134,6 +137,14 @@ static bool has_room(const struct group *group)
 	return reading->usage_bytes <= reading->limit_bytes / ROOM_PART;
 }
 
+/* It has grown or shrunk by much since: for how long a full trim would stall it nobody knows. */
+static bool is_outdated(const struct member *m)
+{
+	const uint64_t now = m->process.rss_bytes, then = m->stats.rss;
+
+	return MAX(now, then) - MIN(now, then) >= MAX(OUTDATED_BYTES, then / 8);
+}
+
 /* Tops of thread arenas, which a full trim leaves, are worth a release of their own. */
 static bool has_tops(const struct group *group, const struct member *m)
 {
@@ -168,8 +179,12 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 	/* Near a kill speed counts, but a full trim that gives nothing is not fast. */
 	if (has_tops(group, m) && (!pick_is_urgent(group, m, trigger) || !full_gives(group, m)))
 		return (struct plan){ METHOD_BORROW, WHY_TOPS };
-	if (m->stall_usec <= group->settings->stall_budget_usec)
+	if (m->stall_usec <= group->settings->stall_budget_usec) {
+		if (is_outdated(m) && is_working(m) && estimate_can_borrow(m) &&
+		    !pick_is_urgent(group, m, trigger))
+			return (struct plan){ METHOD_BORROW, WHY_UNKNOWN };
 		return (struct plan){ METHOD_FULL, WHY_FITS };
+	}
 	if (pick_is_urgent(group, m, trigger))
 		return (struct plan){ METHOD_FULL, WHY_URGENT };
 	/* Also who is idle may be asked for something any moment, and borrowing takes tops, too. */

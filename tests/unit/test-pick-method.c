@@ -40,6 +40,26 @@ static void test_a_stall_that_fits_or_that_nobody_feels_is_accepted(void)
 	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
 }
 
+static void test_old_figures_do_not_say_that_a_stall_fits(void)
+{
+	reset();
+	add_busy(0)->stall_usec = USEC_PER_MSEC;
+	members[0].stats.rss = 512 * MIB;
+	members[0].process.rss_bytes = 576 * MIB - 1;
+	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_FITS);
+	members[0].process.rss_bytes++;
+	check_method(REASON_USAGE_HIGH, METHOD_BORROW, WHY_UNKNOWN);
+	members[0].process.rss_bytes = 448 * MIB;
+	check_method(REASON_USAGE_HIGH, METHOD_BORROW, WHY_UNKNOWN);
+	check_method(REASON_USAGE_CRITICAL, METHOD_FULL, WHY_FITS);
+
+	members[0].busy_permyriad = 0;
+	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_FITS);
+	members[0].busy_permyriad = 5000;
+	members[0].stats.n_anchored = 0;
+	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_FITS);
+}
+
 static void test_who_serves_a_request_now_and_then_is_spared_the_stall(void)
 {
 	reset();
@@ -204,6 +224,7 @@ static void test_a_command_does_not_stall_a_busy_program_for_nobody_knows_how_lo
 int main(void)
 {
 	RUN(test_a_stall_that_fits_or_that_nobody_feels_is_accepted);
+	RUN(test_old_figures_do_not_say_that_a_stall_fits);
 	RUN(test_who_serves_a_request_now_and_then_is_spared_the_stall);
 	RUN(test_who_is_idle_is_borrowed_from_where_that_gives_as_much);
 	RUN(test_tops_are_borrowed_whatever_it_stalls);
