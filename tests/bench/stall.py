@@ -4,11 +4,13 @@
 What a release does to busy threads: the longest malloc, free and fork in a program full of
 holes (stall.c) while it is asked to give them back, by memguard and by its peers, beside
 the longest without any release, and beside a thread that uses as much of a processor and
-touches no heap. "Not waiting" is the longest malloc or free less what of it the thread was ready
+touches no heap. By "auto" the whole of memguard is meant: the daemon reads the statistics, chooses
+the method and asks; what else stands under memguard is the hook alone, told the method. "Not waiting" is the longest malloc or free less what of it the thread was ready
 to run and had no processor: what locks, pages and lists took. A markdown table; every result as JSON to
 BUILD/bench-stall.jsonl. Ratios within a row's heap mean something, times do not.
 
 Usage: stall.py --build=DIR [--quick] [--heap=TEXT] [--method=TEXT,...]
+       stall.py --build=DIR --readme: the table in README.md, of the last run's results
 """
 
 import json
@@ -22,6 +24,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "shim"))
 from hook_peer import *  # noqa: E402
+
+from bench import Daemon, Groups, wait_until  # noqa: E402
 
 MIB = 1 << 20
 QUIET_SEC = 5
@@ -37,11 +41,13 @@ HEAPS = [
     # A fork waits for every arena, and copies page tables: a row of its own.
     ("2 GiB, 8 arenas, and forks", ["--total=2048", "--arenas=8", "--fork"]),
 ]
+# Nothing but what is asked for: what a release does is told beside what no release does.
+CONFIG = "[Trigger]\nUsageHigh=99%\nUsageCritical=100%\nPressureSome=0\nOomEtaSec=0\nRetainedHigh=0\n"
 HOLES = ["--holes=8192:1048576", "--busy=2", "--sorted"]
 
 
 class Options:
-    build, quick, heap, method = None, False, "", ""
+    build, quick, readme, heap, method = None, False, False, "", ""
 
 
 def parse_options():
@@ -50,6 +56,8 @@ def parse_options():
             Options.build = os.path.abspath(word[8:])
         elif word == "--quick":
             Options.quick = True
+        elif word == "--readme":
+            Options.readme = True
         elif word.startswith("--heap="):
             Options.heap = word[7:]
         elif word.startswith("--method="):
@@ -97,12 +105,12 @@ def quiet(program, seconds=QUIET_SEC):
     return program.worst()
 
 
-def by_trim(program, _):
+def by_trim(program):
     """malloc_trim(0), called by the program's main thread."""
     return float(program.command("trim").split("cpu ")[1].split()[0])
 
 
-def by_gdb(program, _):
+def by_gdb(program):
     """The same, injected. It may hang the program, which is then told as such."""
     before = program.cpu_msec()
     words = ["gdb", "-p", str(program.pid), "-batch", "-ex", "call (int)malloc_trim(0)"]
@@ -119,51 +127,84 @@ def stolen_msec():
         return int(file.readline().split()[8]) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
-def by_hook(method):
-    def release(_, agent):
-        agent.conn.settimeout(900)
-        _, reply = agent.reclaim(method)
+class Hook:
+    """The hook alone, asked by this script."""
+
+    def __init__(self, directory, method):
+        self.path, self.method = os.path.join(directory, "stall.sock"), method
+        self.listener = listen(self.path)
+
+    def join(self, program):
+        self.agent = Agent.of(self.listener, program.pid)
+        self.agent.conn.settimeout(900)
+
+    def release(self, program):
+        """CPU time of the hook's thread in msec, and the method."""
+        _, reply = self.agent.reclaim(self.method)
         if "VERBOSE" in os.environ:
             print(f"# longest call {reply.stall_usec} us, {reply.n_borrowed} borrowed, grown {reply.grown}")
-        return reply.cpu_usec / 1000
+        return reply.cpu_usec / 1000, None
 
-    return release
+    def end(self):
+        self.listener.close()
+
+
+class Whole:
+    """The daemon, asked by memguardctl."""
+
+    def __init__(self, directory, _):
+        self.groups = Groups()
+        self.runtime = os.path.join(directory, "run")
+        os.makedirs(self.runtime, exist_ok=True)
+        self.daemon = Daemon(Options.build, self.groups, self.runtime, CONFIG)
+        self.path = os.path.join(self.runtime, "hook.sock")
+
+    def join(self, program):
+        wait_until("the program", lambda: self.daemon.n_members() == 1)
+
+    def release(self, program):
+        outcome = json.loads(self.daemon.ctl("trim", str(program.pid)))[0]
+        last = json.loads(self.daemon.ctl("show", str(program.pid)))[0]["last_release"]
+        return last["agent_cpu_usec"] / 1000, outcome["method"]
+
+    def end(self):
+        self.daemon.end()
+        self.groups.close()
 
 
 METHODS = [
-    ("malloc_trim(0), by the program", by_trim, False),
-    ("malloc_trim(0), by gdb", by_gdb, False),
-    ("memguard, full", by_hook(FULL), True),
-    ("**memguard, borrow**", by_hook(BORROW), True),
+    ("malloc_trim(0), by the program", by_trim, None, None),
+    ("malloc_trim(0), by gdb", by_gdb, None, None),
+    ("memguard, full", None, Hook, FULL),
+    ("memguard, borrow", None, Hook, BORROW),
+    ("**memguard, auto**", None, Whole, None),
 ]
 
 
-def measure(binary, directory, heap, name, release, hooked):
-    environment, listener, agent = {}, None, None
-    if hooked:
-        path = os.path.join(directory, "stall.sock")
-        listener = listen(path)
-        environment = {"LD_PRELOAD": os.path.join(Options.build, "libmemguard-hook.so"), "MEMGUARD_SOCKET": path}
+def measure(binary, directory, heap, name, release, guard):
+    environment = {}
+    if guard:
+        environment = {"LD_PRELOAD": os.path.join(Options.build, "libmemguard-hook.so"), "MEMGUARD_SOCKET": guard.path}
     program = Program(binary, [*heap[1], *HOLES], **environment)
-    if hooked:
-        agent = Agent.of(listener, program.pid)
+    if guard:
+        guard.join(program)
     without, before = quiet(program)
     program.command("mark")
     begin, stolen = time.monotonic(), stolen_msec()
-    cpu = release(program, agent)
+    cpu, method = guard.release(program) if guard else (release(program), None)
     took = time.monotonic() - begin
     result = {"heap": heap[0], "method": name, "before_mib": before, "took_msec": took * 1000, "cpu_msec": cpu}
     result["stolen_msec"] = stolen_msec() - stolen
     result["without_msec"] = without
+    if method:
+        result["chosen"] = method
     if cpu is not None:
         result["worst_msec"], result["after_mib"] = program.worst()
-    if hooked:
+    if guard:
         program.command("mark")
         program.command(f"spin {cpu}")
         result["control_msec"] = program.worst()[0]
     program.end()
-    if hooked:
-        listener.close()
     return result
 
 
@@ -177,7 +218,7 @@ def row(result, trim):
         return [result["method"], "the program hangs", "", "", "", "", ""]
     released = result["before_mib"] - result["after_mib"]
     return [
-        result["method"],
+        result["method"] + (f" ({result['chosen']})" if "chosen" in result else ""),
         f"{released}",
         f"{100 * released / max(1, trim['before_mib'] - trim['after_mib']):.0f} %",
         shown(result["worst_msec"]),
@@ -187,8 +228,42 @@ def row(result, trim):
     ]
 
 
+NAMES = {
+    "malloc_trim(0), by gdb": "the same, called by gdb",
+    "memguard, borrow": "**borrowing**, the hook told to",
+    "**memguard, auto**": "**memguard**, `auto`",
+}
+
+
+def brief(msec):
+    def figure(value):
+        return "< 0.1" if value < 0.05 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+
+    return figure(max(msec[:2])) + (f", a fork {figure(msec[2])}" if msec[2] else "")
+
+
+def readme():
+    """A row for each heap and method but full, by the hook's word what malloc_trim() does itself."""
+    print("| | released, of malloc_trim | longest malloc or free, ms | without a release, ms | CPU, of malloc_trim |\n|---|---|---|---|---|")
+    for line in open(os.path.join(Options.build, "bench-stall.jsonl")):
+        result = json.loads(line)
+        if result["method"] == METHODS[0][0]:
+            trim = result
+            name = result["heap"].replace(", and forks", ", and a third thread that forks") + ": malloc_trim(0)"
+        elif result["method"] in NAMES and result["cpu_msec"] is not None:
+            name = NAMES[result["method"]] + (f" (it chose to {result['chosen']})" if "chosen" in result else "")
+        else:
+            continue
+        released = (result["before_mib"] - result["after_mib"]) / (trim["before_mib"] - trim["after_mib"])
+        cells = [name, f"{100 * released:.0f} %", brief(result["worst_msec"]), brief(result["without_msec"]),
+                 f"{result['cpu_msec'] / trim['cpu_msec']:.1f}"]
+        print("| " + " | ".join(cells) + " |")
+
+
 def main():
     parse_options()
+    if Options.readme:
+        return readme()
     directory = tempfile.mkdtemp(prefix="memguard-bench.")
     binary = os.path.join(directory, "stall")
     words = "cc -O2 -D_GNU_SOURCE -pthread -o".split()
@@ -201,10 +276,13 @@ def main():
                 print(f"\n| {heap[0]} | released, MiB | of malloc_trim | longest malloc or free (not waiting), ms "
                       "| without a release | beside a thread without a heap | CPU, of malloc_trim |\n|---|---|---|---|---|---|---|")
                 trim = None
-                for name, release, hooked in METHODS:
+                for name, release, kind, method in METHODS:
                     if not any(text in name for text in Options.method.split(",")) or release is by_gdb and not shutil.which("gdb"):
                         continue
-                    result = measure(binary, directory, heap, name, release, hooked)
+                    guard = kind(directory, method) if kind else None
+                    result = measure(binary, directory, heap, name, release, guard)
+                    if guard:
+                        guard.end()
                     trim = trim or result
                     log.write(json.dumps(result) + "\n")
                     print("| " + " | ".join(row(result, trim)) + " |", flush=True)
