@@ -13,6 +13,11 @@
 /* jemalloc's own bound of arenas; also the number that means all of them. */
 #define JE_ARENAS_MAX 4096U
 
+/* Its own times before it is told of others; muzzy pages went with the dirty ones at first. */
+#define JE_DIRTY_MSEC 10000
+#define JE_MUZZY_MSEC 0
+#define JE_MUZZY_MSEC_OLD 10000
+
 /*
  * mimalloc's option for how long a free page stays: reset, decommit or purge delay by
  * version, and number 15 in all of these.
@@ -455,6 +460,18 @@ static bool je_msec(foreign_mallctl_t *ctl, const char *name, ssize_t *ret)
 }
 
 /*
+ * Has nobody said how long? Besides the environment it is /etc/malloc.conf, the program's
+ * malloc_conf, or whoever built it. What it was at the start is told whatever was set since.
+ */
+static bool je_has_usual_decay(foreign_mallctl_t *ctl)
+{
+	ssize_t dirty, muzzy;
+
+	return je_msec(ctl, "opt.dirty_decay_ms", &dirty) && je_msec(ctl, "opt.muzzy_decay_ms", &muzzy) &&
+	       dirty == JE_DIRTY_MSEC && (muzzy == JE_MUZZY_MSEC || muzzy == JE_MUZZY_MSEC_OLD);
+}
+
+/*
  * For arenas to come, and for those there are: each purges by the new time at once. One whose
  * time is not the common one has it from the program, or from jemalloc, which purges the
  * arena of huge blocks eagerly.
@@ -494,6 +511,15 @@ static bool mi_decay(uint64_t msec)
 	return mi_option_get(MI_DELAY) == (long)msec;
 }
 
+/* @operator: what the environment says. jemalloc is asked only when it is one we know. */
+static bool is_decided(struct foreign *f, uint32_t operator)
+{
+	if (operator & f->bit)
+		return true;
+
+	return f->bit == WIRE_ALLOCATOR_JEMALLOC && is_usable(f) && !je_has_usual_decay(f->mallctl);
+}
+
 enum wire_status foreign_decay(struct foreigners *foreigners, uint64_t msec, uint32_t operator,
 			       enum wire_effect *ret_effect)
 {
@@ -507,7 +533,7 @@ enum wire_status foreign_decay(struct foreigners *foreigners, uint64_t msec, uin
 		/* tcmalloc gives back by how much is freed, and knows no time. */
 		if (f->bit != WIRE_ALLOCATOR_JEMALLOC && f->bit != WIRE_ALLOCATOR_MIMALLOC)
 			continue;
-		if (operator & f->bit) {
+		if (is_decided(f, operator)) {
 			if (status == WIRE_UNSUPPORTED) {
 				status = WIRE_REFUSED;
 				*ret_effect = WIRE_EFFECT_OPERATOR;

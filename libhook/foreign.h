@@ -52,7 +52,7 @@ bool foreign_reclaim(struct foreigners *foreigners, const struct wire_reclaim_re
 
 /*
  * How long what is free may be kept. @operator: allocators whose own variables say so
- * already, and are left alone.
+ * already, and are left alone; so is a jemalloc that was told so in another way.
  */
 enum wire_status foreign_decay(struct foreigners *foreigners, uint64_t msec, uint32_t operator,
 			       enum wire_effect *ret_effect);

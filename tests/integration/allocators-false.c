@@ -2,8 +2,9 @@
 
 /*
  * Objects with names of an allocator that are not to be taken for one, for
- * hook-allocators.sh; and one that stands for google/tcmalloc, which no Debian package has. As
- * in real programs it may be linked in: then nothing but malloc is exported.
+ * hook-allocators.sh; one that has words for jemalloc; and one that stands for google/tcmalloc,
+ * which no Debian package has. As in real programs it may be linked in: then nothing but malloc
+ * is exported.
  */
 
 #include <stddef.h>
@@ -48,6 +49,12 @@ void *mallocx(size_t size, int flags)
 	(void)size, (void)flags;
 	abort();
 }
+#endif
+
+#ifdef CONF
+/* What a program tells jemalloc without a variable. */
+extern const char *malloc_conf;
+const char *malloc_conf = "dirty_decay_ms:9000";
 #endif
 
 #ifdef MI_OLD

@@ -163,6 +163,17 @@ def check_decay(listener):
             (answer, subject.env_tuned, before),
         )
         subject.end()
+        conf = os.path.join(DIRECTORY, "false-CONF.so")
+        subject = Subject(listener, preload=f"{conf}:libjemalloc.so.2", MEMGUARD_MALLOPT="decay=0")
+        before = subject.foreign()
+        answer = subject.tune(DECAY, 0)
+        claim(
+            "jemalloc: nor when it was said in malloc_conf, at the start and later",
+            answer == (REFUSED, EFFECT_OPERATOR) and subject.tuned == 0 and subject.foreign() == before
+            and before[JEMALLOC][1] > 64 * MIB,
+            (answer, subject.tuned, before),
+        )
+        subject.end()
         subject = Subject(listener, preload="libjemalloc.so.2", MEMGUARD_MALLOPT="decay=0")
         claim(
             "jemalloc: decay=0 in MEMGUARD_MALLOPT keeps it small from the start",

@@ -21,6 +21,8 @@ static struct {
 } arenas[N_ARENAS];
 
 static long common_dirty, common_muzzy;
+/* What it was told before anything ran; NULL: this build does not tell. */
+static const long *option_dirty, *option_muzzy;
 static int n_go_ons;
 
 static int transfer(void *value, size_t size, void *old, const size_t *old_size, const void *new, size_t new_size)
@@ -56,6 +58,17 @@ static int arena_ctl(const char *name, void *old, size_t *old_size, const void *
 	return 0;
 }
 
+static int option_ctl(const long *option, void *old, const size_t *old_size)
+{
+	long value;
+
+	if (!option)
+		return 2;
+
+	value = *option;
+	return transfer(&value, sizeof(value), old, old_size, NULL, 0);
+}
+
 int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
 {
 	static const char *version = "5.3.0-test";
@@ -70,6 +83,11 @@ int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new
 	if (strcmp(name, "arenas.muzzy_decay_ms") == 0)
 		return transfer(&common_muzzy, sizeof(long), old, old_size, new, new_size);
 
+	if (strcmp(name, "opt.dirty_decay_ms") == 0)
+		return option_ctl(option_dirty, old, old_size);
+	if (strcmp(name, "opt.muzzy_decay_ms") == 0)
+		return option_ctl(option_muzzy, old, old_size);
+
 	return strncmp(name, "arena.", 6) == 0 ? arena_ctl(name, old, old_size, new, new_size) : 2;
 }
 
@@ -83,6 +101,10 @@ void *mallocx(size_t size, int flags)
 /* The usual one, one with the program's hooks, one not used, and one for huge blocks. */
 static void make(struct foreigners *ret)
 {
+	static const long dirty = 10000, muzzy = 0;
+
+	option_dirty = &dirty;
+	option_muzzy = &muzzy;
 	common_dirty = 10000;
 	common_muzzy = 0;
 	n_go_ons = 0;
@@ -153,10 +175,52 @@ static void test_a_decay_of_its_own_stays(void)
 	CHECK_EQ(arenas[3].dirty, 0);
 }
 
+static void check_decay(const long *dirty, const long *muzzy, enum wire_status status)
+{
+	struct foreigners foreigners;
+	enum wire_effect effect;
+
+	make(&foreigners);
+	option_dirty = dirty;
+	option_muzzy = muzzy;
+	CHECK_EQ(foreign_decay(&foreigners, 500, 0, &effect), status);
+	CHECK_EQ(effect, status == WIRE_OK ? WIRE_EFFECT_SET : WIRE_EFFECT_OPERATOR);
+	CHECK_EQ(common_dirty, status == WIRE_OK ? 500 : 10000);
+	CHECK_EQ(arenas[0].dirty, status == WIRE_OK ? 500 : 10000);
+	CHECK_EQ(common_muzzy, status == WIRE_OK ? 500 : 0);
+}
+
+/* Also when not by a variable: /etc/malloc.conf, malloc_conf, or the one who built it. */
+static void test_a_decay_that_was_said_anywhere_stays(void)
+{
+	static const long usual = 10000, none = 0, never = -1, other = 9999;
+
+	check_decay(&usual, &none, WIRE_OK);
+	check_decay(&usual, &usual, WIRE_OK);
+	check_decay(&other, &none, WIRE_REFUSED);
+	check_decay(&never, &none, WIRE_REFUSED);
+	check_decay(&usual, &other, WIRE_REFUSED);
+	check_decay(NULL, &none, WIRE_REFUSED);
+	check_decay(&usual, NULL, WIRE_REFUSED);
+}
+
+static void test_a_second_decay_of_ours_is_taken(void)
+{
+	struct foreigners foreigners;
+	enum wire_effect effect;
+
+	make(&foreigners);
+	CHECK_EQ(foreign_decay(&foreigners, 500, 0, &effect), WIRE_OK);
+	CHECK_EQ(foreign_decay(&foreigners, 0, 0, &effect), WIRE_OK);
+	CHECK_EQ(arenas[0].dirty, 0);
+}
+
 int main(void)
 {
 	RUN(test_arenas_with_hooks_of_their_own_are_left_alone);
 	RUN(test_a_release_stops_when_nobody_wants_it);
 	RUN(test_a_decay_of_its_own_stays);
+	RUN(test_a_decay_that_was_said_anywhere_stays);
+	RUN(test_a_second_decay_of_ours_is_taken);
 	return TEST_RESULT();
 }
