@@ -300,15 +300,36 @@ static void read_socket(struct environment *e)
 	memcpy(e->socket, good ? s : DEFAULT_SOCKET, text_length(good ? s : DEFAULT_SOCKET) + 1);
 }
 
+/* @word is in small letters, @s as somebody typed it. */
+static bool is_word(const char *s, const char *word)
+{
+	for (; *s != '\0'; s++, word++)
+		if ((*s >= 'A' && *s <= 'Z' ? *s - 'A' + 'a' : *s) != *word)
+			return false;
+
+	return *word == '\0';
+}
+
+static bool is_one_of(const char *s, const char *const words[static 4])
+{
+	for (size_t i = 0; i < 4; i++)
+		if (is_word(s, words[i]))
+			return true;
+
+	return false;
+}
+
 bool environment_read(struct environment *ret, int pid)
 {
-	const char *s;
+	static const char *const off[4] = { "off", "no", "false", "0" };
+	static const char *const on[4] = { "on", "yes", "true", "1" };
+	const char *s, *said;
 
 	/* The off switch comes before anything that could go wrong. */
 	if (!getenv)
 		return false;
-	s = getenv("MEMGUARD");
-	if (s && (text_equal(s, "off") || text_equal(s, "0") || text_equal(s, "no")))
+	said = getenv("MEMGUARD");
+	if (said && is_one_of(said, off))
 		return false;
 
 	/* A set-uid program, by a system-wide preload: its caller's words are not for it. */
@@ -316,6 +337,8 @@ bool environment_read(struct environment *ret, int pid)
 		return false;
 
 	*ret = (struct environment){ .mode = AGENT_AUTO };
+	/* Meant to be off, perhaps: whoever looks is to see that it was not understood. */
+	ret->bad = said && *said != '\0' && !is_one_of(said, on);
 	read_socket(ret);
 
 	ret->env_tuned = operator_knobs();

@@ -146,8 +146,10 @@ static void print_history(const struct ctl *ctl, const json_t *member)
 	if (fields_list(member, "env_tuned", text, sizeof(text))[0] != '\0')
 		output_pair(ctl, "Not ours:", "%s (set by its own environment)", text);
 	if (fields_is(member, "bad_environment"))
-		output_pair(ctl,
-			    "Note:", "a MEMGUARD_* value in its environment was ignored");
+		output_pair(ctl, "Note:",
+			    "a value of MEMGUARD or MEMGUARD_* was ignored: look at "
+			    "/proc/%llu/environ, and memguard-hook(7) for what is understood",
+			    (unsigned long long)fields_number(member, "pid"));
 	if (fields_string(member, "missing_symbols")[0] != '\0')
 		output_pair(ctl, "Note:",
 			    "%s is linked into it, where the hook does not see it: "

@@ -60,6 +60,11 @@ claim "unit that does not exist" fails 1 'nosuch.service' ctl explain nosuch.ser
 claim "unknown knob" fails 2 'ArenaMax|arena' ctl tune $$ Frobnicate=3
 claim "tune without value" fails 2 'KEY=VALUE' ctl tune $$ ArenaMax
 
+(MEMGUARD=disabled MEMGUARD_AGENT=always hooked sleep 300) &
+started+=($!)
+claim "a word of MEMGUARD that nobody knows: the program is a member" wait_for 20 is_member $!
+claim "and is shown with where to look" eval 'ctl show $! | tr -s " \n" " " | has "MEMGUARD.* was ignored.*/proc/$!/environ"'
+
 printf '[Trigger]\nUsageHigh=7\n' >"$scratch/memguard.conf"
 claim "a bad reload fails and names the line" fails 1 'memguard.conf:2' ctl reload
 claim "and keeps the settings in force" eval 'ctl --json=short config | has 77%'

@@ -62,7 +62,25 @@ static void test_off_is_off(void)
 {
 	CHECK(!read_with("MEMGUARD", "off"));
 	CHECK(!read_with("MEMGUARD", "0"));
-	CHECK(read_with("MEMGUARD", "on"));
+	CHECK(!read_with("MEMGUARD", "OFF"));
+	CHECK(!read_with("MEMGUARD", "No"));
+	CHECK(!read_with("MEMGUARD", "false"));
+}
+
+static void test_what_is_not_off_is_reported_unless_it_is_on(void)
+{
+	static const char *const on[] = { "on", "1", "yes", "True", "" };
+	static const char *const bad[] = { "of", "offf", "off ", "2", "00", "disabled", "[FF" };
+
+	for (size_t i = 0; i < sizeof(on) / sizeof(on[0]); i++) {
+		CHECK(read_with("MEMGUARD", on[i]));
+		CHECK(!environment.bad);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CHECK(read_with("MEMGUARD", bad[i]));
+		CHECK(environment.bad);
+		CHECK_EQ(environment.mode, AGENT_AUTO);
+	}
 }
 
 static void test_a_pid_names_that_process_alone(void)
@@ -201,6 +219,7 @@ int main(void)
 	RUN(test_without_words_it_is_auto);
 	RUN(test_huge_pages_are_not_borrowed);
 	RUN(test_off_is_off);
+	RUN(test_what_is_not_off_is_reported_unless_it_is_on);
 	RUN(test_a_pid_names_that_process_alone);
 	RUN(test_agent_words);
 	RUN(test_a_relative_socket_is_refused);
