@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/xattr.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "agent/basic/macro.h"
 
@@ -72,7 +74,11 @@ static bool raises_rights(pid_t pid)
 	char path[64];
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	return stat(path, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) != 0;
+	if (stat(path, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) != 0)
+		return true;
+
+	/* File capabilities: whichever they are, the loader then does the same. */
+	return getxattr(path, XATTR_NAME_CAPS, NULL, 0) > 0;
 }
 
 /* As libhook/rights.c sees it. */
@@ -115,7 +121,8 @@ const char *alone_reason(pid_t pid)
 	if (!mapped.loader)
 		return "It is statically linked: no loader could load the hook";
 	if (raises_rights(pid))
-		return "It raises its rights (set-uid or set-gid), and then the loader loads no hook";
+		return "It raises its rights (set-uid, set-gid or file capabilities), and then the "
+		       "loader loads no hook";
 
 	return "It was started without the hook, or by a loader that did not find it";
 }

@@ -49,5 +49,45 @@ if ${CC:-cc} -static -o "$scratch/still" "$scratch/still.c" 2>/dev/null; then
 	started+=($!)
 	claim "row 48: linked statically" eval 'wait_for 20 runs $! && told $! "statically linked"'
 fi
+is_exe()
+{
+	[ "$(readlink "/proc/$1/exe")" = "$2" ]
+}
+
+# raises PROGRAM : it runs as nobody, the loader asked for the hook.
+raises()
+{
+	(exec setpriv --reuid=65534 --regid=65534 --clear-groups \
+		env LD_PRELOAD="$HOOK" MEMGUARD_SOCKET="$runtime/hook.sock" "$1" 300 2>/dev/null) &
+	started+=($!)
+	wait_for 20 is_exe $! "$1" && told $! "raises its rights"
+}
+
+chmod 711 "$scratch"
+sleep=$(command -v sleep)
+cp "$sleep" "$scratch/set-uid"
+cp "$sleep" "$scratch/set-gid"
+cp "$sleep" "$scratch/capable"
+if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
+	echo "skip - row 48: what raises its rights: wants root, and setpriv"
+elif findmnt -no OPTIONS -T "$scratch" | has nosuid; then
+	echo "skip - row 48: what raises its rights: nothing does on this file system"
+else
+	chmod 4755 "$scratch/set-uid"
+	claim "row 48: set-uid" raises "$scratch/set-uid"
+	chmod 2755 "$scratch/set-gid"
+	claim "row 48: set-gid" raises "$scratch/set-gid"
+	chmod 755 "$scratch/capable"
+	if setcap cap_net_bind_service+ep "$scratch/capable" 2>/dev/null; then
+		claim "row 48: file capabilities" raises "$scratch/capable"
+	else
+		echo "skip - row 48: file capabilities: there is no setcap, or it may not"
+	fi
+fi
+
+# With threads, so that it is not for their lack.
+MEMGUARD=off retains=held start_retainer 1 2 hold
+claim "row 48: switched off there" eval 'is_mapped "$retainer" && told "$retainer" "switched off there"'
+exec 9>&-
 claim "row 48: not there at all" told 999999999 "no such process"
 finish
