@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
 Asks the hook in tests/soak/soak.c for one release after the other, by every method and
-with every kind of limit, and tells whether the program noticed. See run.sh.
+with every kind of limit, also behind one that is under way, and tells whether the program
+noticed. See run.sh.
 SIGTERM ends it as the last release would, with the figures until then.
 
 Usage: soak.py HOOK SOAK DIRECTORY RELEASES SECONDS
@@ -40,7 +41,7 @@ class Totals:
     def __init__(self):
         self.count = dict.fromkeys(["borrow", "full", "stats", "left"], 0)
         self.cpu_usec = dict.fromkeys(["borrow", "full"], 0)
-        self.ends = [0] * 4
+        self.ends = [0] * 5  # DONE to ASKED
         self.dropped, self.longest_usec, self.n_borrowed = 0, 0, 0
         self.begin = time.monotonic()
 
@@ -64,7 +65,8 @@ class Totals:
         cpu = ", ".join(f"{name} {usec / 1000 / max(1, self.count[name]):.2f}" for name, usec in self.cpu_usec.items())
         print(
             f"{self.releases()} releases in {self.seconds():.0f} s: {counts}; "
-            f"by end done {self.ends[DONE]}, bytes {self.ends[BYTES]}, time {self.ends[TIME]}, left {self.ends[LEFT]}"
+            f"by end done {self.ends[DONE]}, bytes {self.ends[BYTES]}, time {self.ends[TIME]}, left {self.ends[LEFT]}, "
+            f"overtaken {self.ends[ASKED]}"
         )
         print(
             f"ms of CPU for each: {cpu}; {self.n_borrowed} chunks borrowed, "
@@ -79,10 +81,26 @@ def some_order(pick):
     return order(BORROW, limit_bytes=pick.choice([0, 1 << 16, 1 << 18]), limit_usec=pick.choice([0, 300, 1000]))
 
 
+def answer(agent, id, totals):
+    header, payload = agent.receive()
+    assert (header[3], header[4]) == (id, OK), header
+    totals.add(Reclaimed(payload))
+
+
+def overtake(agent, pick, id, totals):
+    """A borrowing without limits, and at any point of it the more urgent question behind it."""
+    agent.send(RECLAIM, order(BORROW), id=id)
+    select.select([agent.conn], [], [], pick.choice([0, 0.0002, 0.001]))
+    agent.send(RECLAIM, order(FULL), id=id + 1)
+    answer(agent, id, totals)
+    answer(agent, id + 1, totals)
+
+
 def soak(listener, process, agent, totals):
     pick = random.Random(int(os.environ.get("SOAK_SEED", "1")))
-    connected = reported = 0
+    connected = reported = n = 0
     while not _stop and totals.releases() < RELEASES and totals.seconds() < SECONDS:
+        n += 1
         id = totals.releases() + 1
         if totals.seconds() - connected > LEAVE_SEC:
             # Goes away in the middle of a release, and waits for the hook to come back.
@@ -92,13 +110,15 @@ def soak(listener, process, agent, totals):
             totals.count["left"] += 1
             connected = totals.seconds()
             continue
-        if id % 10 == 0:
+        if n % 10 == 0:
             agent.ask(STATS, struct.pack("=II", 5, 0), id=id)
             totals.count["stats"] += 1
-        header, payload = agent.ask(RECLAIM, some_order(pick), id=id)
-        assert header[4] == OK, header
-        totals.add(Reclaimed(payload))
-        if id % 50 == 0:
+        if pick.random() < 0.1:
+            overtake(agent, pick, id, totals)
+        else:
+            agent.send(RECLAIM, some_order(pick), id=id)
+            answer(agent, id, totals)
+        if n % 50 == 0:
             # Children that start threads have agents of their own.
             drain(listener)
             assert process.poll() is None, "the program has ended"
@@ -137,7 +157,7 @@ def main():
         totals.show()
     print(f"the program: status {process.returncode}, {said}")
     # Of each kind, or nothing was soaked.
-    return process.returncode != 0 or 0 in (totals.count["full"], totals.count["borrow"])
+    return process.returncode != 0 or 0 in (totals.count["full"], totals.count["borrow"], totals.ends[ASKED])
 
 
 sys.exit(main())
