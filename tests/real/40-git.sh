@@ -20,6 +20,23 @@ git()
 		-c gc.auto=0 -c advice.detachedHead=false "$@") || echo "status $?"
 }
 
+# What packs with threads stands still in the middle of what it writes: a pipe holds less. What
+# is near what depends on the threads, so that the names in it are compared.
+packed_slowly()
+{
+	mkfifo ../pipe
+	exec 7<>../pipe
+	start git -c pack.threads=4 pack-objects --quiet --all --revs --stdout >&7 7>&-
+	be_asked "$server"
+	exec 8<../pipe 7>&-
+	cat <&8 >../slow.pack
+	exec 8<&-
+	wait "$server"
+	echo "packed slowly, $?"
+	command git index-pack ../slow.pack >/dev/null
+	command git show-index <../slow.idx | cut -d ' ' -f 2
+}
+
 session()
 {
 	local i
@@ -30,6 +47,8 @@ session()
 	for i in {1..100}; do
 		seq $((i * 10)) $((i * 12)) >"many/$i"
 	done
+	# Of what does not get much smaller.
+	head -c 1000000 "$(type -P git)" >large
 	git add .
 	git commit -q -m first
 	printf '#!/bin/sh\necho a hook of git; grep -c . "$1"\n' >.git/hooks/commit-msg
@@ -44,6 +63,7 @@ session()
 	git merge b3 2>&1
 	git log --format='%H %s' --stat --all
 	git repack -adf 2>&1
+	packed_slowly
 	git fsck --full 2>&1
 	git grep -c '^1.*0$' | sort | head -n 20
 	git clone -q --no-local "$PWD" ../clone
@@ -57,5 +77,6 @@ session()
 }
 
 matrix git session
+claim "it released while it packed" released_in git auto named always
 claim "its threads were members" logged '\(git\) joined'
 finish

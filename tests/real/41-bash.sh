@@ -66,7 +66,20 @@ ulimit -n 20
 ls -l /proc/self/fd | wc -l
 exit 6
 EOF
-chmod 644 "$scratch"/{jobs,plain}
+# Works after each line, and waits for the next.
+cat >"$scratch/lines" <<'EOF'
+while read -r line; do
+	declare -A seen=()
+	for ((i = 0; i < 20000; i++)); do
+		seen[$((i % 5003))]+=$i
+	done
+	all=${seen[*]}
+	echo "$line ${#seen[@]} ${#all} $(echo from a child)"
+	unset seen all
+done
+exit 4
+EOF
+chmod 644 "$scratch"/{jobs,plain,lines}
 
 # `script` makes the terminal; bash below it is what has the hook.
 terminal()
@@ -90,4 +103,7 @@ want_status=3
 matrix bash-jobs terminal
 want_status=6
 matrix bash under bash --norc "$scratch/plain"
+want_status=4
+single=yes matrix bash-lines in_two bash --norc "$scratch/lines"
+claim "it released between two lines, where it has an agent" released_in bash-lines named always
 finish
