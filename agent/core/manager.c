@@ -11,6 +11,7 @@
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/basic/parse.h"
+#include "agent/core/closed.h"
 #include "agent/core/command.h"
 #include "agent/core/guard.h"
 #include "agent/core/limits.h"
@@ -26,9 +27,6 @@
 
 /* Nobody reads `systemctl status` more often. */
 #define STATUS_GAP_USEC (1 * USEC_PER_SEC)
-
-/* Between two lines about connections that were closed. */
-#define CLOSED_GAP_USEC (60 * USEC_PER_SEC)
 
 uint64_t manager_now(const struct manager *manager)
 {
@@ -137,72 +135,13 @@ static int on_hello(struct conn *conn, const struct wire_hello *hello, void *use
 	return 0;
 }
 
-/* Any user can be closed as often as he likes, and shall fill nobody's journal. */
-#define MORE_MAX 80
-
-/* Somebody may be closing connections all the time: one line a minute says it. */
-static bool may_tell_closed(struct manager *manager, char ret_more[static MORE_MAX])
-{
-	const uint64_t now_usec = manager_now(manager);
-
-	if (manager->closed_usec != 0 && now_usec - manager->closed_usec < CLOSED_GAP_USEC) {
-		manager->n_closed++;
-		return false;
-	}
-
-	ret_more[0] = '\0';
-	if (manager->n_closed > 0)
-		snprintf(ret_more, MORE_MAX, "; so were %" PRIu32 " more since the last such line",
-			 manager->n_closed);
-	manager->closed_usec = now_usec;
-	manager->n_closed = 0;
-	return true;
-}
-
-static void tell_closed(struct manager *manager, const struct conn *conn, enum conn_end end)
-{
-	char more[MORE_MAX];
-
-	if (!may_tell_closed(manager, more)) {
-		log_debug("Closed the connection of process %d: %s", (int)conn_pid(conn),
-			  conn_end_to_string(end));
-		return;
-	}
-
-	log_warning("Closed the connection of process %d of user %u: %s; %s%s", (int)conn_pid(conn),
-		    (unsigned int)conn_uid(conn), conn_end_to_string(end),
-		    end == CONN_PROTOCOL ? "if its program is one to be guarded, restart it, so that "
-					   "it takes the installed hook"
-					 : "it is guarded again when it goes on",
-		    more);
-}
-
-static void on_refuse(int error, pid_t pid, uid_t uid, void *userdata)
-{
-	char more[MORE_MAX];
-
-	if (!may_tell_closed(userdata, more))
-		log_debug("Closed the connection of process %d: %s", (int)pid, strerror(-error));
-	else if (error == -EDQUOT)
-		log_notice("Closed the connection of process %d: user %u has %d already, and no more of "
-			   "his programs are guarded%s", (int)pid, (unsigned int)uid,
-			   LISTENER_PER_UID_MAX, more);
-	else if (error == -EUSERS)
-		log_notice("Closed the connection of process %d of user %u: there are %d already, and no "
-			   "more programs are guarded%s", (int)pid, (unsigned int)uid, LISTENER_MAX,
-			   more);
-	else
-		log_notice("Closed the connection of process %d of user %u: %s; it tries again%s",
-			   (int)pid, (unsigned int)uid, strerror(-error), more);
-}
-
 static void on_end(struct conn *conn, enum conn_end end, void *userdata)
 {
 	struct manager *manager = userdata;
 	struct peer *peer = peer_of(manager, conn);
 
 	if (end != CONN_HANGUP)
-		tell_closed(manager, conn, end);
+		closed_tell(manager, conn, end);
 
 	listener_release(manager->listener, conn_uid(conn));
 	if (peer) {
@@ -218,7 +157,7 @@ static void on_stillborn(struct conn *conn, enum conn_end end, void *userdata)
 
 	/* As from a hook that was installed before the daemon: nothing else tells why. */
 	if (end == CONN_PROTOCOL)
-		tell_closed(manager, conn, end);
+		closed_tell(manager, conn, end);
 	else
 		log_debug("Process %d connected but is no member: %s", (int)conn_pid(conn),
 			  conn_end_to_string(end));
@@ -425,7 +364,7 @@ static int open_doors(struct manager *manager)
 		return r;
 	}
 
-	listener_set_refuse(manager->listener, on_refuse);
+	listener_set_refuse(manager->listener, closed_refused);
 	r = bus_new(manager->event, options->bus_fd, manager->runtime_directory, options->system_bus,
 		    &command_handler, manager, &manager->bus);
 	if (r < 0)

@@ -150,6 +150,18 @@ struct pace {
 /* Groups that are gone and of which something was told; the longest ago goes first. */
 #define ALERTS_KEPT 64
 
+/* Connections that were closed, which are told one a minute of each kind. */
+enum closed_kind {
+	CLOSED_PEER,
+	CLOSED_FOREIGN, /* outside of our pid namespace */
+	CLOSED_KIND_MAX_,
+};
+
+struct closed {
+	uint64_t told_usec; /* 0: never */
+	uint32_t n;         /* since then, untold */
+};
+
 struct manager {
 	sd_event *event;
 	struct pace pace;
@@ -208,8 +220,7 @@ struct manager {
 	bool ready;             /* past manager_new(): from now on the service manager is told */
 	uint64_t notify_usec;   /* when it was last told the status */
 	sd_event_source *status_source; /* when it is to be told again */
-	uint64_t closed_usec;   /* when it was last told that a connection was closed */
-	uint32_t n_closed;      /* since then, untold */
+	struct closed closed[CLOSED_KIND_MAX_];
 	uint64_t start_realtime_usec;
 	uint64_t start_boottime_usec;
 	uint64_t reload_realtime_usec;

@@ -14,6 +14,7 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/core/closed.h"
 #include "agent/core/guard.h"
 #include "agent/core/history.h"
 
@@ -110,23 +111,22 @@ static bool is_over_quota(const struct manager *manager, uid_t uid)
 }
 
 /* Takes @fd on success. */
-static int hearer_new(struct manager *manager, int fd)
+static int hearer_new(struct manager *manager, int fd, const struct ucred *ucred)
 {
 	struct process process;
 	struct hearer *hearer;
 	struct guard *guard;
-	struct ucred ucred;
-	socklen_t size = sizeof(ucred);
 	int r;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
-		return -errno;
-	if (is_over_quota(manager, ucred.uid))
+	/* Of a pid namespace that is not below ours: nobody can say which group it is in. */
+	if (ucred->pid <= 0)
+		return -EREMOTE;
+	if (is_over_quota(manager, ucred->uid))
 		return -EDQUOT;
 
-	r = guard_for_pid(manager, ucred.pid, &guard);
+	r = guard_for_pid(manager, ucred->pid, &guard);
 	if (r >= 0)
-		r = survey_process(manager->survey, ucred.pid, &process);
+		r = survey_process(manager->survey, ucred->pid, &process);
 	if (r < 0)
 		return r;
 
@@ -142,11 +142,11 @@ static int hearer_new(struct manager *manager, int fd)
 
 	(void)sd_event_source_set_description(hearer->source, "pressure-hearer");
 	hearer->fd = fd;
-	hearer->pid = ucred.pid;
+	hearer->pid = ucred->pid;
 	hearer->start_time = process.start_time;
-	hearer->uid = ucred.uid;
+	hearer->uid = ucred->uid;
 	hearer_join(hearer, guard);
-	log_debug("Process %d wants to hear of memory pressure in \"%s\"", (int)ucred.pid,
+	log_debug("Process %d wants to hear of memory pressure in \"%s\"", (int)ucred->pid,
 		  guard->group.path);
 	return 0;
 }
@@ -154,18 +154,20 @@ static int hearer_new(struct manager *manager, int fd)
 static int on_connection(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	_cleanup_(fd_closep) int connection = -1;
+	struct ucred ucred;
+	socklen_t size = sizeof(ucred);
 	int r;
 
 	(void)source;
 	(void)revents;
 
 	connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (connection < 0)
+	if (connection < 0 || getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
 		return 0;
 
-	r = hearer_new(userdata, connection);
+	r = hearer_new(userdata, connection, &ucred);
 	if (r < 0)
-		log_debug("Cannot take somebody who wants to hear of pressure: %s", strerror(-r));
+		closed_hearer(userdata, r, ucred.uid);
 	else
 		connection = -1;
 	return 0;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -116,16 +117,14 @@ static void listener_welcome(struct listener *listener, int fd)
 	socklen_t size = sizeof(peer);
 	int r;
 
-	/*
-	 * Processes of another pid namespace that is not below ours have no number here.
-	 */
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 0) {
-		log_debug("A process of another pid namespace connected; dropping it");
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+		log_debug("Cannot tell who connected: %s; dropping it", strerror(errno));
 		fd_close(fd);
 		return;
 	}
 
-	r = listener_admit(listener, peer.uid);
+	/* Processes of a pid namespace that is not below ours have no number here. */
+	r = peer.pid > 0 ? listener_admit(listener, peer.uid) : -EREMOTE;
 	if (r < 0) {
 		fd_close(fd);
 		if (listener->on_refuse)

@@ -37,7 +37,10 @@ int listener_new(sd_event *event, int activated_fd, const char *runtime_director
 struct listener *listener_free(struct listener *listener);
 void listener_freep(struct listener **listener);
 
-/* Somebody was sent away: -EDQUOT, -EUSERS (the two quotas, in that order), -ENOMEM. */
+/*
+ * Somebody was sent away: -EDQUOT, -EUSERS (the two quotas, in that order), -ENOMEM; -EREMOTE:
+ * it has no number in our pid namespace, and @pid is 0.
+ */
 typedef void (*listener_refuse_t)(int error, pid_t pid, uid_t uid, void *userdata);
 void listener_set_refuse(struct listener *listener, listener_refuse_t on_refuse);
 

@@ -73,4 +73,27 @@ kill "$daemon"
 wait "$daemon" || true
 claim "its end is seen" wait_for 20 grep -q end "$scratch/one"
 claim "and leaves no socket" eval '! [ -e "$runtime/pressure" ]'
+
+if unshare --fork --pid true 2>/dev/null; then
+	runtime=$scratch/inner
+	unshare --fork --pid --kill-child "$MEMGUARDD" --runtime-directory="$runtime" --config=/dev/null \
+		2>"$scratch/inner.log" &
+	inner=$!
+	wait_for 20 test -S "$runtime/pressure"
+	for i in 1 2; do
+		claim "who is outside of the daemon's pid namespace is sent away, time $i" \
+			timeout 60 python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+sys.exit(s.recv(1) != b"")
+' "$runtime/pressure"
+	done
+	# It ignores what asks it to end, and its child goes with it.
+	kill -KILL "$inner"
+	wait "$inner" 2>/dev/null || true
+	claim "which is told, with what to do, once" eval '[ "$(grep -cE \
+		"inner/pressure .*outside of this daemon.s pid namespace.*run memguardd" \
+		"$scratch/inner.log")" = 1 ]'
+fi
 finish

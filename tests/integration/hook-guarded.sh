@@ -294,7 +294,8 @@ if [ "$(id -u)" = 0 ] && unshare --fork --pid true 2>/dev/null; then
 	start outside "$scratch/corner" retain
 	said ready outside
 	claim "row 39: a process without a number in the daemon's pid namespace is turned away" wait_for 60 \
-		grep -q "another pid namespace connected; dropping it" "$scratch/inner.log"
+		grep -qE "Closed .*/hook.sock .*outside of this daemon.s pid namespace.*not guarded; run memguardd" \
+		"$scratch/inner.log"
 	claim "row 39: and ends as it would as well" ends 0
 	claim "row 39: and was no member" eval '! grep -q joined "$scratch/inner.log"'
 	# It ignores what asks it to end, and its child goes with it.

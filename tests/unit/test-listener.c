@@ -275,16 +275,17 @@ static int listen_elsewhere(struct door *door, int ready, int client_done)
 	sd_event_unref(door->event);
 	if (sd_event_new(&door->event) < 0 || door_listen(door, &door->listener) < 0)
 		_exit(1);
+	listener_set_refuse(door->listener, door_on_refuse);
 	(void)!write(ready, "", 1);
 	(void)!read(client_done, &(char){ 0 }, 1);
 	door_settle(door);
 	(void)!write(ready, "", 1);
 	(void)!read(client_done, &(char){ 0 }, 1);
 	listener_free(door->listener);
-	_exit(door->n_accepted == 0 ? 0 : 1);
+	_exit(door->n_accepted == 0 && door->n_refused == 1 && door->error == -EREMOTE ? 0 : 1);
 }
 
-static void test_a_process_without_a_pid_here_is_dropped(void)
+static void test_a_process_without_a_pid_here_is_refused(void)
 {
 	int to_us[2], to_them[2], fd, status = 0;
 	struct door door;
@@ -406,7 +407,7 @@ int main(void)
 	RUN(test_the_kernel_says_who_connects);
 	RUN(test_all_who_wait_get_in);
 	RUN(test_without_descriptors_it_waits_and_does_not_spin);
-	RUN(test_a_process_without_a_pid_here_is_dropped);
+	RUN(test_a_process_without_a_pid_here_is_refused);
 	RUN(test_a_passed_socket_is_used_and_left_in_place);
 	RUN(test_a_passed_socket_of_another_kind_is_refused);
 	RUN(test_what_is_no_socket_is_refused);
