@@ -90,6 +90,7 @@ static int parse_arguments(int argc, char **argv, struct manager_options *ret)
 			break;
 		case OPTION_USER:
 			ret->system_bus = false;
+			ret->user = true;
 			break;
 		case OPTION_VERSION:
 			puts("memguardd " PACKAGE_VERSION);

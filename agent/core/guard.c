@@ -99,6 +99,7 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	guard->group.path = path;
 	guard->group.id = id;
 	guard->group.kind = GROUP_RSS;
+	guard->group.users = manager->options.user;
 	guard->threshold_fd = guard->level_fd = -1;
 	guard->survey_gap_usec = SURVEY_FIRST_USEC;
 	guard->empty_since_usec = manager_now(manager);

@@ -16,6 +16,7 @@ struct manager_options {
 	const char *config_file;  /* NULL: the system's files */
 	const char *cgroup_root;  /* NULL: find it */
 	bool system_bus;          /* else a user's, for his own units */
+	bool user;                /* it is reached by `memguardctl --user` */
 	bool quiet_journal;       /* `run`: outcomes are told at the end, not as they happen */
 	bool notify;              /* the service manager hears of reloads and status */
 	int hook_fd;              /* activated sockets, or -1 */

@@ -198,17 +198,18 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 
 	if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET) && what &&
 	    was_guarded(ctl, what))
-		log_error("%s any more: \"memguardctl history %s\" shows what was, and kills that "
+		log_error("%s any more: \"memguardctl%s history %s\" shows what was, and kills that "
 			  "were seen",
-			  text, what);
+			  text, ctl_user(ctl), what);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET) && what &&
 	    parse_pid(what, &pid) >= 0)
-		log_error("%s. %s; \"memguardctl list\" shows what is", text, alone_reason(pid));
+		log_error("%s. %s; \"memguardctl%s list\" shows what is", text, alone_reason(pid),
+			  ctl_user(ctl));
 	else if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET))
 		log_error(
-			"%s: \"memguardctl list\" shows what is; a service is added with "
-			"\"memguardctl %senable %s\" and a restart",
-			text, ctl->user ? "--user " : "", is_unit(what) ? what : "UNIT");
+			"%s: \"memguardctl%s list\" shows what is; a service is added with "
+			"\"memguardctl%s enable %s\" and a restart",
+			text, ctl_user(ctl), ctl_user(ctl), is_unit(what) ? what : "UNIT");
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BUSY))
 		log_error("%s: try again in a moment", text);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BAD_CONFIG))
@@ -225,18 +226,20 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 		log_error("%s: try again in a moment", text);
 	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD))
 		log_error("The memguardd that runs is older than this memguardctl: "
-			  "\"systemctl "
-			  "restart memguard\"");
+			  "\"systemctl%s restart memguard\"",
+			  ctl_user(ctl));
 	else if (r == -ETIMEDOUT)
-		log_error("memguardd does not answer: see \"systemctl status memguard\" "
-			  "and "
-			  "\"journalctl -u memguard\"");
+		log_error("memguardd does not answer: see \"systemctl%s status memguard\" "
+			  "and \"journalctl%s -u memguard\"",
+			  ctl_user(ctl), ctl_user(ctl));
 	else if (is_lost(r, error))
 		log_error("memguardd closed the connection: it has stopped, or has too "
 			  "many "
-			  "clients; see \"systemctl status memguard\", or try again");
+			  "clients; see \"systemctl%s status memguard\", or try again",
+			  ctl_user(ctl));
 	else
-		log_error("memguardd reports: %s; see \"journalctl -u memguard\"", text);
+		log_error("memguardd reports: %s; see \"journalctl%s -u memguard\"", text,
+			  ctl_user(ctl));
 }
 
 static int send_call(struct ctl *ctl, sd_bus_message *call, const char *what,

@@ -46,3 +46,9 @@ struct ctl {
 
 	sd_bus *bus; /* made by client at the first call */
 };
+
+/* Behind a command's name, where the reader is told what to type. */
+static inline const char *ctl_user(const struct ctl *ctl)
+{
+	return ctl->user ? " --user" : "";
+}

@@ -27,9 +27,9 @@ void nobody_guarded(struct ctl *ctl)
 	const uint64_t n = count_all(ctl, "n_members");
 
 	if (n == 0)
-		output_note(ctl, "Nothing is guarded yet: \"memguardctl %senable UNIT\" and restart "
+		output_note(ctl, "Nothing is guarded yet: \"memguardctl%s enable UNIT\" and restart "
 				 "it, or \"memguardctl run -- COMMAND\".",
-			    ctl->user ? "--user " : "");
+			    ctl_user(ctl));
 	else
 		output_note(ctl, "None of the %" PRIu64 " guarded process%s is yours: with sudo all "
 				 "are shown.",
@@ -41,11 +41,12 @@ void nobody_asked(struct ctl *ctl, const char *what)
 	const uint64_t n = what[0] == '\0' ? count_all(ctl, "rounds") : 0;
 
 	if (what[0] != '\0')
-		output_note(ctl, "No round has asked anybody there; \"memguardctl explain %s\" "
-				 "says why.", what);
+		output_note(ctl, "No round has asked anybody there; \"memguardctl%s explain %s\" "
+				 "says why.", ctl_user(ctl), what);
 	else if (n == 0)
 		output_note(ctl, "No round has asked anybody since memguardd was started; "
-				 "\"memguardctl explain\" says why.");
+				 "\"memguardctl%s explain\" says why.",
+			    ctl_user(ctl));
 	else
 		output_note(ctl, "None of the %" PRIu64 " round%s since memguardd was started was "
 				 "about processes of yours: with sudo all are shown.",

@@ -99,7 +99,8 @@ static int print_options(const struct ctl *ctl, const json_t *options, const jso
 		output_hint(
 			ctl,
 			"memguard.conf(5) explains each key; after a change: memguardctl "
-			"verify, memguardctl reload");
+			"verify, memguardctl%s reload",
+			ctl_user(ctl));
 	return r;
 }
 

@@ -135,11 +135,14 @@ static void print_release(const struct ctl *ctl, const json_t *outcome)
 		return;
 	}
 	if (fields_number(outcome, "answered") == 0) {
-		output_pair(ctl, "Release:", "none was made: %s",
-			    streq(fields_string(outcome, "kind"), "failed")
-				    ? "no process answered; \"memguardctl list\" says what is "
-				      "wrong with each"
-				    : fields_string(outcome, "reason_text"));
+		if (streq(fields_string(outcome, "kind"), "failed"))
+			output_pair(ctl, "Release:",
+				    "none was made: no process answered; \"memguardctl%s list\" "
+				    "says what is wrong with each",
+				    ctl_user(ctl));
+		else
+			output_pair(ctl, "Release:", "none was made: %s",
+				    fields_string(outcome, "reason_text"));
 		return;
 	}
 
@@ -269,6 +272,6 @@ int verb_diagnose(struct ctl *ctl, int argc, char **argv)
 		return CTL_DONE;
 
 	log_error("No process could be released from, so the verdict is a guess from figures: "
-		  "see \"memguardctl list %s\" for what keeps them from it", argv[1]);
+		  "see \"memguardctl%s list %s\" for what keeps them from it", ctl_user(ctl), argv[1]);
 	return CTL_FAILED;
 }

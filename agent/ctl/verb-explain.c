@@ -409,8 +409,8 @@ static const struct {
 	{ "stall", "it is asked as soon as it is idle or a kill is near: raise "
 		   "StallBudgetMSec= to "
 		   "accept longer stalls" },
-	{ "no-members", "nothing: no process has the hook; restart the service after "
-			"\"memguardctl enable\", see memguard-hook(7)" },
+	{ "no-members", "nothing: no process has the hook; restart the service after it was "
+			"enabled, see memguard-hook(7)" },
 	{ "observe", "nothing: set Mode=trim to have memory released" },
 	{ "max-per-hour", "nothing within this hour: raise MaxPerHour=, or the limit" },
 	{ "busy", "the round that is running ends" },

@@ -153,9 +153,10 @@ static void print_history(const struct ctl *ctl, const json_t *member)
 	if (fields_string(member, "missing_symbols")[0] != '\0')
 		output_pair(ctl, "Note:",
 			    "%s is linked into it, where the hook does not see it: "
-			    "\"memguardctl enable\" its unit again, or start it with "
+			    "\"memguardctl%s enable\" its unit again, or start it with "
 			    "MEMGUARD_SYMBOLS=%s",
 			    elf_symbols_allocator(fields_string(member, "missing_symbols")),
+			    ctl_user(ctl),
 			    fields_string(member, "missing_symbols"));
 	if (fields_string(member, "error")[0] != '\0')
 		output_pair(ctl, "Problem:", "it %s", fields_string(member, "error"));
@@ -385,9 +386,9 @@ static void tell_left_out(struct ctl *ctl, const char *what, size_t n_shown)
 
 	/* Those who read JSON would not see a note. */
 	if (json_array_size(members) > n_shown)
-		log_warning("%zu more are not shown: name one, \"memguardctl show PID\", of those "
-			    "that \"memguardctl list %s\" shows",
-			    json_array_size(members) - n_shown, what);
+		log_warning("%zu more are not shown: name one, \"memguardctl%s show PID\", of those "
+			    "that \"memguardctl%s list %s\" shows",
+			    json_array_size(members) - n_shown, ctl_user(ctl), ctl_user(ctl), what);
 	json_decref(members);
 }
 

@@ -54,9 +54,9 @@ static void print_config(const struct ctl *ctl, const json_t *status)
 	if (!streq(state, "ok"))
 		output_pair(ctl, "Config:",
 			    "%sERROR%s %s (the older settings stay in force; mend "
-			    "it, then: memguardctl reload)",
+			    "it, then: memguardctl%s reload)",
 			    output_color(ctl, COLOR_RED), output_color(ctl, COLOR_NONE),
-			    state);
+			    state, ctl_user(ctl));
 	else if (n_files == 0)
 		output_pair(ctl, "Config:", "ok, defaults, loaded %s ago", ago);
 	else
@@ -257,9 +257,9 @@ static void print_hint(const struct ctl *ctl, const json_t *group)
 {
 	fputc('\n', ctl->out);
 	if (streq(fields_string(group, "state"), "retaining"))
-		output_hint(ctl, "memguardctl trim %s", fields_name(group));
+		output_hint(ctl, "memguardctl%s trim %s", ctl_user(ctl), fields_name(group));
 	else
-		output_hint(ctl, "memguardctl explain %s", fields_name(group));
+		output_hint(ctl, "memguardctl%s explain %s", ctl_user(ctl), fields_name(group));
 }
 
 static int print_groups(struct ctl *ctl, const json_t *groups)

@@ -149,6 +149,7 @@ struct group {
 	const struct group_settings *settings; /* effective: defaults plus overrides; shared */
 	enum group_kind kind : 8;
 	bool yields; /* a round is under way that gives way to what is more urgent */
+	bool users; /* of a user's own daemon: what is to be typed needs --user */
 	int sources[SOURCE_MAX_];
 
 	struct reading reading; /* the latest */

@@ -124,33 +124,33 @@ char *sentences_evidence(const struct diagnosis *diagnosis, char *buf, size_t si
 	return buf;
 }
 
-/* By enum advice. {what}, {unit}, {pid} and {allocator} are filled in. */
+/* By enum advice. {what}, {unit}, {pid}, {allocator} and {user}, with its space, are filled in. */
 static const char *const advices[] = {
 	[ADVICE_NONE] = "nothing to do",
-	[ADVICE_MEASURE] = "measure by a release: memguardctl diagnose {what}",
-	[ADVICE_RELEASE] = "release it now: memguardctl trim {what}; and from now on while it "
+	[ADVICE_MEASURE] = "measure by a release: memguardctl{user} diagnose {what}",
+	[ADVICE_RELEASE] = "release it now: memguardctl{user} trim {what}; and from now on while it "
 			   "is idle: RetainedHigh= in memguard.conf",
 	[ADVICE_ARENA_MAX] = "cap the arenas: ArenaMax=2 in memguard.conf, and restart it",
-	[ADVICE_THRESHOLDS] = "pin glibc's thresholds, which rise by themselves: memguardctl "
-			      "tune {what} MmapThreshold=128K TrimThreshold=128K",
-	[ADVICE_ALLOCATOR] = "try another allocator: memguardctl enable "
+	[ADVICE_THRESHOLDS] = "pin glibc's thresholds, which rise by themselves: "
+			      "memguardctl{user} tune {what} MmapThreshold=128K TrimThreshold=128K",
+	[ADVICE_ALLOCATOR] = "try another allocator: memguardctl{user} enable "
 			     "--allocator={allocator} {unit}, and restart it",
 	[ADVICE_HEAPTRACK] = "see who allocates and does not free: heaptrack --pid {pid}, for as "
 			     "long as it grows",
 	[ADVICE_SANITIZER] = "where it can be built anew: -fsanitize=leak, and end it in an "
 			     "orderly way",
-	[ADVICE_RAISE_LIMIT] = "if it needs that much: systemctl set-property {unit} "
+	[ADVICE_RAISE_LIMIT] = "if it needs that much: systemctl{user} set-property {unit} "
 			       "MemoryMax=SIZE",
 	[ADVICE_STACKS] = "thread stacks can be all of it: have it start fewer threads, or set "
 			  "LimitSTACK=1M in {unit}",
 	[ADVICE_MAPS] = "see which mappings it is, the largest last: pmap -x {pid} | sort -n -k3 "
 			"| tail",
-	[ADVICE_HOOK] = "see which processes lack the hook: memguardctl list, against systemctl "
-			"status {unit}",
+	[ADVICE_HOOK] = "see which processes lack the hook: memguardctl{user} list, against "
+			"systemctl{user} status {unit}",
 	[ADVICE_HUGE_PAGES] = "keep its heap out of huge pages: "
 			      "Environment=GLIBC_TUNABLES=glibc.malloc.hugetlb=0 in {unit}, and "
 			      "madvise in /sys/kernel/mm/transparent_hugepage/enabled",
-	[ADVICE_RESTART] = "until then a restart helps: systemctl restart {unit}",
+	[ADVICE_RESTART] = "until then a restart helps: systemctl{user} restart {unit}",
 };
 
 /* The same, where there is no unit to name. */
@@ -159,7 +159,7 @@ static const char *const advices_without_unit[ARRAY_SIZE(advices)] = {
 	[ADVICE_RAISE_LIMIT] = "if it needs that much: raise the limit of its control group",
 	[ADVICE_STACKS] = "thread stacks can be all of it: have it start fewer threads, or with a "
 			  "smaller stack (ulimit -s)",
-	[ADVICE_HOOK] = "see which processes lack the hook: memguardctl list {what}, against "
+	[ADVICE_HOOK] = "see which processes lack the hook: memguardctl{user} list {what}, against "
 			"its cgroup.procs",
 	[ADVICE_HUGE_PAGES] = "keep its heap out of huge pages: "
 			      "GLIBC_TUNABLES=glibc.malloc.hugetlb=0 in its environment, and "
@@ -172,6 +172,7 @@ struct words {
 	char unit[192];
 	char pid[16];
 	const char *allocator;
+	const char *user;
 };
 
 static void find_words(const struct diagnosis *diagnosis, const struct group *group,
@@ -190,6 +191,7 @@ static void find_words(const struct diagnosis *diagnosis, const struct group *gr
 	dict_clean(group->unit ? group->unit : member ? ret->pid : path, ret->what,
 		   sizeof(ret->what));
 	ret->allocator = diagnosis->allocator ? diagnosis->allocator : "jemalloc";
+	ret->user = group->users ? " --user" : "";
 }
 
 /* The word for what @text begins with, and how much of it that stands for. */
@@ -202,6 +204,7 @@ static const char *word_at(const struct words *words, const char *text, size_t *
 		{ "{unit}", words->unit },
 		{ "{pid}", words->pid },
 		{ "{allocator}", words->allocator },
+		{ "{user}", words->user },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {

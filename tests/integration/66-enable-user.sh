@@ -93,6 +93,31 @@ claim "without a home that is told" eval \
 	'! HOME= XDG_CONFIG_HOME= XDG_RUNTIME_DIR="$session" "$MEMGUARDCTL" --user --hook="$HOOK" \
 	enable hers 2>"$scratch/told" && grep -qF "set HOME" "$scratch/told"'
 
+# all_named VERB... : whatever of ours and of systemd it says to type is for the user's daemon.
+all_named()
+{
+	mine "$@" >"$scratch/told" 2>&1 || true
+	cat "$scratch/told"
+	grep -qE '(memguardctl|systemctl) --user ' "$scratch/told" &&
+		! grep -oE '(memguardctl|systemctl) [a-z{-]+' "$scratch/told" | has -vE ' --user|ctl (verify|run)$'
+}
+
+# Left alone, for there to be something to advise.
+printf '[Trigger]\nRetainedHigh=0\n' >"$scratch/memguard.conf"
+XDG_RUNTIME_DIR=$session "$MEMGUARDD" --user --config="$scratch/memguard.conf" 2>"$scratch/daemon.log" &
+started+=($!)
+wait_for 20 test -S "$session/memguard/bus"
+claim "where nothing is guarded it is said how to guard something" all_named status
+runtime=$session/memguard
+start_retainer 256
+claim "a program of the user is guarded" wait_for 60 mine --json=short list "$retainer"
+claim "to who is no member" all_named list hers
+claim "where no round was" all_named history "$retainer"
+claim "beside the settings" eval 'mine config >"$scratch/told"; grep -qF "memguardctl --user reload" "$scratch/told"'
+mine show "$retainer" >"$scratch/shown"
+claim "what is advised is typed with --user" wait_for 30 all_named explain "$retainer"
+claim "in JSON, too" all_named --json=short explain "$retainer"
+
 if [ "$(id -u)" = 0 ]; then
 	chown 65534 "$session"
 	claim "under sudo no files of root are made" refuses "without sudo" mine enable hers

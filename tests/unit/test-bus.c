@@ -65,6 +65,19 @@ static void test_a_verdict_comes_with_evidence_and_with_what_to_type(void)
 	world_close();
 }
 
+static void test_to_a_users_daemon_is_typed_what_reaches_it(void)
+{
+	struct answer answer;
+
+	world_open();
+	world.fake.groups[0].users = true;
+	answer = ask("ListGroups", "");
+	CHECK(strstr(fields_string(item(row(&answer, 0), "advice", 0), "text"),
+		     "memguardctl --user trim webreport.service"));
+	json_decref(answer.value);
+	world_close();
+}
+
 static void test_rounds_are_told_of_groups_that_are_gone(void)
 {
 	struct answer answer;
@@ -489,6 +502,7 @@ int main(void)
 {
 	RUN(test_rows_leave_out_what_is_not_known);
 	RUN(test_a_verdict_comes_with_evidence_and_with_what_to_type);
+	RUN(test_to_a_users_daemon_is_typed_what_reaches_it);
 	RUN(test_rounds_are_told_of_groups_that_are_gone);
 	RUN(test_text_from_processes_is_clean);
 	RUN(test_fresh_figures_come_with_arenas);
