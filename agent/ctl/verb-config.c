@@ -3,6 +3,7 @@
 /* memguardctl config: the settings in force, and the file and line each comes from. */
 
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "agent/ctl/client.h"
@@ -44,42 +45,107 @@ static bool is_unit(const char *name, const char *unit)
 	return streq(name, unit);
 }
 
-static bool is_meant(const char *section, const json_t *group)
+static const char service[] = "Service ", cgroup[] = "Cgroup ";
+
+static bool is_pattern(const char *section)
 {
-	static const char service[] = "Service ", cgroup[] = "Cgroup ";
-
-	if (strncmp(section, service, strlen(service)) == 0)
-		return is_unit(section + strlen(service), fields_string(group, "unit"));
-	if (strncmp(section, cgroup, strlen(cgroup)) == 0)
-		return fnmatch(section + strlen(cgroup), fields_string(group, "path"), 0) == 0;
-
-	return true;
+	return strncmp(section, cgroup, strlen(cgroup)) == 0;
 }
 
-/* A slip in a name is no mistake that a parser could find. */
-static void print_idle_sections(const struct ctl *ctl, const json_t *options,
-				const json_t *groups)
+/* For some groups only. */
+static bool is_override(const char *section)
 {
-	const char *section, *last = "";
-	const json_t *option, *group;
-	bool found;
-	size_t i, k;
+	return is_pattern(section) || strncmp(section, service, strlen(service)) == 0;
+}
+
+static bool is_meant(const char *section, const json_t *group)
+{
+	if (is_pattern(section))
+		return fnmatch(section + strlen(cgroup), fields_string(group, "path"), 0) == 0;
+
+	return is_unit(section + strlen(service), fields_string(group, "unit"));
+}
+
+static size_t count_meant(const char *section, const json_t *groups)
+{
+	const json_t *group;
+	size_t i, n = 0;
+
+	json_array_foreach(groups, i, group) n += is_meant(section, group);
+	return n;
+}
+
+/* Of one group alone it is said only where the pattern fits a name that nobody has. */
+static bool is_for_all(const char *section, size_t n_meant, size_t n_groups)
+{
+	return is_pattern(section) && n_meant > 0 && n_meant == n_groups &&
+	       (n_groups > 1 || fnmatch(section + strlen(cgroup), "/\177", 0) == 0);
+}
+
+/* For who reads JSON: the same on each setting of the section. */
+static void note_matches(const json_t *options, const json_t *groups)
+{
+	json_t *option;
+	size_t i;
 
 	json_array_foreach(options, i, option)
 	{
-		section = fields_string(option, "section");
-		if (streq(section, last))
-			continue;
+		const char *section = fields_string(option, "section");
+		const size_t n = is_override(section) ? count_meant(section, groups) : 0;
 
-		last = section;
-		found = is_meant(section, NULL);
-		json_array_foreach(groups, k, group) found = found || is_meant(section, group);
-		if (!found)
-			output_note(ctl, "[%s] matches nothing that is guarded now.", section);
+		if (!is_override(section))
+			continue;
+		(void)json_object_set_new(option, "matched_groups", json_integer((json_int_t)n));
+		(void)json_object_set_new(option, "matches_all",
+					  json_boolean(is_for_all(section, n, json_array_size(groups))));
 	}
 }
 
-static int print_options(const struct ctl *ctl, const json_t *options, const json_t *groups)
+/* Of the section that begins with the setting @i: settings come by key, not by line. */
+static const json_t *highest_of(const json_t *options, size_t i)
+{
+	const json_t *highest = json_array_get(options, i), *option = highest;
+	const char *section = fields_string(highest, "section");
+
+	for (; option && streq(fields_string(option, "section"), section);
+	     option = json_array_get(options, ++i))
+		if (streq(fields_string(option, "file"), fields_string(highest, "file")) &&
+		    fields_number(option, "line") < fields_number(highest, "line"))
+			highest = option;
+
+	return highest;
+}
+
+static void print_odd(const struct ctl *ctl, const json_t *option, const char *text)
+{
+	output_note(ctl, "%s:%" PRIu64 ": [%s] %s.", fields_string(option, "file"),
+		    fields_number(option, "line"), fields_string(option, "section"), text);
+}
+
+/* A slip in a name or a pattern is no mistake that a parser could find. */
+static void print_odd_sections(const struct ctl *ctl, const json_t *options)
+{
+	const char *last = "";
+	const json_t *option;
+	size_t i;
+
+	json_array_foreach(options, i, option)
+	{
+		if (streq(fields_string(option, "section"), last) ||
+		    !json_object_get(option, "matched_groups"))
+			continue;
+
+		last = fields_string(option, "section");
+		if (fields_number(option, "matched_groups") == 0)
+			print_odd(ctl, highest_of(options, i), "matches nothing that is guarded now");
+		else if (fields_is(option, "matches_all"))
+			print_odd(ctl, highest_of(options, i),
+				  "matches all that is guarded now: it overrides the plain sections "
+				  "everywhere");
+	}
+}
+
+static int print_options(const struct ctl *ctl, const json_t *options)
 {
 	_cleanup_(table_freep) struct table *table = NULL;
 	const json_t *option;
@@ -93,8 +159,8 @@ static int print_options(const struct ctl *ctl, const json_t *options, const jso
 	json_array_foreach(options, i, option) add_option(table, option);
 
 	r = table_print(table);
-	if (r >= 0 && groups)
-		print_idle_sections(ctl, options, groups);
+	if (r >= 0)
+		print_odd_sections(ctl, options);
 	if (r >= 0)
 		output_hint(
 			ctl,
@@ -113,13 +179,13 @@ int verb_config(struct ctl *ctl, int argc, char **argv)
 	(void)argv;
 
 	r = client_call(ctl, "GetConfig", &options);
-	if (r >= 0 && !output_json(ctl, options)) {
-		/* Others do not see all groups. */
-		if (geteuid() == 0)
-			r = client_call_what(ctl, "ListGroups", "", &groups);
-		if (r >= 0)
-			r = print_options(ctl, options, groups);
-	}
+	/* Others do not see all groups, except of a daemon of their own. */
+	if (r >= 0 && (geteuid() == 0 || ctl->user))
+		r = client_call_what(ctl, "ListGroups", "", &groups);
+	if (r >= 0 && groups)
+		note_matches(options, groups);
+	if (r >= 0 && !output_json(ctl, options))
+		r = print_options(ctl, options);
 
 	json_decref(options);
 	json_decref(groups);

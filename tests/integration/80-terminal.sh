@@ -94,7 +94,7 @@ if [ "$(id -u)" != 0 ]; then
 	finish
 fi
 chmod 755 "$scratch"
-start_daemon '[Guard]\nMode=observe\n[Service nobody]\nUsageHigh=50%\n'
+start_daemon '[Guard]\nMode=observe\n[Service nobody]\nUsageCritical=99%\nUsageHigh=50%\n[Cgroup /*]\nMaxPerHour=9\n'
 claim "another user is told that nothing is guarded while nothing is" \
 	tells_other status 'Nothing is guarded yet'
 
@@ -138,7 +138,14 @@ claim "and lines break where they did" eval \
 claim "what is mapped singly is in use too" eval \
 	'at 80 list "$holder"; awk "/high/ { exit !(\$5 + 0 >= 80) }" "$scratch/seen"'
 claim "a section that matches nothing is named" eval \
-	'at 80 config; seen 1 "^\[Service nobody.service\] matches nothing that is guarded now"'
+	'at 170 config; seen 1 "memguard.conf:4: \[Service nobody.service\] matches nothing that is guarded now"'
+claim "and a pattern that overrides all" seen 1 \
+	"memguard.conf:7: \[Cgroup /\*\] matches all that is guarded now: it overrides the plain"
+claim "no other section" seen 2 "that is guarded now"
+claim "in JSON, too" eval '[ "$(ctl --json=short config | jq -c "[.[] | select(.matched_groups) |
+	[.section, .matched_groups, .matches_all]] | unique")" = \
+	"[[\"Cgroup /*\",2,true],[\"Service nobody.service\",0,false]]" ]'
+claim "but not for who does not see all" eval '! other --json=short config | has matched_groups'
 
 claim "another user is told whose the processes are" tells_other status 'None of the 2 guarded processes is yours'
 claim "by list" tells_other list 'None of the 2 guarded processes is yours'
