@@ -11,6 +11,7 @@
 #include "agent/basic/parse.h"
 #include "agent/core/choice.h"
 #include "agent/core/guard.h"
+#include "agent/core/machine.h"
 #include "agent/core/membership.h"
 #include "agent/core/peer.h"
 #include "agent/core/recorder.h"
@@ -269,6 +270,16 @@ static void on_steps(const struct group *group, struct rung ret[static STEP_MAX_
 {
 	for (int i = 0; i < STEP_MAX_; i++)
 		ret[i] = ladder_look(group, (enum step)i, manager_now(userdata));
+}
+
+static void on_pressures(const struct group *group, struct pressures *ret, void *userdata)
+{
+	const struct cgroup *cgroup = guard_of(group)->cgroup;
+	struct psi_line some;
+
+	*ret = (struct pressures){ PRESSURE_UNKNOWN, machine_some(userdata) };
+	if (cgroup && cgroup_read_some(cgroup, &some) >= 0)
+		ret->group_permyriad = some.avg10_permyriad;
 }
 
 static int command_new(struct bus_reply *reply, struct command **ret)
@@ -561,6 +572,7 @@ const struct bus_handler command_handler = {
 	.diagnose = on_diagnose,
 	.plan = on_plan,
 	.steps = on_steps,
+	.pressures = on_pressures,
 	.show = on_show,
 	.trim = on_trim,
 	.tune = on_tune,

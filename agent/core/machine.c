@@ -61,6 +61,19 @@ static void on_pressure(struct rope *rope, uint32_t revents)
 	}
 }
 
+uint32_t machine_some(struct manager *manager)
+{
+	const uint64_t now_usec = manager_now(manager);
+	struct psi_line some;
+
+	if (manager->machine_read_usec != now_usec)
+		manager->machine_permyriad = psi_read(AT_FDCWD, MACHINE_FILE, &some) < 0
+						     ? PRESSURE_UNKNOWN
+						     : some.avg10_permyriad;
+	manager->machine_read_usec = now_usec;
+	return manager->machine_permyriad;
+}
+
 void machine_disarm(struct manager *manager)
 {
 	if (manager->machine_psi)

@@ -11,3 +11,6 @@
 /* By MachinePressureSome=. Does nothing while the trigger is as it should be. */
 void machine_arm(struct manager *manager);
 void machine_disarm(struct manager *manager);
+
+/* Its share of now, as in struct pressures; read once in a turn of the loop. */
+uint32_t machine_some(struct manager *manager);

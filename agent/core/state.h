@@ -180,6 +180,8 @@ struct manager {
 	struct rope machine_rope;
 	uint64_t machine_stall_usec; /* its threshold */
 	int machine_state; /* as group.sources */
+	uint32_t machine_permyriad; /* its pressure, when somebody last asked for it */
+	uint64_t machine_read_usec;
 	struct survey *survey;
 	struct listener *listener;
 	struct bus *bus;

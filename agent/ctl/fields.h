@@ -8,6 +8,9 @@
 #include "agent/basic/macro.h"
 #include "agent/basic/parse.h"
 
+/* What is further away than this is no growth. */
+#define FIELDS_DAY_SEC (UINT64_C(24) * 3600)
+
 /* False when missing, and @ret is untouched. */
 bool fields_find(const json_t *row, const char *key, uint64_t *ret);
 

@@ -8,167 +8,17 @@
 #include "agent/ctl/fields.h"
 #include "agent/ctl/ladder.h"
 #include "agent/ctl/nobody.h"
+#include "agent/ctl/signals.h"
 #include "agent/ctl/sources.h"
-#include "agent/ctl/table.h"
 #include "agent/ctl/verbs.h"
 #include "agent/ctl/verdict.h"
 
-static const struct table_column columns[] = {
-	{ .name = "SIGNAL" },
-	{ .name = "NOW", .right = true },
-	{ .name = "THRESHOLD", .right = true },
-	{ .name = "SETTING" },
-	{ .name = "DISTANCE", .wrap = true },
-};
-
-/* What is further away than this is no growth. */
-#define DAY_SEC (UINT64_C(24) * 3600)
-
-/* Nor is less than this a second: some 20 MiB a day. */
+/* Less than this a second is no growth: some 20 MiB a day. */
 #define LEAST_GROWTH 256
 
 static const char *plural(uint64_t n)
 {
 	return n == 1 ? "" : "s";
-}
-
-/*
- * More is worse, for bytes: "72.0M to go", "reached"; with the time that is left where it
- * grows by so much.
- */
-static void add_distance(struct table *table, uint64_t now, uint64_t threshold,
-			 int64_t bytes_per_sec)
-{
-	char text[FORMAT_MAX], left[FORMAT_MAX];
-	const uint64_t sec = bytes_per_sec > 0
-				     ? sub_sat(threshold, now) / (uint64_t)bytes_per_sec
-				     : UINT64_MAX;
-
-	if (now >= threshold)
-		table_cell(table, COLOR_RED, "reached, %s over",
-			   format_bytes(text, now - threshold));
-	else if (sec < DAY_SEC)
-		table_cell(table, COLOR_YELLOW, "%s to go, in %s as it grows",
-			   format_bytes(text, threshold - now),
-			   fields_round_usec(sec * USEC_PER_SEC, left));
-	else
-		table_cell(table, COLOR_GREEN, "%s to go",
-			   format_bytes(text, threshold - now));
-}
-
-static void add_off(struct table *table, const char *why)
-{
-	table_cell(table, COLOR_DIM, "%s", why);
-}
-
-static void add_usage(struct table *table, const json_t *group, const char *setting,
-		      const char *key_bytes, const char *key_permyriad)
-{
-	const uint64_t usage = fields_number(group, "anon_bytes");
-	const uint64_t permyriad = fields_number(group, key_permyriad);
-	char text[FORMAT_MAX], share[FORMAT_MAX];
-	uint64_t threshold;
-
-	table_row(table);
-	table_cell(table, COLOR_NONE, "usage");
-	table_cell(table, COLOR_BOLD, "%s", fields_bytes(group, "anon_bytes", text));
-	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, key_bytes, text));
-	table_cell(table, COLOR_NONE, "%s=%s", setting,
-		   format_percent(share, (uint32_t)permyriad));
-	if (permyriad == 0)
-		add_off(table, "off");
-	else if (!fields_find(group, key_bytes, &threshold))
-		add_off(table, "the group has no limit");
-	else
-		add_distance(table, usage, threshold,
-			     fields_signed(group, "growth_bytes_per_sec"));
-}
-
-static void add_eta(struct table *table, const json_t *group)
-{
-	const uint64_t least = fields_number(group, "oom_eta_usec");
-	char text[FORMAT_MAX], setting[FORMAT_MAX];
-	uint64_t eta;
-	const bool comes = fields_find(group, "eta_usec", &eta);
-	const bool is_far = comes && eta >= DAY_SEC * USEC_PER_SEC;
-
-	table_row(table);
-	table_cell(table, COLOR_NONE, "limit in");
-	table_cell(table, COLOR_BOLD, "%s",
-		   is_far ? "over 1d" : comes ? fields_round_usec(eta, text) : "never");
-	table_cell(table, COLOR_NONE, "%s",
-		   least > 0 ? format_usec(setting, least) : "-");
-	table_cell(table, COLOR_NONE, "OomEtaSec=");
-	if (least == 0)
-		add_off(table, "off");
-	else if (!comes)
-		table_cell(table, COLOR_GREEN, "usage does not grow toward a limit");
-	else if (is_far)
-		table_cell(table, COLOR_GREEN, "usage hardly grows");
-	else if (eta <= least)
-		table_cell(table, COLOR_RED, "reached");
-	else
-		table_cell(table, COLOR_GREEN, "%s more",
-			   fields_round_usec(eta - least, text));
-}
-
-static void add_retained(struct table *table, const json_t *group)
-{
-	const uint64_t threshold = fields_number(group, "retained_high_bytes");
-	char text[FORMAT_MAX], setting[FORMAT_MAX];
-	uint64_t retained;
-
-	table_row(table);
-	table_cell(table, COLOR_NONE, "retained");
-	table_cell(table, COLOR_BOLD, "%s", fields_bytes(group, "retained_bytes", text));
-	table_cell(table, COLOR_NONE, "%s",
-		   threshold > 0 ? format_bytes(setting, threshold) : "-");
-	table_cell(table, COLOR_NONE, "RetainedHigh=");
-	if (threshold == 0)
-		add_off(table, "off");
-	else if (!fields_find(group, "retained_bytes", &retained))
-		add_off(table, "not measured yet");
-	else if (streq(fields_string(group, "reason"), "left-over"))
-		table_cell(table, COLOR_RED, "left by the last release, and enough");
-	else
-		add_distance(table, retained, threshold, 0);
-}
-
-static void add_pressure(struct table *table, const json_t *group)
-{
-	const uint64_t permyriad = fields_number(group, "pressure_some_permyriad");
-	char total[FORMAT_MAX], share[FORMAT_MAX];
-
-	table_row(table);
-	table_cell(table, COLOR_NONE, "pressure");
-	table_cell(table, COLOR_BOLD, "%s",
-		   fields_usec(group, "pressure_total_usec", total));
-	table_cell(table, COLOR_NONE, "-");
-	table_cell(table, COLOR_NONE, "PressureSome=%s",
-		   format_percent(share, (uint32_t)permyriad));
-	add_off(table, permyriad == 0 ? "off" : "the kernel tells when reached");
-}
-
-static int print_signals(const struct ctl *ctl, const json_t *group)
-{
-	_cleanup_(table_freep) struct table *table = NULL;
-	int r;
-
-	r = table_new(ctl, columns, ARRAY_SIZE(columns), &table);
-	if (r < 0)
-		return r;
-
-	add_usage(table, group, "UsageHigh", "usage_high_bytes", "usage_high_permyriad");
-	add_usage(table, group, "UsageCritical", "usage_critical_bytes",
-		  "usage_critical_permyriad");
-	add_eta(table, group);
-	add_retained(table, group);
-	add_pressure(table, group);
-
-	fputc('\n', ctl->out);
-	r = table_print(table);
-	fputc('\n', ctl->out);
-	return r;
 }
 
 static char *format_growth(int64_t bytes_per_sec, char *buf, size_t size)
@@ -433,7 +283,7 @@ static void print_next_beyond(const struct ctl *ctl, const json_t *group)
 	char left[FORMAT_MAX];
 	uint64_t eta;
 
-	if (fields_find(group, "eta_usec", &eta) && eta < DAY_SEC * USEC_PER_SEC)
+	if (fields_find(group, "eta_usec", &eta) && eta < FIELDS_DAY_SEC * USEC_PER_SEC)
 		output_pair(ctl, "Next:",
 			    "no release can help, see \"Try\" above; at this growth the limit is "
 			    "reached in %s, and the kernel kills there",
@@ -537,7 +387,7 @@ static int explain(struct ctl *ctl, const json_t *groups)
 		if (i > 0)
 			fputc('\n', ctl->out);
 		print_state(ctl, group);
-		r = print_signals(ctl, group);
+		r = signals_print(ctl, group);
 		if (r >= 0)
 			r = ladder_print(ctl, group);
 		if (r < 0)

@@ -60,11 +60,14 @@ static int add_group(const struct group *group, void *userdata)
 	if (groups->row == rows_explain && bus->handler->plan) {
 		static struct decision plan;
 		struct rung rungs[STEP_MAX_];
+		struct pressures pressures;
 
 		bus->handler->plan(group, &plan, bus->userdata);
 		rows_plan(dict, &plan);
 		bus->handler->steps(group, rungs, bus->userdata);
 		rows_steps(dict, group, rungs, bus_now(bus));
+		bus->handler->pressures(group, &pressures, bus->userdata);
+		rows_pressures(dict, &pressures);
 	}
 	dict_close(dict);
 	return dict->error;

@@ -105,6 +105,13 @@ struct tuned {
 	enum wire_effect effect;
 };
 
+/* Shares of the last ten seconds in which somebody stalled on memory; PRESSURE_UNKNOWN: none told. */
+#define PRESSURE_UNKNOWN UINT32_MAX
+struct pressures {
+	uint32_t group_permyriad;
+	uint32_t machine_permyriad;
+};
+
 /*
  * An answer under way: made by bus, handed to core, given back in parts and then
  * finished. Safe when the client has gone meanwhile. bus_free() ends those still under
@@ -150,6 +157,8 @@ struct bus_handler {
 	/* Which steps are due, by enum step. */
 	void (*steps)(const struct group *group, struct rung ret[static STEP_MAX_],
 		      void *userdata);
+	/* As of now: these are read when somebody asks. */
+	void (*pressures)(const struct group *group, struct pressures *ret, void *userdata);
 	/* These take the reply on 0; on a negative return bus answers with that error. */
 	int (*show)(const char *what, struct bus_reply *reply, void *userdata);
 	/* @method: METHOD_AUTO leaves it to the group's settings. */

@@ -210,6 +210,14 @@ void rows_plan(struct dict *dict, const struct decision *plan)
 	dict_close_entry(dict);
 }
 
+void rows_pressures(struct dict *dict, const struct pressures *pressures)
+{
+	if (pressures->group_permyriad != PRESSURE_UNKNOWN)
+		dict_u32(dict, "pressure_now_permyriad", pressures->group_permyriad);
+	if (pressures->machine_permyriad != PRESSURE_UNKNOWN)
+		dict_u32(dict, "machine_pressure_now_permyriad", pressures->machine_permyriad);
+}
+
 void rows_explain(struct dict *dict, const struct group *group,
 		  const struct diagnosis *diagnosis, uint64_t now_usec)
 {

@@ -28,6 +28,9 @@ void rows_explain(struct dict *dict, const struct group *group,
 /* What a round now would do; behind the entries of rows_explain(). */
 void rows_plan(struct dict *dict, const struct decision *plan);
 
+/* Behind the entries of rows_explain(), too. */
+void rows_pressures(struct dict *dict, const struct pressures *pressures);
+
 /* An entry "steps": of each, is it due, when it was last taken, how often in this hour. */
 void rows_steps(struct dict *dict, const struct group *group,
 		const struct rung rungs[static STEP_MAX_], uint64_t now_usec);

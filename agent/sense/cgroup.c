@@ -337,6 +337,13 @@ static int read_pressure(struct cgroup *cgroup, struct reading *reading)
 	return judge_optional(cgroup, "memory.pressure", r);
 }
 
+int cgroup_read_some(const struct cgroup *cgroup, struct psi_line *ret)
+{
+	const int fd = cgroup->kind == GROUP_V2 ? cgroup->fd : cgroup->other_fd;
+
+	return fd < 0 ? -ENOENT : psi_read(fd, "memory.pressure", ret);
+}
+
 int cgroup_read_first(struct cgroup *cgroup, uint64_t now_usec, const struct reading *last,
 		      struct reading *ret)
 {

@@ -73,6 +73,10 @@ int cgroup_read_first(struct cgroup *cgroup, uint64_t now_usec, const struct rea
 		      struct reading *ret);
 int cgroup_read_rest(struct cgroup *cgroup, struct reading *reading);
 
+/* The "some" line of its memory.pressure, now. As psi_read(); -ENOENT on v1 without v2 beside. */
+struct psi_line;
+int cgroup_read_some(const struct cgroup *cgroup, struct psi_line *ret);
+
 /*
  * The file that the last reading could not make sense of, or NULL: where it failed,
  * or one it could do without (events, failcnt, oom_control, pressure read as 0 then).

@@ -74,6 +74,15 @@ int psi_parse(const char *text, struct psi_line *ret_some)
 	return 0;
 }
 
+int psi_read(int dirfd, const char *path, struct psi_line *ret_some)
+{
+	char text[256];
+	ssize_t n;
+
+	n = fd_read_file(dirfd, path, text, sizeof(text));
+	return n < 0 ? (int)n : psi_parse(text, ret_some);
+}
+
 static int read_total(int fd, uint64_t *ret_usec)
 {
 	struct psi_line some;

@@ -16,6 +16,9 @@ struct psi_line {
 /* The "some" line of a memory.pressure text. 0, or -EINVAL. Pure. */
 int psi_parse(const char *text, struct psi_line *ret_some);
 
+/* The same of a file below @dirfd. -ENOENT: none; -EOPNOTSUPP: built in, but disabled. */
+int psi_read(int dirfd, const char *path, struct psi_line *ret_some);
+
 struct psi_trigger;
 
 /*

@@ -82,6 +82,14 @@ claim "figures that usage has outgrown are no figures" seen 1 '^/containers/b7e1
 claim "nothing else is doubted" seen 1 ' \? '
 claim "of what grows the kill is told, and no setting" eval \
 	'at 120 explain nightly-batch-with-a-long-name.service; seen 1 "Next: no release can help" && seen 0 MinRelease=.to'
+at 80 explain webreport.service
+claim "on 80 columns no signal takes two lines" eval \
+	'! sed -n "/^SIGNAL/,/^$/p" "$scratch/seen" | has "^ "'
+at 120 explain nightly-batch-with-a-long-name.service
+claim "stalls of now stand beside their threshold" seen 1 \
+	'^pressure +12.34% +10% +PressureSome= +reached, 2.34% over, last 10s$'
+claim "those of the machine too" seen 1 '^machine +0.5% +- +MachinePressureSome= +off'
+claim "and how often the limit was hit" seen 1 '^at limit +41 +42 +UsageHigh=80% +critical if above'
 kill "$fake"
 wait "$fake" || true
 
@@ -127,6 +135,11 @@ for columns in 80 100 120 140 170; do
 	claim "list fits $columns columns" fits $columns list
 	claim "explain fits $columns columns" fits $columns explain
 done
+
+if grep -qs some /proc/pressure/memory; then
+	claim "the pressure of the machine is a figure" eval \
+		'ctl --json=short explain "$holder" | jq -e ".[0].machine_pressure_now_permyriad | numbers | . <= 10000"'
+fi
 
 at 80 explain "$holder"
 cp "$scratch/seen" "$scratch/coloured"

@@ -209,6 +209,12 @@ static void on_plan(const struct group *group, struct decision *ret, void *userd
 	};
 }
 
+static void on_pressures(const struct group *group, struct pressures *ret, void *userdata)
+{
+	(void)userdata;
+	*ret = (struct pressures){ group->id == 4713 ? PRESSURE_UNKNOWN : 1234, 50 };
+}
+
 static void on_steps(const struct group *group, struct rung ret[static STEP_MAX_], void *userdata)
 {
 	(void)userdata;
@@ -379,6 +385,7 @@ const struct bus_handler fake_handler = {
 	.diagnose = on_diagnose,
 	.plan = on_plan,
 	.steps = on_steps,
+	.pressures = on_pressures,
 	.show = on_show,
 	.trim = on_trim,
 	.tune = on_tune,

@@ -2,6 +2,7 @@
 
 /* sense/cgroup on trees of small files: every figure, and every file that is wrong. */
 
+#include "agent/sense/psi.h"
 #include "tests/unit/cgroup-fixture.h"
 
 static uint64_t capped(uint64_t bytes)
@@ -138,6 +139,32 @@ static void test_v1_reading_takes_every_figure(void)
 	CHECK_EQ(reading.n_oom_kill, 2);
 	CHECK_EQ(reading.n_faults, 40);
 	CHECK_EQ(reading.pressure_total_usec, 777777);
+}
+
+/* "avg10=" of the group's "some" line, or a negative errno. */
+static int pressure_now(const char *tree, const char *path)
+{
+	struct cgroup_root root;
+	struct cgroup *cgroup;
+	struct psi_line some;
+	int r;
+
+	CHECK_EQ(cgroup_root_open(data_path(tree), &root), 0);
+	r = cgroup_open(&root, path, &cgroup);
+	if (r >= 0) {
+		r = cgroup_read_some(cgroup, &some);
+		cgroup_close(cgroup);
+	}
+
+	cgroup_root_close(&root);
+	return r < 0 ? r : (int)some.avg10_permyriad;
+}
+
+static void test_pressure_of_now_is_read_by_itself(void)
+{
+	CHECK_EQ(pressure_now("cgroup-v2", "/system.slice/web.service"), 150);
+	CHECK_EQ(pressure_now("cgroup-v1", "/docker/abc"), 200);
+	CHECK_EQ(pressure_now("cgroup-v1", "/lxc/one"), -ENOENT);
 }
 
 static void test_v1_group_without_a_unified_twin_has_no_pressure(void)
@@ -297,6 +324,7 @@ int main(void)
 	RUN(test_without_a_limit_the_machine_is_the_limit);
 	RUN(test_more_cache_than_usage_is_no_anonymous_memory);
 	RUN(test_v1_reading_takes_every_figure);
+	RUN(test_pressure_of_now_is_read_by_itself);
 	RUN(test_v1_group_without_a_unified_twin_has_no_pressure);
 	RUN(test_groups_that_cannot_be_read_say_so);
 	RUN(test_what_is_only_told_can_be_read_later);
