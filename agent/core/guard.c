@@ -22,6 +22,7 @@
 #include "agent/core/still.h"
 #include "agent/core/warner.h"
 #include "agent/core/watch.h"
+#include "agent/policy/benefit.h"
 #include "agent/policy/trend.h"
 #include "agent/policy/verdict.h"
 
@@ -394,6 +395,8 @@ static void step_gate(struct guard *guard, uint64_t now_usec)
 	guard->manager->given_signals = guard->signals;
 	group->gate = gate;
 	guard->signals = (struct signals){ 0 };
+	if (benefit_ends_row(group))
+		history_note(guard)->benefit.told_over = true;
 	/* First of all the question; those who are told may be many. */
 	if (gate_is_open(&gate))
 		round_trigger(guard, gate.reason);

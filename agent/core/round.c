@@ -75,22 +75,6 @@ static void round_give_back(struct round *round)
 		free(round);
 }
 
-/*
- * "Did nothing, because": told when the group is near its limit or somebody wants to know,
- * and once per reason, not every second.
- */
-static bool is_news(const struct round *round, enum reason last_quiet)
-{
-	const struct outcome *outcome = &round->outcome;
-	const bool near = outcome->trigger == REASON_USAGE_HIGH ||
-			  outcome->trigger == REASON_USAGE_CRITICAL;
-
-	if (!outcome_is_quiet(outcome) || round->command || outcome->reason == REASON_OBSERVE)
-		return true;
-
-	return near && outcome->reason != last_quiet;
-}
-
 static void round_report(struct guard *guard, bool news)
 {
 	struct round *round = guard->round;
@@ -149,7 +133,7 @@ static void round_finish(struct guard *guard)
 	else
 		outcome->kind = OUTCOME_NOTHING;
 
-	news = is_news(round, group_benefit(&guard->group)->last_quiet_reason);
+	news = round->command || benefit_is_news(&guard->group, outcome);
 	round_record(guard);
 	round_report(guard, news);
 	if (outcome_cause(outcome) == REASON_USAGE_CRITICAL)

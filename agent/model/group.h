@@ -133,7 +133,13 @@ struct benefit {
 	uint64_t left_until_usec;     /* what the last one left is asked for, too; 0: it is not */
 	uint64_t last_quiet_usec;     /* end of the last one that asked nobody; 0: none yet */
 	enum reason last_quiet_reason; /* why nobody */
-	uint32_t n_quiet;             /* such rounds in a row, of a group that was not calm */
+	uint32_t n_quiet;             /* such rounds in a row: only observed ones, or near the limit */
+
+	/* Of rounds that asked nobody people are told once what each comes to. */
+	uint32_t told;                /* that: bits of enum reason; for what is observed its trigger */
+	bool told_over;               /* all was calm since */
+	uint64_t told_usec;           /* end of the last one that was told */
+	uint64_t told_backoff_usec;   /* before that has passed since, the same is not told again */
 
 	/* How things stood after the last round of either kind: who waits looks for a change. */
 	uint64_t last_limit_bytes;    /* 0: no round yet */

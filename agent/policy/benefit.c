@@ -34,8 +34,9 @@
 #define LEFT_PART 4       /* of MinRelease= */
 #define LEFT_HELD_PART 16 /* of what the members hold */
 
-/* Quiet rounds further apart than this do not belong together. */
+/* Quiet rounds further apart than this do not belong together; twice the longest pause of each kind. */
 #define QUIET_FORGET_USEC (64 * USEC_PER_SEC)
+#define OBSERVED_FORGET_USEC (2 * BACKOFF_MAX_USEC)
 
 static uint64_t useful_bytes(const struct group *group)
 {
@@ -116,15 +117,79 @@ static uint64_t longer(uint64_t backoff_usec, uint64_t first_usec, uint64_t last
 	return backoff_usec > last_usec / 2 ? last_usec : 2 * backoff_usec;
 }
 
-static void add_quiet(struct benefit *next, const struct outcome *outcome)
+/* What people are told of a round that asked nobody: what would have been done, or why nothing. */
+static uint32_t news_of(const struct outcome *outcome)
 {
-	const bool first = sub_sat(outcome->end_usec, next->last_quiet_usec) >= QUIET_FORGET_USEC;
+	return UINT32_C(1) << (outcome->reason == REASON_OBSERVE ? outcome->trigger
+								 : outcome->reason);
+}
+
+/* All was calm since, and long enough ago: who swings about a threshold is not told of each time. */
+static bool is_new_row(const struct benefit *b, const struct outcome *outcome)
+{
+	return b->told_over &&
+	       sub_sat(outcome->end_usec, b->told_usec) >= b->told_backoff_usec;
+}
+
+bool benefit_is_news(const struct group *group, const struct outcome *outcome)
+{
+	const struct benefit *b = group_benefit(group);
+	const bool near = outcome->trigger == REASON_USAGE_HIGH ||
+			  outcome->trigger == REASON_USAGE_CRITICAL;
+
+	_Static_assert(REASON_MAX_ <= 32, "a bit for each");
+	if (!outcome_is_quiet(outcome))
+		return true;
+	if (outcome->reason == REASON_OBSERVE)
+		return !(b->told & news_of(outcome)) || is_new_row(b, outcome);
+
+	return near && outcome->reason != b->last_quiet_reason;
+}
+
+bool benefit_ends_row(const struct group *group)
+{
+	const uint32_t calm = UINT32_C(1) << REASON_RETAINED | UINT32_C(1) << REASON_LEFT;
+	const struct benefit *b = group_benefit(group);
+
+	if (b->told_over)
+		return false;
+
+	return (group->gate.state == GATE_CALM && b->told != 0) ||
+	       (group->gate.state == GATE_RETAINING && (b->told & ~calm) != 0);
+}
+
+static void add_told(struct benefit *next, const struct group *group,
+		     const struct outcome *outcome)
+{
+	const uint64_t since = sub_sat(outcome->end_usec, next->told_usec);
+
+	if (is_new_row(next, outcome)) {
+		next->told = 0;
+		next->told_over = false;
+	}
+
+	next->told |= news_of(outcome);
+	next->told_backoff_usec = longer(since >= OBSERVED_FORGET_USEC ? 0 : next->told_backoff_usec,
+					 MAX(group->settings->cooldown_usec, BACKOFF_MIN_USEC),
+					 BACKOFF_MAX_USEC);
+	next->told_usec = outcome->end_usec;
+}
+
+static void add_quiet(struct benefit *next, const struct group *group,
+		      const struct outcome *outcome)
+{
+	const bool observed = outcome->reason == REASON_OBSERVE;
+	const uint64_t since = sub_sat(outcome->end_usec, next->last_quiet_usec);
+	const bool first = since >= (observed ? OBSERVED_FORGET_USEC : QUIET_FORGET_USEC) ||
+			   observed != (next->last_quiet_reason == REASON_OBSERVE);
 
 	if (!outcome_is_quiet(outcome))
 		return;
 
-	/* What is only observed would have been done. */
-	if (outcome->reason == REASON_OBSERVE || reason_is_calm(outcome->trigger))
+	if (benefit_is_news(group, outcome))
+		add_told(next, group, outcome);
+
+	if (!observed && reason_is_calm(outcome->trigger))
 		next->n_quiet = 0;
 	else
 		next->n_quiet = first ? 1 : next->n_quiet + (next->n_quiet < UINT32_MAX);
@@ -143,6 +208,8 @@ static void add_asked(struct benefit *next, const struct group *group,
 
 	next->n_rounds++;
 	next->n_quiet = 0;
+	next->told = 0;
+	next->told_over = false;
 	next->released_bytes += MIN(released, UINT64_MAX - next->released_bytes);
 	next->last_round_usec = outcome->end_usec;
 	next->last_released_bytes = paid;
@@ -177,7 +244,7 @@ struct benefit benefit_add(const struct group *group, const struct outcome *outc
 	if (outcome->n_asked > 0)
 		add_asked(&next, group, outcome);
 	else
-		add_quiet(&next, outcome);
+		add_quiet(&next, group, outcome);
 
 	next.last_limit_bytes = group->reading.limit_bytes;
 	next.last_anon_bytes = group->reading.anon_bytes;

@@ -20,6 +20,17 @@
 struct benefit benefit_add(const struct group *group, const struct outcome *outcome);
 
 /*
+ * People are to be told of @outcome, which benefit_add() has not been given yet: somebody was asked;
+ * or nobody, and what would have been done (Mode=observe) is told of for the first time since
+ * somebody was asked, or since all was calm. Of a group that comes and goes between the two not each
+ * time, but after a pause that doubles from CooldownSec= up to 1 h.
+ */
+bool benefit_is_news(const struct group *group, const struct outcome *outcome);
+
+/* All is calm again: benefit->told_over is to be set. */
+bool benefit_ends_row(const struct group *group);
+
+/*
  * The least that is worth asking for by @trigger: MinRelease=, or a quarter of it for what is freed
  * within a minute after a release of RetainedHigh= or more.
  */

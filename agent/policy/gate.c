@@ -53,12 +53,14 @@
 /*
  * A round that asked nobody costs a look at every member. Facts that have not changed
  * would begin it again at the next reading, so wait; the nearer the limit, the less, and
- * twice as long after each one that found nobody again.
+ * twice as long after each one that found nobody again. What is only observed changes nothing
+ * either: the same, from the cool-down on, and while calm up to an hour.
  */
 #define QUIET_USEC USEC_PER_SEC
 #define QUIET_CALM_USEC (5 * USEC_PER_SEC)
 #define QUIET_CRITICAL_USEC (200 * USEC_PER_MSEC)
 #define QUIET_MAX_USEC (32 * USEC_PER_SEC)
+#define OBSERVED_MAX_USEC (3600 * USEC_PER_SEC)
 
 /* A threshold of 0 is off, and without a limit no share of it is ever reached. */
 static bool usage_reaches(const struct reading *reading, uint64_t permyriad)
@@ -304,14 +306,28 @@ static uint64_t quiet_usec(enum gate_state state)
 	return 0;
 }
 
-static uint64_t quiet_longest_usec(enum gate_state state, uint32_t n_quiet)
+/* Twice as long each time; the longest is not below the first. */
+static uint64_t doubled(uint64_t usec, uint32_t n_quiet, uint64_t longest_usec)
 {
-	const uint64_t usec = quiet_usec(state);
-
-	if (state == GATE_RETAINING || n_quiet == 0)
+	if (n_quiet == 0)
 		return usec;
 
-	return MIN(usec << MIN(n_quiet - 1, UINT32_C(16)), QUIET_MAX_USEC);
+	return MIN(usec << MIN(n_quiet - 1, UINT32_C(16)), MAX(longest_usec, usec));
+}
+
+/* How long until the round that asked nobody is made again. */
+static uint64_t pause_usec(const struct group *group, enum gate_state state)
+{
+	const struct benefit *b = group_benefit(group);
+	const bool observed = b->last_quiet_reason == REASON_OBSERVE;
+	const bool calm = state == GATE_RETAINING;
+	const uint64_t usec = observed ? MAX(quiet_usec(state), group->settings->cooldown_usec)
+				       : quiet_usec(state);
+
+	if (benefit_is_outdated(group) || (calm && !observed))
+		return usec;
+
+	return doubled(usec, b->n_quiet, calm ? OBSERVED_MAX_USEC : QUIET_MAX_USEC);
 }
 
 /* The last round asked nobody, a moment ago, and nothing has changed since. */
@@ -319,27 +335,19 @@ static bool is_answered(const struct group *group, const struct gate *gate,
 			uint64_t now_usec)
 {
 	const struct benefit *b = group_benefit(group);
-	uint64_t pause;
 
 	if (b->last_quiet_usec == 0 || b->last_quiet_usec < b->last_round_usec)
+		return false;
+
+	/* What would have been done is now to be done. */
+	if (b->last_quiet_reason == REASON_OBSERVE && group->settings->mode != MODE_OBSERVE)
 		return false;
 
 	/* States are in order of urgency, except that SETTLING (the last) is none. */
 	if (group->gate.state < gate->state)
 		return false;
 
-	/*
-	 * A decision that is only recorded is recorded as often as it would be carried
-	 * out.
-	 */
-	if (b->last_quiet_reason == REASON_OBSERVE)
-		pause = MAX(quiet_usec(gate->state), group->settings->cooldown_usec);
-	else if (benefit_is_outdated(group))
-		pause = quiet_usec(gate->state);
-	else
-		pause = quiet_longest_usec(gate->state, b->n_quiet);
-
-	return now_usec < add_sat(b->last_quiet_usec, pause);
+	return now_usec < add_sat(b->last_quiet_usec, pause_usec(group, gate->state));
 }
 
 struct gate gate_step(const struct group *group, const struct signals *signals,

@@ -25,4 +25,18 @@ printf '[Guard]\nMode=observe\n' >"$scratch/memguard.conf"
 claim "observe can be switched to" ctl reload
 claim "observe says what it would have done" wait_for 60 logged 'observe'
 claim "and does nothing" eval '! rss_is_below "$retainer" 100'
+
+# The last round that asked nobody is a newer one than when it was looked before.
+age=0
+is_observed_again()
+{
+	local before=$age
+
+	age=$(ctl --json=short explain "$retainer" | jq '.[0] | select(.quiet_reason == "observe") | .quiet_age_usec')
+	[ "${age:-0}" -lt "${before:-0}" ]
+}
+
+claim "it goes on observing" wait_for 60 is_observed_again
+claim "and on" wait_for 60 is_observed_again
+claim "and has told so once" test "$(grep -c 'asked nobody' "$scratch/daemon.log")" = 1
 finish

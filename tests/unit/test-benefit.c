@@ -298,9 +298,6 @@ static void test_quiet_rounds_are_counted_while_they_follow_each_other(void)
 	CHECK_EQ(add(b, quiet).n_quiet, 1);
 	CHECK_EQ(add(b, released(100, 100)).n_quiet, 0);
 
-	quiet.reason = REASON_OBSERVE;
-	CHECK_EQ(add(b, quiet).n_quiet, 0);
-	quiet.reason = REASON_NOT_WORTH;
 	quiet.trigger = REASON_RETAINED;
 	CHECK_EQ(add(b, quiet).n_quiet, 0);
 	quiet.trigger = REASON_LEFT;
@@ -310,6 +307,115 @@ static void test_quiet_rounds_are_counted_while_they_follow_each_other(void)
 	b.n_quiet = UINT32_MAX;
 	b.last_quiet_usec = quiet.end_usec;
 	CHECK_EQ(add(b, quiet).n_quiet, UINT32_MAX);
+}
+
+/* Up to an hour apart, also while all is calm; what is found otherwise is another row. */
+static void test_observed_rounds_are_counted_too(void)
+{
+	struct outcome observed = {
+		.kind = OUTCOME_NOTHING,
+		.trigger = REASON_RETAINED,
+		.reason = REASON_OBSERVE,
+		.end_usec = SEC(20000),
+	};
+	struct benefit b = add((struct benefit){ 0 }, observed);
+
+	CHECK_EQ(b.n_quiet, 1);
+	observed.end_usec += SEC(7199);
+	b = add(b, observed);
+	CHECK_EQ(b.n_quiet, 2);
+	observed.end_usec += SEC(7200);
+	CHECK_EQ(add(b, observed).n_quiet, 1);
+
+	observed.trigger = REASON_USAGE_HIGH;
+	observed.reason = REASON_NOT_WORTH;
+	observed.end_usec = b.last_quiet_usec + SEC(1);
+	b = add(b, observed);
+	CHECK_EQ(b.n_quiet, 1);
+	observed.reason = REASON_OBSERVE;
+	CHECK_EQ(add(b, observed).n_quiet, 1);
+}
+
+static struct benefit remembered;
+
+static bool is_told(struct outcome outcome)
+{
+	const struct group group = {
+		.settings = &settings,
+		.benefit = &remembered,
+		.reading = { .limit_bytes = 600 * MIB },
+	};
+	const bool news = benefit_is_news(&group, &outcome);
+
+	remembered = benefit_add(&group, &outcome);
+	return news;
+}
+
+static void become(enum gate_state state)
+{
+	const struct group group = { .benefit = &remembered, .gate.state = state };
+
+	if (benefit_ends_row(&group))
+		remembered.told_over = true;
+}
+
+static struct outcome quiet(enum reason trigger, enum reason reason, uint64_t at_sec)
+{
+	return (struct outcome){
+		.kind = OUTCOME_NOTHING,
+		.trigger = trigger,
+		.reason = reason,
+		.end_usec = SEC(at_sec),
+	};
+}
+
+static void test_what_is_observed_is_told_once(void)
+{
+	remembered = (struct benefit){ 0 };
+	CHECK(is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 100)));
+	for (uint64_t i = 1; i < 3 * 24; i++)
+		CHECK(!is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 100 + 3600 * i)));
+
+	/* Something else would be done; and once each, however it swings. */
+	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 400000)));
+	CHECK(!is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 400010)));
+	CHECK(!is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 400020)));
+
+	/* A command is not the group's own, and its release is a new beginning. */
+	CHECK(is_told(released(100, 100)));
+	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 400030)));
+}
+
+static void test_what_is_observed_is_told_again_after_it_was_calm(void)
+{
+	remembered = (struct benefit){ 0 };
+	CHECK(is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 100)));
+	become(GATE_RETAINING);
+	CHECK(!is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 200)));
+	become(GATE_CALM);
+	CHECK(is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 300)));
+	CHECK(!is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 400)));
+
+	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 500)));
+	become(GATE_RETAINING);
+	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 1000)));
+}
+
+static void test_a_group_that_swings_about_a_threshold_is_told_of_ever_later(void)
+{
+	unsigned int n_told = 0;
+
+	remembered = (struct benefit){ 0 };
+	for (uint64_t at = 100; at < 100 + 24 * 3600; at += 10) {
+		n_told += is_told(quiet(REASON_RETAINED, REASON_OBSERVE, at));
+		become(GATE_CALM);
+	}
+	CHECK_EQ(n_told, 7 + 23);
+
+	/* Next day it is news as at first. */
+	CHECK(is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 200000)));
+	become(GATE_CALM);
+	CHECK(is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 200030)));
 }
 
 static struct benefit waited;
@@ -523,6 +629,10 @@ int main(void)
 	RUN(test_near_a_kill_back_off_begins_at_a_second_and_ends_at_32);
 	RUN(test_near_a_kill_a_64th_of_the_limit_pays);
 	RUN(test_quiet_rounds_are_counted_while_they_follow_each_other);
+	RUN(test_observed_rounds_are_counted_too);
+	RUN(test_what_is_observed_is_told_once);
+	RUN(test_what_is_observed_is_told_again_after_it_was_calm);
+	RUN(test_a_group_that_swings_about_a_threshold_is_told_of_ever_later);
 	RUN(test_nothing_has_changed_right_after_a_round);
 	RUN(test_what_members_hold_anew_is_a_change);
 	RUN(test_a_new_member_and_another_limit_are_changes);

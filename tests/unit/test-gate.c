@@ -413,6 +413,47 @@ static void test_observe_opens_the_gate_as_usual_but_not_again_at_once(void)
 	CHECK(gate_is_open(&group.gate));
 }
 
+/* How many seconds after an observed round the gate opens for the next one, of @group at rest. */
+static uint64_t observed_again_sec(struct group *group, uint32_t n_quiet)
+{
+	uint64_t sec = 0;
+
+	benefit.last_quiet_usec = NOW;
+	benefit.last_quiet_reason = REASON_OBSERVE;
+	benefit.n_quiet = n_quiet;
+	group->gate = gate_step(group, &none, NOW);
+	while (sec < 10000 && gate_step(group, &none, NOW + SEC(sec)).reason == REASON_OBSERVE)
+		sec++;
+	return sec;
+}
+
+static void test_what_is_observed_again_and_again_is_ever_later(void)
+{
+	struct group group = example();
+
+	settings.mode = MODE_OBSERVE;
+	group.heap.retained_bytes = 300 * MIB;
+	CHECK_EQ(observed_again_sec(&group, 1), 20);
+	CHECK_EQ(observed_again_sec(&group, 2), 40);
+	CHECK_EQ(observed_again_sec(&group, 8), 2560);
+	CHECK_EQ(observed_again_sec(&group, 9), 3600);
+	CHECK_EQ(observed_again_sec(&group, UINT32_MAX), 3600);
+
+	/* Something has changed, which may be worth another look. */
+	benefit.last_limit_bytes = 900 * MIB;
+	CHECK_EQ(observed_again_sec(&group, 9), 20);
+
+	/* Near the limit not as late: Exec= hangs on it. */
+	benefit.last_limit_bytes = 0;
+	group.reading.anon_bytes = 850 * MIB;
+	CHECK_EQ(observed_again_sec(&group, 1), 20);
+	CHECK_EQ(observed_again_sec(&group, 9), 32);
+
+	/* And at once when it is no longer only to be observed. */
+	settings.mode = MODE_TRIM;
+	CHECK_EQ(observed_again_sec(&group, 9), 0);
+}
+
 static void test_a_release_outdates_the_quiet_round_before_it(void)
 {
 	struct group group = example();
@@ -527,6 +568,7 @@ int main(void)
 	RUN(test_limits_of_zero_and_of_nearly_everything);
 	RUN(test_times_beyond_the_end_saturate);
 	RUN(test_observe_opens_the_gate_as_usual_but_not_again_at_once);
+	RUN(test_what_is_observed_again_and_again_is_ever_later);
 	RUN(test_a_release_outdates_the_quiet_round_before_it);
 	RUN(test_the_shortest_time_between_rounds_never_exceeds_the_cooldown);
 	RUN(test_thresholds_below_the_band_do_not_turn_off);
