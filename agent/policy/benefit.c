@@ -140,10 +140,10 @@ bool benefit_is_news(const struct group *group, const struct outcome *outcome)
 	_Static_assert(REASON_MAX_ <= 32, "a bit for each");
 	if (!outcome_is_quiet(outcome))
 		return true;
-	if (outcome->reason == REASON_OBSERVE)
-		return !(b->told & news_of(outcome)) || is_new_row(b, outcome);
+	if (outcome->reason != REASON_OBSERVE && !near)
+		return false;
 
-	return near && outcome->reason != b->last_quiet_reason;
+	return !(b->told & news_of(outcome)) || is_new_row(b, outcome);
 }
 
 bool benefit_ends_row(const struct group *group)

@@ -401,6 +401,30 @@ static void test_what_is_observed_is_told_again_after_it_was_calm(void)
 	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 1000)));
 }
 
+static void test_why_nobody_was_asked_is_told_near_the_limit(void)
+{
+	remembered = (struct benefit){ 0 };
+	/* What was not told while all was calm is news there. */
+	CHECK(!is_told(quiet(REASON_RETAINED, REASON_NO_MEMBERS, 100)));
+	CHECK(!is_told(quiet(REASON_PRESSURE, REASON_NO_MEMBERS, 101)));
+	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_NO_MEMBERS, 102)));
+	CHECK(!is_told(quiet(REASON_USAGE_CRITICAL, REASON_NO_MEMBERS, 103)));
+	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_NOT_WORTH, 104)));
+	CHECK(!is_told(quiet(REASON_USAGE_HIGH, REASON_NO_MEMBERS, 105)));
+
+	CHECK(is_told(released(100, 100)));
+	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_NOT_WORTH, 106)));
+	become(GATE_HIGH);
+	CHECK(!is_told(quiet(REASON_USAGE_HIGH, REASON_NOT_WORTH, 500)));
+
+	/* Another time, whatever was found in between. */
+	become(GATE_CALM);
+	CHECK(!is_told(quiet(REASON_RETAINED, REASON_NOT_WORTH, 90000)));
+	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_NOT_WORTH, 90001)));
+	become(GATE_RETAINING);
+	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_NOT_WORTH, 180000)));
+}
+
 static void test_a_group_that_swings_about_a_threshold_is_told_of_ever_later(void)
 {
 	unsigned int n_told = 0;
@@ -632,6 +656,7 @@ int main(void)
 	RUN(test_observed_rounds_are_counted_too);
 	RUN(test_what_is_observed_is_told_once);
 	RUN(test_what_is_observed_is_told_again_after_it_was_calm);
+	RUN(test_why_nobody_was_asked_is_told_near_the_limit);
 	RUN(test_a_group_that_swings_about_a_threshold_is_told_of_ever_later);
 	RUN(test_nothing_has_changed_right_after_a_round);
 	RUN(test_what_members_hold_anew_is_a_change);
