@@ -482,12 +482,6 @@ void option_reset(struct group_settings *settings)
 		(void)option_set(&option_rows[i], "", settings);
 }
 
-static bool is_half_a_pair(const struct group_settings *settings)
-{
-	return (settings->mmap_threshold_bytes == 0) !=
-	       (settings->trim_threshold_bytes == 0);
-}
-
 const char *option_check(const struct group_settings *settings, unsigned int rule,
 			 const struct option_row *ret_rows[static 2])
 {
@@ -497,14 +491,6 @@ const char *option_check(const struct group_settings *settings, unsigned int rul
 		ret_rows[1] = option_find("Trigger", "UsageCritical");
 		return "UsageCritical= is not above UsageHigh=; lower UsageHigh= or "
 		       "raise UsageCritical=";
-	}
-
-	if (rule == 1 && is_half_a_pair(settings)) {
-		ret_rows[0] = option_find("Tune", "MmapThreshold");
-		ret_rows[1] = option_find("Tune", "TrimThreshold");
-		return "only one of MmapThreshold= and TrimThreshold= is set, and glibc "
-		       "then freezes the other at whatever value it has; set both or "
-		       "none";
 	}
 
 	return NULL;
@@ -517,9 +503,4 @@ void option_reconcile(struct group_settings *settings)
 	 */
 	settings->usage_high_permyriad =
 		MIN(settings->usage_high_permyriad, settings->usage_critical_permyriad);
-
-	if (is_half_a_pair(settings)) {
-		settings->mmap_threshold_bytes = 0;
-		settings->trim_threshold_bytes = 0;
-	}
 }

@@ -45,7 +45,7 @@ char *option_get(const struct option_row *row, const struct group_settings *sett
 void option_reset(struct group_settings *settings);
 
 /* Contradictions between options, such as critical <= high: so many rules. */
-#define OPTION_RULES 2
+#define OPTION_RULES 1
 
 /*
  * Rule number @rule on @settings: NULL, or what is wrong and what to do; then also

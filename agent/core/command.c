@@ -480,7 +480,7 @@ static void on_tuned(struct conn *conn, enum request_end end, const struct reque
 	}
 
 	if (answer->frame->header.status == WIRE_OK)
-		peer->member.hello.tuned |= 1U << answer->frame->tune_reply.knob;
+		member_note_tuned(&peer->member, &answer->frame->tune_reply);
 	tell_tuned(peer, command, 0, answer->frame->header.status, &answer->frame->tune_reply);
 }
 

@@ -458,7 +458,7 @@ static void take_tuned(struct peer *peer, const struct wire_tune_reply *reply)
 	const bool late =
 		reply->effect == WIRE_EFFECT_LATE || reply->effect == WIRE_EFFECT_MAYBE;
 
-	peer->member.hello.tuned |= 1U << reply->knob;
+	member_note_tuned(&peer->member, reply);
 	/* At the connection it is what was to be expected; here somebody may wonder. */
 	if (peer->guard->group.settings->tune_after > 0)
 		log_info("Process %d (%s): %s is set to %" PRIu64 "%s",

@@ -87,3 +87,6 @@ struct member {
 };
 
 const struct lessons *member_lessons(const struct member *member);
+
+/* A setting was made in it: with one threshold the other may have been. */
+void member_note_tuned(struct member *member, const struct wire_tune_reply *reply);

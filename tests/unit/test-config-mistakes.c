@@ -205,10 +205,6 @@ static void contradictions_name_the_later_line(void)
 	check_finding("[Trigger]\nUsageCritical=70%\nUsageHigh=70%\n",
 		      "3: UsageCritical= is not above UsageHigh=; lower UsageHigh= or "
 		      "raise UsageCritical=");
-	check_finding("[Tune]\nMmapThreshold=1M\n",
-		      "2: only one of MmapThreshold= and TrimThreshold= is set, and "
-		      "glibc then freezes the "
-		      "other at whatever value it has; set both or none");
 	check_finding("[Service a]\nUsageHigh=95%\n",
 		      "2: for [Service a.service], UsageCritical= is not above "
 		      "UsageHigh=; lower UsageHigh= or "
@@ -218,10 +214,22 @@ static void contradictions_name_the_later_line(void)
 
 static void every_contradiction_is_told(void)
 {
-	CHECK_EQ(load_text("[Trigger]\nUsageHigh=95%\n[Tune]\nTrimThreshold=1M\n"),
+	CHECK_EQ(load_text("[Trigger]\nUsageHigh=95%\n[Service a]\nUsageCritical=90%\n"),
 		 -EINVAL);
 	CHECK(strstr(findings, "/one.conf:2: UsageCritical= is not above"));
-	CHECK(strstr(findings, "/one.conf:4: only one of MmapThreshold="));
+	CHECK(strstr(findings, "/one.conf:4: for [Service a.service], UsageCritical= is not above"));
+	clear();
+}
+
+/* The hook sets the other along with it: glibc would leave that where it is. */
+static void one_threshold_of_two_is_no_mistake(void)
+{
+	CHECK_EQ(load_text("[Tune]\nMmapThreshold=1M\n[Service a]\nTrimThreshold=4M\n"), 0);
+	CHECK_STR(findings, "");
+	CHECK_EQ(resolve("b.service", "/b").mmap_threshold_bytes, MIB);
+	CHECK_EQ(resolve("b.service", "/b").trim_threshold_bytes, 0);
+	CHECK_EQ(resolve("a.service", "/a").mmap_threshold_bytes, MIB);
+	CHECK_EQ(resolve("a.service", "/a").trim_threshold_bytes, 4 * MIB);
 	clear();
 }
 
@@ -308,6 +316,7 @@ int main(void)
 	RUN(bytes_that_are_no_text_are_refused);
 	RUN(contradictions_name_the_later_line);
 	RUN(every_contradiction_is_told);
+	RUN(one_threshold_of_two_is_no_mistake);
 	RUN(a_value_that_was_refused_contradicts_nothing);
 	RUN(all_mistakes_of_all_files_are_told_at_once);
 	RUN(files_that_cannot_be_read_are_told);

@@ -288,21 +288,18 @@ static void critical_must_be_above_high(void)
 	CHECK(!option_check(&s, 0, rows));
 }
 
-static void thresholds_come_in_pairs(void)
+/* The hook sets the other one along. */
+static void one_threshold_of_two_is_enough(void)
 {
 	const struct option_row *rows[2] = { NULL, NULL };
 	struct group_settings s = defaults();
 
-	CHECK(!option_check(&s, 1, rows));
 	s.mmap_threshold_bytes = MIB;
-	CHECK(option_check(&s, 1, rows));
-	CHECK(!option_check(&s, 0, rows));
-	CHECK(rows[0] == option_find(NULL, "MmapThreshold"));
-	CHECK(rows[1] == option_find(NULL, "TrimThreshold"));
-	s.trim_threshold_bytes = MIB;
-	CHECK(!option_check(&s, 1, rows));
-	s.mmap_threshold_bytes = 0;
-	CHECK(option_check(&s, 1, rows));
+	for (unsigned int rule = 0; rule < OPTION_RULES; rule++)
+		CHECK(!option_check(&s, rule, rows));
+	option_reconcile(&s);
+	CHECK_EQ(s.mmap_threshold_bytes, MIB);
+	CHECK_EQ(s.trim_threshold_bytes, 0);
 }
 
 static void there_are_no_more_rules(void)
@@ -311,7 +308,6 @@ static void there_are_no_more_rules(void)
 	struct group_settings s = defaults();
 
 	s.usage_high_permyriad = 9900;
-	s.mmap_threshold_bytes = MIB;
 	CHECK(option_check(&s, OPTION_RULES - 1, rows));
 	CHECK(!option_check(&s, OPTION_RULES, rows));
 }
@@ -324,11 +320,9 @@ static void reconciled_settings_do_not_contradict_dangerously(void)
 	CHECK(memcmp(&s, &before, sizeof(s)) == 0);
 
 	s.usage_high_permyriad = 9900;
-	s.mmap_threshold_bytes = MIB;
 	option_reconcile(&s);
 	CHECK_EQ(s.usage_high_permyriad, 9200);
 	CHECK_EQ(s.usage_critical_permyriad, 9200);
-	CHECK_EQ(s.mmap_threshold_bytes, 0);
 }
 
 int main(void)
@@ -342,7 +336,7 @@ int main(void)
 	RUN(the_empty_value_is_the_default);
 	RUN(commands_fit_and_are_not_cut);
 	RUN(critical_must_be_above_high);
-	RUN(thresholds_come_in_pairs);
+	RUN(one_threshold_of_two_is_enough);
 	RUN(there_are_no_more_rules);
 	RUN(reconciled_settings_do_not_contradict_dangerously);
 
