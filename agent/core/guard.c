@@ -20,6 +20,7 @@
 #include "agent/core/round.h"
 #include "agent/core/second-look.h"
 #include "agent/core/still.h"
+#include "agent/core/turn.h"
 #include "agent/core/warner.h"
 #include "agent/core/watch.h"
 #include "agent/policy/benefit.h"
@@ -384,8 +385,10 @@ static void plan_next_look(struct guard *guard, uint64_t now_usec)
 static void step_gate(struct guard *guard, uint64_t now_usec)
 {
 	struct group *group = &guard->group;
-	const struct gate gate = gate_step(group, &guard->signals, now_usec);
+	struct gate gate;
 
+	guard->signals.crowded = turn_is_crowded(guard);
+	gate = gate_step(group, &guard->signals, now_usec);
 	if (gate.state != group->gate.state)
 		log_debug("\"%s\" is %s, was %s: %s", group->unit ? group->unit : group->path,
 			  gate_state_to_string(gate.state), gate_state_to_string(group->gate.state),

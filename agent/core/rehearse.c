@@ -17,6 +17,7 @@
 #include "agent/core/hurry.h"
 #include "agent/core/round.h"
 #include "agent/core/state.h"
+#include "agent/core/turn.h"
 #include "agent/report/journal-alert.h"
 #include "agent/report/journal.h"
 #include "agent/sense/vmstat.h"
@@ -53,6 +54,7 @@ static int touch_pages(struct manager *manager)
 	ledger_touch(&manager->ledger);
 	choice_touch();
 	round_touch();
+	turn_prepare();
 	hurry_touch();
 	return 0;
 }

@@ -264,6 +264,7 @@ static const struct {
 	{ "observe", "nothing: set Mode=trim to have memory released" },
 	{ "max-per-hour", "nothing within this hour: raise MaxPerHour=, or the limit" },
 	{ "busy", "the round that is running ends" },
+	{ "others", "its turn comes when one of the others is done; near its limit it does not wait" },
 };
 
 /* What fills the group is no retained memory: a release would change nothing. */

@@ -41,6 +41,8 @@ static const struct {
 	[REASON_OFF] = { "off", "it is not set up" },
 	[REASON_TAKEN] = { "taken", "it was taken, and lasts" },
 	[REASON_LEFT] = { "left-over", "what the last large release left can be given back now" },
+	[REASON_OTHERS] = { "others", "as many other groups are being released as may be at once "
+				      "while all is calm" },
 };
 
 static const struct {

@@ -38,6 +38,8 @@ enum reason {
 	REASON_TAKEN,          /* once is enough */
 	/* open */
 	REASON_LEFT,           /* calm, a large release has left some */
+	/* closed */
+	REASON_OTHERS,         /* calm, and other groups are being released */
 	REASON_MAX_,
 };
 

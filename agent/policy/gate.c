@@ -29,6 +29,7 @@
  *   nobody to ask                             as above   no-members
  *   as many rounds as MaxPerHour= allows      as above   max-per-hour
  *   a round just found nobody worth asking    as above   that round's reason
+ *   RETAINING, and other groups' turn         as above   others
  *
  * The state before matters in two places only: HIGH and CRITICAL are left a little below
  * where they are entered, and a quiet round does not hold up a state that got worse.
@@ -210,6 +211,7 @@ static enum gate_state state_of(enum reason reason)
 	case REASON_RETURNED:
 	case REASON_OFF:
 	case REASON_TAKEN:
+	case REASON_OTHERS:
 	case REASON_MAX_:
 		break;
 	}
@@ -366,6 +368,8 @@ struct gate gate_step(const struct group *group, const struct signals *signals,
 			gate.reason = REASON_MAX_PER_HOUR;
 		else if (is_answered(group, &gate, now_usec))
 			gate.reason = group_benefit(group)->last_quiet_reason;
+		else if (gate.state == GATE_RETAINING && signals->crowded)
+			gate.reason = REASON_OTHERS;
 	}
 
 	gate.since_usec = now_usec;

@@ -16,6 +16,7 @@ struct signals {
 	bool pressure; /* a PSI trigger of the group fired, or v1's memory.pressure_level */
 	bool limit_hit; /* memory.events max or v1 failcnt rose since the last reading */
 	bool machine; /* the machine's PSI trigger fired, and this group was chosen */
+	bool crowded; /* as many other groups are in a calm round as may be at once */
 };
 
 /* From group (settings, reading, trend, heap, gate, benefit) and signals: the next. */

@@ -258,6 +258,10 @@ static uint64_t ceiling_usec(const struct group *group, uint64_t now_usec)
 	if (gate->state == GATE_SETTLING && gate->until_usec > now_usec)
 		return MIN(gate->until_usec - now_usec, SAMPLE_MAX_USEC);
 
+	/* Its turn may come soon. */
+	if (gate->reason == REASON_OTHERS)
+		return SAMPLE_FRESH_USEC;
+
 	if (group->settings->retained_high_bytes > 0 && group->trend.time_usec > 0 &&
 	    sub_sat(now_usec, group->trend.steady_since_usec) < FRESH_USEC)
 		return SAMPLE_FRESH_USEC;

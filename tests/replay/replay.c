@@ -196,6 +196,7 @@ static const struct row scene_rows[] = {
 	{ "signals.pressure", SCENE(signals.pressure), take_bool },
 	{ "signals.limit_hit", SCENE(signals.limit_hit), take_bool },
 	{ "signals.machine", SCENE(signals.machine), take_bool },
+	{ "signals.crowded", SCENE(signals.crowded), take_bool },
 	{ "trend.take_reading", SCENE(take_reading), take_bool },
 	{ SETTING(mode), take_mode },
 	{ SETTING(usage_high_permyriad), take_permyriad },

@@ -425,7 +425,7 @@ static void on_told(int signal)
 	is_told = 1;
 }
 
-/* What it holds cannot be told before a SIGUSR1. */
+/* Something waits for a SIGUSR1: its figures, or the end of a release. */
 static int greet_unmeasured(struct fake *fake)
 {
 	const struct sigaction told = { .sa_handler = on_told, .sa_flags = SA_RESTART };
@@ -445,6 +445,14 @@ static int answer_when_told(struct fake *fake, const struct wire_frame *question
 	say("not measured");
 	wire_init(&frame, WIRE_TO_DAEMON, WIRE_STATS, question->header.id, WIRE_FAILED);
 	return send_frame(fake, &frame);
+}
+
+/* At a release until then. */
+static int answer_reclaim_when_told(struct fake *fake, const struct wire_frame *question)
+{
+	while (question->header.verb == WIRE_RECLAIM && !is_told)
+		;
+	return answer_well(fake, question);
 }
 
 static int answer_full_only(struct fake *fake, const struct wire_frame *question)
@@ -555,6 +563,8 @@ static const struct mode modes[] = {
 	{ "full-only", greet_holding, answer_full_only, "good, but cannot borrow" },
 	{ "unmeasured", greet_unmeasured, answer_when_told,
 	  "good, but refuses STATS until a SIGUSR1" },
+	{ "working", greet_unmeasured, answer_reclaim_when_told,
+	  "good, but works at a RECLAIM until a SIGUSR1" },
 	{ "old", greet_holding, answer_as_of_old, "good, borrows until it is asked again" },
 	{ "skipping", greet_holding, answer_the_last, "the same, and does not answer it" },
 	{ "endless", greet_holding, answer_no_more, "the same, and works on for good" },

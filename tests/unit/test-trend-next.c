@@ -56,6 +56,15 @@ static void test_the_next_reading_comes_before_the_fastest_growth_reaches_high(v
 	CHECK_EQ(next(&g), SEC(5));
 }
 
+static void test_whose_turn_may_come_is_looked_at_in_a_second(void)
+{
+	struct group g = example();
+
+	g.reading.limit_bytes = 1000 * GIB;
+	g.gate = (struct gate){ .state = GATE_RETAINING, .reason = REASON_OTHERS };
+	CHECK_EQ(next(&g), SEC(1));
+}
+
 static void test_above_high_the_next_threshold_counts(void)
 {
 	struct group g = example();
@@ -299,6 +308,7 @@ static void test_the_pause_is_always_within_bounds(void)
 int main(void)
 {
 	RUN(test_the_next_reading_comes_before_the_fastest_growth_reaches_high);
+	RUN(test_whose_turn_may_come_is_looked_at_in_a_second);
 	RUN(test_above_high_the_next_threshold_counts);
 	RUN(test_an_open_gate_is_looked_at_often);
 	RUN(test_a_round_that_may_give_way_is_looked_after_near_critical);
