@@ -99,6 +99,8 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	guard->group.path = path;
 	guard->group.id = id;
 	guard->group.kind = GROUP_RSS;
+	guard->cgroup = (struct cgroup)CGROUP_CLOSED;
+	guard->psi = (struct psi_trigger)PSI_TRIGGER_CLOSED;
 	guard->threshold_fd = guard->level_fd = -1;
 	guard->survey_gap_usec = SURVEY_FIRST_USEC;
 	guard->empty_since_usec = manager_now(manager);
@@ -230,7 +232,7 @@ struct guard *guard_free(struct guard *guard)
 	watch_disarm_pressure(guard);
 	watch_disarm_threshold(guard);
 	watch_disarm_level(guard);
-	cgroup_close(guard->cgroup);
+	cgroup_close(&guard->cgroup);
 	free(guard->group.path);
 	free(guard->group.unit);
 	history_free(guard);
@@ -269,7 +271,7 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 	}
 
 	/* If it was killed that is in the group's files, which may be gone at the next look. */
-	if (guard->group.n_members == 0 && guard->cgroup && guard_read(guard) >= 0)
+	if (guard->group.n_members == 0 && cgroup_is_open(&guard->cgroup) && guard_read(guard) >= 0)
 		alert_look(guard);
 }
 

@@ -445,6 +445,7 @@ static struct manager *manager_alloc(sd_event *event, const struct manager_optio
 	manager->event = sd_event_ref(event);
 	manager->options = *options;
 	manager->cgroup_root.fd = manager->cgroup_root.unified_fd = -1;
+	manager->machine_psi = (struct psi_trigger)PSI_TRIGGER_CLOSED;
 	manager->pace.vmstat_fd = -1;
 	manager->limits.fd = -1;
 	manager->warner_fd = -1;

@@ -91,12 +91,12 @@ struct guard {
 	struct group group;
 	LIST_HEAD(, peer) peers;
 
-	struct cgroup *cgroup; /* NULL: GROUP_RSS */
+	struct cgroup cgroup;   /* not open: GROUP_RSS */
 	bool has_leader;        /* GROUP_RSS: the tree of manager->command; else the sum of the peers */
 	bool is_ready;          /* for a round: what it writes has its memory */
 	bool events_came;       /* the next ones are awaited from the next look on */
 	struct signals signals; /* since the last look */
-	struct psi_trigger *psi;
+	struct psi_trigger psi;
 	int level_fd;     /* v1 */
 	int threshold_fd; /* v1, at UsageHigh */
 	uint64_t threshold_bytes; /* where it is, or was last tried */
@@ -164,9 +164,8 @@ struct manager {
 	bool has_cgroup;
 	struct cgroup_root cgroup_root;
 	bool has_psi;
-	struct psi_trigger *machine_psi;
+	struct psi_trigger machine_psi;
 	struct rope machine_rope;
-	uint64_t machine_stall_usec; /* its threshold */
 	int machine_state; /* as group.sources */
 	struct survey *survey;
 	struct listener *listener;

@@ -73,9 +73,9 @@ static void on_events(struct rope *rope, uint32_t revents)
 
 void watch_disarm_pressure(struct guard *guard)
 {
-	if (guard->psi)
-		bell_unwatch(&guard->manager->bell, psi_trigger_fd(guard->psi));
-	guard->psi = psi_trigger_close(guard->psi);
+	if (psi_trigger_is_open(&guard->psi))
+		bell_unwatch(&guard->manager->bell, guard->psi.fd);
+	psi_trigger_close(&guard->psi);
 	guard->group.sources[SOURCE_GROUP] = SOURCE_OFF;
 }
 
@@ -84,7 +84,7 @@ static void on_pressure(struct rope *rope, uint32_t revents)
 	struct guard *guard = container_of(rope, struct guard, pressure_rope);
 	int r;
 
-	r = psi_trigger_check(guard->psi, revents);
+	r = psi_trigger_check(&guard->psi, revents);
 	if (r < 0) {
 		/* The group is gone; its file would report that for ever. */
 		watch_disarm_pressure(guard);
@@ -120,7 +120,7 @@ static int arm_threshold(struct guard *guard, uint64_t bytes)
 {
 	struct manager *manager = guard->manager;
 	const uint64_t began_usec = clock_now_usec();
-	const int fd = cgroup_arm_threshold(guard->cgroup, bytes);
+	const int fd = cgroup_arm_threshold(&guard->cgroup, bytes);
 	const uint64_t end_usec = clock_now_usec();
 
 	manager->arm_usec = end_usec + ARM_PART * sub_sat(end_usec, began_usec);
@@ -191,7 +191,7 @@ void watch_arm_level(struct guard *guard)
 	if (guard->level_fd >= 0)
 		return;
 
-	r = guard->level_fd = cgroup_arm_level(guard->cgroup);
+	r = guard->level_fd = cgroup_arm_level(&guard->cgroup);
 	if (r >= 0)
 		r = sd_event_add_io(guard->manager->event, &guard->level_source, guard->level_fd,
 				    EPOLLIN, on_level, guard);
@@ -218,11 +218,11 @@ void watch_arm_pressure(struct guard *guard)
 	int r;
 
 	/* To close a trigger takes the kernel milliseconds: not for each group at each reload. */
-	if (guard->psi && psi_trigger_stall_usec(guard->psi) == stall_usec)
+	if (psi_trigger_is_open(&guard->psi) && guard->psi.stall_usec == stall_usec)
 		return;
 
 	watch_disarm_pressure(guard);
-	if (!guard->cgroup || stall_usec == 0)
+	if (!cgroup_is_open(&guard->cgroup) || stall_usec == 0)
 		return;
 	if (fd < 0) {
 		/* v1 alone: no hierarchy has these files. */
@@ -236,12 +236,12 @@ void watch_arm_pressure(struct guard *guard)
 	r = psi_trigger_open(fd, path, stall_usec, &guard->psi);
 	guard->pressure_rope.ring = on_pressure;
 	if (r >= 0)
-		r = bell_watch(&guard->manager->bell, psi_trigger_fd(guard->psi), EPOLLPRI,
+		r = bell_watch(&guard->manager->bell, guard->psi.fd, EPOLLPRI,
 			       &guard->pressure_rope);
 	if (r < 0) {
 		log_debug("No pressure trigger on \"%s\": %s; usage alone decides",
 			  guard->group.path, strerror(-r));
-		guard->psi = psi_trigger_close(guard->psi);
+		psi_trigger_close(&guard->psi);
 		guard->group.sources[SOURCE_GROUP] = r;
 		return;
 	}
@@ -252,7 +252,7 @@ void watch_arm_pressure(struct guard *guard)
 
 void watch_arm_events(struct guard *guard)
 {
-	int fd = guard->cgroup ? cgroup_events_fd(guard->cgroup) : -1;
+	const int fd = cgroup_events_fd(&guard->cgroup);
 	int r;
 
 	if (guard->group.kind != GROUP_V2)
@@ -273,13 +273,13 @@ void watch_await_events(struct guard *guard)
 		return;
 
 	guard->events_came = false;
-	(void)bell_again(&guard->manager->bell, cgroup_events_fd(guard->cgroup), EVENTS_ONCE,
+	(void)bell_again(&guard->manager->bell, cgroup_events_fd(&guard->cgroup), EVENTS_ONCE,
 			 &guard->events_rope);
 }
 
 void watch_disarm_events(struct guard *guard)
 {
 	if (guard->group.sources[SOURCE_EVENTS] == SOURCE_ARMED)
-		bell_unwatch(&guard->manager->bell, cgroup_events_fd(guard->cgroup));
+		bell_unwatch(&guard->manager->bell, cgroup_events_fd(&guard->cgroup));
 	guard->group.sources[SOURCE_EVENTS] = SOURCE_OFF;
 }
