@@ -101,7 +101,6 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	guard->group.kind = GROUP_RSS;
 	guard->cgroup = (struct cgroup)CGROUP_CLOSED;
 	guard->psi = (struct psi_trigger)PSI_TRIGGER_CLOSED;
-	guard->threshold_fd = guard->level_fd = -1;
 	guard->survey_gap_usec = SURVEY_FIRST_USEC;
 	guard->empty_since_usec = manager_now(manager);
 	LIST_INSERT_HEAD(&manager->guards, guard, in_manager);
@@ -168,7 +167,9 @@ int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
 	if (id != 0)
 		open_cgroup(guard);
 
-	r = guard_configure(guard);
+	r = watch_prepare(guard);
+	if (r >= 0)
+		r = guard_configure(guard);
 	if (r < 0) {
 		guard_free(guard);
 		return r;
@@ -230,8 +231,7 @@ struct guard *guard_free(struct guard *guard)
 	limits_forget(guard);
 	watch_disarm_events(guard);
 	watch_disarm_pressure(guard);
-	watch_disarm_threshold(guard);
-	watch_disarm_level(guard);
+	watch_end(guard);
 	cgroup_close(&guard->cgroup);
 	free(guard->group.path);
 	free(guard->group.unit);

@@ -85,6 +85,15 @@ struct history {
 	struct sums left;        /* of its members, when the last of them left */
 };
 
+/* What the kernel tells of a group on v1 alone. */
+struct tripwires {
+	int level_fd;
+	int threshold_fd; /* at UsageHigh= */
+	uint64_t threshold_bytes; /* where it is, or was last tried */
+	sd_event_source *threshold_source;
+	sd_event_source *level_source;
+};
+
 struct guard {
 	LIST_ENTRY(guard) in_manager;
 	struct manager *manager;
@@ -97,9 +106,7 @@ struct guard {
 	bool events_came;       /* the next ones are awaited from the next look on */
 	struct signals signals; /* since the last look */
 	struct psi_trigger psi;
-	int level_fd;     /* v1 */
-	int threshold_fd; /* v1, at UsageHigh */
-	uint64_t threshold_bytes; /* where it is, or was last tried */
+	struct tripwires *tripwires; /* NULL: not on v1 */
 
 	uint64_t look_usec;  /* when the next look is planned; 0: it is not. See pace.h */
 	size_t pace_index;
@@ -109,8 +116,6 @@ struct guard {
 	struct watched *watched; /* the lowest limit above or in it that is; or NULL. See limits.h */
 	struct rope events_rope;
 	struct rope pressure_rope; /* of psi */
-	sd_event_source *threshold_source;
-	sd_event_source *level_source;
 
 	/* See history.h; its place, and the same once there is something in it. */
 	struct history *history_place, *history;
