@@ -301,17 +301,18 @@ static uint64_t near_gap(const struct guard *guard)
 }
 
 /* Not all groups in the same turn: by their numbers the longest gap is up to a fifth less. */
-static uint64_t wider_gap(const struct guard *guard)
+static uint32_t wider_gap(const struct guard *guard)
 {
 	const uint64_t last_usec = MAX(SURVEY_LAST_USEC,
 				       guard->manager->n_peers * SURVEY_SHARE_USEC);
 
+	_Static_assert(LISTENER_MAX * SURVEY_SHARE_USEC <= UINT32_MAX, "fits");
 	if (guard->group.reading.anon_bytes >= guard_high_bytes(guard))
-		return near_gap(guard);
+		return (uint32_t)near_gap(guard);
 	if (guard->survey_gap_usec * 2 < SURVEY_LAST_USEC)
 		return guard->survey_gap_usec * 2;
 
-	return last_usec - last_usec / 40 * (guard->group.id % 8);
+	return (uint32_t)(last_usec - last_usec / 40 * (guard->group.id % 8));
 }
 
 /* Looks at the processes when that is due, and asks for statistics where they are stale. */

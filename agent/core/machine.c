@@ -37,7 +37,7 @@ static struct guard *find_richest(struct manager *manager)
 	return richest;
 }
 
-static void on_pressure(struct rope *rope, uint32_t revents)
+void machine_on_pressure(struct rope *rope, uint32_t revents)
 {
 	struct manager *manager = container_of(rope, struct manager, machine_rope);
 	struct guard *guard;
@@ -85,7 +85,7 @@ void machine_arm(struct manager *manager)
 		return;
 
 	r = psi_trigger_open(AT_FDCWD, MACHINE_FILE, stall_usec, &manager->machine_psi);
-	manager->machine_rope.ring = on_pressure;
+	manager->machine_rope.ring = RING_MACHINE;
 	if (r >= 0)
 		r = bell_watch(&manager->bell, manager->machine_psi.fd, EPOLLPRI,
 			       &manager->machine_rope);

@@ -11,3 +11,4 @@
 /* By MachinePressureSome=. Does nothing while the trigger is as it should be. */
 void machine_arm(struct manager *manager);
 void machine_disarm(struct manager *manager);
+void machine_on_pressure(struct rope *rope, uint32_t revents);

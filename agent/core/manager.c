@@ -22,6 +22,7 @@
 #include "agent/core/round.h"
 #include "agent/core/state.h"
 #include "agent/core/warner.h"
+#include "agent/core/watch.h"
 #include "agent/report/journal.h"
 
 /* Nobody reads `systemctl status` more often. */
@@ -483,7 +484,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 
 	manager->start_realtime_usec = manager_realtime(manager);
 	manager->start_boottime_usec = manager_boottime(manager);
-	r = bell_open(&manager->bell, event);
+	r = bell_open(&manager->bell, event, watch_rings);
 	if (r < 0) {
 		log_error("Cannot wait for the kernel's events: %s", strerror(-r));
 		return r;

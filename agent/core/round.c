@@ -122,7 +122,7 @@ static void round_record(struct guard *guard)
 	kept = ledger_append(&guard->manager->ledger, outcome,
 			     group->unit ? group->unit : group->path);
 	if (kept)
-		group->last_outcome = kept;
+		history_note(guard)->benefit.last_outcome = kept;
 }
 
 static void round_finish(struct guard *guard)

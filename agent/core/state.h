@@ -37,7 +37,6 @@ struct command {
 struct peer {
 	LIST_ENTRY(peer) in_guard;
 	struct member member;
-	struct lessons *lessons_place; /* where member.lessons will be; see history.h */
 	struct conn *conn;
 	struct guard *guard;
 	uint32_t knobs_due;      /* bits of enum wire_knob still to be set from [Tune] */
@@ -85,6 +84,14 @@ struct history {
 	struct sums left;        /* of its members, when the last of them left */
 };
 
+/* Who rings; by watch_rings. */
+enum ring {
+	RING_EVENTS,   /* of a guard */
+	RING_PRESSURE, /* likewise */
+	RING_MACHINE,
+	RING_MAX_
+};
+
 /* What the kernel tells of a group on v1 alone. */
 struct tripwires {
 	int level_fd;
@@ -101,26 +108,25 @@ struct guard {
 	LIST_HEAD(, peer) peers;
 
 	struct cgroup cgroup;   /* not open: GROUP_RSS */
-	bool has_leader;        /* GROUP_RSS: the tree of manager->command; else the sum of the peers */
-	bool is_ready;          /* for a round: what it writes has its memory */
-	bool events_came;       /* the next ones are awaited from the next look on */
-	struct signals signals; /* since the last look */
 	struct psi_trigger psi;
+	struct rope events_rope;
+	struct rope pressure_rope; /* of psi */
+	struct signals signals;    /* since the last look */
+	bool has_leader : 1;  /* GROUP_RSS: the tree of manager->command; else the sum of the peers */
+	bool is_ready : 1;    /* for a round: what it writes has its memory */
+	bool events_came : 1; /* the next ones are awaited from the next look on */
+	bool has_history : 1; /* there is something in it */
+	uint32_t pace_index;
+	uint32_t survey_gap_usec; /* doubles while nothing moves; some minutes at most */
 	struct tripwires *tripwires; /* NULL: not on v1 */
 
 	uint64_t look_usec;  /* when the next look is planned; 0: it is not. See pace.h */
-	size_t pace_index;
 	uint64_t usage_usec; /* usage was read, maybe without the rest of the reading */
 	uint64_t allocated_bytes; /* by the machine, then */
 
 	struct watched *watched; /* the lowest limit above or in it that is; or NULL. See limits.h */
-	struct rope events_rope;
-	struct rope pressure_rope; /* of psi */
-
-	/* See history.h; its place, and the same once there is something in it. */
-	struct history *history_place, *history;
-	uint64_t survey_usec;      /* last look at the processes */
-	uint64_t survey_gap_usec;  /* doubles while nothing moves */
+	struct history *history; /* its place; see history.h */
+	uint64_t survey_usec;    /* last look at the processes */
 	uint64_t survey_usage_bytes;
 	uint64_t empty_since_usec; /* no peers since; 0: has some */
 	struct round *round; /* under way; one of a few, see round.c. Or NULL */

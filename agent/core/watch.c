@@ -13,6 +13,7 @@
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/core/guard.h"
+#include "agent/core/machine.h"
 #include "agent/policy/trend.h"
 
 /* The kernel's window for triggers without privilege is a multiple of this. */
@@ -96,6 +97,12 @@ static void on_pressure(struct rope *rope, uint32_t revents)
 	if (r != 0)
 		guard_look(guard);
 }
+
+const bell_ring_t watch_rings[RING_MAX_] = {
+	[RING_EVENTS] = on_events,
+	[RING_PRESSURE] = on_pressure,
+	[RING_MACHINE] = machine_on_pressure,
+};
 
 int watch_prepare(struct guard *guard)
 {
@@ -270,7 +277,7 @@ void watch_arm_pressure(struct guard *guard)
 		return;
 
 	r = psi_trigger_open(fd, path, stall_usec, &guard->psi);
-	guard->pressure_rope.ring = on_pressure;
+	guard->pressure_rope.ring = RING_PRESSURE;
 	if (r >= 0)
 		r = bell_watch(&guard->manager->bell, guard->psi.fd, EPOLLPRI,
 			       &guard->pressure_rope);
@@ -294,7 +301,7 @@ void watch_arm_events(struct guard *guard)
 	if (guard->group.kind != GROUP_V2)
 		return;
 
-	guard->events_rope.ring = on_events;
+	guard->events_rope.ring = RING_EVENTS;
 	r = fd < 0 ? -ENOENT
 		   : bell_watch(&guard->manager->bell, fd, EVENTS_ONCE, &guard->events_rope);
 	guard->group.sources[SOURCE_EVENTS] = r < 0 ? r : SOURCE_ARMED;

@@ -8,6 +8,9 @@
 
 #include "agent/core/state.h"
 
+/* What the ropes do, those of the machine, too. */
+extern const bell_ring_t watch_rings[RING_MAX_];
+
 /* Before anything is armed. -ENOMEM. */
 int watch_prepare(struct guard *guard);
 /* v1: disarms what else is. */

@@ -140,6 +140,9 @@ struct benefit {
 	uint64_t last_anon_bytes;
 	uint64_t last_fresh_bytes;
 	uint64_t last_n_joined;
+
+	/* Of a round that was not quiet, in the ledger: see group_last_outcome(). NULL: none yet */
+	const struct outcome *last_outcome;
 };
 
 struct group {
@@ -149,7 +152,8 @@ struct group {
 	const struct group_settings *settings; /* effective: defaults plus overrides; shared */
 	enum group_kind kind : 8;
 	bool yields; /* a round is under way that gives way to what is more urgent */
-	int sources[SOURCE_MAX_];
+	int16_t sources[SOURCE_MAX_];
+	uint32_t n_members;
 
 	struct reading reading; /* the latest */
 	uint64_t peak_bytes;    /* highest usage seen by us */
@@ -159,9 +163,6 @@ struct group {
 	struct gate gate;
 	struct benefit *benefit; /* NULL as all zero: see group_benefit() */
 	struct steps *steps;    /* that the daemon took by itself; NULL: none ever */
-	/* Of a round that was not quiet, in the ledger: see group_last_outcome(). NULL: none yet */
-	const struct outcome *last_outcome;
-	size_t n_members;
 	uint64_t n_joined; /* members, ever */
 };
 

@@ -6,5 +6,5 @@ const struct lessons *member_lessons(const struct member *member)
 {
 	static const struct lessons none;
 
-	return member->lessons ? member->lessons : &none;
+	return member->has_lessons ? member->lessons : &none;
 }

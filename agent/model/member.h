@@ -69,6 +69,7 @@ struct member {
 	bool filtered;             /* its agent was under a system call filter at time_usec */
 	bool borrow_refused;       /* its hook cannot do it */
 	bool residue_due;          /* the next stats give the residue */
+	bool has_lessons;          /* there is something in them */
 
 	struct stats stats;        /* last answer */
 	uint64_t stats_usec;       /* when; 0: never */
@@ -82,7 +83,7 @@ struct member {
 	struct forecast borrow;    /* policy/estimate: by METHOD_BORROW */
 
 	uint64_t last_release_usec; /* 0: never */
-	struct lessons *lessons;    /* by releases, mostly; NULL as all zero. See member_lessons() */
+	struct lessons *lessons;    /* by releases, mostly; their place. See member_lessons() */
 };
 
 const struct lessons *member_lessons(const struct member *member);

@@ -225,6 +225,7 @@ static void run_state(int listener, const struct state *state)
 {
 	struct lessons lessons = { .release_faults = 0 };
 	struct member member = {
+		.has_lessons = true,
 		.lessons = &lessons,
 		.busy_permyriad = state->busy ? 9000 : 0,
 		.process.state = 'S',

@@ -56,6 +56,7 @@ static void init_web(struct group *g, const struct outcome *outcome, struct bene
 		     uint64_t now_usec)
 {
 	*benefit = (struct benefit){
+		.last_outcome = outcome,
 		.n_rounds = 17,
 		.released_bytes = 2350 * MIB,
 		.last_round_usec = now_usec - 3 * USEC_PER_SEC,
@@ -89,7 +90,6 @@ static void init_web(struct group *g, const struct outcome *outcome, struct bene
 			  .since_usec = now_usec - 3 * USEC_PER_SEC,
 			  .until_usec = now_usec + 7 * USEC_PER_SEC },
 		.benefit = benefit,
-		.last_outcome = outcome,
 		.n_members = 2,
 	};
 }
@@ -212,6 +212,7 @@ static void init_release(struct member *m, uint64_t now_usec)
 {
 	static struct lessons lessons;
 
+	m->has_lessons = true;
 	m->lessons = &lessons;
 	lessons.last_release = (struct wire_reclaim_reply){
 		.method = WIRE_METHOD_FULL,

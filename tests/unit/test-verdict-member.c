@@ -177,6 +177,7 @@ static void test_retained_after_a_burst_is_surer_after_a_release(void)
 
 	/* The same process, after it. */
 	m = process_of(120, 110, 100, 0);
+	m.has_lessons = true;
 	m.lessons = &(struct lessons){
 		.last_release = { .rss_before = 520 * MIB, .rss_after = 130 * MIB },
 		.last_forecast.bytes = 390 * MIB,
@@ -206,6 +207,7 @@ static void test_holes_below_a_page_are_fragmented(void)
 	CHECK_STR(d.allocator, "mimalloc");
 
 	m = process_of(410, 400, 110, 300);
+	m.has_lessons = true;
 	m.lessons = &(struct lessons){
 		.last_release = { .rss_before = 420 * MIB, .rss_after = 412 * MIB },
 		.last_forecast.bytes = 300 * MIB,
@@ -226,6 +228,7 @@ static void test_a_release_that_was_cut_short_shows_nothing(void)
 	struct member m = process_of(800, 800, 200, 0);
 
 	/* After one nothing is expected until the next figures. */
+	m.has_lessons = true;
 	m.lessons = &lessons;
 	m.last_release_usec = 6;
 	CHECK_STR(name_of(&m, 7), "unknown");
@@ -329,6 +332,7 @@ static void test_an_allocator_that_tells_is_believed_and_one_that_does_not_is_un
 	};
 	CHECK_STR(name_of(&m, HOUR), "unknown");
 	CHECK(has_advice(ADVICE_MEASURE));
+	m.has_lessons = true;
 	m.lessons = &(struct lessons){
 		.last_release = { .rss_before = 900 * MIB, .rss_after = 530 * MIB },
 	};
@@ -420,6 +424,7 @@ static void test_claims_beyond_all_bounds_are_survived(void)
 	sums = (struct sums){ 0 };
 	memset(&lessons, 0xff, sizeof(lessons));
 	memset(&m, 0xff, sizeof(m));
+	m.has_lessons = true;
 	m.lessons = &lessons;
 	m.stats.foreign = lessons.foreign;
 	m.floors = (struct floors){ 0 };
