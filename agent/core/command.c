@@ -469,7 +469,8 @@ static void on_tuned(struct conn *conn, enum request_end end, const struct reque
 	}
 
 	if (answer->frame->header.status == WIRE_OK)
-		peer->member.hello.tuned |= 1U << answer->frame->tune_reply.knob;
+		peer->member.hello.tuned |=
+			(uint8_t)(1U << answer->frame->tune_reply.knob);
 	tell_tuned(peer, command, 0, answer->frame->header.status, &answer->frame->tune_reply);
 }
 

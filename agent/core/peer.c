@@ -12,6 +12,7 @@
 #include "agent/core/guard.h"
 #include "agent/core/history.h"
 #include "agent/core/round.h"
+#include "agent/core/versions.h"
 #include "agent/policy/calibrate.h"
 #include "agent/policy/estimate.h"
 #include "agent/policy/freshness.h"
@@ -79,7 +80,7 @@ static uint64_t knob_value(const struct group_settings *settings, enum wire_knob
 /* What [Tune] asks for and neither the operator nor MEMGUARD_MALLOPT has set already. */
 static uint32_t knobs_wanted(const struct peer *peer)
 {
-	const struct wire_hello *hello = &peer->member.hello;
+	const struct hello *hello = &peer->member.hello;
 	uint32_t wanted = 0;
 
 	/* To observe is to leave everything as it is. */
@@ -97,7 +98,7 @@ static uint32_t knobs_wanted(const struct peer *peer)
 	if (!(hello->allocators & (WIRE_ALLOCATOR_JEMALLOC | WIRE_ALLOCATOR_MIMALLOC)))
 		wanted &= ~(1U << WIRE_KNOB_DECAY);
 
-	return wanted & ~hello->env_tuned & ~hello->tuned;
+	return wanted & ~(uint32_t)(hello->env_tuned | hello->tuned);
 }
 
 void peer_tune_late(struct guard *guard)
@@ -128,6 +129,30 @@ void peer_join(struct peer *peer, struct guard *guard)
 	peer_tune(peer);
 }
 
+/* What it has besides its connection and its place in a group. */
+static struct peer *peer_dispose(struct peer *peer, struct manager *manager)
+{
+	history_free_lessons(peer, manager);
+	versions_give(manager, peer->member.hello.versions);
+	free(peer);
+	return NULL;
+}
+
+static struct peer *peer_alloc(struct manager *manager, const struct wire_hello *hello)
+{
+	struct peer *peer;
+
+	peer = calloc(1, sizeof(*peer));
+	if (!peer)
+		return NULL;
+
+	peer->member.hello = hello_of(hello, versions_take(manager, hello));
+	if (!peer->member.hello.versions || history_new_lessons(peer, manager) < 0)
+		return peer_dispose(peer, manager);
+
+	return peer;
+}
+
 int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello *hello,
 	     struct peer **ret)
 {
@@ -142,14 +167,11 @@ int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello
 		return r;
 	}
 
-	peer = calloc(1, sizeof(*peer));
-	if (!peer || history_new_lessons(peer, manager) < 0) {
-		free(peer);
+	peer = peer_alloc(manager, hello);
+	if (!peer)
 		return -ENOMEM;
-	}
 
 	peer->conn = conn;
-	peer->member.hello = *hello;
 	peer->member.process.pid = conn_pid(conn);
 	peer->member.process.uid = conn_uid(conn);
 	peer->guard = guard;
@@ -158,8 +180,7 @@ int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello
 	if (r == -ESRCH) {
 		log_debug("Process %d ended after it connected; not guarding who has its pid",
 			  (int)conn_pid(conn));
-		history_free_lessons(peer, manager);
-		free(peer);
+		peer_dispose(peer, manager);
 		return r;
 	}
 
@@ -179,9 +200,7 @@ struct peer *peer_free(struct peer *peer)
 	/* Ends an open request first, which still finds the peer in its group. */
 	conn_free(peer->conn);
 	guard_remove_peer(peer->guard, peer);
-	history_free_lessons(peer, peer->guard->manager);
-	free(peer);
-	return NULL;
+	return peer_dispose(peer, peer->guard->manager);
 }
 
 static void measure_busy(struct peer *peer, uint64_t now_usec)
@@ -456,7 +475,7 @@ static void take_tuned(struct peer *peer, const struct wire_tune_reply *reply)
 	const bool late =
 		reply->effect == WIRE_EFFECT_LATE || reply->effect == WIRE_EFFECT_MAYBE;
 
-	peer->member.hello.tuned |= 1U << reply->knob;
+	peer->member.hello.tuned |= (uint8_t)(1U << reply->knob);
 	/* At the connection it is what was to be expected; here somebody may wonder. */
 	if (peer->guard->group.settings->tune_after > 0)
 		log_info("Process %d (%s): %s is set to %" PRIu64 "%s",

@@ -40,8 +40,8 @@ struct peer {
 	struct conn *conn;
 	struct guard *guard;
 	uint32_t knobs_due;      /* bits of enum wire_knob still to be set from [Tune] */
+	unsigned int stats_n_threads; /* when its statistics were taken, or a release asked for since */
 	uint64_t stats_cpu_usec; /* the process's CPU time when its statistics were taken */
-	unsigned int stats_n_threads; /* likewise, or when a release was asked for since */
 	uint64_t busy_usec;      /* begin of the span over which busy_permyriad is measured */
 	uint64_t busy_cpu_usec;  /* CPU time then */
 	struct command *command; /* waiting for the open request; or NULL */
@@ -189,6 +189,7 @@ struct manager {
 	uint64_t patience_usec; /* when it strikes; 0: not at all */
 	struct sparse histories;  /* struct history */
 	struct sparse lessons;    /* struct lessons */
+	SLIST_HEAD(, shared_versions) versions; /* see versions.h */
 	uint64_t arm_usec; /* before this no v1 threshold is armed; see watch.c */
 	size_t n_guards;
 	size_t n_peers;

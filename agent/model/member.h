@@ -31,6 +31,24 @@ struct process {
 	char command[16];    /* comm; the kernel keeps no more */
 };
 
+/* Of which nearly all have the same; shared by them. Kept by core/versions. */
+struct versions {
+	uint32_t page_bytes;
+	char hook[16];
+	char libc[16]; /* "" when not glibc */
+};
+
+/* What is kept of HELLO; names and units are those of libhook/wire.h. */
+struct hello {
+	const struct versions *versions;
+	uint32_t agent_tid;
+	uint32_t allocators;
+	uint32_t malloc_owner;
+	uint8_t flags;
+	uint8_t tuned; /* and what TUNE has set since */
+	uint8_t env_tuned;
+};
+
 /* What releases of a process taught about it. Kept by policy/calibrate. */
 struct calibration {
 	uint32_t n_full[2];         /* full trims learnt from: idle, busy */
@@ -61,7 +79,7 @@ struct lessons {
 
 struct member {
 	struct process process;
-	struct wire_hello hello;
+	struct hello hello;
 	uint64_t time_usec;        /* of process; CLOCK_MONOTONIC */
 	uint32_t busy_permyriad;   /* of one CPU, between the last two looks */
 	uint32_t n_failed;         /* timeouts and refusals in a row */
@@ -85,5 +103,9 @@ struct member {
 	uint64_t last_release_usec; /* 0: never */
 	struct lessons *lessons;    /* by releases, mostly; their place. See member_lessons() */
 };
+
+/* @versions: where those of @wire are kept. */
+struct hello hello_of(const struct wire_hello *wire, const struct versions *versions);
+struct versions versions_of(const struct wire_hello *wire);
 
 const struct lessons *member_lessons(const struct member *member);

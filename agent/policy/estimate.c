@@ -152,7 +152,7 @@ uint64_t estimate_release_usec(const struct stats *stats, uint64_t bytes, bool b
 }
 
 /* Whose free memory the figures and the methods are about. */
-static bool is_glibc(const struct wire_hello *hello)
+static bool is_glibc(const struct hello *hello)
 {
 	return (hello->allocators & WIRE_ALLOCATOR_GLIBC) != 0 &&
 	       (hello->malloc_owner == 0 || hello->malloc_owner == WIRE_ALLOCATOR_GLIBC);

@@ -234,7 +234,7 @@ void rows_explain(struct dict *dict, const struct group *group,
 	age(dict, "reading_age_usec", group->reading.time_usec, now_usec);
 }
 
-static const char *agent_kind(const struct wire_hello *hello)
+static const char *agent_kind(const struct hello *hello)
 {
 	if ((hello->flags & WIRE_HELLO_ALWAYS) != 0)
 		return "always";
@@ -242,11 +242,11 @@ static const char *agent_kind(const struct wire_hello *hello)
 	return (hello->flags & WIRE_HELLO_NAMED) != 0 ? "named" : "auto";
 }
 
-static void put_hello(struct dict *dict, const struct wire_hello *hello)
+static void put_hello(struct dict *dict, const struct hello *hello)
 {
-	dict_string(dict, "hook_version", hello->hook_version);
-	if (hello->libc_version[0] != '\0')
-		dict_string(dict, "libc_version", hello->libc_version);
+	dict_string(dict, "hook_version", hello->versions->hook);
+	if (hello->versions->libc[0] != '\0')
+		dict_string(dict, "libc_version", hello->versions->libc);
 	dict_string(dict, "agent", agent_kind(hello));
 	dict_u32(dict, "agent_tid", hello->agent_tid);
 	dict_bool(dict, "bad_environment", (hello->flags & WIRE_HELLO_BAD_ENV) != 0);
@@ -453,7 +453,7 @@ void rows_fresh(struct dict *dict, const struct fresh *fresh,
 		return;
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
-		limits[i] = (uint64_t)class_pages[i] * fresh->member->hello.page_bytes;
+		limits[i] = (uint64_t)class_pages[i] * fresh->member->hello.versions->page_bytes;
 
 	dict_u64s(dict, "class_limit_bytes", limits, ARRAY_SIZE(limits));
 	dict_open_rows_entry(dict, "arenas");

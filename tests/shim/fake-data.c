@@ -153,6 +153,8 @@ static void init_bare(struct group *g, uint64_t now_usec)
 	};
 }
 
+static const struct versions versions = { .page_bytes = 4096, .hook = "0.1.0", .libc = "2.36" };
+
 static void init_member(struct member *m, pid_t pid, uid_t uid, const char *command,
 			uint64_t scale, uint64_t now_usec)
 {
@@ -168,10 +170,8 @@ static void init_member(struct member *m, pid_t pid, uid_t uid, const char *comm
 		.hello = { .agent_tid = (uint32_t)pid + 1,
 			   .allocators = WIRE_ALLOCATOR_GLIBC,
 			   .malloc_owner = WIRE_ALLOCATOR_GLIBC,
-			   .page_bytes = 4096,
-			   .tuned = 1U << WIRE_KNOB_ARENA_MAX,
-			   .hook_version = "0.1.0",
-			   .libc_version = "2.36" },
+			   .versions = &versions,
+			   .tuned = 1U << WIRE_KNOB_ARENA_MAX },
 		.time_usec = now_usec,
 		.busy_permyriad = 1234,
 	};
