@@ -79,7 +79,7 @@ static bool rises(const struct rise *rise)
 
 static void sum_floors(struct sums *sums, const struct member *member)
 {
-	const struct rise rise = floors_rise(&member->floors);
+	const struct rise rise = floors_rise(&member->floors, member->stats_usec);
 
 	if (rise.n < FLOORS_ENOUGH)
 		return;

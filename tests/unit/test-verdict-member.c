@@ -58,8 +58,10 @@ static const char *name_of(const struct member *member, uint64_t now_usec)
 /* A figure a minute: @mib(i) at minute i. */
 static void watch(struct member *member, unsigned int minutes, uint64_t (*mib)(unsigned int))
 {
-	for (unsigned int i = 0; i < minutes; i++)
-		floors_add(&member->floors, mib(i) * MIB, (i + 1) * 60 * USEC_PER_SEC);
+	for (unsigned int i = 0; i < minutes; i++) {
+		member->stats_usec = (i + 1) * 60 * USEC_PER_SEC;
+		floors_add(&member->floors, mib(i) * MIB, member->stats_usec);
+	}
 }
 
 static uint64_t leak(unsigned int i)
@@ -445,13 +447,13 @@ static void test_floors_keep_the_least_of_each_span_and_never_grow(void)
 	struct floors f = { 0 };
 	struct rise rise;
 
-	rise = floors_rise(&f);
+	rise = floors_rise(&f, 0);
 	CHECK_EQ(rise.n, 0);
 	floors_add(&f, 0, 1000);
 	CHECK_EQ(f.kib[0], 1);
 	for (uint64_t i = 1; i <= 100000; i++)
 		floors_add(&f, (i % 100 ? 900 : 500) * MIB, 1000 + i * USEC_PER_SEC);
-	rise = floors_rise(&f);
+	rise = floors_rise(&f, 1000 + 100000 * USEC_PER_SEC);
 	CHECK(rise.n >= FLOORS_ENOUGH);
 	CHECK_EQ(rise.first_bytes, 0);
 	CHECK_EQ(rise.last_bytes, 500 * MIB);
@@ -464,8 +466,9 @@ static void test_floors_keep_the_least_of_each_span_and_never_grow(void)
 	CHECK_EQ(f.n, 100001);
 	/* Nor does a month of it fill more: the oldest goes. */
 	floors_add(&f, 700 * MIB, 31 * 24 * HOUR);
-	CHECK(f.span_usec >= FLOORS_SPAN_MAX_USEC && f.span_usec < 2 * FLOORS_SPAN_MAX_USEC);
-	rise = floors_rise(&f);
+	CHECK_EQ(f.n_doubled, 16); /* the first time that a span is FLOORS_SPAN_MAX_USEC */
+	CHECK(FLOORS_SPAN_MIN_USEC << 16 >= FLOORS_SPAN_MAX_USEC);
+	rise = floors_rise(&f, 31 * 24 * HOUR);
 	CHECK_EQ(rise.n, 1);
 }
 
