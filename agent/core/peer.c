@@ -344,7 +344,7 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *wire)
 	member->vain_bytes = MIN(member->vain_bytes, expected_bytes(peer));
 	floors_add(&member->floors, verdict_in_use(stats), member->stats_usec);
 	log_debug("Process %d (%s): RSS %" PRIu64 "M, heap %" PRIu64 "M, in use %" PRIu64
-		  "M, retained %" PRIu64 "M, stall %" PRIu64 " us",
+		  "M, retained %" PRIu64 "M, stall %" PRIu32 " us",
 		  (int)member->process.pid, member->process.command, stats->rss / MIB,
 		  stats->heap_rss / MIB, stats->in_use / MIB, member->retained_bytes / MIB,
 		  member->stall_usec);

@@ -62,8 +62,8 @@ struct calibration {
 /* What a release is predicted to give and to cost. */
 struct forecast {
 	uint64_t bytes;
-	uint64_t stall_usec; /* longest */
-	uint64_t usec;       /* from begin to end */
+	uint32_t stall_usec; /* longest */
+	uint32_t usec;       /* from begin to end */
 };
 
 /* Most processes are never asked, nor have a second allocator: apart, since it is zero then. */
@@ -96,8 +96,8 @@ struct member {
 				    * that was expected since */
 
 	uint64_t retained_bytes;   /* policy/estimate, from stats */
-	uint64_t stall_usec;       /* policy/estimate: of a full trim */
-	uint64_t release_usec;     /* policy/estimate: how long a full trim takes */
+	uint32_t stall_usec;       /* policy/estimate: of a full trim */
+	uint32_t release_usec;     /* policy/estimate: how long a full trim takes */
 	struct forecast borrow;    /* policy/estimate: by METHOD_BORROW */
 
 	uint64_t last_release_usec; /* 0: never */

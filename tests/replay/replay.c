@@ -84,6 +84,17 @@ static int take_usec(const char *value, void *field)
 	return parse_u64(value, field) == 0 ? 0 : parse_usec(value, field);
 }
 
+static int take_brief(const char *value, void *field)
+{
+	uint64_t usec;
+	int r;
+
+	r = take_usec(value, &usec);
+	if (r >= 0)
+		*(uint32_t *)field = brief_usec(usec);
+	return r;
+}
+
 static int take_u32(const char *value, void *field)
 {
 	uint64_t number;
@@ -282,11 +293,11 @@ static const struct row member_rows[] = {
 	{ MEMBER(stats.rss), take_bytes },
 	{ MEMBER(stats_usec), take_usec },
 	{ MEMBER(retained_bytes), take_bytes },
-	{ MEMBER(stall_usec), take_usec },
+	{ MEMBER(stall_usec), take_brief },
 	{ MEMBER(stats.n_anchored), take_u32 },
 	{ MEMBER(borrow.bytes), take_bytes },
-	{ MEMBER(borrow.stall_usec), take_usec },
-	{ MEMBER(borrow.usec), take_usec },
+	{ MEMBER(borrow.stall_usec), take_brief },
+	{ MEMBER(borrow.usec), take_brief },
 	{ MEMBER(borrow_refused), take_bool },
 	{ MEMBER(last_release_usec), take_usec },
 	{ MEMBER(n_failed), take_u32 },
