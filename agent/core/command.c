@@ -139,7 +139,7 @@ static int on_each_member(const char *what,
 	int r;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
-		LIST_FOREACH(peer, &guard->peers, in_guard) {
+		SLIST_FOREACH(peer, &guard->peers, in_guard) {
 			if (!target_is_peer(peer, what))
 				continue;
 			found = true;
@@ -427,7 +427,7 @@ static int on_show(const char *what, struct bus_reply *reply, void *userdata)
 		return r;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		LIST_FOREACH(peer, &guard->peers, in_guard)
+		SLIST_FOREACH(peer, &guard->peers, in_guard)
 			if (target_is_peer(peer, what) && n++ < BUS_SHOW_MAX)
 				ask_to_show(peer, command);
 
@@ -506,7 +506,7 @@ static int on_tune(const char *what, enum wire_knob knob, uint64_t value, struct
 	command->knob = knob;
 	membership_check_all(manager);
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		LIST_FOREACH(peer, &guard->peers, in_guard)
+		SLIST_FOREACH(peer, &guard->peers, in_guard)
 			if (target_is_peer(peer, what)) {
 				n++;
 				ask_to_tune(peer, command, value);

@@ -24,7 +24,7 @@ static int read_rss(struct guard *guard, struct reading *ret)
 		if (r < 0)
 			return r;
 	} else {
-		LIST_FOREACH(peer, &guard->peers, in_guard)
+		SLIST_FOREACH(peer, &guard->peers, in_guard)
 			rss_bytes += peer->member.process.rss_bytes;
 	}
 

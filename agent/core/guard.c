@@ -213,7 +213,7 @@ struct guard *guard_free(struct guard *guard)
 		return NULL;
 
 	round_stop(guard);
-	while ((peer = LIST_FIRST(&guard->peers)))
+	while ((peer = SLIST_FIRST(&guard->peers)))
 		peer_free(peer);
 
 	/* It may have waited for nobody. */
@@ -242,7 +242,7 @@ struct guard *guard_free(struct guard *guard)
 
 void guard_add_peer(struct guard *guard, struct peer *peer)
 {
-	LIST_INSERT_HEAD(&guard->peers, peer, in_guard);
+	SLIST_INSERT_HEAD(&guard->peers, peer, in_guard);
 	guard->group.n_members++;
 	guard->group.n_joined++;
 	guard->is_ready = false;
@@ -257,7 +257,7 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 	/* Of the last one that leaves the figures stay, for the account of what happened. */
 	if (guard->group.n_members == 1)
 		guard_sum(guard, &history_note(guard)->left);
-	LIST_REMOVE(peer, in_guard);
+	SLIST_REMOVE(&guard->peers, peer, peer, in_guard);
 	if (guard->round && guard->round->waiting == peer)
 		guard->round->waiting = NULL;
 	guard->group.n_members--;
@@ -280,8 +280,8 @@ void guard_survey(struct guard *guard)
 	const uint64_t now_usec = manager_now(guard->manager);
 	struct peer *peer, *next;
 
-	for (peer = LIST_FIRST(&guard->peers); peer; peer = next) {
-		next = LIST_NEXT(peer, in_guard);
+	for (peer = SLIST_FIRST(&guard->peers); peer; peer = next) {
+		next = SLIST_NEXT(peer, in_guard);
 		if (!membership_check(peer))
 			peer_survey(peer, now_usec);
 	}
@@ -329,7 +329,7 @@ static void survey_if_due(struct guard *guard, uint64_t now_usec)
 		return;
 
 	guard_survey(guard);
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		stirred |= peer_refresh(peer, now_usec);
 
 	guard->survey_gap_usec = moved || stirred ? SURVEY_FIRST_USEC : wider_gap(guard);
@@ -340,7 +340,7 @@ void guard_sum(const struct guard *guard, struct sums *ret)
 	const struct peer *peer;
 
 	*ret = guard->group.n_members > 0 ? (struct sums){ 0 } : history_of(guard)->left;
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		verdict_sum(ret, &peer->member, guard->group.settings->method);
 }
 

@@ -57,6 +57,6 @@ void history_make_ready(struct guard *guard)
 	struct peer *peer;
 
 	sparse_touch(&manager->histories, guard->history);
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		sparse_touch(&manager->lessons, peer->member.lessons);
 }

@@ -117,7 +117,7 @@ static struct peer *peer_of(struct manager *manager, const struct conn *conn)
 	struct peer *peer;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		LIST_FOREACH(peer, &guard->peers, in_guard)
+		SLIST_FOREACH(peer, &guard->peers, in_guard)
 			if (peer->conn == conn)
 				return peer;
 

@@ -114,7 +114,7 @@ void peer_tune_late(struct guard *guard)
 	log_info("%s: %" PRIu32 " releases in a row were in use again within a minute: setting "
 		 "[Tune] in its processes",
 		 group->unit ? group->unit : group->path, group_benefit(group)->n_returned);
-	LIST_FOREACH(peer, &guard->peers, in_guard) {
+	SLIST_FOREACH(peer, &guard->peers, in_guard) {
 		peer->knobs_due = knobs_wanted(peer);
 		peer_tune(peer);
 	}

@@ -166,7 +166,7 @@ static struct peer *find_peer(struct guard *guard, const struct pick *pick)
 {
 	struct peer *peer;
 
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		if (peer->member.process.pid == pick->pid &&
 		    peer->member.process.start_time == pick->start_time)
 			return peer;

@@ -35,7 +35,7 @@ struct command {
 };
 
 struct peer {
-	LIST_ENTRY(peer) in_guard;
+	SLIST_ENTRY(peer) in_guard;
 	struct member member;
 	struct conn *conn;
 	struct guard *guard;
@@ -105,7 +105,7 @@ struct guard {
 	LIST_ENTRY(guard) in_manager;
 	struct manager *manager;
 	struct group group;
-	LIST_HEAD(, peer) peers;
+	SLIST_HEAD(, peer) peers;
 
 	struct cgroup cgroup;   /* not open: GROUP_RSS */
 	struct psi_trigger psi;
