@@ -226,19 +226,13 @@ static void on_stillborn(struct conn *conn, enum conn_end end, void *userdata)
 	listener_release(manager->listener, conn_uid(conn));
 }
 
-static const struct conn_handler conn_handler = {
-	.on_hello = on_hello,
-	.on_end = on_end,
-	.on_stillborn = on_stillborn,
-};
-
 static void on_accept(int fd, pid_t pid, uid_t uid, void *userdata)
 {
 	struct manager *manager = userdata;
 	struct conn *conn;
 	int r;
 
-	r = conn_new(manager->event, fd, pid, uid, &conn_handler, manager, &conn);
+	r = conn_new(manager->event, fd, pid, uid, &manager->conn_handler, &conn);
 	if (r < 0) {
 		log_warning("Cannot take the connection of process %d: %s; it stays unguarded",
 			    (int)pid, strerror(-r));
@@ -445,6 +439,12 @@ static struct manager *manager_alloc(sd_event *event, const struct manager_optio
 
 	manager->event = sd_event_ref(event);
 	manager->options = *options;
+	manager->conn_handler = (struct conn_handler){
+		.on_hello = on_hello,
+		.on_end = on_end,
+		.on_stillborn = on_stillborn,
+		.userdata = manager,
+	};
 	manager->cgroup_root.fd = manager->cgroup_root.unified_fd = -1;
 	manager->machine_psi = (struct psi_trigger)PSI_TRIGGER_CLOSED;
 	manager->pace.vmstat_fd = -1;

@@ -180,6 +180,7 @@ struct manager {
 	int machine_state; /* as group.sources */
 	struct survey *survey;
 	struct listener *listener;
+	struct conn_handler conn_handler;
 	struct bus *bus;
 	struct exec *exec;
 

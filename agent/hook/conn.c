@@ -71,9 +71,9 @@ static void conn_finish(struct conn *conn, enum conn_end end)
 		return;
 
 	if (conn->member)
-		conn->handler->on_end(conn, end, conn->userdata);
+		conn->handler->on_end(conn, end, conn->handler->userdata);
 	else if (conn->handler->on_stillborn)
-		conn->handler->on_stillborn(conn, end, conn->userdata);
+		conn->handler->on_stillborn(conn, end, conn->handler->userdata);
 
 	conn->state = CONN_FREED;
 }
@@ -104,7 +104,7 @@ static void conn_take_hello(struct conn *conn, const struct wire_hello *hello)
 
 	conn->state = CONN_OPEN;
 	conn_disarm(conn);
-	r = conn->handler->on_hello(conn, hello, conn->userdata);
+	r = conn->handler->on_hello(conn, hello, conn->handler->userdata);
 	if (r < 0)
 		conn_finish(conn, CONN_DECLINED);
 	else
@@ -237,7 +237,7 @@ static uint64_t boottime_now(void)
 }
 
 int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
-	     const struct conn_handler *handler, void *userdata, struct conn **ret)
+	     const struct conn_handler *handler, struct conn **ret)
 {
 	struct conn *conn;
 	int r;
@@ -256,7 +256,6 @@ int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
 		.uid = uid,
 		.since_usec = boottime_now(),
 		.handler = handler,
-		.userdata = userdata,
 	};
 
 	/* Not ours until we succeed: on error the caller still closes @fd. */
@@ -306,5 +305,5 @@ uid_t conn_uid(const struct conn *conn)
 
 void *conn_userdata(const struct conn *conn)
 {
-	return conn->userdata;
+	return conn->handler->userdata;
 }

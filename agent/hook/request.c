@@ -44,7 +44,7 @@ static void request_complete(struct conn *conn, const struct wire_frame *frame)
 	if (question->state == QUESTION_LATE) {
 		question->state = QUESTION_NONE;
 		question->n_late++;
-		log_debug("Process %d answered question %" PRIu64 " too late, "
+		log_debug("Process %d answered question %" PRIu32 " too late, "
 			  "for the %" PRIu32 ". time; dropping it",
 			  (int)conn_pid(conn), question->id, question->n_late);
 		return;
@@ -76,7 +76,7 @@ static int request_take_first(struct conn *conn, const struct wire_frame *frame)
 
 	if (question->collected)
 		question->collected->frame = *frame;
-	question->n_frames_left = n_frames;
+	question->n_frames_left = (uint16_t)n_frames;
 	if (n_frames == 0)
 		request_complete(conn, frame);
 
@@ -114,7 +114,7 @@ static int request_take_rows(struct conn *conn, const struct wire_frame *frame)
 		if (collected && collected->n_rows < ROWS_MAX)
 			collected->rows[collected->n_rows++] = arenas->rows[i];
 
-	question->n_rows_told += arenas->n_rows;
+	question->n_rows_told += (uint16_t)arenas->n_rows;
 	if (--question->n_frames_left == 0)
 		request_complete(conn, frame);
 
@@ -199,7 +199,7 @@ static int request_send(struct conn *conn, const struct wire_frame *frame,
 
 	question.state = QUESTION_SENT;
 	question.verb = frame->header.verb;
-	question.id = frame->header.id;
+	question.id = (uint32_t)frame->header.id;
 	question.n_late = slot->n_late;
 	*slot = question;
 	return 0;
