@@ -60,23 +60,18 @@ struct trend {
 	uint64_t steady_bytes;          /* the value around which it has not */
 };
 
-/* Sum over the members' last statistics. */
+/* Sum over the members' last statistics: what decisions are made from. */
 struct heap {
-	uint64_t in_use_bytes;       /* live, as the allocators see it */
 	uint64_t retained_bytes;     /* policy/estimate: what a release should give */
 	uint64_t fresh_bytes;        /* of retained: what no release has failed to give */
-	uint64_t unused_bytes;       /* policy/estimate: resident in heaps, not in use */
-	uint64_t swapped_free_bytes; /* policy/estimate: swapped out, free in heaps */
-	uint64_t grown_bytes;        /* resident, since their allocators were asked, if ever */
-	uint64_t stall_usec;         /* policy/estimate: longest stall of a full trim */
 	uint64_t rss_bytes;
 	uint64_t time_usec;          /* of the oldest figure in the sum; 0: nothing known */
-	int32_t largest_pid;         /* of who has most resident; 0: none */
 };
 
 /* What policy/verdict wants besides, which alone adds a member: not kept of each group. */
 struct sums {
 	struct heap heap;
+	struct heap_use use;
 	uint64_t largest_bytes;      /* of largest_pid */
 	uint64_t anon_bytes;         /* resident by kind, as the kernel counts */
 	uint64_t file_bytes;         /* shared memory included */

@@ -113,16 +113,17 @@ static void put_reading(struct dict *dict, const struct group *group)
 		   group->trend.time_usec > 0 ? group->trend.eta_usec : UINT64_MAX);
 }
 
-static void put_heap(struct dict *dict, const struct heap *heap, uint64_t now_usec)
+static void put_heap(struct dict *dict, const struct heap *heap, const struct heap_use *use,
+		     uint64_t now_usec)
 {
 	if (heap->time_usec == 0)
 		return;
 
-	dict_u64(dict, "in_use_bytes", heap->in_use_bytes);
+	dict_u64(dict, "in_use_bytes", use->in_use_bytes);
 	dict_u64(dict, "retained_bytes", heap->retained_bytes);
-	dict_u64(dict, "unused_bytes", heap->unused_bytes);
-	dict_u64(dict, "swapped_free_bytes", heap->swapped_free_bytes);
-	dict_u64(dict, "stall_usec", heap->stall_usec);
+	dict_u64(dict, "unused_bytes", use->unused_bytes);
+	dict_u64(dict, "swapped_free_bytes", use->swapped_free_bytes);
+	dict_u64(dict, "stall_usec", use->stall_usec);
 	age(dict, "heap_age_usec", heap->time_usec, now_usec);
 }
 
@@ -165,7 +166,7 @@ void rows_group(struct dict *dict, const struct group *group,
 	dict_u64(dict, "members", group->n_members);
 	put_reading(dict, group);
 	dict_u64(dict, "rss_bytes", group->heap.rss_bytes);
-	put_heap(dict, &group->heap, now_usec);
+	put_heap(dict, &group->heap, &diagnosis->use, now_usec);
 	put_gate(dict, &group->gate, now_usec);
 	rows_diagnosis(dict, group, NULL, diagnosis);
 	put_benefit(dict, group_benefit(group), now_usec);
