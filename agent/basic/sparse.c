@@ -9,6 +9,14 @@
 
 #include "agent/basic/lock.h"
 
+/* Of memory that is not malloc()'s a sanitizer has to be told what is in use. */
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(memory, n) ((void)(memory), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(memory, n) ((void)(memory), (void)(n))
+#endif
+
 #define BLOCK_BYTES ((size_t)64 * 1024)
 #define RECORD_BYTES_MIN 64
 #define WORDS (BLOCK_BYTES / RECORD_BYTES_MIN / 64)
@@ -38,12 +46,14 @@ static struct sparse_block *block_new(void)
 
 	/* A huge page would be all there at the first byte. */
 	(void)madvise(records, BLOCK_BYTES, MADV_NOHUGEPAGE);
+	ASAN_POISON_MEMORY_REGION(records, BLOCK_BYTES);
 	block->records = records;
 	return block;
 }
 
 static void block_free(struct sparse_block *block)
 {
+	ASAN_UNPOISON_MEMORY_REGION(block->records, BLOCK_BYTES);
 	(void)munmap(block->records, BLOCK_BYTES);
 	free(block);
 }
@@ -51,15 +61,17 @@ static void block_free(struct sparse_block *block)
 static void *take_first(struct sparse_block *block, size_t record_bytes)
 {
 	const size_t n = BLOCK_BYTES / record_bytes;
+	char *record = block->records;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++, record += record_bytes) {
 		const uint64_t bit = UINT64_C(1) << (i % 64);
 
 		if (block->taken[i / 64] & bit)
 			continue;
 		block->taken[i / 64] |= bit;
 		block->n_taken++;
-		return block->records + i * record_bytes;
+		ASAN_UNPOISON_MEMORY_REGION(record, record_bytes);
+		return record;
 	}
 
 	return NULL;
@@ -92,6 +104,7 @@ void *sparse_give(struct sparse *sparse, void *record, bool is_written)
 
 	if (is_written)
 		memset(record, 0, sparse->record_bytes);
+	ASAN_POISON_MEMORY_REGION(record, sparse->record_bytes);
 	i = (size_t)((char *)record - block->records) / sparse->record_bytes;
 	block->taken[i / 64] &= ~(UINT64_C(1) << (i % 64));
 	if (--block->n_taken == 0) {

@@ -49,6 +49,8 @@
 #define EMPTY_GAP_USEC (5 * USEC_PER_SEC) /* and looked at, in case that it was removed */
 #define EMPTY_MAX 256 /* and how many: somebody may have a member in each of thousands */
 
+static struct sparse places = { .record_bytes = sizeof(struct guard) };
+
 int guard_configure(struct guard *guard)
 {
 	struct group *group = &guard->group;
@@ -87,11 +89,11 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	struct guard *guard = NULL;
 
 	if (pace_reserve(manager) >= 0)
-		guard = calloc(1, sizeof(*guard));
+		guard = sparse_take(&places);
 	if (guard)
 		guard->manager = manager;
 	if (!guard || history_new(guard) < 0) {
-		free(guard);
+		sparse_give(&places, guard, true);
 		free(path);
 		return -ENOMEM;
 	}
@@ -236,8 +238,7 @@ struct guard *guard_free(struct guard *guard)
 	free(guard->group.path);
 	free(guard->group.unit);
 	history_free(guard);
-	free(guard);
-	return NULL;
+	return sparse_give(&places, guard, true);
 }
 
 void guard_add_peer(struct guard *guard, struct peer *peer)

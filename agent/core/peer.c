@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,6 +27,8 @@
 
 /* The residue of a release is read when the program has had time to settle. */
 #define RESIDUE_DELAY_USEC (1 * USEC_PER_SEC)
+
+static struct sparse places = { .record_bytes = sizeof(struct peer) };
 
 static const char *knob_name(enum wire_knob knob)
 {
@@ -134,15 +135,14 @@ static struct peer *peer_dispose(struct peer *peer, struct manager *manager)
 {
 	history_free_lessons(peer, manager);
 	versions_give(manager, peer->member.hello.versions);
-	free(peer);
-	return NULL;
+	return sparse_give(&places, peer, true);
 }
 
 static struct peer *peer_alloc(struct manager *manager, const struct wire_hello *hello)
 {
 	struct peer *peer;
 
-	peer = calloc(1, sizeof(*peer));
+	peer = sparse_take(&places);
 	if (!peer)
 		return NULL;
 

@@ -6,13 +6,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/basic/sparse.h"
 #include "agent/hook/conn-internal.h"
 
 /* A hook says HELLO right after connecting; 2 s is a machine that thrashes. */
@@ -36,6 +36,8 @@ const char *conn_end_to_string(enum conn_end end)
 	return "unknown";
 }
 
+static struct sparse places = { .record_bytes = sizeof(struct conn) };
+
 static void conn_hold(struct conn *conn)
 {
 	conn->n_holds++;
@@ -44,7 +46,7 @@ static void conn_hold(struct conn *conn)
 static void conn_unhold(struct conn *conn)
 {
 	if (--conn->n_holds == 0 && conn->state == CONN_FREED)
-		free(conn);
+		sparse_give(&places, conn, true);
 }
 
 static void conn_close(struct conn *conn)
@@ -246,7 +248,7 @@ int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
 	assert(handler && handler->on_hello && handler->on_end);
 	assert(ret);
 
-	conn = malloc(sizeof(*conn));
+	conn = sparse_take(&places);
 	if (!conn)
 		return -ENOMEM;
 
@@ -266,7 +268,7 @@ int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
 			loop_leave(conn->loop);
 	}
 	if (r < 0) {
-		free(conn);
+		sparse_give(&places, conn, true);
 		return r;
 	}
 
