@@ -18,23 +18,27 @@
 #endif
 
 #define BLOCK_BYTES ((size_t)64 * 1024)
-#define RECORD_BYTES_MIN 64
-#define WORDS (BLOCK_BYTES / RECORD_BYTES_MIN / 64)
 
 /* Who has which record is kept apart: to note it there would be to write there. */
 struct sparse_block {
 	struct sparse_block *next;
 	char *records;
 	size_t n_taken;
-	uint64_t taken[WORDS]; /* bits */
+	uint64_t taken[]; /* bits */
 };
 
-static struct sparse_block *block_new(void)
+static size_t n_records(const struct sparse *sparse)
 {
+	return BLOCK_BYTES / sparse->record_bytes;
+}
+
+static struct sparse_block *block_new(const struct sparse *sparse)
+{
+	const size_t n_words = (n_records(sparse) + 63) / 64;
 	struct sparse_block *block;
 	void *records;
 
-	block = calloc(1, sizeof(*block));
+	block = calloc(1, sizeof(*block) + n_words * sizeof(block->taken[0]));
 	if (!block)
 		return NULL;
 
@@ -58,19 +62,18 @@ static void block_free(struct sparse_block *block)
 	free(block);
 }
 
-static void *take_first(struct sparse_block *block, size_t record_bytes)
+static void *take_first(const struct sparse *sparse, struct sparse_block *block)
 {
-	const size_t n = BLOCK_BYTES / record_bytes;
 	char *record = block->records;
 
-	for (size_t i = 0; i < n; i++, record += record_bytes) {
+	for (size_t i = 0; i < n_records(sparse); i++, record += sparse->record_bytes) {
 		const uint64_t bit = UINT64_C(1) << (i % 64);
 
 		if (block->taken[i / 64] & bit)
 			continue;
 		block->taken[i / 64] |= bit;
 		block->n_taken++;
-		ASAN_UNPOISON_MEMORY_REGION(record, record_bytes);
+		ASAN_UNPOISON_MEMORY_REGION(record, sparse->record_bytes);
 		return record;
 	}
 
@@ -79,15 +82,14 @@ static void *take_first(struct sparse_block *block, size_t record_bytes)
 
 void *sparse_take(struct sparse *sparse)
 {
-	const size_t n_max = BLOCK_BYTES / sparse->record_bytes;
 	struct sparse_block **block;
 
 	for (block = &sparse->blocks; *block; block = &(*block)->next)
-		if ((*block)->n_taken < n_max)
-			return take_first(*block, sparse->record_bytes);
+		if ((*block)->n_taken < n_records(sparse))
+			return take_first(sparse, *block);
 
-	*block = block_new();
-	return *block ? take_first(*block, sparse->record_bytes) : NULL;
+	*block = block_new(sparse);
+	return *block ? take_first(sparse, *block) : NULL;
 }
 
 void *sparse_give(struct sparse *sparse, void *record, bool is_written)

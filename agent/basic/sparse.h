@@ -15,7 +15,7 @@
 struct sparse_block;
 
 struct sparse {
-	size_t record_bytes; /* to be set at first; at least 64 */
+	size_t record_bytes; /* to be set at first; a multiple of 8 */
 	struct sparse_block *blocks;
 };
 
