@@ -23,8 +23,6 @@ enum question_state {
 	QUESTION_LATE, /* timed out and told so; what still comes is dropped */
 };
 
-struct collected;
-
 struct question {
 	enum question_state state : 8;
 	uint8_t verb;           /* enum wire_verb */
@@ -37,7 +35,6 @@ struct question {
 	uint16_t n_rows_told;   /* in ARENA frames so far, kept or not */
 	request_done_t done;
 	void *userdata;
-	struct collected *collected; /* an answer with rows, while it comes in */
 };
 
 struct conn {
