@@ -134,7 +134,7 @@ struct benefit {
 	uint64_t last_limit_bytes;    /* 0: no round yet */
 	uint64_t last_anon_bytes;
 	uint64_t last_fresh_bytes;
-	uint64_t last_n_joined;
+	uint32_t last_n_joined;
 
 	/* Of a round that was not quiet, in the ledger: see group_last_outcome(). NULL: none yet */
 	const struct outcome *last_outcome;
@@ -152,13 +152,13 @@ struct group {
 
 	struct reading reading; /* the latest */
 	uint64_t peak_bytes;    /* highest usage seen by us */
-	uint64_t first_oom_kill; /* n_oom_kill of the first reading: kills before our time */
 	struct trend trend;
 	struct heap heap;
 	struct gate gate;
 	struct benefit *benefit; /* NULL as all zero: see group_benefit() */
 	struct steps *steps;    /* that the daemon took by itself; NULL: none ever */
-	uint64_t n_joined; /* members, ever */
+	uint32_t n_joined; /* members, ever */
+	uint32_t first_oom_kill; /* n_oom_kill of the first reading: kills before our time */
 };
 
 /* NULL: none yet, or so long ago that the ledger has forgotten it. */

@@ -69,7 +69,7 @@ static const struct row group_rows[] = {
 	{ GROUP(gate.reason), TYPE_REASON },
 	{ GROUP(gate.since_usec), TYPE_U64 },
 	{ GROUP(gate.until_usec), TYPE_U64 },
-	{ GROUP(n_joined), TYPE_U64 },
+	{ GROUP(n_joined), TYPE_U32 },
 };
 
 static const struct row benefit_rows[] = {
@@ -90,7 +90,7 @@ static const struct row benefit_rows[] = {
 	{ BENEFIT(last_limit_bytes), TYPE_U64 },
 	{ BENEFIT(last_anon_bytes), TYPE_U64 },
 	{ BENEFIT(last_fresh_bytes), TYPE_U64 },
-	{ BENEFIT(last_n_joined), TYPE_U64 },
+	{ BENEFIT(last_n_joined), TYPE_U32 },
 };
 
 static const struct row member_rows[] = {
