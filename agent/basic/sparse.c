@@ -9,24 +9,36 @@
 
 #include "agent/basic/lock.h"
 
+/* Of memory that is not malloc()'s a sanitizer has to be told what is in use. */
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(memory, n) ((void)(memory), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(memory, n) ((void)(memory), (void)(n))
+#endif
+
 #define BLOCK_BYTES ((size_t)64 * 1024)
-#define RECORD_BYTES_MIN 64
-#define WORDS (BLOCK_BYTES / RECORD_BYTES_MIN / 64)
 
 /* Who has which record is kept apart: to note it there would be to write there. */
 struct sparse_block {
 	struct sparse_block *next;
 	char *records;
 	size_t n_taken;
-	uint64_t taken[WORDS]; /* bits */
+	uint64_t taken[]; /* bits */
 };
 
-static struct sparse_block *block_new(void)
+static size_t n_records(const struct sparse *sparse)
 {
+	return BLOCK_BYTES / sparse->record_bytes;
+}
+
+static struct sparse_block *block_new(const struct sparse *sparse)
+{
+	const size_t n_words = (n_records(sparse) + 63) / 64;
 	struct sparse_block *block;
 	void *records;
 
-	block = calloc(1, sizeof(*block));
+	block = calloc(1, sizeof(*block) + n_words * sizeof(block->taken[0]));
 	if (!block)
 		return NULL;
 
@@ -38,28 +50,31 @@ static struct sparse_block *block_new(void)
 
 	/* A huge page would be all there at the first byte. */
 	(void)madvise(records, BLOCK_BYTES, MADV_NOHUGEPAGE);
+	ASAN_POISON_MEMORY_REGION(records, BLOCK_BYTES);
 	block->records = records;
 	return block;
 }
 
 static void block_free(struct sparse_block *block)
 {
+	ASAN_UNPOISON_MEMORY_REGION(block->records, BLOCK_BYTES);
 	(void)munmap(block->records, BLOCK_BYTES);
 	free(block);
 }
 
-static void *take_first(struct sparse_block *block, size_t record_bytes)
+static void *take_first(const struct sparse *sparse, struct sparse_block *block)
 {
-	const size_t n = BLOCK_BYTES / record_bytes;
+	char *record = block->records;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n_records(sparse); i++, record += sparse->record_bytes) {
 		const uint64_t bit = UINT64_C(1) << (i % 64);
 
 		if (block->taken[i / 64] & bit)
 			continue;
 		block->taken[i / 64] |= bit;
 		block->n_taken++;
-		return block->records + i * record_bytes;
+		ASAN_UNPOISON_MEMORY_REGION(record, sparse->record_bytes);
+		return record;
 	}
 
 	return NULL;
@@ -67,15 +82,14 @@ static void *take_first(struct sparse_block *block, size_t record_bytes)
 
 void *sparse_take(struct sparse *sparse)
 {
-	const size_t n_max = BLOCK_BYTES / sparse->record_bytes;
 	struct sparse_block **block;
 
 	for (block = &sparse->blocks; *block; block = &(*block)->next)
-		if ((*block)->n_taken < n_max)
-			return take_first(*block, sparse->record_bytes);
+		if ((*block)->n_taken < n_records(sparse))
+			return take_first(sparse, *block);
 
-	*block = block_new();
-	return *block ? take_first(*block, sparse->record_bytes) : NULL;
+	*block = block_new(sparse);
+	return *block ? take_first(sparse, *block) : NULL;
 }
 
 void *sparse_give(struct sparse *sparse, void *record, bool is_written)
@@ -92,6 +106,7 @@ void *sparse_give(struct sparse *sparse, void *record, bool is_written)
 
 	if (is_written)
 		memset(record, 0, sparse->record_bytes);
+	ASAN_POISON_MEMORY_REGION(record, sparse->record_bytes);
 	i = (size_t)((char *)record - block->records) / sparse->record_bytes;
 	block->taken[i / 64] &= ~(UINT64_C(1) << (i % 64));
 	if (--block->n_taken == 0) {

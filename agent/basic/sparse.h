@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * Records that are nearly always zero: they lie by themselves, in pages that the kernel gives
- * when something is written there. One that was not takes no memory, for as long as it is not
- * read either: not every kernel has one page of zeroes for all. Nobody allocates when it is
- * written at last. A page that was written stays, and is used again first.
+ * Records of one size side by side, in pages that the kernel gives when something is written
+ * there: where there are thousands, what malloc() puts around each would count. And those that
+ * are nearly always zero take no memory then, for as long as nobody reads them either: not every
+ * kernel has one page of zeroes for all. Nobody allocates when such a one is written at last. A
+ * page that was written stays, and is used again first.
  */
 
 #include <stdbool.h>
@@ -14,7 +15,7 @@
 struct sparse_block;
 
 struct sparse {
-	size_t record_bytes; /* to be set at first; at least 64 */
+	size_t record_bytes; /* to be set at first; a multiple of 8 */
 	struct sparse_block *blocks;
 };
 

@@ -14,11 +14,11 @@ static int control(struct bell *bell, int operation, int fd, uint32_t events, st
 	return epoll_ctl(bell->epoll_fd, operation, fd, &event) < 0 ? -errno : 0;
 }
 
-int bell_open(struct bell *bell, sd_event *event)
+int bell_open(struct bell *bell, sd_event *event, const bell_ring_t *rings)
 {
 	int r;
 
-	*bell = (struct bell){ .epoll_fd = epoll_create1(EPOLL_CLOEXEC) };
+	*bell = (struct bell){ .epoll_fd = epoll_create1(EPOLL_CLOEXEC), .rings = rings };
 	if (bell->epoll_fd < 0)
 		return -errno;
 
@@ -63,7 +63,7 @@ int bell_turn(struct bell *bell, int timeout_msec)
 	if (ready.data.ptr) {
 		struct rope *rope = ready.data.ptr;
 
-		rope->ring(rope, ready.events);
+		bell->rings[rope->ring](rope, ready.events);
 	}
 	if (r > 0)
 		r = sd_event_dispatch(bell->event);

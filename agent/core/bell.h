@@ -12,18 +12,22 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+/* One file; part of whom it is about, of whom there are thousands. */
+struct rope {
+	uint8_t ring; /* which of bell.rings */
+};
+
+/* May free the rope. @revents from epoll. */
+typedef void (*bell_ring_t)(struct rope *rope, uint32_t revents);
+
 struct bell {
 	sd_event *event; /* NULL: not open */
 	int epoll_fd;
+	const bell_ring_t *rings;
 };
 
-/* One file; part of whom it is about. */
-struct rope {
-	/* May free the rope. @revents from epoll. */
-	void (*ring)(struct rope *rope, uint32_t revents);
-};
-
-int bell_open(struct bell *bell, sd_event *event);
+/* @rings must outlive the bell. */
+int bell_open(struct bell *bell, sd_event *event, const bell_ring_t *rings);
 void bell_close(struct bell *bell);
 
 /* As sd_event_loop(). */

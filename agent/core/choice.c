@@ -28,7 +28,7 @@ static struct choice list_members(const struct guard *guard, pid_t only)
 	const struct peer *peer;
 	size_t n = 0;
 
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		if ((only == 0 || peer->member.process.pid == only) && n < CHOICE_MAX)
 			members[n++] = &peer->member;
 

@@ -140,7 +140,7 @@ static int on_each_member(const char *what,
 	int r;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
-		LIST_FOREACH(peer, &guard->peers, in_guard) {
+		SLIST_FOREACH(peer, &guard->peers, in_guard) {
 			if (!target_is_peer(peer, what))
 				continue;
 			found = true;
@@ -274,11 +274,11 @@ static void on_steps(const struct group *group, struct rung ret[static STEP_MAX_
 
 static void on_pressures(const struct group *group, struct pressures *ret, void *userdata)
 {
-	const struct cgroup *cgroup = guard_of(group)->cgroup;
+	const struct cgroup *cgroup = &guard_of(group)->cgroup;
 	struct psi_line some;
 
 	*ret = (struct pressures){ PRESSURE_UNKNOWN, machine_some(userdata) };
-	if (cgroup && cgroup_read_some(cgroup, &some) >= 0)
+	if (cgroup_is_open(cgroup) && cgroup_read_some(cgroup, &some) >= 0)
 		ret->group_permyriad = some.avg10_permyriad;
 }
 
@@ -438,7 +438,7 @@ static int on_show(const char *what, struct bus_reply *reply, void *userdata)
 		return r;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		LIST_FOREACH(peer, &guard->peers, in_guard)
+		SLIST_FOREACH(peer, &guard->peers, in_guard)
 			if (target_is_peer(peer, what) && n++ < BUS_SHOW_MAX)
 				ask_to_show(peer, command);
 
@@ -516,7 +516,7 @@ static int on_tune(const char *what, enum wire_knob knob, uint64_t value, struct
 	command->knob = knob;
 	membership_check_all(manager);
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		LIST_FOREACH(peer, &guard->peers, in_guard)
+		SLIST_FOREACH(peer, &guard->peers, in_guard)
 			if (target_is_peer(peer, what)) {
 				n++;
 				ask_to_tune(peer, command, value);

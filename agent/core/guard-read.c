@@ -24,7 +24,7 @@ static int read_rss(struct guard *guard, struct reading *ret)
 		if (r < 0)
 			return r;
 	} else {
-		LIST_FOREACH(peer, &guard->peers, in_guard)
+		SLIST_FOREACH(peer, &guard->peers, in_guard)
 			rss_bytes += peer->member.process.rss_bytes;
 	}
 
@@ -40,7 +40,7 @@ static int read_rss(struct guard *guard, struct reading *ret)
 /* Told once, and once more when it is another file. */
 static void tell_bad_file(struct guard *guard, int r)
 {
-	const char *bad_file = guard->cgroup ? cgroup_bad_file(guard->cgroup) : NULL;
+	const char *bad_file = cgroup_bad_file(&guard->cgroup);
 	const char *told = history_of(guard)->bad_file;
 
 	if (bad_file == told)
@@ -81,8 +81,9 @@ int guard_read(struct guard *guard)
 	struct reading reading;
 	int r;
 
-	r = guard->cgroup ? cgroup_read(guard->cgroup, manager_now(guard->manager), &reading)
-			  : read_rss(guard, &reading);
+	r = cgroup_is_open(&guard->cgroup)
+		    ? cgroup_read(&guard->cgroup, manager_now(guard->manager), &reading)
+		    : read_rss(guard, &reading);
 	if (r != -ENODEV)
 		tell_bad_file(guard, r);
 	if (r >= 0)
@@ -97,10 +98,10 @@ int guard_read_first(struct guard *guard)
 	int r;
 
 	/* Of the first reading, and of the last ones, nothing may wait. */
-	if (!guard->cgroup || last->time_usec == 0 || guard->empty_since_usec != 0)
+	if (!cgroup_is_open(&guard->cgroup) || last->time_usec == 0 || guard->empty_since_usec != 0)
 		return guard_read(guard);
 
-	r = cgroup_read_first(guard->cgroup, manager_now(guard->manager), last, &reading);
+	r = cgroup_read_first(&guard->cgroup, manager_now(guard->manager), last, &reading);
 	if (r < 0 && r != -ENODEV)
 		tell_bad_file(guard, r);
 	if (r >= 0)
@@ -112,10 +113,10 @@ void guard_read_rest(struct guard *guard)
 {
 	int r;
 
-	if (!guard->cgroup)
+	if (!cgroup_is_open(&guard->cgroup))
 		return;
 
-	r = cgroup_read_rest(guard->cgroup, &guard->group.reading);
+	r = cgroup_read_rest(&guard->cgroup, &guard->group.reading);
 	if (r != -ENODEV)
 		tell_bad_file(guard, 0);
 }

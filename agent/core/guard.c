@@ -51,6 +51,8 @@
 #define EMPTY_GAP_USEC (5 * USEC_PER_SEC) /* and looked at, in case that it was removed */
 #define EMPTY_MAX 256 /* and how many: somebody may have a member in each of thousands */
 
+static struct sparse places = { .record_bytes = sizeof(struct guard) };
+
 int guard_configure(struct guard *guard)
 {
 	struct group *group = &guard->group;
@@ -89,11 +91,11 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	struct guard *guard = NULL;
 
 	if (pace_reserve(manager) >= 0)
-		guard = calloc(1, sizeof(*guard));
+		guard = sparse_take(&places);
 	if (guard)
 		guard->manager = manager;
 	if (!guard || history_new(guard) < 0) {
-		free(guard);
+		sparse_give(&places, guard, true);
 		free(path);
 		return -ENOMEM;
 	}
@@ -102,7 +104,8 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	guard->group.id = id;
 	guard->group.kind = GROUP_RSS;
 	guard->group.users = manager->options.user;
-	guard->threshold_fd = guard->level_fd = -1;
+	guard->cgroup = (struct cgroup)CGROUP_CLOSED;
+	guard->psi = (struct psi_trigger)PSI_TRIGGER_CLOSED;
 	guard->survey_gap_usec = SURVEY_FIRST_USEC;
 	guard->empty_since_usec = manager_now(manager);
 	LIST_INSERT_HEAD(&manager->guards, guard, in_manager);
@@ -169,7 +172,9 @@ int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
 	if (id != 0)
 		open_cgroup(guard);
 
-	r = guard_configure(guard);
+	r = watch_prepare(guard);
+	if (r >= 0)
+		r = guard_configure(guard);
 	if (r < 0) {
 		guard_free(guard);
 		return r;
@@ -213,7 +218,7 @@ struct guard *guard_free(struct guard *guard)
 		return NULL;
 
 	round_stop(guard);
-	while ((peer = LIST_FIRST(&guard->peers)))
+	while ((peer = SLIST_FIRST(&guard->peers)))
 		peer_free(peer);
 
 	/* It may have waited for nobody. */
@@ -231,19 +236,17 @@ struct guard *guard_free(struct guard *guard)
 	limits_forget(guard);
 	watch_disarm_events(guard);
 	watch_disarm_pressure(guard);
-	watch_disarm_threshold(guard);
-	watch_disarm_level(guard);
-	cgroup_close(guard->cgroup);
+	watch_end(guard);
+	cgroup_close(&guard->cgroup);
 	free(guard->group.path);
 	free(guard->group.unit);
 	history_free(guard);
-	free(guard);
-	return NULL;
+	return sparse_give(&places, guard, true);
 }
 
 void guard_add_peer(struct guard *guard, struct peer *peer)
 {
-	LIST_INSERT_HEAD(&guard->peers, peer, in_guard);
+	SLIST_INSERT_HEAD(&guard->peers, peer, in_guard);
 	guard->group.n_members++;
 	guard->group.n_joined++;
 	guard->is_ready = false;
@@ -258,7 +261,7 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 	/* Of the last one that leaves the figures stay, for the account of what happened. */
 	if (guard->group.n_members == 1)
 		guard_sum(guard, &history_note(guard)->left);
-	LIST_REMOVE(peer, in_guard);
+	SLIST_REMOVE(&guard->peers, peer, peer, in_guard);
 	if (guard->round && guard->round->waiting == peer)
 		guard->round->waiting = NULL;
 	guard->group.n_members--;
@@ -272,7 +275,7 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 	}
 
 	/* If it was killed that is in the group's files, which may be gone at the next look. */
-	if (guard->group.n_members == 0 && guard->cgroup && guard_read(guard) >= 0)
+	if (guard->group.n_members == 0 && cgroup_is_open(&guard->cgroup) && guard_read(guard) >= 0)
 		alert_look(guard);
 }
 
@@ -281,8 +284,8 @@ void guard_survey(struct guard *guard)
 	const uint64_t now_usec = manager_now(guard->manager);
 	struct peer *peer, *next;
 
-	for (peer = LIST_FIRST(&guard->peers); peer; peer = next) {
-		next = LIST_NEXT(peer, in_guard);
+	for (peer = SLIST_FIRST(&guard->peers); peer; peer = next) {
+		next = SLIST_NEXT(peer, in_guard);
 		if (!membership_check(peer))
 			peer_survey(peer, now_usec);
 	}
@@ -302,17 +305,18 @@ static uint64_t near_gap(const struct guard *guard)
 }
 
 /* Not all groups in the same turn: by their numbers the longest gap is up to a fifth less. */
-static uint64_t wider_gap(const struct guard *guard)
+static uint32_t wider_gap(const struct guard *guard)
 {
 	const uint64_t last_usec = MAX(SURVEY_LAST_USEC,
 				       guard->manager->n_peers * SURVEY_SHARE_USEC);
 
+	_Static_assert(LISTENER_MAX * SURVEY_SHARE_USEC <= UINT32_MAX, "fits");
 	if (guard->group.reading.anon_bytes >= guard_high_bytes(guard))
-		return near_gap(guard);
+		return (uint32_t)near_gap(guard);
 	if (guard->survey_gap_usec * 2 < SURVEY_LAST_USEC)
 		return guard->survey_gap_usec * 2;
 
-	return last_usec - last_usec / 40 * (guard->group.id % 8);
+	return (uint32_t)(last_usec - last_usec / 40 * (guard->group.id % 8));
 }
 
 /* Looks at the processes when that is due, and asks for statistics where they are stale. */
@@ -329,7 +333,7 @@ static void survey_if_due(struct guard *guard, uint64_t now_usec)
 		return;
 
 	guard_survey(guard);
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		stirred |= peer_refresh(peer, now_usec);
 
 	guard->survey_gap_usec = moved || stirred ? SURVEY_FIRST_USEC : wider_gap(guard);
@@ -340,7 +344,7 @@ void guard_sum(const struct guard *guard, struct sums *ret)
 	const struct peer *peer;
 
 	*ret = guard->group.n_members > 0 ? (struct sums){ 0 } : history_of(guard)->left;
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		verdict_sum(ret, &peer->member, guard->group.settings->method);
 }
 

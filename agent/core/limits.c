@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -17,6 +16,8 @@
 
 /* Who writes it again and again is looked at ten times a second. */
 #define HOLD_OFF_USEC (100 * USEC_PER_MSEC)
+
+static struct sparse places = { .record_bytes = sizeof(struct watched) };
 
 static struct watched *find(const struct limits *limits, int wd)
 {
@@ -46,7 +47,7 @@ static int watch_file(struct limits *limits, const char *path, struct watched **
 		return 1;
 	}
 
-	watched = malloc(sizeof(*watched));
+	watched = sparse_take(&places);
 	if (!watched) {
 		(void)inotify_rm_watch(limits->fd, wd);
 		return -ENOMEM;
@@ -67,7 +68,7 @@ static void forget_file(struct limits *limits, struct watched *watched)
 		above = watched->above;
 		(void)inotify_rm_watch(limits->fd, watched->wd);
 		SLIST_REMOVE(&limits->watched, watched, watched, list);
-		free(watched);
+		sparse_give(&places, watched, true);
 	}
 }
 

@@ -37,13 +37,13 @@ static struct guard *find_richest(struct manager *manager)
 	return richest;
 }
 
-static void on_pressure(struct rope *rope, uint32_t revents)
+void machine_on_pressure(struct rope *rope, uint32_t revents)
 {
 	struct manager *manager = container_of(rope, struct manager, machine_rope);
 	struct guard *guard;
 	int r;
 
-	r = psi_trigger_check(manager->machine_psi, revents);
+	r = psi_trigger_check(&manager->machine_psi, revents);
 	if (r < 0) {
 		log_debug("The machine's pressure trigger ended: %s", strerror(-r));
 		machine_disarm(manager);
@@ -76,10 +76,9 @@ uint32_t machine_some(struct manager *manager)
 
 void machine_disarm(struct manager *manager)
 {
-	if (manager->machine_psi)
-		bell_unwatch(&manager->bell, psi_trigger_fd(manager->machine_psi));
-	manager->machine_psi = psi_trigger_close(manager->machine_psi);
-	manager->machine_stall_usec = 0;
+	if (psi_trigger_is_open(&manager->machine_psi))
+		bell_unwatch(&manager->bell, manager->machine_psi.fd);
+	psi_trigger_close(&manager->machine_psi);
 	manager->machine_state = SOURCE_OFF;
 }
 
@@ -91,7 +90,7 @@ void machine_arm(struct manager *manager)
 
 	config_resolve(manager->config, NULL, "", &settings);
 	stall_usec = share_of(WINDOW_USEC, settings.machine_pressure_permyriad);
-	if (manager->machine_psi && manager->machine_stall_usec == stall_usec)
+	if (psi_trigger_is_open(&manager->machine_psi) && manager->machine_psi.stall_usec == stall_usec)
 		return;
 
 	machine_disarm(manager);
@@ -99,9 +98,9 @@ void machine_arm(struct manager *manager)
 		return;
 
 	r = psi_trigger_open(AT_FDCWD, MACHINE_FILE, stall_usec, &manager->machine_psi);
-	manager->machine_rope.ring = on_pressure;
+	manager->machine_rope.ring = RING_MACHINE;
 	if (r >= 0)
-		r = bell_watch(&manager->bell, psi_trigger_fd(manager->machine_psi), EPOLLPRI,
+		r = bell_watch(&manager->bell, manager->machine_psi.fd, EPOLLPRI,
 			       &manager->machine_rope);
 	if (r < 0) {
 		log_debug("No pressure trigger of the machine: %s; each group for itself",
@@ -111,7 +110,6 @@ void machine_arm(struct manager *manager)
 		return;
 	}
 
-	manager->machine_stall_usec = stall_usec;
 	manager->machine_state = SOURCE_ARMED;
 	manager->has_psi = true;
 }

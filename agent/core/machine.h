@@ -11,6 +11,7 @@
 /* By MachinePressureSome=. Does nothing while the trigger is as it should be. */
 void machine_arm(struct manager *manager);
 void machine_disarm(struct manager *manager);
+void machine_on_pressure(struct rope *rope, uint32_t revents);
 
 /* Its share of now, as in struct pressures; read once in a turn of the loop. */
 uint32_t machine_some(struct manager *manager);

@@ -23,6 +23,7 @@
 #include "agent/core/round.h"
 #include "agent/core/state.h"
 #include "agent/core/warner.h"
+#include "agent/core/watch.h"
 #include "agent/report/journal.h"
 
 /* Nobody reads `systemctl status` more often. */
@@ -114,7 +115,7 @@ static struct peer *peer_of(struct manager *manager, const struct conn *conn)
 	struct peer *peer;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		LIST_FOREACH(peer, &guard->peers, in_guard)
+		SLIST_FOREACH(peer, &guard->peers, in_guard)
 			if (peer->conn == conn)
 				return peer;
 
@@ -164,19 +165,13 @@ static void on_stillborn(struct conn *conn, enum conn_end end, void *userdata)
 	listener_release(manager->listener, conn_uid(conn));
 }
 
-static const struct conn_handler conn_handler = {
-	.on_hello = on_hello,
-	.on_end = on_end,
-	.on_stillborn = on_stillborn,
-};
-
 static void on_accept(int fd, pid_t pid, uid_t uid, void *userdata)
 {
 	struct manager *manager = userdata;
 	struct conn *conn;
 	int r;
 
-	r = conn_new(manager->event, fd, pid, uid, &conn_handler, manager, &conn);
+	r = conn_new(manager->event, fd, pid, uid, &manager->conn_handler, &conn);
 	if (r < 0) {
 		log_warning("Cannot take the connection of process %d: %s; it stays unguarded",
 			    (int)pid, strerror(-r));
@@ -383,7 +378,14 @@ static struct manager *manager_alloc(sd_event *event, const struct manager_optio
 
 	manager->event = sd_event_ref(event);
 	manager->options = *options;
+	manager->conn_handler = (struct conn_handler){
+		.on_hello = on_hello,
+		.on_end = on_end,
+		.on_stillborn = on_stillborn,
+		.userdata = manager,
+	};
 	manager->cgroup_root.fd = manager->cgroup_root.unified_fd = -1;
+	manager->machine_psi = (struct psi_trigger)PSI_TRIGGER_CLOSED;
 	manager->pace.vmstat_fd = -1;
 	manager->limits.fd = -1;
 	manager->warner_fd = -1;
@@ -421,7 +423,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 
 	manager->start_realtime_usec = manager_realtime(manager);
 	manager->start_boottime_usec = manager_boottime(manager);
-	r = bell_open(&manager->bell, event);
+	r = bell_open(&manager->bell, event, watch_rings);
 	if (r < 0) {
 		log_error("Cannot wait for the kernel's events: %s", strerror(-r));
 		return r;

@@ -92,8 +92,8 @@ void membership_check_all(struct manager *manager)
 
 	/* New guards come in at the head: nobody is looked at twice. */
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		for (peer = LIST_FIRST(&guard->peers); peer; peer = next) {
-			next = LIST_NEXT(peer, in_guard);
+		for (peer = SLIST_FIRST(&guard->peers); peer; peer = next) {
+			next = SLIST_NEXT(peer, in_guard);
 			(void)membership_check(peer);
 		}
 }

@@ -26,7 +26,7 @@
 static void place(struct pace *pace, size_t i, struct guard *guard)
 {
 	pace->heap[i] = guard;
-	guard->pace_index = i;
+	guard->pace_index = (uint32_t)i;
 }
 
 static void sift_up(struct pace *pace, size_t i, struct guard *guard)

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "agent/core/guard.h"
 #include "agent/core/history.h"
 #include "agent/core/round.h"
+#include "agent/core/versions.h"
 #include "agent/policy/calibrate.h"
 #include "agent/policy/estimate.h"
 #include "agent/policy/freshness.h"
@@ -27,6 +27,8 @@
 
 /* The residue of a release is read when the program has had time to settle. */
 #define RESIDUE_DELAY_USEC (1 * USEC_PER_SEC)
+
+static struct sparse places = { .record_bytes = sizeof(struct peer) };
 
 static const char *knob_name(enum wire_knob knob)
 {
@@ -79,7 +81,7 @@ static uint64_t knob_value(const struct group_settings *settings, enum wire_knob
 /* What [Tune] asks for and neither the operator nor MEMGUARD_MALLOPT has set already. */
 static uint32_t knobs_wanted(const struct peer *peer)
 {
-	const struct wire_hello *hello = &peer->member.hello;
+	const struct hello *hello = &peer->member.hello;
 	uint32_t wanted = 0;
 
 	/* To observe is to leave everything as it is. */
@@ -97,7 +99,7 @@ static uint32_t knobs_wanted(const struct peer *peer)
 	if (!(hello->allocators & (WIRE_ALLOCATOR_JEMALLOC | WIRE_ALLOCATOR_MIMALLOC)))
 		wanted &= ~(1U << WIRE_KNOB_DECAY);
 
-	return wanted & ~hello->env_tuned & ~hello->tuned;
+	return wanted & ~(uint32_t)(hello->env_tuned | hello->tuned);
 }
 
 void peer_tune_late(struct guard *guard)
@@ -113,7 +115,7 @@ void peer_tune_late(struct guard *guard)
 	log_info("%s: %" PRIu32 " releases in a row were in use again within a minute: setting "
 		 "[Tune] in its processes",
 		 group->unit ? group->unit : group->path, group_benefit(group)->n_returned);
-	LIST_FOREACH(peer, &guard->peers, in_guard) {
+	SLIST_FOREACH(peer, &guard->peers, in_guard) {
 		peer->knobs_due = knobs_wanted(peer);
 		peer_tune(peer);
 	}
@@ -126,6 +128,29 @@ void peer_join(struct peer *peer, struct guard *guard)
 	peer_survey(peer, manager_now(guard->manager));
 	peer->knobs_due = knobs_wanted(peer);
 	peer_tune(peer);
+}
+
+/* What it has besides its connection and its place in a group. */
+static struct peer *peer_dispose(struct peer *peer, struct manager *manager)
+{
+	history_free_lessons(peer, manager);
+	versions_give(manager, peer->member.hello.versions);
+	return sparse_give(&places, peer, true);
+}
+
+static struct peer *peer_alloc(struct manager *manager, const struct wire_hello *hello)
+{
+	struct peer *peer;
+
+	peer = sparse_take(&places);
+	if (!peer)
+		return NULL;
+
+	peer->member.hello = hello_of(hello, versions_take(manager, hello));
+	if (!peer->member.hello.versions || history_new_lessons(peer, manager) < 0)
+		return peer_dispose(peer, manager);
+
+	return peer;
 }
 
 int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello *hello,
@@ -142,14 +167,11 @@ int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello
 		return r;
 	}
 
-	peer = calloc(1, sizeof(*peer));
-	if (!peer || history_new_lessons(peer, manager) < 0) {
-		free(peer);
+	peer = peer_alloc(manager, hello);
+	if (!peer)
 		return -ENOMEM;
-	}
 
 	peer->conn = conn;
-	peer->member.hello = *hello;
 	peer->member.process.pid = conn_pid(conn);
 	peer->member.process.uid = conn_uid(conn);
 	peer->guard = guard;
@@ -158,8 +180,7 @@ int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello
 	if (r == -ESRCH) {
 		log_debug("Process %d ended after it connected; not guarding who has its pid",
 			  (int)conn_pid(conn));
-		history_free_lessons(peer, manager);
-		free(peer);
+		peer_dispose(peer, manager);
 		return r;
 	}
 
@@ -179,9 +200,7 @@ struct peer *peer_free(struct peer *peer)
 	/* Ends an open request first, which still finds the peer in its group. */
 	conn_free(peer->conn);
 	guard_remove_peer(peer->guard, peer);
-	history_free_lessons(peer, peer->guard->manager);
-	free(peer);
-	return NULL;
+	return peer_dispose(peer, peer->guard->manager);
 }
 
 static void measure_busy(struct peer *peer, uint64_t now_usec)
@@ -327,7 +346,7 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *wire)
 	member->vain_bytes = MIN(member->vain_bytes, expected_bytes(peer));
 	floors_add(&member->floors, verdict_in_use(stats), member->stats_usec);
 	log_debug("Process %d (%s): RSS %" PRIu64 "M, heap %" PRIu64 "M, in use %" PRIu64
-		  "M, retained %" PRIu64 "M, stall %" PRIu64 " us",
+		  "M, retained %" PRIu64 "M, stall %" PRIu32 " us",
 		  (int)member->process.pid, member->process.command, stats->rss / MIB,
 		  stats->heap_rss / MIB, stats->in_use / MIB, member->retained_bytes / MIB,
 		  member->stall_usec);

@@ -93,7 +93,7 @@ static int list_members(const struct guard *guard, const struct member ***ret)
 	if (!members)
 		return -ENOMEM;
 
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		members[n++] = &peer->member;
 	*ret = members;
 	return 0;

@@ -102,7 +102,7 @@ static int read_counters(struct manager *manager)
 }
 
 /* Our own, of which nothing is wanted. -ENODEV: has no files. */
-static int open_own_group(struct manager *manager, char **ret_path, struct cgroup **ret)
+static int open_own_group(struct manager *manager, char **ret_path, struct cgroup *ret)
 {
 	uint64_t id;
 	int r;
@@ -118,7 +118,7 @@ static int open_own_group(struct manager *manager, char **ret_path, struct cgrou
 
 static int read_group(struct manager *manager)
 {
-	_cleanup_(cgroup_closep) struct cgroup *cgroup = NULL;
+	_cleanup_(cgroup_close) struct cgroup cgroup = CGROUP_CLOSED;
 	struct reading reading;
 	char *path = NULL;
 	int r;
@@ -128,7 +128,7 @@ static int read_group(struct manager *manager)
 	if (r == -ENODEV)
 		return 0;
 	if (r >= 0)
-		r = cgroup_read(cgroup, manager_now(manager), &reading);
+		r = cgroup_read(&cgroup, manager_now(manager), &reading);
 	return r;
 }
 
@@ -136,7 +136,7 @@ static int try_pressure(struct manager *manager, const char *path)
 {
 	const struct cgroup_root *root = &manager->cgroup_root;
 	const int fd = root->kind == GROUP_V2 ? root->fd : root->unified_fd;
-	struct psi_trigger *trigger;
+	struct psi_trigger trigger;
 	char file[4096];
 	int r;
 
@@ -148,13 +148,13 @@ static int try_pressure(struct manager *manager, const char *path)
 		/* Kernels without it, and groups: nothing that anybody here could change. */
 		return r == -ENOENT || r == -EOPNOTSUPP || r == -EINVAL ? 0 : r;
 
-	psi_trigger_close(trigger);
+	psi_trigger_close(&trigger);
 	return 0;
 }
 
 static int arm_triggers(struct manager *manager)
 {
-	_cleanup_(cgroup_closep) struct cgroup *cgroup = NULL;
+	_cleanup_(cgroup_close) struct cgroup cgroup = CGROUP_CLOSED;
 	char *path = NULL;
 	int r;
 
@@ -165,7 +165,7 @@ static int arm_triggers(struct manager *manager)
 	if (r == -ENODEV)
 		return 0;
 	if (r >= 0 && manager->cgroup_root.kind == GROUP_V1)
-		r = cgroup_arm_threshold(cgroup, THRESHOLD_BYTES);
+		r = cgroup_arm_threshold(&cgroup, THRESHOLD_BYTES);
 	if (r >= 0 && manager->cgroup_root.kind == GROUP_V1)
 		(void)fd_close(r);
 

@@ -109,7 +109,7 @@ static void round_record(struct guard *guard)
 	kept = ledger_append(&guard->manager->ledger, outcome,
 			     group->unit ? group->unit : group->path);
 	if (kept)
-		group->last_outcome = kept;
+		history_note(guard)->benefit.last_outcome = kept;
 }
 
 static void round_finish(struct guard *guard)
@@ -153,7 +153,7 @@ static struct peer *find_peer(struct guard *guard, const struct pick *pick)
 {
 	struct peer *peer;
 
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		if (peer->member.process.pid == pick->pid &&
 		    peer->member.process.start_time == pick->start_time)
 			return peer;

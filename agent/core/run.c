@@ -298,7 +298,7 @@ static void confine(struct run *run)
 static bool has_limited_cgroup(const struct run *run)
 {
 	struct cgroup_root root;
-	struct cgroup *cgroup = NULL;
+	struct cgroup cgroup = CGROUP_CLOSED;
 	struct reading reading = { 0 };
 	const uint64_t machine_bytes =
 		(uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -312,11 +312,11 @@ static bool has_limited_cgroup(const struct run *run)
 		return false;
 
 	if (cgroup_of_pid(&root, getpid(), &path, &id) >= 0 &&
-	    cgroup_open(&root, path, &cgroup) >= 0 && cgroup_read(cgroup, 1, &reading) >= 0)
+	    cgroup_open(&root, path, &cgroup) >= 0 && cgroup_read(&cgroup, 1, &reading) >= 0)
 		limited = reading.limit_bytes < machine_bytes &&
 			  reading.limit_bytes <= run->options->limit_bytes;
 
-	cgroup_close(cgroup);
+	cgroup_close(&cgroup);
 	cgroup_root_close(&root);
 	free(path);
 	return limited;

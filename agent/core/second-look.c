@@ -22,7 +22,7 @@ static void count_faults_from_now(struct guard *guard, const struct outcome *out
 	struct process process;
 	struct peer *peer;
 
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		if (has_answered(peer, outcome) &&
 		    survey_process(guard->manager->survey, peer->member.process.pid,
 				   &process) >= 0)
@@ -80,7 +80,7 @@ void second_look_take(struct guard *guard)
 	look.age_usec = sub_sat(now_usec, outcome->end_usec);
 	look.n_group_faults = sub_sat(group->reading.n_faults, history->look_faults);
 	look.n_collapses = sub_sat(group->reading.n_collapses, history->look_collapses);
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		if (has_answered(peer, outcome)) {
 			if (peer->member.time_usec != now_usec)
 				peer_survey(peer, now_usec);

@@ -35,14 +35,13 @@ struct command {
 };
 
 struct peer {
-	LIST_ENTRY(peer) in_guard;
+	SLIST_ENTRY(peer) in_guard;
 	struct member member;
-	struct lessons *lessons_place; /* where member.lessons will be; see history.h */
 	struct conn *conn;
 	struct guard *guard;
 	uint32_t knobs_due;      /* bits of enum wire_knob still to be set from [Tune] */
+	unsigned int stats_n_threads; /* when its statistics were taken, or a release asked for since */
 	uint64_t stats_cpu_usec; /* the process's CPU time when its statistics were taken */
-	unsigned int stats_n_threads; /* likewise, or when a release was asked for since */
 	uint64_t busy_usec;      /* begin of the span over which busy_permyriad is measured */
 	uint64_t busy_cpu_usec;  /* CPU time then */
 	struct command *command; /* waiting for the open request; or NULL */
@@ -85,37 +84,49 @@ struct history {
 	struct sums left;        /* of its members, when the last of them left */
 };
 
+/* Who rings; by watch_rings. */
+enum ring {
+	RING_EVENTS,   /* of a guard */
+	RING_PRESSURE, /* likewise */
+	RING_MACHINE,
+	RING_MAX_
+};
+
+/* What the kernel tells of a group on v1 alone. */
+struct tripwires {
+	int level_fd;
+	int threshold_fd; /* at UsageHigh= */
+	uint64_t threshold_bytes; /* where it is, or was last tried */
+	sd_event_source *threshold_source;
+	sd_event_source *level_source;
+};
+
 struct guard {
 	LIST_ENTRY(guard) in_manager;
 	struct manager *manager;
 	struct group group;
-	LIST_HEAD(, peer) peers;
+	SLIST_HEAD(, peer) peers;
 
-	struct cgroup *cgroup; /* NULL: GROUP_RSS */
-	bool has_leader;        /* GROUP_RSS: the tree of manager->command; else the sum of the peers */
-	bool is_ready;          /* for a round: what it writes has its memory */
-	bool events_came;       /* the next ones are awaited from the next look on */
-	struct signals signals; /* since the last look */
-	struct psi_trigger *psi;
-	int level_fd;     /* v1 */
-	int threshold_fd; /* v1, at UsageHigh */
-	uint64_t threshold_bytes; /* where it is, or was last tried */
+	struct cgroup cgroup;   /* not open: GROUP_RSS */
+	struct psi_trigger psi;
+	struct rope events_rope;
+	struct rope pressure_rope; /* of psi */
+	struct signals signals;    /* since the last look */
+	bool has_leader : 1;  /* GROUP_RSS: the tree of manager->command; else the sum of the peers */
+	bool is_ready : 1;    /* for a round: what it writes has its memory */
+	bool events_came : 1; /* the next ones are awaited from the next look on */
+	bool has_history : 1; /* there is something in it */
+	uint32_t pace_index;
+	uint32_t survey_gap_usec; /* doubles while nothing moves; some minutes at most */
+	struct tripwires *tripwires; /* NULL: not on v1 */
 
 	uint64_t look_usec;  /* when the next look is planned; 0: it is not. See pace.h */
-	size_t pace_index;
 	uint64_t usage_usec; /* usage was read, maybe without the rest of the reading */
 	uint64_t allocated_bytes; /* by the machine, then */
 
 	struct watched *watched; /* the lowest limit above or in it that is; or NULL. See limits.h */
-	struct rope events_rope;
-	struct rope pressure_rope; /* of psi */
-	sd_event_source *threshold_source;
-	sd_event_source *level_source;
-
-	/* See history.h; its place, and the same once there is something in it. */
-	struct history *history_place, *history;
-	uint64_t survey_usec;      /* last look at the processes */
-	uint64_t survey_gap_usec;  /* doubles while nothing moves */
+	struct history *history; /* its place; see history.h */
+	uint64_t survey_usec;    /* last look at the processes */
 	uint64_t survey_usage_bytes;
 	uint64_t empty_since_usec; /* no peers since; 0: has some */
 	struct round *round; /* under way; one of a few, see round.c. Or NULL */
@@ -176,14 +187,14 @@ struct manager {
 	bool has_cgroup;
 	struct cgroup_root cgroup_root;
 	bool has_psi;
-	struct psi_trigger *machine_psi;
+	struct psi_trigger machine_psi;
 	struct rope machine_rope;
-	uint64_t machine_stall_usec; /* its threshold */
 	int machine_state; /* as group.sources */
 	uint32_t machine_permyriad; /* its pressure, when somebody last asked for it */
 	uint64_t machine_read_usec;
 	struct survey *survey;
 	struct listener *listener;
+	struct conn_handler conn_handler;
 	struct bus *bus;
 	struct exec *exec;
 
@@ -193,6 +204,7 @@ struct manager {
 	uint64_t patience_usec; /* when it strikes; 0: not at all */
 	struct sparse histories;  /* struct history */
 	struct sparse lessons;    /* struct lessons */
+	SLIST_HEAD(, shared_versions) versions; /* see versions.h */
 	uint64_t arm_usec; /* before this no v1 threshold is armed; see watch.c */
 	size_t n_guards;
 	size_t n_peers;

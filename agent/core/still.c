@@ -23,7 +23,7 @@ static bool is_calm(const struct guard *guard, uint64_t now_usec)
 {
 	const struct group *group = &guard->group;
 
-	return guard->cgroup && guard->usage_usec != 0 && group->n_members > 0 &&
+	return cgroup_is_open(&guard->cgroup) && guard->usage_usec != 0 && group->n_members > 0 &&
 	       group->gate.state == GATE_CALM && !guard->round &&
 	       group->reading.usage_bytes < guard_high_bytes(guard) &&
 	       !guard->signals.pressure && !guard->signals.limit_hit &&
@@ -55,7 +55,7 @@ bool still_holds(struct guard *guard, uint64_t now_usec)
 	if (!may_have_grown(guard) &&
 	    now_usec - guard->usage_usec < manager->n_guards * USAGE_SHARE_USEC)
 		return true;
-	if (cgroup_read_usage(guard->cgroup, &bytes) < 0 ||
+	if (cgroup_read_usage(&guard->cgroup, &bytes) < 0 ||
 	    MAX(bytes, last_bytes) - MIN(bytes, last_bytes) >= GUARD_MOVED_BYTES)
 		return false;
 

@@ -45,7 +45,7 @@ bool target_is_in(const struct guard *guard, const char *what)
 {
 	const struct peer *peer;
 
-	LIST_FOREACH(peer, &guard->peers, in_guard)
+	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		if (target_is_peer(peer, what))
 			return true;
 

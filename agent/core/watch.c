@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/core/guard.h"
+#include "agent/core/machine.h"
 #include "agent/policy/trend.h"
 
 /* The kernel's window for triggers without privilege is a multiple of this. */
@@ -73,9 +75,9 @@ static void on_events(struct rope *rope, uint32_t revents)
 
 void watch_disarm_pressure(struct guard *guard)
 {
-	if (guard->psi)
-		bell_unwatch(&guard->manager->bell, psi_trigger_fd(guard->psi));
-	guard->psi = psi_trigger_close(guard->psi);
+	if (psi_trigger_is_open(&guard->psi))
+		bell_unwatch(&guard->manager->bell, guard->psi.fd);
+	psi_trigger_close(&guard->psi);
 	guard->group.sources[SOURCE_GROUP] = SOURCE_OFF;
 }
 
@@ -84,7 +86,7 @@ static void on_pressure(struct rope *rope, uint32_t revents)
 	struct guard *guard = container_of(rope, struct guard, pressure_rope);
 	int r;
 
-	r = psi_trigger_check(guard->psi, revents);
+	r = psi_trigger_check(&guard->psi, revents);
 	if (r < 0) {
 		/* The group is gone; its file would report that for ever. */
 		watch_disarm_pressure(guard);
@@ -96,20 +98,41 @@ static void on_pressure(struct rope *rope, uint32_t revents)
 		guard_look(guard);
 }
 
-void watch_disarm_threshold(struct guard *guard)
+const bell_ring_t watch_rings[RING_MAX_] = {
+	[RING_EVENTS] = on_events,
+	[RING_PRESSURE] = on_pressure,
+	[RING_MACHINE] = machine_on_pressure,
+};
+
+int watch_prepare(struct guard *guard)
 {
-	guard->threshold_source = sd_event_source_disable_unref(guard->threshold_source);
-	guard->threshold_fd = fd_close(guard->threshold_fd);
-	guard->threshold_bytes = 0;
+	if (guard->group.kind != GROUP_V1)
+		return 0;
+
+	guard->tripwires = malloc(sizeof(*guard->tripwires));
+	if (!guard->tripwires)
+		return -ENOMEM;
+
+	*guard->tripwires = (struct tripwires){ .level_fd = -1, .threshold_fd = -1 };
+	return 0;
+}
+
+static void disarm_threshold(struct guard *guard)
+{
+	struct tripwires *wires = guard->tripwires;
+
+	wires->threshold_source = sd_event_source_disable_unref(wires->threshold_source);
+	wires->threshold_fd = fd_close(wires->threshold_fd);
+	wires->threshold_bytes = 0;
 	guard->group.sources[SOURCE_THRESHOLD] = SOURCE_OFF;
 }
 
 /* A program that hovers around the threshold crosses it thousands of times a second. */
-static void describe_threshold(struct guard *guard)
+static void describe_threshold(sd_event_source *source)
 {
-	(void)sd_event_source_set_description(guard->threshold_source, "usage-threshold");
-	(void)sd_event_source_set_priority(guard->threshold_source, SD_EVENT_PRIORITY_IMPORTANT);
-	(void)sd_event_source_set_ratelimit(guard->threshold_source, EVENTS_HOLD_OFF_USEC, 1);
+	(void)sd_event_source_set_description(source, "usage-threshold");
+	(void)sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+	(void)sd_event_source_set_ratelimit(source, EVENTS_HOLD_OFF_USEC, 1);
 }
 
 /*
@@ -120,7 +143,7 @@ static int arm_threshold(struct guard *guard, uint64_t bytes)
 {
 	struct manager *manager = guard->manager;
 	const uint64_t began_usec = clock_now_usec();
-	const int fd = cgroup_arm_threshold(guard->cgroup, bytes);
+	const int fd = cgroup_arm_threshold(&guard->cgroup, bytes);
 	const uint64_t end_usec = clock_now_usec();
 
 	manager->arm_usec = end_usec + ARM_PART * sub_sat(end_usec, began_usec);
@@ -130,26 +153,27 @@ static int arm_threshold(struct guard *guard, uint64_t bytes)
 /* v1 only: be woken when usage crosses UsageHigh=, whose place moves with the limit and the cache. */
 void watch_arm_threshold(struct guard *guard)
 {
+	struct tripwires *wires = guard->tripwires;
 	struct group *group = &guard->group;
 	const uint64_t bytes = trend_wake_bytes(group);
 	int r;
 
-	if (group->kind != GROUP_V1 || bytes == BYTES_INFINITY || bytes == guard->threshold_bytes ||
+	if (!wires || bytes == BYTES_INFINITY || bytes == wires->threshold_bytes ||
 	    watch_is_awaited(guard))
 		return;
 
 	/* Of a group that is limited by the machine alone, looks notice it in time. */
 	if (sub_sat(bytes, group->reading.usage_bytes) > FAR_BYTES) {
-		watch_disarm_threshold(guard);
+		disarm_threshold(guard);
 		return;
 	}
 	if (clock_now_usec() < guard->manager->arm_usec)
 		return;
 
-	watch_disarm_threshold(guard);
+	disarm_threshold(guard);
 	r = arm_threshold(guard, bytes);
 	/* What the kernel refuses it refuses at each look: once per place is enough. */
-	guard->threshold_bytes = bytes;
+	wires->threshold_bytes = bytes;
 	if (r < 0) {
 		group->sources[SOURCE_THRESHOLD] = r;
 		log_debug("Cannot arm a usage threshold on \"%s\": %s; sampling instead",
@@ -157,55 +181,74 @@ void watch_arm_threshold(struct guard *guard)
 		return;
 	}
 
-	guard->threshold_fd = r;
-	r = sd_event_add_io(guard->manager->event, &guard->threshold_source, guard->threshold_fd,
+	wires->threshold_fd = r;
+	r = sd_event_add_io(guard->manager->event, &wires->threshold_source, wires->threshold_fd,
 			    EPOLLIN, on_threshold, guard);
 	if (r < 0)
-		watch_disarm_threshold(guard);
+		disarm_threshold(guard);
 	else
-		describe_threshold(guard);
+		describe_threshold(wires->threshold_source);
 	group->sources[SOURCE_THRESHOLD] = r < 0 ? r : SOURCE_ARMED;
 }
 
 bool watch_is_awaited(const struct guard *guard)
 {
-	return guard->threshold_fd >= 0 && trend_is_awaited(&guard->group, guard->threshold_bytes);
+	const struct tripwires *wires = guard->tripwires;
+
+	return wires && wires->threshold_fd >= 0 &&
+	       trend_is_awaited(&guard->group, wires->threshold_bytes);
 }
 
-void watch_disarm_level(struct guard *guard)
+static void disarm_level(struct guard *guard)
 {
-	guard->level_source = sd_event_source_disable_unref(guard->level_source);
-	guard->level_fd = fd_close(guard->level_fd);
+	struct tripwires *wires = guard->tripwires;
+
+	wires->level_source = sd_event_source_disable_unref(wires->level_source);
+	wires->level_fd = fd_close(wires->level_fd);
 	guard->group.sources[SOURCE_LEVEL] = SOURCE_OFF;
 }
 
 void watch_arm_level(struct guard *guard)
 {
+	struct tripwires *wires = guard->tripwires;
 	struct group *group = &guard->group;
 	int r;
 
-	if (group->kind != GROUP_V1 || group->settings->pressure_some_permyriad == 0) {
-		watch_disarm_level(guard);
+	if (!wires)
+		return;
+	if (group->settings->pressure_some_permyriad == 0) {
+		disarm_level(guard);
 		return;
 	}
-	if (guard->level_fd >= 0)
+	if (wires->level_fd >= 0)
 		return;
 
-	r = guard->level_fd = cgroup_arm_level(guard->cgroup);
+	r = wires->level_fd = cgroup_arm_level(&guard->cgroup);
 	if (r >= 0)
-		r = sd_event_add_io(guard->manager->event, &guard->level_source, guard->level_fd,
+		r = sd_event_add_io(guard->manager->event, &wires->level_source, wires->level_fd,
 				    EPOLLIN, on_level, guard);
 	if (r < 0) {
 		log_debug("No pressure level of \"%s\": %s; usage alone decides", group->path,
 			  strerror(-r));
-		watch_disarm_level(guard);
+		disarm_level(guard);
 		group->sources[SOURCE_LEVEL] = r;
 		return;
 	}
 
 	group->sources[SOURCE_LEVEL] = SOURCE_ARMED;
-	(void)sd_event_source_set_description(guard->level_source, "pressure-level");
-	(void)sd_event_source_set_ratelimit(guard->level_source, LEVEL_HOLD_OFF_USEC, 1);
+	(void)sd_event_source_set_description(wires->level_source, "pressure-level");
+	(void)sd_event_source_set_ratelimit(wires->level_source, LEVEL_HOLD_OFF_USEC, 1);
+}
+
+void watch_end(struct guard *guard)
+{
+	if (!guard->tripwires)
+		return;
+
+	disarm_threshold(guard);
+	disarm_level(guard);
+	free(guard->tripwires);
+	guard->tripwires = NULL;
 }
 
 void watch_arm_pressure(struct guard *guard)
@@ -218,11 +261,11 @@ void watch_arm_pressure(struct guard *guard)
 	int r;
 
 	/* To close a trigger takes the kernel milliseconds: not for each group at each reload. */
-	if (guard->psi && psi_trigger_stall_usec(guard->psi) == stall_usec)
+	if (psi_trigger_is_open(&guard->psi) && guard->psi.stall_usec == stall_usec)
 		return;
 
 	watch_disarm_pressure(guard);
-	if (!guard->cgroup || stall_usec == 0)
+	if (!cgroup_is_open(&guard->cgroup) || stall_usec == 0)
 		return;
 	if (fd < 0) {
 		/* v1 alone: no hierarchy has these files. */
@@ -234,14 +277,14 @@ void watch_arm_pressure(struct guard *guard)
 		return;
 
 	r = psi_trigger_open(fd, path, stall_usec, &guard->psi);
-	guard->pressure_rope.ring = on_pressure;
+	guard->pressure_rope.ring = RING_PRESSURE;
 	if (r >= 0)
-		r = bell_watch(&guard->manager->bell, psi_trigger_fd(guard->psi), EPOLLPRI,
+		r = bell_watch(&guard->manager->bell, guard->psi.fd, EPOLLPRI,
 			       &guard->pressure_rope);
 	if (r < 0) {
 		log_debug("No pressure trigger on \"%s\": %s; usage alone decides",
 			  guard->group.path, strerror(-r));
-		guard->psi = psi_trigger_close(guard->psi);
+		psi_trigger_close(&guard->psi);
 		guard->group.sources[SOURCE_GROUP] = r;
 		return;
 	}
@@ -252,13 +295,13 @@ void watch_arm_pressure(struct guard *guard)
 
 void watch_arm_events(struct guard *guard)
 {
-	int fd = guard->cgroup ? cgroup_events_fd(guard->cgroup) : -1;
+	const int fd = cgroup_events_fd(&guard->cgroup);
 	int r;
 
 	if (guard->group.kind != GROUP_V2)
 		return;
 
-	guard->events_rope.ring = on_events;
+	guard->events_rope.ring = RING_EVENTS;
 	r = fd < 0 ? -ENOENT
 		   : bell_watch(&guard->manager->bell, fd, EVENTS_ONCE, &guard->events_rope);
 	guard->group.sources[SOURCE_EVENTS] = r < 0 ? r : SOURCE_ARMED;
@@ -273,13 +316,13 @@ void watch_await_events(struct guard *guard)
 		return;
 
 	guard->events_came = false;
-	(void)bell_again(&guard->manager->bell, cgroup_events_fd(guard->cgroup), EVENTS_ONCE,
+	(void)bell_again(&guard->manager->bell, cgroup_events_fd(&guard->cgroup), EVENTS_ONCE,
 			 &guard->events_rope);
 }
 
 void watch_disarm_events(struct guard *guard)
 {
 	if (guard->group.sources[SOURCE_EVENTS] == SOURCE_ARMED)
-		bell_unwatch(&guard->manager->bell, cgroup_events_fd(guard->cgroup));
+		bell_unwatch(&guard->manager->bell, cgroup_events_fd(&guard->cgroup));
 	guard->group.sources[SOURCE_EVENTS] = SOURCE_OFF;
 }

@@ -8,6 +8,14 @@
 
 #include "agent/core/state.h"
 
+/* What the ropes do, those of the machine, too. */
+extern const bell_ring_t watch_rings[RING_MAX_];
+
+/* Before anything is armed. -ENOMEM. */
+int watch_prepare(struct guard *guard);
+/* v1: disarms what else is. */
+void watch_end(struct guard *guard);
+
 /*
  * v1: at UsageHigh=, whose place moves with the limit and the page cache. Does nothing while
  * that is awaited, and where the kernel was given enough of such work.
@@ -15,11 +23,9 @@
 void watch_arm_threshold(struct guard *guard);
 /* Will the kernel tell when UsageHigh= is reached? */
 bool watch_is_awaited(const struct guard *guard);
-void watch_disarm_threshold(struct guard *guard);
 
 /* v1: memory.pressure_level, unless PressureSome=0. */
 void watch_arm_level(struct guard *guard);
-void watch_disarm_level(struct guard *guard);
 
 /* By PressureSome=. Does nothing while the trigger is as it should be. */
 void watch_arm_pressure(struct guard *guard);

@@ -23,8 +23,6 @@ enum question_state {
 	QUESTION_LATE, /* timed out and told so; what still comes is dropped */
 };
 
-struct collected;
-
 struct question {
 	enum question_state state : 8;
 	uint8_t verb;           /* enum wire_verb */
@@ -32,12 +30,11 @@ struct question {
 	bool wants_rows : 1;    /* of WIRE_STATS */
 	bool overtaken : 1;     /* the answer to the one before is due first */
 	uint32_t n_late;        /* late answers dropped, ever */
-	uint32_t n_frames_left; /* ARENA frames due; 0 while the first frame is */
-	uint32_t n_rows_told;   /* in ARENA frames so far, kept or not */
-	uint64_t id;            /* of the last question; the first is 1 */
+	uint32_t id;            /* of the last question; the first is 1, and in a century the last */
+	uint16_t n_frames_left; /* ARENA frames due, as wire_check() allows; 0 while the first is */
+	uint16_t n_rows_told;   /* in ARENA frames so far, kept or not */
 	request_done_t done;
 	void *userdata;
-	struct collected *collected; /* an answer with rows, while it comes in */
 };
 
 struct conn {
@@ -54,7 +51,6 @@ struct conn {
 	TAILQ_ENTRY(conn) armed;
 	uint64_t deadline_usec; /* of HELLO, then of the question, at last of the end; 0: none */
 	const struct conn_handler *handler;
-	void *userdata;
 	struct question question;
 };
 

@@ -6,13 +6,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/basic/sparse.h"
 #include "agent/hook/conn-internal.h"
 
 /* A hook says HELLO right after connecting; 2 s is a machine that thrashes. */
@@ -36,6 +36,8 @@ const char *conn_end_to_string(enum conn_end end)
 	return "unknown";
 }
 
+static struct sparse places = { .record_bytes = sizeof(struct conn) };
+
 static void conn_hold(struct conn *conn)
 {
 	conn->n_holds++;
@@ -44,7 +46,7 @@ static void conn_hold(struct conn *conn)
 static void conn_unhold(struct conn *conn)
 {
 	if (--conn->n_holds == 0 && conn->state == CONN_FREED)
-		free(conn);
+		sparse_give(&places, conn, true);
 }
 
 static void conn_close(struct conn *conn)
@@ -71,9 +73,9 @@ static void conn_finish(struct conn *conn, enum conn_end end)
 		return;
 
 	if (conn->member)
-		conn->handler->on_end(conn, end, conn->userdata);
+		conn->handler->on_end(conn, end, conn->handler->userdata);
 	else if (conn->handler->on_stillborn)
-		conn->handler->on_stillborn(conn, end, conn->userdata);
+		conn->handler->on_stillborn(conn, end, conn->handler->userdata);
 
 	conn->state = CONN_FREED;
 }
@@ -104,7 +106,7 @@ static void conn_take_hello(struct conn *conn, const struct wire_hello *hello)
 
 	conn->state = CONN_OPEN;
 	conn_disarm(conn);
-	r = conn->handler->on_hello(conn, hello, conn->userdata);
+	r = conn->handler->on_hello(conn, hello, conn->handler->userdata);
 	if (r < 0)
 		conn_finish(conn, CONN_DECLINED);
 	else
@@ -237,7 +239,7 @@ static uint64_t boottime_now(void)
 }
 
 int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
-	     const struct conn_handler *handler, void *userdata, struct conn **ret)
+	     const struct conn_handler *handler, struct conn **ret)
 {
 	struct conn *conn;
 	int r;
@@ -246,7 +248,7 @@ int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
 	assert(handler && handler->on_hello && handler->on_end);
 	assert(ret);
 
-	conn = malloc(sizeof(*conn));
+	conn = sparse_take(&places);
 	if (!conn)
 		return -ENOMEM;
 
@@ -256,7 +258,6 @@ int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
 		.uid = uid,
 		.since_usec = boottime_now(),
 		.handler = handler,
-		.userdata = userdata,
 	};
 
 	/* Not ours until we succeed: on error the caller still closes @fd. */
@@ -267,7 +268,7 @@ int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
 			loop_leave(conn->loop);
 	}
 	if (r < 0) {
-		free(conn);
+		sparse_give(&places, conn, true);
 		return r;
 	}
 
@@ -306,5 +307,5 @@ uid_t conn_uid(const struct conn *conn)
 
 void *conn_userdata(const struct conn *conn)
 {
-	return conn->userdata;
+	return conn->handler->userdata;
 }

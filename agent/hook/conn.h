@@ -40,11 +40,13 @@ struct conn_handler {
 	void (*on_end)(struct conn *conn, enum conn_end end, void *userdata);
 	/* The same before on_hello has succeeded, or when it has not. May be NULL. */
 	void (*on_stillborn)(struct conn *conn, enum conn_end end, void *userdata);
+	/* The same of all connections, of which there are thousands. */
+	void *userdata;
 };
 
 /* Takes @fd on success. @handler must outlive the conn. */
 int conn_new(sd_event *event, int fd, pid_t pid, uid_t uid,
-	     const struct conn_handler *handler, void *userdata, struct conn **ret);
+	     const struct conn_handler *handler, struct conn **ret);
 /*
  * Closes without on_end or on_stillborn; an open request ends with REQUEST_GONE. May be
  * called from every callback.

@@ -16,12 +16,42 @@
 /* The hook has no more than 256; a peer that claims more is listened to, not believed. */
 #define ROWS_MAX 256
 
-/* Too large for every connection, and asked for only by people: made when needed. */
+/*
+ * An answer with rows, while it comes in. Too large for every connection, and asked for only by
+ * people: made when needed, and found among the few there are.
+ */
 struct collected {
+	LIST_ENTRY(collected) list;
+	const struct conn *conn;
 	struct wire_frame frame;
 	size_t n_rows;
 	struct wire_arena rows[ROWS_MAX];
 };
+
+static LIST_HEAD(, collected) all_collected = LIST_HEAD_INITIALIZER(all_collected);
+
+/* NULL: no rows are wanted, or no longer. */
+static struct collected *find_collected(const struct conn *conn)
+{
+	struct collected *collected;
+
+	if (!conn->question.wants_rows)
+		return NULL;
+
+	LIST_FOREACH(collected, &all_collected, list)
+		if (collected->conn == conn)
+			break;
+	return collected;
+}
+
+static struct collected *take_collected(const struct conn *conn)
+{
+	struct collected *collected = find_collected(conn);
+
+	if (collected)
+		LIST_REMOVE(collected, list);
+	return collected;
+}
 
 /* Ends the question; the callback may ask the next one, or free the connection. */
 static void request_end(struct conn *conn, enum request_end end,
@@ -38,13 +68,13 @@ static void request_end(struct conn *conn, enum request_end end,
 static void request_complete(struct conn *conn, const struct wire_frame *frame)
 {
 	struct question *question = &conn->question;
-	struct collected *collected = TAKE_PTR(question->collected);
+	struct collected *collected = take_collected(conn);
 	struct request_answer answer = { .frame = frame };
 
 	if (question->state == QUESTION_LATE) {
 		question->state = QUESTION_NONE;
 		question->n_late++;
-		log_debug("Process %d answered question %" PRIu64 " too late, "
+		log_debug("Process %d answered question %" PRIu32 " too late, "
 			  "for the %" PRIu32 ". time; dropping it",
 			  (int)conn_pid(conn), question->id, question->n_late);
 		return;
@@ -62,6 +92,7 @@ static void request_complete(struct conn *conn, const struct wire_frame *frame)
 static int request_take_first(struct conn *conn, const struct wire_frame *frame)
 {
 	struct question *question = &conn->question;
+	struct collected *collected = find_collected(conn);
 	const uint32_t n_frames =
 		frame->header.verb == WIRE_STATS ? frame->stats.n_arena_frames : 0;
 
@@ -74,9 +105,9 @@ static int request_take_first(struct conn *conn, const struct wire_frame *frame)
 	if (n_frames > 0 && !question->wants_rows)
 		return -EPROTO;
 
-	if (question->collected)
-		question->collected->frame = *frame;
-	question->n_frames_left = n_frames;
+	if (collected)
+		collected->frame = *frame;
+	question->n_frames_left = (uint16_t)n_frames;
 	if (n_frames == 0)
 		request_complete(conn, frame);
 
@@ -104,7 +135,7 @@ static int request_take_overtaken(struct conn *conn, const struct wire_frame *fr
 static int request_take_rows(struct conn *conn, const struct wire_frame *frame)
 {
 	struct question *question = &conn->question;
-	struct collected *collected = question->collected;
+	struct collected *collected = find_collected(conn);
 	const struct wire_arenas *arenas = &frame->arenas;
 
 	if (frame->header.verb != WIRE_ARENA || arenas->first != question->n_rows_told)
@@ -114,7 +145,7 @@ static int request_take_rows(struct conn *conn, const struct wire_frame *frame)
 		if (collected && collected->n_rows < ROWS_MAX)
 			collected->rows[collected->n_rows++] = arenas->rows[i];
 
-	question->n_rows_told += arenas->n_rows;
+	question->n_rows_told += (uint16_t)arenas->n_rows;
 	if (--question->n_frames_left == 0)
 		request_complete(conn, frame);
 
@@ -136,12 +167,6 @@ int request_take(struct conn *conn, const struct wire_frame *frame)
 					   : request_take_first(conn, frame);
 }
 
-static void request_drop_rows(struct question *question)
-{
-	free(question->collected);
-	question->collected = NULL;
-}
-
 void request_deadline(struct conn *conn)
 {
 	struct question *question = &conn->question;
@@ -151,7 +176,7 @@ void request_deadline(struct conn *conn)
 
 	/* The hook may be at work still: nothing new until it has answered. */
 	question->state = QUESTION_LATE;
-	request_drop_rows(question);
+	free(take_collected(conn));
 	question->done(conn, REQUEST_TIMED_OUT, NULL, question->userdata);
 }
 
@@ -159,7 +184,7 @@ void request_gone(struct conn *conn)
 {
 	struct question *question = &conn->question;
 
-	request_drop_rows(question);
+	free(take_collected(conn));
 	if (question->state == QUESTION_SENT)
 		request_end(conn, REQUEST_GONE, NULL);
 }
@@ -180,7 +205,6 @@ static void request_init(struct conn *conn, struct wire_frame *frame, enum wire_
 	wire_init(frame, WIRE_TO_HOOK, verb, conn->question.id + 1, WIRE_OK);
 }
 
-/* Takes @collected, also on failure. */
 static int request_send(struct conn *conn, const struct wire_frame *frame,
 			struct question question, uint64_t timeout_usec)
 {
@@ -190,16 +214,14 @@ static int request_send(struct conn *conn, const struct wire_frame *frame,
 	assert(question.done);
 
 	r = conn_send(conn, frame);
-	if (r < 0) {
-		free(question.collected);
+	if (r < 0)
 		return r;
-	}
 
 	conn_arm(conn, timeout_usec);
 
 	question.state = QUESTION_SENT;
 	question.verb = frame->header.verb;
-	question.id = frame->header.id;
+	question.id = (uint32_t)frame->header.id;
 	question.n_late = slot->n_late;
 	*slot = question;
 	return 0;
@@ -214,6 +236,7 @@ int request_stats(struct conn *conn, uint32_t wire_stats_flags, uint64_t timeout
 		.userdata = userdata,
 		.wants_rows = wants_rows,
 	};
+	struct collected *collected = NULL;
 	struct wire_frame frame;
 	int r;
 
@@ -223,15 +246,21 @@ int request_stats(struct conn *conn, uint32_t wire_stats_flags, uint64_t timeout
 
 	if (wants_rows) {
 		/* Pages that no row reaches are never touched. */
-		question.collected = malloc(sizeof(*question.collected));
-		if (!question.collected)
+		collected = malloc(sizeof(*collected));
+		if (!collected)
 			return -ENOMEM;
-		question.collected->n_rows = 0;
+		collected->conn = conn;
+		collected->n_rows = 0;
 	}
 
 	request_init(conn, &frame, WIRE_STATS);
 	frame.stats_request.flags = wire_stats_flags;
-	return request_send(conn, &frame, question, timeout_usec);
+	r = request_send(conn, &frame, question, timeout_usec);
+	if (r < 0)
+		free(collected);
+	else if (collected)
+		LIST_INSERT_HEAD(&all_collected, collected, list);
+	return r;
 }
 
 static void request_init_reclaim(struct conn *conn, struct wire_frame *frame,

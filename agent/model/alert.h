@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/model/diagnosis.h"
+
 enum alert_kind {
 	ALERT_USAGE_CRITICAL, /* above UsageCritical=, and releases have not changed that */
 	ALERT_KILL_NEAR,      /* the limit will be reached soon, at the growth of this moment */
@@ -39,6 +41,7 @@ struct alert {
 	uint64_t n_held_back;   /* of this kind, since the last one */
 	const char *verdict;    /* the disease, and a sentence about it */
 	const char *verdict_text;
+	struct heap_use use;    /* as of that */
 };
 
 const char *alert_kind_to_string(enum alert_kind kind);

@@ -68,7 +68,18 @@ enum advice {
 #define DIAGNOSIS_EVIDENCE_MAX 9
 #define DIAGNOSIS_ADVICE_MAX 4
 
+/* Sum over the members' last statistics: what nothing but a verdict is made from. */
+struct heap_use {
+	uint64_t in_use_bytes;       /* live, as the allocators see it */
+	uint64_t unused_bytes;       /* policy/estimate: resident in heaps, not in use */
+	uint64_t swapped_free_bytes; /* policy/estimate: swapped out, free in heaps */
+	uint64_t grown_bytes;        /* resident, since their allocators were asked, if ever */
+	uint64_t stall_usec;         /* policy/estimate: longest stall of a full trim */
+	int32_t largest_pid;         /* of who has most resident; 0: none */
+};
+
 struct diagnosis {
+	struct heap_use use; /* as it was when it was made */
 	enum verdict verdict;
 	uint32_t confidence_percent;
 	const char *allocator; /* ADVICE_ALLOCATOR: which; as in `enable --allocator=` */

@@ -16,6 +16,11 @@ static uint32_t lesser(uint32_t a, uint32_t b)
 	return MIN(a, b);
 }
 
+static uint64_t span_usec(const struct floors *floors)
+{
+	return FLOORS_SPAN_MIN_USEC << floors->n_doubled;
+}
+
 /* Pairs become one. */
 static void halve(struct floors *floors)
 {
@@ -24,7 +29,7 @@ static void halve(struct floors *floors)
 	for (size_t i = FLOORS_SLOTS / 2; i < FLOORS_SLOTS; i++)
 		floors->kib[i] = 0;
 
-	floors->span_usec *= 2;
+	floors->n_doubled++;
 }
 
 static void drop_oldest(struct floors *floors, uint64_t n)
@@ -32,17 +37,17 @@ static void drop_oldest(struct floors *floors, uint64_t n)
 	for (size_t i = 0; i < FLOORS_SLOTS; i++)
 		floors->kib[i] = n < FLOORS_SLOTS - i ? floors->kib[i + n] : 0;
 
-	floors->begin_usec += n * floors->span_usec;
+	floors->begin_usec += n * span_usec(floors);
 }
 
 /* The slot that @now_usec belongs to, after room was made for it. */
 static size_t make_room(struct floors *floors, uint64_t now_usec)
 {
-	uint64_t at = (now_usec - floors->begin_usec) / floors->span_usec;
+	uint64_t at = (now_usec - floors->begin_usec) / span_usec(floors);
 
-	while (at >= FLOORS_SLOTS && floors->span_usec < FLOORS_SPAN_MAX_USEC) {
+	while (at >= FLOORS_SLOTS && span_usec(floors) < FLOORS_SPAN_MAX_USEC) {
 		halve(floors);
-		at = (now_usec - floors->begin_usec) / floors->span_usec;
+		at = (now_usec - floors->begin_usec) / span_usec(floors);
 	}
 	if (at < FLOORS_SLOTS)
 		return (size_t)at;
@@ -56,22 +61,18 @@ void floors_add(struct floors *floors, uint64_t in_use_bytes, uint64_t now_usec)
 	const uint32_t kib = (uint32_t)MIN(in_use_bytes / KIB, UINT32_MAX - 1) + 1;
 	size_t at;
 
-	if (floors->span_usec == 0)
-		*floors = (struct floors){
-			.begin_usec = now_usec,
-			.span_usec = FLOORS_SPAN_MIN_USEC,
-		};
-	if (now_usec < floors->begin_usec || now_usec < floors->last_usec)
+	if (floors->n == 0)
+		*floors = (struct floors){ .begin_usec = now_usec };
+	if (now_usec < floors->begin_usec)
 		return;
 
 	at = make_room(floors, now_usec);
 	floors->kib[at] = lesser(floors->kib[at], kib);
-	floors->last_usec = now_usec;
 	if (floors->n < UINT32_MAX)
 		floors->n++;
 }
 
-struct rise floors_rise(const struct floors *floors)
+struct rise floors_rise(const struct floors *floors, uint64_t last_usec)
 {
 	uint32_t used[FLOORS_SLOTS], parts[PARTS] = { 0 };
 	struct rise rise = { .n_figures = floors->n };
@@ -87,7 +88,7 @@ struct rise floors_rise(const struct floors *floors)
 
 	rise.first_bytes = (parts[0] - 1) * KIB;
 	rise.last_bytes = (parts[PARTS - 1] - 1) * KIB;
-	rise.span_usec = floors->last_usec - floors->begin_usec;
+	rise.span_usec = sub_sat(last_usec, floors->begin_usec);
 	rise.least_step_bytes = UINT64_MAX;
 	for (size_t i = 1; i < PARTS; i++)
 		rise.least_step_bytes = MIN(rise.least_step_bytes,

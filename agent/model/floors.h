@@ -15,10 +15,9 @@
 
 struct floors {
 	uint64_t begin_usec;         /* of slot 0; CLOCK_MONOTONIC */
-	uint64_t span_usec;          /* 0: nothing yet */
-	uint64_t last_usec;          /* of the newest figure */
 	uint32_t n;                  /* figures that were taken in, ever */
 	uint32_t kib[FLOORS_SLOTS];  /* least in use + 1; 0: no figure in that span */
+	uint8_t n_doubled;           /* times that spans became twice as long */
 };
 
 /* What they show, as four parts of the same number of spans each. */
@@ -33,6 +32,7 @@ struct rise {
 
 #define FLOORS_ENOUGH 6
 
-/* @now_usec must not be less than before: such figures are left out. */
+/* A figure from before all that are kept is left out. */
 void floors_add(struct floors *floors, uint64_t in_use_bytes, uint64_t now_usec);
-struct rise floors_rise(const struct floors *floors);
+/* @last_usec: of the newest figure. */
+struct rise floors_rise(const struct floors *floors, uint64_t last_usec);

@@ -7,7 +7,7 @@
 /* Its place in the ring may have become another group's; then it is not the last of ours. */
 const struct outcome *group_last_outcome(const struct group *group)
 {
-	const struct outcome *outcome = group->last_outcome;
+	const struct outcome *outcome = group_benefit(group)->last_outcome;
 
 	return outcome && outcome->group_id == group->id ? outcome : NULL;
 }

@@ -60,23 +60,18 @@ struct trend {
 	uint64_t steady_bytes;          /* the value around which it has not */
 };
 
-/* Sum over the members' last statistics. */
+/* Sum over the members' last statistics: what decisions are made from. */
 struct heap {
-	uint64_t in_use_bytes;       /* live, as the allocators see it */
 	uint64_t retained_bytes;     /* policy/estimate: what a release should give */
 	uint64_t fresh_bytes;        /* of retained: what no release has failed to give */
-	uint64_t unused_bytes;       /* policy/estimate: resident in heaps, not in use */
-	uint64_t swapped_free_bytes; /* policy/estimate: swapped out, free in heaps */
-	uint64_t grown_bytes;        /* resident, since their allocators were asked, if ever */
-	uint64_t stall_usec;         /* policy/estimate: longest stall of a full trim */
 	uint64_t rss_bytes;
 	uint64_t time_usec;          /* of the oldest figure in the sum; 0: nothing known */
-	int32_t largest_pid;         /* of who has most resident; 0: none */
 };
 
 /* What policy/verdict wants besides, which alone adds a member: not kept of each group. */
 struct sums {
 	struct heap heap;
+	struct heap_use use;
 	uint64_t largest_bytes;      /* of largest_pid */
 	uint64_t anon_bytes;         /* resident by kind, as the kernel counts */
 	uint64_t file_bytes;         /* shared memory included */
@@ -145,7 +140,10 @@ struct benefit {
 	uint64_t last_limit_bytes;    /* 0: no round yet */
 	uint64_t last_anon_bytes;
 	uint64_t last_fresh_bytes;
-	uint64_t last_n_joined;
+	uint32_t last_n_joined;
+
+	/* Of a round that was not quiet, in the ledger: see group_last_outcome(). NULL: none yet */
+	const struct outcome *last_outcome;
 };
 
 struct group {
@@ -156,20 +154,18 @@ struct group {
 	enum group_kind kind : 8;
 	bool yields; /* a round is under way that gives way to what is more urgent */
 	bool users; /* of a user's own daemon: what is to be typed needs --user */
-	int sources[SOURCE_MAX_];
+	int16_t sources[SOURCE_MAX_];
+	uint32_t n_members;
 
 	struct reading reading; /* the latest */
 	uint64_t peak_bytes;    /* highest usage seen by us */
-	uint64_t first_oom_kill; /* n_oom_kill of the first reading: kills before our time */
 	struct trend trend;
 	struct heap heap;
 	struct gate gate;
 	struct benefit *benefit; /* NULL as all zero: see group_benefit() */
 	struct steps *steps;    /* that the daemon took by itself; NULL: none ever */
-	/* Of a round that was not quiet, in the ledger: see group_last_outcome(). NULL: none yet */
-	const struct outcome *last_outcome;
-	size_t n_members;
-	uint64_t n_joined; /* members, ever */
+	uint32_t n_joined; /* members, ever */
+	uint32_t first_oom_kill; /* n_oom_kill of the first reading: kills before our time */
 };
 
 /* NULL: none yet, or so long ago that the ledger has forgotten it. */

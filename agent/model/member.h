@@ -31,6 +31,24 @@ struct process {
 	char command[16];    /* comm; the kernel keeps no more */
 };
 
+/* Of which nearly all have the same; shared by them. Kept by core/versions. */
+struct versions {
+	uint32_t page_bytes;
+	char hook[16];
+	char libc[16]; /* "" when not glibc */
+};
+
+/* What is kept of HELLO; names and units are those of libhook/wire.h. */
+struct hello {
+	const struct versions *versions;
+	uint32_t agent_tid;
+	uint32_t allocators;
+	uint32_t malloc_owner;
+	uint8_t flags;
+	uint8_t tuned; /* and what TUNE has set since */
+	uint8_t env_tuned;
+};
+
 /* What releases of a process taught about it. Kept by policy/calibrate. */
 struct calibration {
 	uint32_t n_full[2];         /* full trims learnt from: idle, busy */
@@ -45,8 +63,8 @@ struct calibration {
 /* What a release is predicted to give and to cost. */
 struct forecast {
 	uint64_t bytes;
-	uint64_t stall_usec; /* longest */
-	uint64_t usec;       /* from begin to end */
+	uint32_t stall_usec; /* longest */
+	uint32_t usec;       /* from begin to end */
 };
 
 /* Most processes are never asked, nor have a second allocator: apart, since it is zero then. */
@@ -62,7 +80,7 @@ struct lessons {
 
 struct member {
 	struct process process;
-	struct wire_hello hello;
+	struct hello hello;
 	uint64_t time_usec;        /* of process; CLOCK_MONOTONIC */
 	uint32_t busy_permyriad;   /* of one CPU, between the last two looks */
 	uint32_t n_failed;         /* timeouts and refusals in a row */
@@ -70,6 +88,7 @@ struct member {
 	bool filtered;             /* its agent was under a system call filter at time_usec */
 	bool borrow_refused;       /* its hook cannot do it */
 	bool residue_due;          /* the next stats give the residue */
+	bool has_lessons;          /* there is something in them */
 
 	struct stats stats;        /* last answer */
 	uint64_t stats_usec;       /* when; 0: never */
@@ -78,13 +97,17 @@ struct member {
 				    * that was expected since */
 
 	uint64_t retained_bytes;   /* policy/estimate, from stats */
-	uint64_t stall_usec;       /* policy/estimate: of a full trim */
-	uint64_t release_usec;     /* policy/estimate: how long a full trim takes */
+	uint32_t stall_usec;       /* policy/estimate: of a full trim */
+	uint32_t release_usec;     /* policy/estimate: how long a full trim takes */
 	struct forecast borrow;    /* policy/estimate: by METHOD_BORROW */
 
 	uint64_t last_release_usec; /* 0: never */
-	struct lessons *lessons;    /* by releases, mostly; NULL as all zero. See member_lessons() */
+	struct lessons *lessons;    /* by releases, mostly; their place. See member_lessons() */
 };
+
+/* @versions: where those of @wire are kept. */
+struct hello hello_of(const struct wire_hello *wire, const struct versions *versions);
+struct versions versions_of(const struct wire_hello *wire);
 
 const struct lessons *member_lessons(const struct member *member);
 

@@ -20,7 +20,6 @@ struct stats stats_of(const struct wire_stats *wire, const struct wire_foreign *
 		.other_tops = wire->other_tops,
 		.unsorted = wire->unsorted,
 		.largest_pages = wire->largest_pages,
-		.largest_unsorted = wire->largest_unsorted,
 		.hollow = wire->hollow,
 		.foreign = foreign,
 		.flags = wire->flags,

@@ -24,7 +24,6 @@ struct stats {
 	uint64_t other_tops;
 	uint64_t unsorted;
 	uint64_t largest_pages;
-	uint64_t largest_unsorted;
 	uint64_t hollow;
 	/* WIRE_FOREIGN of them, elsewhere; NULL: no other allocator told of itself. */
 	const struct wire_foreign *foreign;

@@ -71,10 +71,10 @@ void calibrate_borrow(const struct calibration *c, struct forecast *forecast)
 		return;
 
 	forecast->bytes = permille_of(forecast->bytes, c->borrow_permille);
-	forecast->stall_usec = c->borrow_stall_usec;
+	forecast->stall_usec = brief_usec(c->borrow_stall_usec);
 	if (c->borrow_usec_per_mib > 0)
-		forecast->usec =
-			mul_sat(forecast->bytes / KIB, c->borrow_usec_per_mib) / KIB;
+		forecast->usec = brief_usec(
+			mul_sat(forecast->bytes / KIB, c->borrow_usec_per_mib) / KIB);
 }
 
 /*

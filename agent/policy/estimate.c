@@ -152,7 +152,7 @@ uint64_t estimate_release_usec(const struct stats *stats, uint64_t bytes, bool b
 }
 
 /* Whose free memory the figures and the methods are about. */
-static bool is_glibc(const struct wire_hello *hello)
+static bool is_glibc(const struct hello *hello)
 {
 	return (hello->allocators & WIRE_ALLOCATOR_GLIBC) != 0 &&
 	       (hello->malloc_owner == 0 || hello->malloc_owner == WIRE_ALLOCATOR_GLIBC);
@@ -225,11 +225,13 @@ void estimate_arena(const struct member *member, const struct wire_arena *arena,
 			 member->retained_bytes);
 	usec = add_sat(estimate_walk_usec(count_chunks(arena, 0), count_chunks(arena, 1), busy),
 		       estimate_drop_usec(stats, ret->bytes, busy));
-	ret->stall_usec = ret->usec = calibrate_full(&member_lessons(member)->calibration, usec, busy);
+	usec = calibrate_full(&member_lessons(member)->calibration, usec, busy);
+	ret->stall_usec = ret->usec = brief_usec(usec);
 }
 
 void estimate_member(struct member *member)
 {
+	const struct calibration *calibration = &member_lessons(member)->calibration;
 	const struct stats *stats = &member->stats;
 	const bool busy = estimate_is_busy(member);
 	uint64_t usec, foreign, in_use;
@@ -237,15 +239,15 @@ void estimate_member(struct member *member)
 	foreign = estimate_foreign(stats, &in_use);
 	member->retained_bytes = estimate_retained(stats, member_lessons(member)->bias_bytes);
 	usec = estimate_release_usec(stats, member->retained_bytes, busy);
-	member->stall_usec = calibrate_full(&member_lessons(member)->calibration,
-					    estimate_stall_usec(stats, busy), busy);
-	member->release_usec = calibrate_full(&member_lessons(member)->calibration, usec, busy);
+	member->stall_usec = brief_usec(calibrate_full(calibration,
+						       estimate_stall_usec(stats, busy), busy));
+	member->release_usec = brief_usec(calibrate_full(calibration, usec, busy));
 	member->borrow = (struct forecast){
 		.bytes = estimate_borrow_bytes(stats, member->retained_bytes),
 		.stall_usec = BORROW_STALL_USEC,
-		.usec = mul_sat(usec, BORROW_TIMES),
+		.usec = brief_usec(mul_sat(usec, BORROW_TIMES)),
 	};
-	calibrate_borrow(&member_lessons(member)->calibration, &member->borrow);
+	calibrate_borrow(calibration, &member->borrow);
 	member->borrow.bytes = MIN(member->borrow.bytes, stats->heap_rss);
 
 	/* Other allocators are asked along with glibc's, whatever the method. */

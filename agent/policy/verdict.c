@@ -79,7 +79,7 @@ static bool rises(const struct rise *rise)
 
 static void sum_floors(struct sums *sums, const struct member *member)
 {
-	const struct rise rise = floors_rise(&member->floors);
+	const struct rise rise = floors_rise(&member->floors, member->stats_usec);
 
 	if (rise.n < FLOORS_ENOUGH)
 		return;
@@ -125,31 +125,31 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 	sums->swap_bytes = add_sat(sums->swap_bytes, p->swap_bytes);
 	if (p->rss_bytes >= sums->largest_bytes) {
 		sums->largest_bytes = p->rss_bytes;
-		sums->heap.largest_pid = p->pid;
+		sums->use.largest_pid = p->pid;
 	}
 	sums->n_threads += MIN(p->n_threads, UINT32_MAX - sums->n_threads);
 	sum_release(sums, member);
 	/* Of one that was never asked, and may never be, nothing is known but that. */
 	if (member->stats_usec == 0) {
-		sums->heap.grown_bytes = add_sat(sums->heap.grown_bytes, p->anon_bytes);
+		sums->use.grown_bytes = add_sat(sums->use.grown_bytes, p->anon_bytes);
 		return;
 	}
 
-	sums->heap.in_use_bytes = add_sat(sums->heap.in_use_bytes, verdict_in_use(s));
+	sums->use.in_use_bytes = add_sat(sums->use.in_use_bytes, verdict_in_use(s));
 	sums->heap.retained_bytes =
 		add_sat(sums->heap.retained_bytes, estimate_give(member, method));
 	sums->heap.fresh_bytes = add_sat(sums->heap.fresh_bytes,
 				    sub_sat(estimate_give(member, method), member->vain_bytes));
-	sums->heap.unused_bytes = add_sat(sums->heap.unused_bytes, estimate_unused(s));
-	sums->heap.swapped_free_bytes =
-		add_sat(sums->heap.swapped_free_bytes,
+	sums->use.unused_bytes = add_sat(sums->use.unused_bytes, estimate_unused(s));
+	sums->use.swapped_free_bytes =
+		add_sat(sums->use.swapped_free_bytes,
 			MIN(estimate_swapped(s, member->retained_bytes), p->swap_bytes));
 	sums->huge_bytes = add_sat(sums->huge_bytes, s->heap_huge);
-	sums->heap.stall_usec = MAX(sums->heap.stall_usec, member->stall_usec);
+	sums->use.stall_usec = MAX(sums->use.stall_usec, member->stall_usec);
 	sums->n_arenas += MIN(s->n_arenas, UINT32_MAX - sums->n_arenas);
 	sums->owners |= member->hello.malloc_owner;
 	if (s->rss > 0)
-		sums->heap.grown_bytes = add_sat(sums->heap.grown_bytes, sub_sat(p->rss_bytes, s->rss));
+		sums->use.grown_bytes = add_sat(sums->use.grown_bytes, sub_sat(p->rss_bytes, s->rss));
 	if (is_opaque(member))
 		sums->opaque_bytes = add_sat(sums->opaque_bytes, p->anon_bytes);
 	if (sums->heap.time_usec == 0 || member->stats_usec < sums->heap.time_usec)
@@ -194,7 +194,7 @@ static bool is_retained(const struct facts *f)
 	const uint64_t high = f->retained_high_bytes;
 	const uint64_t least = MAX(high > 0 ? high : LEAST_BYTES, f->anon_bytes / 4);
 	const uint64_t bytes =
-		add_sat(f->sums->heap.retained_bytes, f->sums->heap.swapped_free_bytes);
+		add_sat(f->sums->heap.retained_bytes, f->sums->use.swapped_free_bytes);
 
 	return bytes >= least && !is_disproved(f, bytes);
 }
@@ -203,7 +203,7 @@ static bool is_retained(const struct facts *f)
 static bool has_rising_floor(const struct facts *f)
 {
 	return f->sums->floor_last_bytes > 0 &&
-	       f->sums->heap.in_use_bytes >= f->anon_bytes / 2;
+	       f->sums->use.in_use_bytes >= f->anon_bytes / 2;
 }
 
 /* Nobody has watched for long, and nearly all that fills the limit is in use. */
@@ -212,7 +212,7 @@ static bool fills_limit(const struct facts *f)
 	return f->usage_high_permyriad > 0 && f->limit_bytes != BYTES_INFINITY &&
 	       f->anon_bytes > 0 &&
 	       f->anon_bytes >= share_of(f->limit_bytes, f->usage_high_permyriad) &&
-	       f->sums->heap.in_use_bytes >= share_of(f->anon_bytes, FULL_PERMYRIAD);
+	       f->sums->use.in_use_bytes >= share_of(f->anon_bytes, FULL_PERMYRIAD);
 }
 
 static bool is_not_malloc(const struct facts *f)
@@ -223,7 +223,7 @@ static bool is_not_malloc(const struct facts *f)
 /* Most of it came since the allocators were last asked: it may be theirs or not. */
 static bool is_stale(const struct facts *f)
 {
-	return f->sums->heap.grown_bytes > f->anon_bytes / 2;
+	return f->sums->use.grown_bytes > f->anon_bytes / 2;
 }
 
 /* Most of it belongs to an allocator that tells nothing. */
@@ -235,7 +235,7 @@ static bool is_untold(const struct facts *f)
 /* Much is free, and neither does the histogram find whole pages in it nor did a release. */
 static bool is_fragmented(const struct facts *f)
 {
-	const uint64_t unused = f->sums->heap.unused_bytes;
+	const uint64_t unused = f->sums->use.unused_bytes;
 
 	if (unused < MAX(LEAST_BYTES, f->anon_bytes / 4))
 		return false;
@@ -304,7 +304,7 @@ static uint32_t confidence(const struct facts *f, enum verdict verdict)
 		return has_paid(f) ? 95 : 75;
 	case VERDICT_FRAGMENTED:
 		return s->release_usec > 0 && s->n_cut_short == 0 &&
-				       s->released_bytes < s->heap.unused_bytes / 10
+				       s->released_bytes < s->use.unused_bytes / 10
 			       ? 90
 			       : 60;
 	case VERDICT_NOT_MALLOC:
@@ -375,22 +375,22 @@ static void find_evidence(const struct facts *f, struct diagnosis *d)
 		return;
 	case VERDICT_GROWING:
 		show_rise(f, d);
-		show(d, FACT_IN_USE_BYTES, s->heap.in_use_bytes);
+		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
 		show_limit(f, d);
 		show_some(d, FACT_SWAP_BYTES, s->swap_bytes);
 		return;
 	case VERDICT_RETAINED:
 		show_release(f, d);
 		show(d, FACT_RETAINED_BYTES, s->heap.retained_bytes);
-		show_some(d, FACT_SWAPPED_FREE_BYTES, s->heap.swapped_free_bytes);
-		show(d, FACT_IN_USE_BYTES, s->heap.in_use_bytes);
+		show_some(d, FACT_SWAPPED_FREE_BYTES, s->use.swapped_free_bytes);
+		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
 		show(d, FACT_ANON_BYTES, f->anon_bytes);
 		show_some(d, FACT_HUGE_BYTES, s->huge_bytes);
 		return;
 	case VERDICT_FRAGMENTED:
-		show(d, FACT_UNUSED_BYTES, s->heap.unused_bytes);
+		show(d, FACT_UNUSED_BYTES, s->use.unused_bytes);
 		show(d, FACT_RETAINED_BYTES, s->heap.retained_bytes);
-		show(d, FACT_IN_USE_BYTES, s->heap.in_use_bytes);
+		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
 		show_release(f, d);
 		show_some(d, FACT_ARENAS, s->n_arenas);
 		show_some(d, FACT_HUGE_BYTES, s->huge_bytes);
@@ -399,12 +399,12 @@ static void find_evidence(const struct facts *f, struct diagnosis *d)
 		show(d, FACT_OTHER_ANON_BYTES, f->other_bytes);
 		show_some(d, FACT_UNHOOKED_BYTES, f->unhooked_bytes);
 		show(d, FACT_ANON_BYTES, f->anon_bytes);
-		show(d, FACT_IN_USE_BYTES, s->heap.in_use_bytes);
+		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
 		show_some(d, FACT_THREADS, s->n_threads);
 		show_some(d, FACT_FILE_BYTES, s->file_bytes);
 		return;
 	case VERDICT_HEALTHY:
-		show(d, FACT_IN_USE_BYTES, s->heap.in_use_bytes);
+		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
 		show(d, FACT_RETAINED_BYTES, s->heap.retained_bytes);
 		show_limit(f, d);
 		if (s->n_judged > 0)
@@ -469,7 +469,7 @@ static void find_advice(const struct facts *f, struct diagnosis *d)
 			advise(d, ADVICE_THRESHOLDS);
 		return;
 	case VERDICT_FRAGMENTED:
-		if (f->sums->huge_bytes > f->sums->heap.unused_bytes / 2)
+		if (f->sums->huge_bytes > f->sums->use.unused_bytes / 2)
 			advise(d, ADVICE_HUGE_PAGES);
 		if (is_on_glibc(f) && f->sums->n_arenas > MANY_ARENAS)
 			advise(d, ADVICE_ARENA_MAX);
@@ -491,10 +491,10 @@ static void judge(struct facts *f, struct diagnosis *ret)
 {
 	const struct sums *s = f->sums;
 
-	f->other_bytes = sub_sat(f->anon_bytes, add_sat(s->heap.in_use_bytes,
+	f->other_bytes = sub_sat(f->anon_bytes, add_sat(s->use.in_use_bytes,
 							MAX(s->heap.retained_bytes,
-							    s->heap.unused_bytes)));
-	*ret = (struct diagnosis){ .verdict = decide(f) };
+							    s->use.unused_bytes)));
+	*ret = (struct diagnosis){ .use = s->use, .verdict = decide(f) };
 	ret->confidence_percent = confidence(f, ret->verdict);
 	find_evidence(f, ret);
 	find_advice(f, ret);
@@ -522,7 +522,7 @@ void verdict_group(const struct group *group, const struct sums *sums, uint64_t 
 	};
 
 	if (group->reading.time_usec == 0) {
-		*ret = (struct diagnosis){ .verdict = VERDICT_UNKNOWN };
+		*ret = (struct diagnosis){ .use = sums->use, .verdict = VERDICT_UNKNOWN };
 		advise(ret, ADVICE_MEASURE);
 		return;
 	}

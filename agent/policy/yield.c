@@ -31,7 +31,7 @@ static bool is_overtaken(const struct group *group, const struct running *runnin
 		return false;
 
 	member = *running->member;
-	member.borrow.usec = left_usec(running, now_usec);
+	member.borrow.usec = brief_usec(left_usec(running, now_usec));
 	if (!pick_is_urgent(group, &member, group->gate.reason))
 		return false;
 

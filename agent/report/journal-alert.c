@@ -33,7 +33,7 @@ static int level_of(enum alert_kind kind)
 	return kind == ALERT_OOM_KILL ? LOG_ERR : LOG_WARNING;
 }
 
-static void add_used(struct text *text, const struct group *group)
+static void add_used(struct text *text, const struct group *group, const struct alert *alert)
 {
 	char anon[FORMAT_MAX], limit[FORMAT_MAX], retained[FORMAT_MAX];
 
@@ -43,7 +43,7 @@ static void add_used(struct text *text, const struct group *group)
 	text_add(text, " used");
 	/* Figures that the group has outgrown since are none. */
 	if (group->heap.time_usec > 0 &&
-	    group->heap.grown_bytes <= group->reading.anon_bytes / 2)
+	    alert->use.grown_bytes <= group->reading.anon_bytes / 2)
 		text_add(text, ", %s of it free but retained",
 			 format_bytes(retained, group->heap.retained_bytes));
 }
@@ -92,7 +92,7 @@ static void add_sentence(struct text *text, const struct group *group,
 		break;
 	}
 
-	add_used(text, group);
+	add_used(text, group, alert);
 	if (alert->verdict_text)
 		text_add(text, ". %s", alert->verdict_text);
 }
@@ -123,7 +123,7 @@ static void add_figures(struct text *text, const struct group *group,
 		text_number(text, "ETA_USEC", group->trend.eta_usec);
 	text_number(text, "GROWTH_BYTES_PER_SEC", growth > 0 ? (uint64_t)growth : 0);
 	if (group->heap.time_usec > 0) {
-		text_number(text, "IN_USE_BYTES", group->heap.in_use_bytes);
+		text_number(text, "IN_USE_BYTES", alert->use.in_use_bytes);
 		text_number(text, "RETAINED_BYTES", group->heap.retained_bytes);
 	}
 	text_number(text, "BACKOFF_USEC", group_benefit(group)->backoff_usec);

@@ -61,18 +61,15 @@ static const struct row group_rows[] = {
 	{ GROUP(trend.eta_usec), TYPE_U64 },
 	{ GROUP(trend.steady_since_usec), TYPE_U64 },
 	{ GROUP(trend.steady_bytes), TYPE_U64 },
-	{ GROUP(heap.in_use_bytes), TYPE_U64 },
 	{ GROUP(heap.retained_bytes), TYPE_U64 },
 	{ GROUP(heap.fresh_bytes), TYPE_U64 },
-	{ GROUP(heap.unused_bytes), TYPE_U64 },
-	{ GROUP(heap.stall_usec), TYPE_U64 },
 	{ GROUP(heap.rss_bytes), TYPE_U64 },
 	{ GROUP(heap.time_usec), TYPE_U64 },
 	{ GROUP(gate.state), TYPE_STATE },
 	{ GROUP(gate.reason), TYPE_REASON },
 	{ GROUP(gate.since_usec), TYPE_U64 },
 	{ GROUP(gate.until_usec), TYPE_U64 },
-	{ GROUP(n_joined), TYPE_U64 },
+	{ GROUP(n_joined), TYPE_U32 },
 };
 
 static const struct row benefit_rows[] = {
@@ -93,7 +90,7 @@ static const struct row benefit_rows[] = {
 	{ BENEFIT(last_limit_bytes), TYPE_U64 },
 	{ BENEFIT(last_anon_bytes), TYPE_U64 },
 	{ BENEFIT(last_fresh_bytes), TYPE_U64 },
-	{ BENEFIT(last_n_joined), TYPE_U64 },
+	{ BENEFIT(last_n_joined), TYPE_U32 },
 };
 
 static const struct row member_rows[] = {
@@ -110,10 +107,10 @@ static const struct row member_rows[] = {
 	{ MEMBER(stats.n_anchored), TYPE_U32 },
 	{ MEMBER(stats_usec), TYPE_U64 },
 	{ MEMBER(retained_bytes), TYPE_U64 },
-	{ MEMBER(stall_usec), TYPE_U64 },
+	{ MEMBER(stall_usec), TYPE_U32 },
 	{ MEMBER(borrow.bytes), TYPE_U64 },
-	{ MEMBER(borrow.stall_usec), TYPE_U64 },
-	{ MEMBER(borrow.usec), TYPE_U64 },
+	{ MEMBER(borrow.stall_usec), TYPE_U32 },
+	{ MEMBER(borrow.usec), TYPE_U32 },
 	{ MEMBER(borrow_refused), TYPE_BOOL },
 	{ MEMBER(last_release_usec), TYPE_U64 },
 	{ MEMBER(n_failed), TYPE_U32 },

@@ -5,7 +5,8 @@
 #include "agent/basic/macro.h"
 #include "agent/report/journal-alert.h"
 
-static void add_figures(struct dict *dict, const struct group *group)
+static void add_figures(struct dict *dict, const struct group *group,
+			const struct alert *alert)
 {
 	if (group->reading.limit_bytes != BYTES_INFINITY)
 		dict_u64(dict, "limit_bytes", group->reading.limit_bytes);
@@ -15,7 +16,7 @@ static void add_figures(struct dict *dict, const struct group *group)
 	if (group->trend.eta_usec != USEC_INFINITY)
 		dict_u64(dict, "eta_usec", group->trend.eta_usec);
 	if (group->heap.time_usec > 0) {
-		dict_u64(dict, "in_use_bytes", group->heap.in_use_bytes);
+		dict_u64(dict, "in_use_bytes", alert->use.in_use_bytes);
 		dict_u64(dict, "retained_bytes", group->heap.retained_bytes);
 	}
 }
@@ -28,7 +29,7 @@ void rows_alert(struct dict *dict, const struct group *group, const struct alert
 	dict_string(dict, "path", group->path);
 	dict_string(dict, "unit", group->unit);
 	dict_u64(dict, "id", group->id);
-	add_figures(dict, group);
+	add_figures(dict, group, alert);
 	dict_string(dict, "verdict", alert->verdict);
 	if (alert->kind == ALERT_OOM_KILL)
 		dict_u64(dict, "oom_kills", alert->n_oom_kills);

@@ -113,16 +113,17 @@ static void put_reading(struct dict *dict, const struct group *group)
 		   group->trend.time_usec > 0 ? group->trend.eta_usec : UINT64_MAX);
 }
 
-static void put_heap(struct dict *dict, const struct heap *heap, uint64_t now_usec)
+static void put_heap(struct dict *dict, const struct heap *heap, const struct heap_use *use,
+		     uint64_t now_usec)
 {
 	if (heap->time_usec == 0)
 		return;
 
-	dict_u64(dict, "in_use_bytes", heap->in_use_bytes);
+	dict_u64(dict, "in_use_bytes", use->in_use_bytes);
 	dict_u64(dict, "retained_bytes", heap->retained_bytes);
-	dict_u64(dict, "unused_bytes", heap->unused_bytes);
-	dict_u64(dict, "swapped_free_bytes", heap->swapped_free_bytes);
-	dict_u64(dict, "stall_usec", heap->stall_usec);
+	dict_u64(dict, "unused_bytes", use->unused_bytes);
+	dict_u64(dict, "swapped_free_bytes", use->swapped_free_bytes);
+	dict_u64(dict, "stall_usec", use->stall_usec);
 	age(dict, "heap_age_usec", heap->time_usec, now_usec);
 }
 
@@ -165,7 +166,7 @@ void rows_group(struct dict *dict, const struct group *group,
 	dict_u64(dict, "members", group->n_members);
 	put_reading(dict, group);
 	dict_u64(dict, "rss_bytes", group->heap.rss_bytes);
-	put_heap(dict, &group->heap, now_usec);
+	put_heap(dict, &group->heap, &diagnosis->use, now_usec);
 	put_gate(dict, &group->gate, now_usec);
 	rows_diagnosis(dict, group, NULL, diagnosis);
 	put_benefit(dict, group_benefit(group), now_usec);
@@ -242,7 +243,7 @@ void rows_explain(struct dict *dict, const struct group *group,
 	age(dict, "reading_age_usec", group->reading.time_usec, now_usec);
 }
 
-static const char *agent_kind(const struct wire_hello *hello)
+static const char *agent_kind(const struct hello *hello)
 {
 	if ((hello->flags & WIRE_HELLO_ALWAYS) != 0)
 		return "always";
@@ -250,11 +251,11 @@ static const char *agent_kind(const struct wire_hello *hello)
 	return (hello->flags & WIRE_HELLO_NAMED) != 0 ? "named" : "auto";
 }
 
-static void put_hello(struct dict *dict, const struct wire_hello *hello)
+static void put_hello(struct dict *dict, const struct hello *hello)
 {
-	dict_string(dict, "hook_version", hello->hook_version);
-	if (hello->libc_version[0] != '\0')
-		dict_string(dict, "libc_version", hello->libc_version);
+	dict_string(dict, "hook_version", hello->versions->hook);
+	if (hello->versions->libc[0] != '\0')
+		dict_string(dict, "libc_version", hello->versions->libc);
 	dict_string(dict, "agent", agent_kind(hello));
 	dict_u32(dict, "agent_tid", hello->agent_tid);
 	dict_bool(dict, "bad_environment", (hello->flags & WIRE_HELLO_BAD_ENV) != 0);
@@ -462,7 +463,7 @@ void rows_fresh(struct dict *dict, const struct fresh *fresh,
 		return;
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
-		limits[i] = (uint64_t)class_pages[i] * fresh->member->hello.page_bytes;
+		limits[i] = (uint64_t)class_pages[i] * fresh->member->hello.versions->page_bytes;
 
 	dict_u64s(dict, "class_limit_bytes", limits, ARRAY_SIZE(limits));
 	dict_open_rows_entry(dict, "arenas");

@@ -180,7 +180,7 @@ static void find_words(const struct diagnosis *diagnosis, const struct group *gr
 {
 	const char *path = group->path ? group->path : "WHAT";
 
-	const int pid = member ? (int)member->process.pid : (int)group->heap.largest_pid;
+	const int pid = member ? (int)member->process.pid : (int)diagnosis->use.largest_pid;
 
 	/* Of a group the member that holds most. */
 	snprintf(ret->pid, sizeof(ret->pid), "%s", "PID");

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -30,14 +30,18 @@
 /* memory.stat is the largest, 3 KiB on Linux 6.18. */
 #define TEXT_MAX 8192
 
-struct cgroup {
-	const char *bad_file; /* of the last reading; or NULL */
-	enum group_kind kind : 8;
-	unsigned int depth : 24; /* of directories above it, up to the root */
-	int fd;                  /* its directory */
-	int usage_fd;
-	/* v2: its events. v1: the directory of the same name that has memory.pressure. Or -1 */
-	int other_fd;
+/* Which can be named as bad; 0: none. */
+static const char *const files[] = {
+	NULL,
+	"memory.current",
+	"memory.usage_in_bytes",
+	"memory.stat",
+	"memory.max",
+	"memory.limit_in_bytes",
+	"memory.events",
+	"memory.failcnt",
+	"memory.oom_control",
+	"memory.pressure",
 };
 
 /* A removed group's open files give ENODEV, names below its directory ENOENT. */
@@ -49,8 +53,12 @@ static int gone(int r)
 /* The file may say something new, or nonsense: named, for whoever tells people. */
 static int judge(struct cgroup *cgroup, const char *name, int r)
 {
-	if (r < 0 && r != -ENODEV && r != -ENOENT)
-		cgroup->bad_file = name;
+	if (r >= 0 || r == -ENODEV || r == -ENOENT)
+		return r;
+
+	for (uint8_t i = 1; i < ARRAY_SIZE(files); i++)
+		if (streq(files[i], name))
+			cgroup->bad_file = i;
 
 	return r;
 }
@@ -67,21 +75,11 @@ static const char *usage_name(enum group_kind kind)
 	return kind == GROUP_V2 ? "memory.current" : "memory.usage_in_bytes";
 }
 
-struct cgroup *cgroup_close(struct cgroup *cgroup)
+void cgroup_close(struct cgroup *cgroup)
 {
-	if (!cgroup)
-		return NULL;
-
-	(void)fd_close(cgroup->fd);
-	(void)fd_close(cgroup->usage_fd);
-	(void)fd_close(cgroup->other_fd);
-	free(cgroup);
-	return NULL;
-}
-
-void cgroup_closep(struct cgroup **cgroup)
-{
-	*cgroup = cgroup_close(*cgroup);
+	cgroup->fd = fd_close(cgroup->fd);
+	cgroup->usage_fd = fd_close(cgroup->usage_fd);
+	cgroup->other_fd = fd_close(cgroup->other_fd);
 }
 
 static int open_files(struct cgroup *cgroup, const struct cgroup_root *root,
@@ -106,9 +104,16 @@ static int open_files(struct cgroup *cgroup, const struct cgroup_root *root,
 	return 0;
 }
 
-int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup **ret)
+/* To whoever asked for it; what is left has nothing to close. */
+static void give(struct cgroup *cgroup, struct cgroup *ret)
 {
-	_cleanup_(cgroup_closep) struct cgroup *cgroup = NULL;
+	*ret = *cgroup;
+	*cgroup = (struct cgroup)CGROUP_CLOSED;
+}
+
+int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup *ret)
+{
+	_cleanup_(cgroup_close) struct cgroup cgroup = CGROUP_CLOSED;
 	int depth, r;
 
 	depth = cgroup_path_depth(path);
@@ -117,42 +122,32 @@ int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup 
 	if (depth > DEPTH_MAX)
 		return -E2BIG;
 
-	cgroup = malloc(sizeof(*cgroup));
-	if (!cgroup)
-		return -ENOMEM;
-
-	*cgroup = (struct cgroup){
-		.kind = root->kind,
-		.depth = (unsigned int)depth,
-		.fd = -1,
-		.usage_fd = -1,
-		.other_fd = -1,
-	};
-
-	r = open_files(cgroup, root, path);
+	cgroup.kind = root->kind;
+	cgroup.depth = (uint8_t)depth;
+	r = open_files(&cgroup, root, path);
 	if (r < 0)
 		return r;
 
-	*ret = TAKE_PTR(cgroup);
+	give(&cgroup, ret);
 	return 0;
 }
 
 int cgroup_open_id(const struct cgroup_root *root, const char *path, uint64_t id,
-		   struct cgroup **ret)
+		   struct cgroup *ret)
 {
-	_cleanup_(cgroup_closep) struct cgroup *cgroup = NULL;
+	_cleanup_(cgroup_close) struct cgroup cgroup = CGROUP_CLOSED;
 	struct stat st;
 	int r;
 
 	r = cgroup_open(root, path, &cgroup);
 	if (r < 0)
 		return r;
-	if (fstat(cgroup->fd, &st) < 0)
+	if (fstat(cgroup.fd, &st) < 0)
 		return -errno;
 	if (st.st_ino != id)
 		return -ENODEV;
 
-	*ret = TAKE_PTR(cgroup);
+	give(&cgroup, ret);
 	return 0;
 }
 
@@ -163,7 +158,7 @@ int cgroup_events_fd(const struct cgroup *cgroup)
 
 const char *cgroup_bad_file(const struct cgroup *cgroup)
 {
-	return cgroup->bad_file;
+	return files[cgroup->bad_file];
 }
 
 int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes)
@@ -353,7 +348,7 @@ int cgroup_read_first(struct cgroup *cgroup, uint64_t now_usec, const struct rea
 	if (ram_bytes == 0)
 		read_ram();
 
-	cgroup->bad_file = NULL;
+	cgroup->bad_file = 0;
 	r = judge(cgroup, usage_name(cgroup->kind),
 		  cgroup_read_usage(cgroup, &reading.usage_bytes));
 	if (r >= 0)

@@ -6,6 +6,7 @@
  * Never blocks, never logs. A group that is gone reads as -ENODEV.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -39,15 +40,31 @@ int cgroup_of_pid(const struct cgroup_root *root, pid_t pid, char **ret_path,
 /* Only its id; allocates nothing. */
 int cgroup_id_of_pid(const struct cgroup_root *root, pid_t pid, uint64_t *ret_id);
 
-struct cgroup; /* open files of one group */
+/* The open files of one group; there are thousands, each within whom it is about. */
+struct cgroup {
+	int fd; /* its directory; -1: not open */
+	int usage_fd;
+	/* v2: its events. v1: the directory of the same name that has memory.pressure. Or -1 */
+	int other_fd;
+	enum group_kind kind : 8;
+	uint8_t depth;    /* of directories above it, up to the root */
+	uint8_t bad_file; /* of the last reading; see cgroup_bad_file() */
+};
+
+#define CGROUP_CLOSED { .fd = -1, .usage_fd = -1, .other_fd = -1 }
+
+static inline bool cgroup_is_open(const struct cgroup *cgroup)
+{
+	return cgroup->fd >= 0;
+}
 
 /* -ENODEV also where the group has no memory files of its own, as the root of v2. */
-int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup **ret);
+int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup *ret);
 /* The same of the group with this id; -ENODEV where another has come to be at the path. */
 int cgroup_open_id(const struct cgroup_root *root, const char *path, uint64_t id,
-		   struct cgroup **ret);
-struct cgroup *cgroup_close(struct cgroup *cgroup);
-void cgroup_closep(struct cgroup **cgroup);
+		   struct cgroup *ret);
+/* Does nothing when it is not open. */
+void cgroup_close(struct cgroup *cgroup);
 
 /* The file of a group's own limit. */
 const char *cgroup_limit_name(enum group_kind kind);

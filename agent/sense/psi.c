@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,13 +16,6 @@
 #include "agent/basic/parse.h"
 
 #define WINDOW_USEC (2 * USEC_PER_SEC)
-
-struct psi_trigger {
-	int fd;
-	bool suspect; /* no event was believed yet, and the first may be false */
-	uint64_t stall_usec;
-	uint64_t armed_total_usec;
-};
 
 /* @name and digits after it; NULL when it is not there or too large. */
 static const char *parse_number(const char *s, const char *name, uint64_t *ret)
@@ -133,10 +125,9 @@ static int arm(int fd, uint64_t stall_usec)
 }
 
 int psi_trigger_open(int dirfd, const char *path, uint64_t stall_usec,
-		     struct psi_trigger **ret)
+		     struct psi_trigger *ret)
 {
 	_cleanup_(fd_closep) int fd = -1;
-	struct psi_trigger *trigger;
 	uint64_t total_usec;
 	int r;
 
@@ -158,38 +149,17 @@ int psi_trigger_open(int dirfd, const char *path, uint64_t stall_usec,
 	if (r < 0)
 		return r;
 
-	trigger = malloc(sizeof(*trigger));
-	if (!trigger)
-		return -ENOMEM;
-
-	*trigger = (struct psi_trigger){
+	*ret = (struct psi_trigger){
 		.fd = TAKE_FD(fd),
-		.suspect = !is_privileged(),
-		.stall_usec = stall_usec,
-		.armed_total_usec = total_usec,
+		.stall_usec = (uint32_t)stall_usec,
+		.armed_total_usec = is_privileged() ? USEC_INFINITY : total_usec,
 	};
-	*ret = trigger;
 	return 0;
 }
 
-struct psi_trigger *psi_trigger_close(struct psi_trigger *trigger)
+void psi_trigger_close(struct psi_trigger *trigger)
 {
-	if (!trigger)
-		return NULL;
-
-	(void)fd_close(trigger->fd);
-	free(trigger);
-	return NULL;
-}
-
-int psi_trigger_fd(const struct psi_trigger *trigger)
-{
-	return trigger->fd;
-}
-
-uint64_t psi_trigger_stall_usec(const struct psi_trigger *trigger)
-{
-	return trigger->stall_usec;
+	trigger->fd = fd_close(trigger->fd);
 }
 
 int psi_trigger_check(struct psi_trigger *trigger, uint32_t revents)
@@ -202,7 +172,7 @@ int psi_trigger_check(struct psi_trigger *trigger, uint32_t revents)
 		return -ENODEV;
 	if (!(revents & EPOLLPRI))
 		return 0;
-	if (!trigger->suspect)
+	if (trigger->armed_total_usec == USEC_INFINITY)
 		return 1;
 
 	r = read_total(trigger->fd, &total_usec);
@@ -217,6 +187,6 @@ int psi_trigger_check(struct psi_trigger *trigger, uint32_t revents)
 	if (sub_sat(total_usec, trigger->armed_total_usec) < trigger->stall_usec / 2)
 		return 0;
 
-	trigger->suspect = false;
+	trigger->armed_total_usec = USEC_INFINITY;
 	return 1;
 }

@@ -225,6 +225,7 @@ static void run_state(int listener, const struct state *state)
 {
 	struct lessons lessons = { .release_faults = 0 };
 	struct member member = {
+		.has_lessons = true,
 		.lessons = &lessons,
 		.busy_permyriad = state->busy ? 9000 : 0,
 		.process.state = 'S',
@@ -236,7 +237,7 @@ static void run_state(int listener, const struct state *state)
 	await_ready(out, state);
 	fd = accept_hook(listener);
 	take(fd, &hello);
-	member.hello = hello.hello;
+	member.hello = hello_of(&hello.hello, NULL);
 	for (int i = 0; i < ROUNDS; i++) {
 		struct result result;
 

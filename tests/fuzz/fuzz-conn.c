@@ -34,6 +34,7 @@ static bool seen_overtaken;
 
 struct stage {
 	sd_event *event;
+	struct conn_handler handler;
 	struct conn *conn;
 	int peer;
 	bool free_next;
@@ -260,11 +261,6 @@ static size_t step(struct stage *stage, const uint8_t *data, size_t size)
 
 static bool stage_init(struct stage *stage)
 {
-	static const struct conn_handler handler = {
-		.on_hello = on_hello,
-		.on_end = on_over,
-		.on_stillborn = on_over,
-	};
 	static sd_event *event;
 	int fds[2];
 
@@ -273,8 +269,17 @@ static bool stage_init(struct stage *stage)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return false;
 
-	*stage = (struct stage){ .event = event, .peer = fds[1] };
-	if (conn_new(event, fds[0], 1, 1, &handler, stage, &stage->conn) < 0) {
+	*stage = (struct stage){
+		.event = event,
+		.handler = {
+			.on_hello = on_hello,
+			.on_end = on_over,
+			.on_stillborn = on_over,
+			.userdata = stage,
+		},
+		.peer = fds[1],
+	};
+	if (conn_new(event, fds[0], 1, 1, &stage->handler, &stage->conn) < 0) {
 		close(fds[0]);
 		close(fds[1]);
 		return false;

@@ -84,6 +84,17 @@ static int take_usec(const char *value, void *field)
 	return parse_u64(value, field) == 0 ? 0 : parse_usec(value, field);
 }
 
+static int take_brief(const char *value, void *field)
+{
+	uint64_t usec;
+	int r;
+
+	r = take_usec(value, &usec);
+	if (r >= 0)
+		*(uint32_t *)field = brief_usec(usec);
+	return r;
+}
+
 static int take_u32(const char *value, void *field)
 {
 	uint64_t number;
@@ -223,11 +234,8 @@ static const struct row scene_rows[] = {
 	{ GROUP(trend.eta_usec), take_usec },
 	{ GROUP(trend.steady_since_usec), take_usec },
 	{ GROUP(trend.steady_bytes), take_bytes },
-	{ GROUP(heap.in_use_bytes), take_bytes },
 	{ GROUP(heap.retained_bytes), take_bytes },
 	{ GROUP(heap.fresh_bytes), take_bytes },
-	{ GROUP(heap.unused_bytes), take_bytes },
-	{ GROUP(heap.stall_usec), take_usec },
 	{ GROUP(heap.rss_bytes), take_bytes },
 	{ GROUP(heap.time_usec), take_usec },
 	{ GROUP(gate.state), take_state },
@@ -251,8 +259,8 @@ static const struct row scene_rows[] = {
 	{ BENEFIT(last_limit_bytes), take_bytes },
 	{ BENEFIT(last_anon_bytes), take_bytes },
 	{ BENEFIT(last_fresh_bytes), take_bytes },
-	{ BENEFIT(last_n_joined), take_u64 },
-	{ GROUP(n_joined), take_u64 },
+	{ BENEFIT(last_n_joined), take_u32 },
+	{ GROUP(n_joined), take_u32 },
 	{ OUTCOME(kind), take_kind },
 	{ OUTCOME(trigger), take_reason },
 	{ OUTCOME(reason), take_reason },
@@ -283,11 +291,11 @@ static const struct row member_rows[] = {
 	{ MEMBER(stats.rss), take_bytes },
 	{ MEMBER(stats_usec), take_usec },
 	{ MEMBER(retained_bytes), take_bytes },
-	{ MEMBER(stall_usec), take_usec },
+	{ MEMBER(stall_usec), take_brief },
 	{ MEMBER(stats.n_anchored), take_u32 },
 	{ MEMBER(borrow.bytes), take_bytes },
-	{ MEMBER(borrow.stall_usec), take_usec },
-	{ MEMBER(borrow.usec), take_usec },
+	{ MEMBER(borrow.stall_usec), take_brief },
+	{ MEMBER(borrow.usec), take_brief },
 	{ MEMBER(borrow_refused), take_bool },
 	{ MEMBER(last_release_usec), take_usec },
 	{ MEMBER(n_failed), take_u32 },

@@ -53,8 +53,7 @@ int main(int argc, char **argv)
 		fake.n_groups = 0;
 	/* Of the group without a verdict, measured before it grew. */
 	if (strcmp(kind, "stale") == 0)
-		fake.groups[2].heap = (struct heap){ .in_use_bytes = 5 * MIB,
-						     .retained_bytes = 200 * KIB,
+		fake.groups[2].heap = (struct heap){ .retained_bytes = 200 * KIB,
 						     .rss_bytes = 50 * MIB,
 						     .time_usec = now_usec };
 	if (strcmp(kind, "broken") == 0)

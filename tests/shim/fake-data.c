@@ -56,6 +56,7 @@ static void init_web(struct group *g, const struct outcome *outcome, struct bene
 		     uint64_t now_usec)
 {
 	*benefit = (struct benefit){
+		.last_outcome = outcome,
 		.n_rounds = 17,
 		.released_bytes = 2350 * MIB,
 		.last_round_usec = now_usec - 3 * USEC_PER_SEC,
@@ -78,10 +79,7 @@ static void init_web(struct group *g, const struct outcome *outcome, struct bene
 			   .growth_bytes_per_sec = 3 * (int64_t)MIB,
 			   .eta_usec = 127 * USEC_PER_SEC,
 			   .steady_since_usec = now_usec - 3 * USEC_PER_SEC },
-		.heap = { .in_use_bytes = 131 * MIB,
-			  .retained_bytes = 64 * MIB,
-			  .unused_bytes = 80 * MIB,
-			  .stall_usec = 4200,
+		.heap = { .retained_bytes = 64 * MIB,
 			  .rss_bytes = 230 * MIB,
 			  .time_usec = now_usec - 4 * USEC_PER_SEC },
 		.gate = { .state = GATE_SETTLING,
@@ -89,7 +87,6 @@ static void init_web(struct group *g, const struct outcome *outcome, struct bene
 			  .since_usec = now_usec - 3 * USEC_PER_SEC,
 			  .until_usec = now_usec + 7 * USEC_PER_SEC },
 		.benefit = benefit,
-		.last_outcome = outcome,
 		.n_members = 2,
 	};
 }
@@ -117,10 +114,7 @@ static void init_batch(struct group *g, struct benefit *benefit, uint64_t now_us
 			   .growth_bytes_per_sec = 21 * (int64_t)MIB,
 			   .eta_usec = 7524000,
 			   .steady_since_usec = now_usec },
-		.heap = { .in_use_bytes = 1790 * MIB,
-			  .retained_bytes = 3 * MIB,
-			  .unused_bytes = 71 * MIB,
-			  .stall_usec = 90500,
+		.heap = { .retained_bytes = 3 * MIB,
 			  .rss_bytes = 1900 * MIB,
 			  .time_usec = now_usec - 12 * USEC_PER_SEC },
 		.gate = { .state = GATE_CRITICAL,
@@ -153,6 +147,8 @@ static void init_bare(struct group *g, uint64_t now_usec)
 	};
 }
 
+static const struct versions versions = { .page_bytes = 4096, .hook = "0.1.0", .libc = "2.36" };
+
 static void init_member(struct member *m, pid_t pid, uid_t uid, const char *command,
 			uint64_t scale, uint64_t now_usec)
 {
@@ -168,10 +164,8 @@ static void init_member(struct member *m, pid_t pid, uid_t uid, const char *comm
 		.hello = { .agent_tid = (uint32_t)pid + 1,
 			   .allocators = WIRE_ALLOCATOR_GLIBC,
 			   .malloc_owner = WIRE_ALLOCATOR_GLIBC,
-			   .page_bytes = 4096,
-			   .tuned = 1U << WIRE_KNOB_ARENA_MAX,
-			   .hook_version = "0.1.0",
-			   .libc_version = "2.36" },
+			   .versions = &versions,
+			   .tuned = 1U << WIRE_KNOB_ARENA_MAX },
 		.time_usec = now_usec,
 		.busy_permyriad = 1234,
 	};
@@ -212,6 +206,7 @@ static void init_release(struct member *m, uint64_t now_usec)
 {
 	static struct lessons lessons;
 
+	m->has_lessons = true;
 	m->lessons = &lessons;
 	lessons.last_release = (struct wire_reclaim_reply){
 		.method = WIRE_METHOD_FULL,

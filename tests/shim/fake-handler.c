@@ -166,9 +166,15 @@ static void on_diagnose(const struct group *group, const struct member *member,
 {
 	(void)member;
 	(void)userdata;
-	*ret = (struct diagnosis){ .verdict = VERDICT_UNKNOWN };
+	*ret = (struct diagnosis){
+		.use = { .in_use_bytes = 5 * MIB },
+		.verdict = VERDICT_UNKNOWN,
+	};
 	if (group->id == 4711)
 		*ret = (struct diagnosis){
+			.use = { .in_use_bytes = 131 * MIB,
+				 .unused_bytes = 80 * MIB,
+				 .stall_usec = 4200 },
 			.verdict = VERDICT_RETAINED,
 			.confidence_percent = 95,
 			.n_evidence = 2,
@@ -179,6 +185,9 @@ static void on_diagnose(const struct group *group, const struct member *member,
 		};
 	if (group->id == 4712)
 		*ret = (struct diagnosis){
+			.use = { .in_use_bytes = 1790 * MIB,
+				 .unused_bytes = 71 * MIB,
+				 .stall_usec = 90500 },
 			.verdict = VERDICT_GROWING,
 			.confidence_percent = 85,
 			.n_evidence = 3,

@@ -17,6 +17,7 @@
 
 struct fixture {
 	sd_event *event;
+	struct conn_handler handler;
 	struct conn *conn; /* NULL once it has ended */
 	int peer;
 	int daemon; /* number of the conn's descriptor */
@@ -106,16 +107,18 @@ static inline void fixture_on_stillborn(struct conn *conn, enum conn_end end,
 /* Takes @event. Static: a fixture with its rows is too large for some stacks. */
 static inline struct fixture *fixture_on(sd_event *event)
 {
-	static const struct conn_handler handler = {
-		.on_hello = fixture_on_hello,
-		.on_end = fixture_on_end,
-		.on_stillborn = fixture_on_stillborn,
-	};
 	struct fixture *f = calloc(1, sizeof(*f));
 	int fds[2];
 
+	if (f)
+		f->handler = (struct conn_handler){
+			.on_hello = fixture_on_hello,
+			.on_end = fixture_on_end,
+			.on_stillborn = fixture_on_stillborn,
+			.userdata = f,
+		};
 	if (!f || !event || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ||
-	    conn_new(event, fds[0], FIXTURE_PID, FIXTURE_UID, &handler, f, &f->conn) < 0) {
+	    conn_new(event, fds[0], FIXTURE_PID, FIXTURE_UID, &f->handler, &f->conn) < 0) {
 		perror("fixture");
 		exit(1);
 	}

@@ -27,21 +27,6 @@ struct ringer {
 	struct ringer *ends; /* by its ring */
 };
 
-static struct world world_new(void)
-{
-	struct world world = { 0 };
-
-	CHECK(sd_event_new(&world.event) >= 0);
-	CHECK_EQ(bell_open(&world.bell, world.event), 0);
-	return world;
-}
-
-static void world_end(struct world *world)
-{
-	bell_close(&world->bell);
-	sd_event_unref(world->event);
-}
-
 static void end(struct ringer *ringer)
 {
 	bell_unwatch(&ringer->world->bell, ringer->fd);
@@ -59,10 +44,34 @@ static void on_ring(struct rope *rope, uint32_t revents)
 		end(ringer->ends);
 }
 
+static void on_other(struct rope *rope, uint32_t revents)
+{
+	(void)rope;
+	(void)revents;
+	CHECK(!"the ring of another rope");
+}
+
+static const bell_ring_t rings[] = { on_other, on_ring };
+
+static struct world world_new(void)
+{
+	struct world world = { 0 };
+
+	CHECK(sd_event_new(&world.event) >= 0);
+	CHECK_EQ(bell_open(&world.bell, world.event, rings), 0);
+	return world;
+}
+
+static void world_end(struct world *world)
+{
+	bell_close(&world->bell);
+	sd_event_unref(world->event);
+}
+
 static struct ringer ringer_new(struct world *world)
 {
 	return (struct ringer){
-		.rope = { .ring = on_ring },
+		.rope = { .ring = 1 },
 		.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.world = world,
 	};
@@ -192,7 +201,7 @@ static void test_the_loop_ends_with_the_code(void)
 static void test_what_cannot_be_watched(void)
 {
 	struct world world = world_new();
-	struct rope rope = { .ring = on_ring };
+	struct rope rope = { .ring = 1 };
 
 	CHECK_EQ(bell_watch(&world.bell, -1, EPOLLIN, &rope), -EBADF);
 	bell_unwatch(&world.bell, -1);

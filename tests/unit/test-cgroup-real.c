@@ -81,7 +81,7 @@ struct real {
 	char path[256]; /* below the mount */
 	char full[512];
 	struct cgroup_root root;
-	struct cgroup *cgroup;
+	struct cgroup cgroup;
 };
 static bool real_begin(struct real *real)
 {
@@ -102,7 +102,7 @@ static bool real_begin(struct real *real)
 
 static void real_end(struct real *real)
 {
-	cgroup_close(real->cgroup);
+	cgroup_close(&real->cgroup);
 	cgroup_root_close(&real->root);
 	(void)rmdir(real->full);
 }
@@ -235,12 +235,12 @@ static void test_a_threshold_fires_when_usage_crosses_it(void)
 		return;
 
 	child = child_start(&real, 32 * MIB);
-	fd = cgroup_arm_threshold(real.cgroup, 16 * MIB);
+	fd = cgroup_arm_threshold(&real.cgroup, 16 * MIB);
 	CHECK(fd >= 0);
 	CHECK(!is_readable(fd, POLLIN));
 	child_allocate(&child);
 	CHECK(is_readable(fd, POLLIN));
-	CHECK_EQ(cgroup_read_usage(real.cgroup, &usage), 0);
+	CHECK_EQ(cgroup_read_usage(&real.cgroup, &usage), 0);
 	CHECK(usage >= 32 * MIB);
 	close(fd);
 
@@ -259,7 +259,7 @@ static void test_a_real_limit_and_its_kill_are_seen(void)
 	if (!real_begin(&real))
 		return;
 
-	CHECK_EQ(cgroup_read(real.cgroup, 1, &before), 0);
+	CHECK_EQ(cgroup_read(&real.cgroup, 1, &before), 0);
 	CHECK_EQ(before.limit_bytes, ram_bytes());
 	write_file(real.full, "memory.limit_in_bytes", "16777216");
 	write_file(real.full, "memory.swappiness", "0");
@@ -270,7 +270,7 @@ static void test_a_real_limit_and_its_kill_are_seen(void)
 	status = child_stop(&child);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 
-	CHECK_EQ(cgroup_read(real.cgroup, 2, &reading), 0);
+	CHECK_EQ(cgroup_read(&real.cgroup, 2, &reading), 0);
 	CHECK_EQ(reading.limit_bytes, 16 * MIB);
 	CHECK(reading.n_max > before.n_max);
 	CHECK_EQ(reading.n_oom_kill, before.n_oom_kill + 1);
@@ -289,7 +289,7 @@ static void test_the_pressure_level_is_told_when_a_limit_is_reclaimed_for(void)
 
 	write_file(real.full, "memory.limit_in_bytes", "16777216");
 	write_file(real.full, "memory.swappiness", "0");
-	fd = cgroup_arm_level(real.cgroup);
+	fd = cgroup_arm_level(&real.cgroup);
 	CHECK(fd >= 0);
 	CHECK(!is_readable(fd, POLLIN));
 
@@ -310,7 +310,7 @@ static void test_a_threshold_inside_a_page_is_armed_at_its_end(void)
 	char base[] = "/tmp/memguard-cgroup-XXXXXX", name[64], text[64] = "";
 	unsigned long long bytes = 0;
 	struct cgroup_root root;
-	struct cgroup *cgroup;
+	struct cgroup cgroup;
 	int fd;
 
 	CHECK(mkdtemp(base) != NULL);
@@ -319,7 +319,7 @@ static void test_a_threshold_inside_a_page_is_armed_at_its_end(void)
 	CHECK_EQ(cgroup_root_open(base, &root), 0);
 	CHECK_EQ(cgroup_open(&root, "/", &cgroup), 0);
 
-	fd = cgroup_arm_threshold(cgroup, 7 * page_bytes - 100);
+	fd = cgroup_arm_threshold(&cgroup, 7 * page_bytes - 100);
 	CHECK(fd >= 0);
 	close(fd);
 	(void)snprintf(name, sizeof(name), "%s/cgroup.event_control", base);
@@ -327,7 +327,7 @@ static void test_a_threshold_inside_a_page_is_armed_at_its_end(void)
 	CHECK_EQ(sscanf(text, "%*d %*d %llu", &bytes), 1);
 	CHECK_EQ(bytes, 7 * page_bytes);
 
-	cgroup_close(cgroup);
+	cgroup_close(&cgroup);
 	cgroup_root_close(&root);
 	remove_tree(base);
 }
@@ -337,7 +337,7 @@ static void test_refused_v1_events_leave_nothing_open(void)
 {
 	char base[] = "/tmp/memguard-cgroup-XXXXXX", name[64];
 	struct cgroup_root root;
-	struct cgroup *cgroup;
+	struct cgroup cgroup;
 	int before;
 
 	CHECK(mkdtemp(base) != NULL);
@@ -347,17 +347,17 @@ static void test_refused_v1_events_leave_nothing_open(void)
 	before = n_open_fds();
 
 	/* Neither file is there, as in a container that shows a part only. */
-	CHECK_EQ(cgroup_arm_threshold(cgroup, MIB), -ENODEV);
-	CHECK_EQ(cgroup_arm_level(cgroup), -ENOENT);
+	CHECK_EQ(cgroup_arm_threshold(&cgroup, MIB), -ENODEV);
+	CHECK_EQ(cgroup_arm_level(&cgroup), -ENOENT);
 
 	(void)snprintf(name, sizeof(name), "%s/cgroup.event_control", base);
 	CHECK_EQ(symlink("/dev/full", name), 0);
 	write_file(base, "memory.pressure_level", "");
-	CHECK_EQ(cgroup_arm_threshold(cgroup, MIB), -ENOSPC);
-	CHECK_EQ(cgroup_arm_level(cgroup), -ENOSPC);
+	CHECK_EQ(cgroup_arm_threshold(&cgroup, MIB), -ENOSPC);
+	CHECK_EQ(cgroup_arm_level(&cgroup), -ENOSPC);
 	CHECK_EQ(n_open_fds(), before);
 
-	cgroup_close(cgroup);
+	cgroup_close(&cgroup);
 	cgroup_root_close(&root);
 	remove_tree(base);
 }
@@ -372,14 +372,14 @@ static void test_a_removed_group_reads_as_gone_and_wakes_its_threshold(void)
 	if (!real_begin(&real))
 		return;
 
-	fd = cgroup_arm_threshold(real.cgroup, GIB);
+	fd = cgroup_arm_threshold(&real.cgroup, GIB);
 	CHECK(fd >= 0);
-	CHECK_EQ(cgroup_read_usage(real.cgroup, &usage), 0);
+	CHECK_EQ(cgroup_read_usage(&real.cgroup, &usage), 0);
 	CHECK_EQ(rmdir(real.full), 0);
 
-	CHECK_EQ(cgroup_read_usage(real.cgroup, &usage), -ENODEV);
-	CHECK_EQ(cgroup_read(real.cgroup, 1, &reading), -ENODEV);
-	CHECK_EQ(cgroup_arm_threshold(real.cgroup, GIB), -ENODEV);
+	CHECK_EQ(cgroup_read_usage(&real.cgroup, &usage), -ENODEV);
+	CHECK_EQ(cgroup_read(&real.cgroup, 1, &reading), -ENODEV);
+	CHECK_EQ(cgroup_arm_threshold(&real.cgroup, GIB), -ENODEV);
 	/* By a kernel worker, a moment after the removal. */
 	CHECK_EQ(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 10000), 1);
 	close(fd);

@@ -14,7 +14,7 @@ static uint64_t capped(uint64_t bytes)
 static int read_group(const char *tree, const char *path, struct reading *ret)
 {
 	struct cgroup_root root;
-	struct cgroup *cgroup;
+	struct cgroup cgroup;
 	int r;
 
 	r = cgroup_root_open(data_path(tree), &root);
@@ -23,8 +23,8 @@ static int read_group(const char *tree, const char *path, struct reading *ret)
 
 	r = cgroup_open(&root, path, &cgroup);
 	if (r >= 0) {
-		r = cgroup_read(cgroup, 42, ret);
-		cgroup_close(cgroup);
+		r = cgroup_read(&cgroup, 42, ret);
+		cgroup_close(&cgroup);
 	}
 
 	cgroup_root_close(&root);
@@ -206,20 +206,20 @@ static void check_spoilt(const char *name, const char *text, int expected)
 	char base[] = "/tmp/memguard-cgroup-XXXXXX";
 	struct reading reading = { .usage_bytes = 7 };
 	struct cgroup_root root;
-	struct cgroup *cgroup;
+	struct cgroup cgroup;
 
 	write_v1(base, &root);
 	write_file(base, name, text);
 
 	CHECK_EQ(cgroup_open(&root, "/", &cgroup), 0);
-	CHECK_EQ(cgroup_read(cgroup, 1, &reading), expected);
-	CHECK_STR(cgroup_bad_file(cgroup), name);
+	CHECK_EQ(cgroup_read(&cgroup, 1, &reading), expected);
+	CHECK_STR(cgroup_bad_file(&cgroup), name);
 	if (expected < 0)
 		CHECK_EQ(reading.usage_bytes, 7);
 	else
 		CHECK_EQ(reading.limit_bytes, 4096);
 
-	cgroup_close(cgroup);
+	cgroup_close(&cgroup);
 	cgroup_root_close(&root);
 	remove_tree(base);
 }
@@ -229,27 +229,27 @@ static void test_what_is_only_told_can_be_read_later(void)
 	char base[] = "/tmp/memguard-test-XXXXXX";
 	struct reading last = { 0 }, reading = { 0 };
 	struct cgroup_root root;
-	struct cgroup *cgroup;
+	struct cgroup cgroup;
 
 	write_v1(base, &root);
 	CHECK_EQ(cgroup_open(&root, "/", &cgroup), 0);
-	CHECK_EQ(cgroup_read(cgroup, 1, &last), 0);
+	CHECK_EQ(cgroup_read(&cgroup, 1, &last), 0);
 	CHECK_EQ(last.n_oom_kill, 4);
 
 	write_file(base, "memory.usage_in_bytes", "2000\n");
 	write_file(base, "memory.failcnt", "5\n");
 	write_file(base, "memory.oom_control", "under_oom 0\noom_kill 6\n");
-	CHECK_EQ(cgroup_read_first(cgroup, 2, &last, &reading), 0);
+	CHECK_EQ(cgroup_read_first(&cgroup, 2, &last, &reading), 0);
 	CHECK_EQ(reading.time_usec, 2);
 	CHECK_EQ(reading.usage_bytes, 2000);
 	CHECK_EQ(reading.limit_bytes, 4096);
 	CHECK_EQ(reading.n_max, 5);
 	CHECK_EQ(reading.n_oom_kill, 4);
-	CHECK_EQ(cgroup_read_rest(cgroup, &reading), 0);
+	CHECK_EQ(cgroup_read_rest(&cgroup, &reading), 0);
 	CHECK_EQ(reading.usage_bytes, 2000);
 	CHECK_EQ(reading.n_oom_kill, 6);
 
-	cgroup_close(cgroup);
+	cgroup_close(&cgroup);
 	cgroup_root_close(&root);
 	remove_tree(base);
 }
@@ -275,15 +275,15 @@ static void test_a_file_that_makes_no_sense_is_named(void)
 static void test_thresholds_are_v1_only(void)
 {
 	struct cgroup_root root;
-	struct cgroup *cgroup;
+	struct cgroup cgroup;
 
 	CHECK_EQ(cgroup_root_open(data_path("cgroup-v2"), &root), 0);
 	CHECK_EQ(cgroup_open_id(&root, "/kubepods", 1, &cgroup), -ENODEV);
 	CHECK_EQ(cgroup_open(&root, "/kubepods", &cgroup), 0);
-	CHECK(cgroup_events_fd(cgroup) >= 0);
-	CHECK_EQ(cgroup_arm_threshold(cgroup, 1), -EOPNOTSUPP);
-	CHECK_EQ(cgroup_arm_level(cgroup), -EOPNOTSUPP);
-	cgroup_close(cgroup);
+	CHECK(cgroup_events_fd(&cgroup) >= 0);
+	CHECK_EQ(cgroup_arm_threshold(&cgroup, 1), -EOPNOTSUPP);
+	CHECK_EQ(cgroup_arm_level(&cgroup), -EOPNOTSUPP);
+	cgroup_close(&cgroup);
 	cgroup_root_close(&root);
 }
 

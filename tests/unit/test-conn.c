@@ -428,7 +428,7 @@ static void test_a_failed_start_leaves_the_descriptor_alone(void)
 	/* The loop cannot wait for a regular file. */
 	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	CHECK(sd_event_new(&event) >= 0);
-	CHECK_EQ(conn_new(event, fd, 1, 1, &handler, NULL, &conn), -EPERM);
+	CHECK_EQ(conn_new(event, fd, 1, 1, &handler, &conn), -EPERM);
 	CHECK(conn == NULL);
 	CHECK(fcntl(fd, F_GETFD) >= 0);
 	close(fd);

@@ -380,7 +380,6 @@ static void test_what_is_kept_of_an_answer_is_what_was_said(void)
 	CHECK_EQ(s.other_tops, 11);
 	CHECK_EQ(s.unsorted, 12);
 	CHECK_EQ(s.largest_pages, 13);
-	CHECK_EQ(s.largest_unsorted, 14);
 	CHECK_EQ(s.hollow, 15);
 	CHECK_EQ(s.flags, 16);
 	CHECK_EQ(s.n_arenas, 17);

@@ -384,7 +384,7 @@ static void test_an_alert_tells_when_and_why(void)
 			"a second: 350M of 600M used, 12.0M of it free but retained. Look "
 			"for a leak.");
 
-	g.heap.grown_bytes = g.reading.anon_bytes;
+	alert.use.grown_bytes = g.reading.anon_bytes;
 	journal_alert_sentence(&g, &alert, text, sizeof(text));
 	CHECK(!strstr(text, "retained") && strstr(text, "350M of 600M used. Look "));
 

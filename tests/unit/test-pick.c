@@ -405,7 +405,7 @@ static void test_boundless_claims_do_not_overflow(void)
 	for (size_t i = 0; i < 3; i++) {
 		add(i, 0, 0)->retained_bytes = UINT64_MAX;
 		members[i].process.rss_bytes = members[i].process.swap_bytes = UINT64_MAX;
-		members[i].stall_usec = UINT64_MAX;
+		members[i].stall_usec = UINT32_MAX;
 	}
 	members[2].stats_usec = 0;
 	settings.min_release_bytes = UINT64_MAX;

@@ -96,7 +96,7 @@ static void test_the_trigger_is_written_with_its_nul_and_a_window_of_2_s(void)
 {
 	static const char expected[] = "some 150000 2000000";
 	char path[] = "/tmp/memguard-psi-XXXXXX", text[256];
-	struct psi_trigger *trigger = NULL;
+	struct psi_trigger trigger = PSI_TRIGGER_CLOSED;
 	FILE *file;
 
 	CHECK(close(mkstemp(path)) == 0);
@@ -109,14 +109,15 @@ static void test_the_trigger_is_written_with_its_nul_and_a_window_of_2_s(void)
 	CHECK(memcmp(text, expected, sizeof(expected)) == 0);
 	CHECK_EQ(fclose(file), 0);
 
-	CHECK(!psi_trigger_close(trigger));
+	psi_trigger_close(&trigger);
+	CHECK(!psi_trigger_is_open(&trigger));
 	unlink(path);
 }
 
 static void test_a_first_event_without_growth_is_ignored(void)
 {
 	char path[] = "/tmp/memguard-psi-XXXXXX";
-	struct psi_trigger *trigger = NULL;
+	struct psi_trigger trigger = PSI_TRIGGER_CLOSED;
 
 	CHECK(close(mkstemp(path)) == 0);
 	CHECK(set_privileged(false));
@@ -124,14 +125,14 @@ static void test_a_first_event_without_growth_is_ignored(void)
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, path, 200000, &trigger), 0);
 
 	set_total(path, 1000 + 99999);
-	CHECK_EQ(psi_trigger_check(trigger, EPOLLPRI), 0);
+	CHECK_EQ(psi_trigger_check(&trigger, EPOLLPRI), 0);
 	set_total(path, 1000 + 100000);
-	CHECK_EQ(psi_trigger_check(trigger, EPOLLPRI), 1);
+	CHECK_EQ(psi_trigger_check(&trigger, EPOLLPRI), 1);
 	/* Only the first can be false: later ones are believed whatever the total is. */
 	set_total(path, 1000);
-	CHECK_EQ(psi_trigger_check(trigger, EPOLLPRI), 1);
+	CHECK_EQ(psi_trigger_check(&trigger, EPOLLPRI), 1);
 
-	psi_trigger_close(trigger);
+	psi_trigger_close(&trigger);
 	unlink(path);
 	(void)set_privileged(true);
 }
@@ -139,7 +140,7 @@ static void test_a_first_event_without_growth_is_ignored(void)
 /* 0 when all was as it should be; in a child, which may need a user namespace for it. */
 static int check_privileged(const char *path)
 {
-	struct psi_trigger *trigger = NULL;
+	struct psi_trigger trigger = PSI_TRIGGER_CLOSED;
 	int r;
 
 	if (!set_privileged(true) &&
@@ -147,8 +148,8 @@ static int check_privileged(const char *path)
 		return 77;
 
 	r = psi_trigger_open(AT_FDCWD, path, 200000, &trigger) == 0 &&
-	    psi_trigger_check(trigger, EPOLLPRI) == 1;
-	psi_trigger_close(trigger);
+	    psi_trigger_check(&trigger, EPOLLPRI) == 1;
+	psi_trigger_close(&trigger);
 	return r ? 0 : 1;
 }
 
@@ -176,27 +177,27 @@ static void test_events_of_the_privileged_are_believed_though_the_total_lags(voi
 static void test_errors_end_a_trigger_and_other_wakeups_mean_nothing(void)
 {
 	char path[] = "/tmp/memguard-psi-XXXXXX";
-	struct psi_trigger *trigger = NULL;
+	struct psi_trigger trigger = PSI_TRIGGER_CLOSED;
 
 	CHECK(close(mkstemp(path)) == 0);
 	set_total(path, 0);
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, path, 200000, &trigger), 0);
-	CHECK_EQ(psi_trigger_check(trigger, EPOLLERR | EPOLLPRI), -ENODEV);
-	CHECK_EQ(psi_trigger_check(trigger, 0), 0);
-	psi_trigger_close(trigger);
+	CHECK_EQ(psi_trigger_check(&trigger, EPOLLERR | EPOLLPRI), -ENODEV);
+	CHECK_EQ(psi_trigger_check(&trigger, 0), 0);
+	psi_trigger_close(&trigger);
 	unlink(path);
 }
 
 static void test_files_that_are_no_pressure_are_not_written_to(void)
 {
 	char path[] = "/tmp/memguard-psi-XXXXXX", text[32] = "";
-	struct psi_trigger *trigger = NULL;
+	struct psi_trigger trigger = PSI_TRIGGER_CLOSED;
 	int fd = mkstemp(path);
 
 	CHECK_EQ(write(fd, "precious\n", 9), 9);
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, path, 200000, &trigger), -EINVAL);
 	CHECK_EQ(pread(fd, text, sizeof(text), 0), 9);
-	CHECK(!trigger);
+	CHECK(!psi_trigger_is_open(&trigger));
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, "/no/such/file", 200000, &trigger), -ENOENT);
 	close(fd);
 	unlink(path);
@@ -205,19 +206,19 @@ static void test_files_that_are_no_pressure_are_not_written_to(void)
 /* PSI that is built in but disabled opens and does not read; so does this file. */
 static void test_what_opens_but_does_not_read_is_not_armed(void)
 {
-	struct psi_trigger *trigger = NULL;
+	struct psi_trigger trigger = PSI_TRIGGER_CLOSED;
 
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, "/proc/self/mem", 200000, &trigger), -EIO);
-	CHECK(!trigger);
+	CHECK(!psi_trigger_is_open(&trigger));
 }
 
 static void test_stalls_that_cannot_be_are_refused(void)
 {
-	struct psi_trigger *trigger = NULL;
+	struct psi_trigger trigger = PSI_TRIGGER_CLOSED;
 
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, SYSTEM_FILE, 0, &trigger), -EINVAL);
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, SYSTEM_FILE, 2000001, &trigger), -EINVAL);
-	CHECK(!trigger);
+	CHECK(!psi_trigger_is_open(&trigger));
 }
 
 /* --- triggers of the kernel --- */
@@ -239,22 +240,22 @@ static bool has_psi(void)
 
 static void test_the_kernel_takes_the_trigger(void)
 {
-	struct psi_trigger *trigger = NULL;
+	struct psi_trigger trigger = PSI_TRIGGER_CLOSED;
 	struct pollfd poll_fd = { .events = POLLPRI };
 
 	if (!has_psi())
 		return;
 
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, SYSTEM_FILE, 200000, &trigger), 0);
-	poll_fd.fd = psi_trigger_fd(trigger);
+	poll_fd.fd = trigger.fd;
 	CHECK(poll(&poll_fd, 1, 0) >= 0);
 	CHECK_EQ(poll_fd.revents & POLLERR, 0); /* that is what an unarmed file reports */
-	psi_trigger_close(trigger);
+	psi_trigger_close(&trigger);
 }
 
 static void test_the_kernel_takes_the_trigger_of_an_unprivileged_process(void)
 {
-	struct psi_trigger *trigger = NULL;
+	struct psi_trigger trigger = PSI_TRIGGER_CLOSED;
 
 	if (!has_psi())
 		return;
@@ -262,14 +263,14 @@ static void test_the_kernel_takes_the_trigger_of_an_unprivileged_process(void)
 	CHECK(set_privileged(false));
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, SYSTEM_FILE, 200000, &trigger), 0);
 	/* What the false first event looks like: nothing has grown since. */
-	CHECK_EQ(psi_trigger_check(trigger, EPOLLPRI), 0);
-	psi_trigger_close(trigger);
+	CHECK_EQ(psi_trigger_check(&trigger, EPOLLPRI), 0);
+	psi_trigger_close(&trigger);
 	(void)set_privileged(true);
 }
 
 static void test_a_removed_group_ends_its_trigger(void)
 {
-	struct psi_trigger *trigger = NULL;
+	struct psi_trigger trigger = PSI_TRIGGER_CLOSED;
 	struct pollfd poll_fd = { .events = POLLPRI };
 	char path[256], file[300];
 
@@ -287,13 +288,13 @@ static void test_a_removed_group_ends_its_trigger(void)
 	}
 
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, file, 200000, &trigger), 0);
-	poll_fd.fd = psi_trigger_fd(trigger);
+	poll_fd.fd = trigger.fd;
 	CHECK_EQ(poll(&poll_fd, 1, 0), 0);
 	CHECK_EQ(rmdir(path), 0);
 
 	CHECK_EQ(poll(&poll_fd, 1, 10000), 1);
-	CHECK_EQ(psi_trigger_check(trigger, (uint32_t)poll_fd.revents), -ENODEV);
-	psi_trigger_close(trigger);
+	CHECK_EQ(psi_trigger_check(&trigger, (uint32_t)poll_fd.revents), -ENODEV);
+	psi_trigger_close(&trigger);
 	CHECK_EQ(psi_trigger_open(AT_FDCWD, file, 200000, &trigger), -ENOENT);
 }
 

@@ -60,7 +60,7 @@ static void has_everything(void)
 	sums.released_bytes = 20 * MIB;
 	sums.expected_bytes = 300 * MIB;
 	sums.swap_bytes = 90 * MIB;
-	sums.heap.swapped_free_bytes = 80 * MIB;
+	sums.use.swapped_free_bytes = 80 * MIB;
 	sums.huge_bytes = 400 * MIB;
 	sums.n_arenas = 8;
 	sums.n_threads = 8;
@@ -92,9 +92,9 @@ static void test_mostly_in_use_near_the_limit_is_growing(void)
 
 	g.reading.anon_bytes = 1600 * MIB;
 	CHECK_STR(name(&g), "growing");
-	sums.heap.in_use_bytes -= 1;
+	sums.use.in_use_bytes -= 1;
 	CHECK_STR(name(&g), "healthy");
-	sums.heap.in_use_bytes += 1;
+	sums.use.in_use_bytes += 1;
 	g.reading.limit_bytes = BYTES_INFINITY;
 	CHECK_STR(name(&g), "healthy");
 	g.reading.limit_bytes = 2000 * MIB;
@@ -167,7 +167,7 @@ static void test_extreme_groups_get_some_verdict(void)
 	struct group g = group_of(0, 0, 0);
 
 	g.reading.anon_bytes = UINT64_MAX;
-	sums.heap.in_use_bytes = sums.heap.unused_bytes = sums.heap.retained_bytes = UINT64_MAX;
+	sums.use.in_use_bytes = sums.use.unused_bytes = sums.heap.retained_bytes = UINT64_MAX;
 	benefit.last_usage_bytes = benefit.last_released_bytes = UINT64_MAX;
 	benefit.n_rounds = UINT64_MAX;
 	CHECK_STR(name(&g), "retained");

@@ -25,13 +25,17 @@ static inline struct group group_of(uint64_t in_use_mib, uint64_t retained_mib,
 			     uint64_t unused_mib)
 {
 	benefit = (struct benefit){ 0 };
-	sums = (struct sums){ .heap = {
-		.in_use_bytes = in_use_mib * MIB,
-		.retained_bytes = retained_mib * MIB,
-		.unused_bytes = unused_mib * MIB,
-		.rss_bytes = 1000 * MIB,
-		.time_usec = 10,
-	} };
+	sums = (struct sums){
+		.heap = {
+			.retained_bytes = retained_mib * MIB,
+			.rss_bytes = 1000 * MIB,
+			.time_usec = 10,
+		},
+		.use = {
+			.in_use_bytes = in_use_mib * MIB,
+			.unused_bytes = unused_mib * MIB,
+		},
+	};
 	settings = (struct group_settings){ .usage_high_permyriad = 8000 };
 	return (struct group){
 		.settings = &settings,
