@@ -145,15 +145,15 @@ static void test_v1_reading_takes_every_figure(void)
 static int pressure_now(const char *tree, const char *path)
 {
 	struct cgroup_root root;
-	struct cgroup *cgroup;
+	struct cgroup cgroup;
 	struct psi_line some;
 	int r;
 
 	CHECK_EQ(cgroup_root_open(data_path(tree), &root), 0);
 	r = cgroup_open(&root, path, &cgroup);
 	if (r >= 0) {
-		r = cgroup_read_some(cgroup, &some);
-		cgroup_close(cgroup);
+		r = cgroup_read_some(&cgroup, &some);
+		cgroup_close(&cgroup);
 	}
 
 	cgroup_root_close(&root);
