@@ -318,19 +318,32 @@ static const struct wire_foreign *keep_foreign(struct peer *peer, const struct w
 	return lessons->foreign;
 }
 
+/*
+ * What its hook took for an answer is no work of the program's: neither the time before counts, in
+ * which that was, nor is it a reason to ask again.
+ */
+static void survey_answered(struct peer *peer)
+{
+	struct member *member = &peer->member;
+	const uint32_t busy_permyriad = member->busy_permyriad;
+	const uint64_t now_usec = manager_now(peer->guard->manager);
+
+	peer_survey(peer, now_usec);
+	member->busy_permyriad = busy_permyriad;
+	peer->busy_usec = now_usec;
+	peer->busy_cpu_usec = member->process.cpu_usec;
+}
+
 void peer_take_stats(struct peer *peer, const struct wire_stats *wire)
 {
 	struct member *member = &peer->member;
 	const struct stats *stats = &member->stats;
 	const unsigned int n_threads_then = peer->stats_n_threads;
 
-	if (member->residue_due)
-		peer_survey(peer, manager_now(peer->guard->manager));
+	survey_answered(peer);
 	member->stats = stats_of(wire, keep_foreign(peer, wire));
 	member->stats_usec = manager_now(peer->guard->manager);
 	member->n_failed = 0;
-	/* What its hook took for this is no work of the program's. */
-	peer->busy_cpu_usec += (uint64_t)stats->heap_usec + stats->rss_usec;
 	peer->stats_cpu_usec = member->process.cpu_usec;
 	peer->stats_n_threads = member->process.n_threads;
 	if (member->residue_due) {
