@@ -7,6 +7,9 @@
 
 #include "agent/model/group.h"
 
+/* Before it: another limit counts other groups, too, and that is no growth. */
+void trend_move(struct trend *trend, const struct reading *last, const struct reading *next);
+
 /* Takes a reading in. */
 struct trend trend_add(const struct trend *trend, const struct reading *reading);
 
@@ -21,7 +24,8 @@ uint64_t trend_next_usec(const struct group *group, bool has_event, uint64_t now
 /*
  * Where the kernel should wake us, in bytes of all usage, so that it does when what counts
  * reaches UsageHigh=: farther up by the page cache. BYTES_INFINITY where UsageHigh= is
- * off, or where usage would be held at the limit before it gets there.
+ * off, where usage would be held at the limit before it gets there, or where others share
+ * the limit: their growth is not told.
  */
 uint64_t trend_wake_bytes(const struct group *group);
 

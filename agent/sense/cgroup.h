@@ -59,9 +59,12 @@ int cgroup_events_fd(const struct cgroup *cgroup);
 int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes);
 
 /*
- * Everything in struct reading; limits of all ancestors are read again each time. The
- * machine's own RAM is the last of them. Ancestors outside of our mount are seen on v1
- * (the kernel adds them up), not on v2. Also clears the event of cgroup_events_fd().
+ * Everything in struct reading; limits of all ancestors are read again each time, except on v1
+ * where there were none and cgroup_limits_watched(). Of all limits it is the one with the least
+ * room, by what it is compared with: of an ancestor that is what others have, too. The machine's
+ * own RAM is the last of them. Of ancestors outside of our mount nothing is seen on v2, and on v1
+ * (the kernel has their lowest limit) not what others have. Also clears the event of
+ * cgroup_events_fd().
  */
 int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret);
 
@@ -72,6 +75,16 @@ int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret);
 int cgroup_read_first(struct cgroup *cgroup, uint64_t now_usec, const struct reading *last,
 		      struct reading *ret);
 int cgroup_read_rest(struct cgroup *cgroup, struct reading *reading);
+
+/* Of the last reading: whose limit it is, so many groups above; 0: the group's own, or nobody's. */
+uint8_t cgroup_limit_level(const struct cgroup *cgroup);
+
+/* A group above it has a limit, be it the one that counts or not. */
+bool cgroup_is_limited_above(const struct cgroup *cgroup);
+
+/* Whoever has it open calls the second one when a limit of it or above it was written. */
+void cgroup_limits_watched(struct cgroup *cgroup);
+void cgroup_limits_written(struct cgroup *cgroup);
 
 /*
  * The file that the last reading could not make sense of, or NULL: where it failed,
