@@ -61,17 +61,23 @@ static void add_off(struct table *table, const char *why)
 	table_cell(table, COLOR_DIM, "%s", why);
 }
 
+/* What the thresholds are compared with. */
+static uint64_t taken_bytes(const json_t *group)
+{
+	return fields_number(group, "anon_bytes") + fields_number(group, "others_bytes");
+}
+
 static void add_usage(struct table *table, const json_t *group, const char *setting,
 		      const char *key_bytes, const char *key_permyriad)
 {
-	const uint64_t usage = fields_number(group, "anon_bytes");
+	const uint64_t usage = taken_bytes(group);
 	const uint64_t permyriad = fields_number(group, key_permyriad);
 	char text[FORMAT_MAX], share[FORMAT_MAX];
 	uint64_t threshold;
 
 	table_row(table);
 	table_cell(table, COLOR_NONE, "usage");
-	table_cell(table, COLOR_BOLD, "%s", fields_bytes(group, "anon_bytes", text));
+	table_cell(table, COLOR_BOLD, "%s", format_bytes(text, usage));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, key_bytes, text));
 	table_cell(table, COLOR_NONE, "%s=%s", setting,
 		   format_percent(share, (uint32_t)permyriad));
@@ -186,6 +192,17 @@ static char *format_growth(int64_t bytes_per_sec, char *buf, size_t size)
 	return buf;
 }
 
+static void print_limit(const struct ctl *ctl, const json_t *group)
+{
+	char others[FORMAT_MAX];
+
+	if (json_object_get(group, "limit_of"))
+		output_pair(ctl, "Limit:",
+			    "it is that of %s, of which others there have %s; usage below is of all",
+			    fields_string(group, "limit_of"),
+			    fields_bytes(group, "others_bytes", others));
+}
+
 /* The kernel's counters are never quite in step: less is nothing. */
 #define LEAST_HELD (UINT64_C(2) << 20)
 
@@ -220,6 +237,7 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 					  rate, sizeof(rate)));
 	else
 		output_pair(ctl, "Usage:", "not read yet");
+	print_limit(ctl, group);
 	print_held(ctl, group);
 
 	verdict_print(ctl, group);
@@ -343,7 +361,7 @@ static void print_last_round(const struct ctl *ctl, const json_t *last)
 /* Near a kill it is another one; see memguard(8). */
 static void print_backoff(const struct ctl *ctl, const json_t *group)
 {
-	const bool critical = fields_number(group, "anon_bytes") >=
+	const bool critical = taken_bytes(group) >=
 			      fields_number(group, "usage_critical_bytes");
 	const char *key = critical ? "urgent_backoff_usec" : "backoff_usec";
 	char usec[FORMAT_MAX];

@@ -9,7 +9,9 @@
 #include "agent/policy/ladder.h"
 #include "agent/policy/pick.h"
 #include "agent/policy/trend.h"
+#include "agent/policy/verdict.h"
 #include "agent/policy/warn.h"
+#include "agent/report/sentences.h"
 #include "tests/unit/test.h"
 #include "tests/unit/trend-fixture.h"
 
@@ -226,6 +228,33 @@ static void test_near_the_shared_limit_figures_are_kept_fresh(void)
 	CHECK(freshness_is_due(&g, &m, 0, 0, NOW));
 }
 
+static void check_advice(const struct group *group, const char *expected)
+{
+	struct sums sums = { .heap = group->heap, .n_judged = 1 };
+	struct diagnosis d;
+	char text[SENTENCES_ADVICE_MAX];
+
+	verdict_group(group, &sums, NOW, &d);
+	CHECK_STR(verdict_to_string(d.verdict), "healthy");
+	CHECK_EQ(d.n_advice, 1);
+	CHECK_STR(sentences_advice(d.advice[0], &d, group, NULL, text, sizeof(text)), expected);
+}
+
+static void test_the_advice_names_whose_limit_it_is(void)
+{
+	struct group g = example(0);
+
+	check_advice(&g, "nothing to do");
+	g.reading.others_bytes = 600 * MIB;
+	check_advice(&g, "if it needs that much: systemctl set-property work.slice MemoryMax=SIZE");
+	g.path = (char *)"/kubepods/pod1/ctr";
+	check_advice(&g, "if it needs that much: raise the limit of /kubepods/pod1, which it shares");
+	g.reading.anon_bytes = 900 * MIB;
+	g.heap.in_use_bytes = 890 * MIB;
+	g.reading.others_bytes = g.limit_level = 0;
+	check_advice(&g, "if it needs that much: systemctl set-property one.service MemoryMax=SIZE");
+}
+
 int main(void)
 {
 	RUN(test_what_others_have_of_the_limit_opens_the_gate);
@@ -237,6 +266,7 @@ int main(void)
 	RUN(test_a_round_has_done_enough_by_what_all_have);
 	RUN(test_a_back_off_lasts_while_others_hold_what_they_held);
 	RUN(test_near_the_shared_limit_figures_are_kept_fresh);
+	RUN(test_the_advice_names_whose_limit_it_is);
 
 	return TEST_RESULT();
 }
