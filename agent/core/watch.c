@@ -134,8 +134,6 @@ void watch_arm_threshold(struct guard *guard)
 	const uint64_t bytes = trend_wake_bytes(group);
 	int r;
 
-	if (group->reading.others_bytes > 0 && guard->threshold_fd >= 0)
-		watch_disarm_threshold(guard);
 	if (group->kind != GROUP_V1 || bytes == BYTES_INFINITY || bytes == guard->threshold_bytes ||
 	    watch_is_awaited(guard))
 		return;

@@ -302,9 +302,6 @@ uint64_t trend_wake_bytes(const struct group *group)
 	const uint64_t charged = add_sat(reading->anon_bytes, reading->held_bytes);
 	uint64_t bytes;
 
-	/* No growth of others makes the kernel tell of this group's usage. */
-	if (reading->others_bytes > 0)
-		return BYTES_INFINITY;
 	/* When it falls and rises again, that is to be told. */
 	if (high == BYTES_INFINITY || reading->usage_bytes < high || charged >= high)
 		return high;

@@ -24,8 +24,7 @@ uint64_t trend_next_usec(const struct group *group, bool has_event, uint64_t now
 /*
  * Where the kernel should wake us, in bytes of all usage, so that it does when what counts
  * reaches UsageHigh=: farther up by the page cache. BYTES_INFINITY where UsageHigh= is
- * off, where usage would be held at the limit before it gets there, or where others share
- * the limit: their growth is not told.
+ * off, or where usage would be held at the limit before it gets there.
  */
 uint64_t trend_wake_bytes(const struct group *group);
 

@@ -152,7 +152,6 @@ static void test_the_kernel_is_not_relied_on_to_tell_of_others(void)
 	CHECK_EQ(bytes, 800 * MIB);
 	CHECK(trend_is_awaited(&g, bytes));
 	g.reading.others_bytes = MIB;
-	CHECK(trend_wake_bytes(&g) == BYTES_INFINITY);
 	CHECK(!trend_is_awaited(&g, bytes));
 }
 
