@@ -68,9 +68,11 @@ static void take(struct guard *guard, const struct reading *reading)
 	if (group->reading.time_usec == 0)
 		group->first_oom_kill = reading->n_oom_kill;
 	guard->usage_usec = reading->time_usec;
+	trend_move(&group->trend, &group->reading, reading);
 	group->reading = *reading;
+	group->limit_level = cgroup_is_open(&guard->cgroup) ? cgroup_limit_level(&guard->cgroup) : 0;
 	/* At its threshold it is not calm, and nobody asks by how much it may have grown. */
-	if (reading->anon_bytes < guard_high_bytes(guard))
+	if (reading_taken_bytes(reading) < guard_high_bytes(guard))
 		guard->allocated_bytes = pace_allocated(guard->manager);
 	group->peak_bytes = MAX(group->peak_bytes, reading->usage_bytes);
 	group->trend = trend_add(&group->trend, reading);

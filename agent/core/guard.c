@@ -311,7 +311,7 @@ static uint32_t wider_gap(const struct guard *guard)
 				       guard->manager->n_peers * SURVEY_SHARE_USEC);
 
 	_Static_assert(LISTENER_MAX * SURVEY_SHARE_USEC <= UINT32_MAX, "fits");
-	if (guard->group.reading.anon_bytes >= guard_high_bytes(guard))
+	if (reading_taken_bytes(&guard->group.reading) >= guard_high_bytes(guard))
 		return (uint32_t)near_gap(guard);
 	if (guard->survey_gap_usec * 2 < SURVEY_LAST_USEC)
 		return guard->survey_gap_usec * 2;
@@ -434,7 +434,8 @@ static bool drop_if_empty(struct guard *guard, uint64_t now_usec)
 /* Half-way to the threshold there is memory; when it counts there may be none to be had. */
 static void make_ready(struct guard *guard)
 {
-	if (guard->is_ready || guard->group.reading.anon_bytes < guard_high_bytes(guard) / 2)
+	if (guard->is_ready ||
+	    reading_taken_bytes(&guard->group.reading) < guard_high_bytes(guard) / 2)
 		return;
 
 	guard->is_ready = true;
@@ -473,7 +474,7 @@ void guard_look(struct guard *guard)
 
 	make_ready(guard);
 	/* Near the limit first things first: a round looks at its processes itself. */
-	hurry = guard->group.reading.anon_bytes >= guard_high_bytes(guard);
+	hurry = reading_taken_bytes(&guard->group.reading) >= guard_high_bytes(guard);
 	if (!hurry)
 		survey_if_due(guard, now_usec);
 	if (second_look_is_due(guard, now_usec))

@@ -89,6 +89,8 @@ static void look_at(struct manager *manager, int wd)
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		if (wd < 0 || has_watch(guard, wd)) {
 			log_debug("A limit of \"%s\" was written", guard->group.path);
+			if (cgroup_is_open(&guard->cgroup))
+				cgroup_limits_written(&guard->cgroup);
 			guard_look_soon(guard, HOLD_OFF_USEC);
 		}
 }
@@ -146,40 +148,50 @@ void limits_stop(struct manager *manager)
 	limits->fd = fd_close(limits->fd);
 }
 
-void limits_watch(struct guard *guard)
+/* False: not all of them can be. */
+static bool watch_upward(struct guard *guard)
 {
 	struct manager *manager = guard->manager;
 	const struct cgroup_root *root = &manager->cgroup_root;
 	const char *name = cgroup_limit_name(root->kind);
 	char directory[CGROUP_PATH_MAX], path[2 * CGROUP_PATH_MAX];
 	struct watched **next = &guard->watched;
+	bool all = true;
 	char *slash;
 	int r;
 
 	if (manager->limits.fd < 0 ||
 	    snprintf(directory, sizeof(directory), "%s", guard->group.path) >= (int)sizeof(directory))
-		return;
+		return false;
 
 	/* From the group upward, each once; the root of v2 has none. */
 	if (streq(directory, "/"))
 		directory[0] = '\0';
 	for (;;) {
 		if (snprintf(path, sizeof(path), "%s%s/%s", root->path, directory, name) >= (int)sizeof(path))
-			return;
+			return false;
 		r = watch_file(&manager->limits, path, next);
-		if (r < 0 && r != -ENOENT)
+		if (r < 0 && r != -ENOENT) {
 			log_debug("Cannot watch \"%s\": %s; changes of it are noticed when the group "
 				  "is read", path, strerror(-r));
+			all = false;
+		}
 		/* What was watched before has those above it. */
 		if (r > 0)
-			return;
+			return all;
 		if (r == 0)
 			next = &(*next)->above;
 		slash = strrchr(directory, '/');
 		if (!slash)
-			return;
+			return all;
 		*slash = '\0';
 	}
+}
+
+void limits_watch(struct guard *guard)
+{
+	if (watch_upward(guard))
+		cgroup_limits_watched(&guard->cgroup);
 }
 
 void limits_forget(struct guard *guard)

@@ -246,7 +246,7 @@ static bool is_short(const struct group *group)
 	case GATE_SETTLING:
 		/* Those that the hooks cannot help are the ones to be told. */
 		return group->gate.reason == REASON_BACKOFF &&
-		       group->reading.anon_bytes >=
+		       reading_taken_bytes(&group->reading) >=
 			       share_of(group->reading.limit_bytes,
 					group->settings->usage_high_permyriad);
 	case GATE_CALM:

@@ -45,17 +45,22 @@ static void add_off(struct table *table, const char *why)
 	table_cell(table, COLOR_DIM, "%s", why);
 }
 
+uint64_t signals_taken_bytes(const json_t *group)
+{
+	return fields_number(group, "anon_bytes") + fields_number(group, "others_bytes");
+}
+
 static void add_usage(struct table *table, const json_t *group, const char *setting,
 		      const char *key_bytes, const char *key_permyriad)
 {
-	const uint64_t usage = fields_number(group, "anon_bytes");
+	const uint64_t usage = signals_taken_bytes(group);
 	const uint64_t permyriad = fields_number(group, key_permyriad);
 	char text[FORMAT_MAX], share[FORMAT_MAX];
 	uint64_t threshold;
 
 	table_row(table);
 	table_cell(table, COLOR_NONE, "usage");
-	table_cell(table, COLOR_BOLD, "%s", fields_bytes(group, "anon_bytes", text));
+	table_cell(table, COLOR_BOLD, "%s", format_bytes(text, usage));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, key_bytes, text));
 	table_cell(table, COLOR_NONE, "%s=%s", setting,
 		   format_percent(share, (uint32_t)permyriad));

@@ -9,3 +9,6 @@
 
 /* 0, or as table_print(). @group: of Explain. */
 int signals_print(const struct ctl *ctl, const json_t *group);
+
+/* What thresholds of usage are compared with: its own, and what others have of the same limit. */
+uint64_t signals_taken_bytes(const json_t *group);

@@ -36,6 +36,17 @@ static char *format_growth(int64_t bytes_per_sec, char *buf, size_t size)
 	return buf;
 }
 
+static void print_limit(const struct ctl *ctl, const json_t *group)
+{
+	char others[FORMAT_MAX];
+
+	if (json_object_get(group, "limit_of"))
+		output_pair(ctl, "Limit:",
+			    "it is that of %s, of which others there have %s; usage below is of all",
+			    fields_string(group, "limit_of"),
+			    fields_bytes(group, "others_bytes", others));
+}
+
 /* The kernel's counters are never quite in step: less is nothing. */
 #define LEAST_HELD (UINT64_C(2) << 20)
 
@@ -70,6 +81,7 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 					  rate, sizeof(rate)));
 	else
 		output_pair(ctl, "Usage:", "not read yet");
+	print_limit(ctl, group);
 	print_held(ctl, group);
 
 	verdict_print(ctl, group);
@@ -193,7 +205,7 @@ static void print_last_round(const struct ctl *ctl, const json_t *last)
 /* Near a kill it is another one; see memguard(8). */
 static void print_backoff(const struct ctl *ctl, const json_t *group)
 {
-	const bool critical = fields_number(group, "anon_bytes") >=
+	const bool critical = signals_taken_bytes(group) >=
 			      fields_number(group, "usage_critical_bytes");
 	const char *key = critical ? "urgent_backoff_usec" : "backoff_usec";
 	char usec[FORMAT_MAX];

@@ -19,6 +19,24 @@ const struct benefit *group_benefit(const struct group *group)
 	return group->benefit ? group->benefit : &none;
 }
 
+char *group_limit_of(const struct group *group, char *buf, size_t size)
+{
+	size_t n = group->path ? strlen(group->path) : 0;
+
+	if (group->limit_level == 0 || n == 0 || size == 0)
+		return NULL;
+
+	for (unsigned int i = 0; i < group->limit_level && n > 0; i++)
+		while (n > 0 && group->path[--n] != '/')
+			;
+
+	/* The root keeps its slash. */
+	n = MIN(MAX(n, 1), size - 1);
+	memcpy(buf, group->path, n);
+	buf[n] = '\0';
+	return buf;
+}
+
 const char *group_kind_to_string(enum group_kind kind)
 {
 	switch (kind) {

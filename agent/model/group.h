@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/basic/macro.h"
 #include "agent/model/decision.h"
 #include "agent/model/outcome.h"
 #include "agent/model/settings.h"
@@ -41,7 +42,8 @@ struct reading {
 	uint64_t usage_bytes;         /* charge, page cache included; RSS for GROUP_RSS */
 	uint64_t anon_bytes;          /* charge without what the kernel could take: file cache, held */
 	uint64_t held_bytes;          /* freed parts of huge pages, charged until it reclaims */
-	uint64_t limit_bytes;         /* effective: minimum over ancestors; or infinity */
+	uint64_t limit_bytes;         /* of the group or what is above it, with the least room; or infinity */
+	uint64_t others_bytes;        /* of that limit, as anon_bytes: what is not the group's own */
 	uint64_t pressure_total_usec; /* "some" stall, ever; 0 where there is no PSI */
 	uint64_t n_max;               /* times the limit was hit (memory.events max, failcnt) */
 	uint64_t n_oom_kill;          /* kernel OOM kills in the group, ever */
@@ -49,14 +51,20 @@ struct reading {
 	uint64_t n_faults;            /* page faults, ever; 0 without a cgroup */
 };
 
-/* How fast usage moves. Kept by policy/trend. */
+/* What stands against the limit: siblings have a part of an ancestor's. */
+static inline uint64_t reading_taken_bytes(const struct reading *reading)
+{
+	return add_sat(reading->anon_bytes, reading->others_bytes);
+}
+
+/* How fast usage moves toward the limit. Kept by policy/trend. */
 struct trend {
 	uint64_t time_usec;             /* of the last reading taken in; 0: none yet */
-	uint64_t anon_bytes;            /* its value */
+	uint64_t anon_bytes;            /* its value, with what others have of the limit */
 	int64_t growth_bytes_per_sec;   /* smoothed; negative while shrinking */
 	int64_t brief_bytes_per_sec;    /* the same over about a second only */
 	uint64_t eta_usec;              /* to the limit at that growth; or infinity */
-	uint64_t steady_since_usec;     /* since when usage has not moved much: idle */
+	uint64_t steady_since_usec;     /* since when its own usage has not moved much: idle */
 	uint64_t steady_bytes;          /* the value around which it has not */
 };
 
@@ -138,7 +146,7 @@ struct benefit {
 
 	/* How things stood after the last round of either kind: who waits looks for a change. */
 	uint64_t last_limit_bytes;    /* 0: no round yet */
-	uint64_t last_anon_bytes;
+	uint64_t last_anon_bytes;     /* with what others had of the limit */
 	uint64_t last_fresh_bytes;
 	uint32_t last_n_joined;
 
@@ -154,6 +162,7 @@ struct group {
 	enum group_kind kind : 8;
 	bool yields; /* a round is under way that gives way to what is more urgent */
 	bool users; /* of a user's own daemon: what is to be typed needs --user */
+	uint8_t limit_level; /* whose limit is the reading's: so many groups above; 0: nobody's else */
 	int16_t sources[SOURCE_MAX_];
 	uint32_t n_members;
 
@@ -173,6 +182,12 @@ const struct outcome *group_last_outcome(const struct group *group);
 
 /* Most groups never had a round. */
 const struct benefit *group_benefit(const struct group *group);
+
+/*
+ * The path of the group above whose limit it is; NULL where it is the group's own, the machine's,
+ * or of a group that we cannot see. Returns @buf, cut at @size.
+ */
+char *group_limit_of(const struct group *group, char *buf, size_t size);
 
 const char *group_kind_to_string(enum group_kind kind);
 /* "group_pressure": a key in JSON. */

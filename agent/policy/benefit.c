@@ -247,7 +247,7 @@ struct benefit benefit_add(const struct group *group, const struct outcome *outc
 		add_quiet(&next, group, outcome);
 
 	next.last_limit_bytes = group->reading.limit_bytes;
-	next.last_anon_bytes = group->reading.anon_bytes;
+	next.last_anon_bytes = reading_taken_bytes(&group->reading);
 	next.last_fresh_bytes = group->heap.fresh_bytes;
 	next.last_n_joined = group->n_joined;
 	return next;
@@ -257,8 +257,9 @@ struct benefit benefit_add(const struct group *group, const struct outcome *outc
 static bool is_tight(const struct group *group)
 {
 	return group->reading.limit_bytes != BYTES_INFINITY &&
-	       group->peak_bytes >= share_of(group->reading.limit_bytes,
-					     group->settings->usage_high_permyriad);
+	       add_sat(group->peak_bytes, group->reading.others_bytes) >=
+		       share_of(group->reading.limit_bytes,
+				group->settings->usage_high_permyriad);
 }
 
 struct benefit benefit_look(const struct group *group, const struct outcome *outcome)
@@ -306,17 +307,17 @@ uint64_t benefit_half_way_bytes(const struct group *group)
 
 bool benefit_is_half_way(const struct group *group)
 {
-	const uint64_t anon = group->reading.anon_bytes;
+	const uint64_t taken = reading_taken_bytes(&group->reading);
 
-	return anon >= benefit_half_way_bytes(group) &&
-	       sub_sat(anon, group_benefit(group)->last_anon_bytes) >= useful_bytes(group);
+	return taken >= benefit_half_way_bytes(group) &&
+	       sub_sat(taken, group_benefit(group)->last_anon_bytes) >= useful_bytes(group);
 }
 
 bool benefit_is_outdated(const struct group *group)
 {
 	const struct benefit *b = group_benefit(group);
-	const uint64_t limit = group->reading.limit_bytes, anon = group->reading.anon_bytes;
-	const uint64_t fall = sub_sat(b->last_anon_bytes, anon);
+	const uint64_t limit = group->reading.limit_bytes;
+	const uint64_t fall = sub_sat(b->last_anon_bytes, reading_taken_bytes(&group->reading));
 
 	if (b->last_limit_bytes == 0)
 		return false;

@@ -58,7 +58,7 @@ static bool is_near(const struct group *group)
 	const uint32_t high = group->settings->usage_high_permyriad;
 
 	return high > 0 && reading->limit_bytes != BYTES_INFINITY &&
-	       reading->anon_bytes >= share_of(reading->limit_bytes, high);
+	       reading_taken_bytes(reading) >= share_of(reading->limit_bytes, high);
 }
 
 bool freshness_is_due(const struct group *group, const struct member *member,

@@ -70,7 +70,7 @@ static bool usage_reaches(const struct reading *reading, uint64_t permyriad)
 	    reading->anon_bytes == 0)
 		return false;
 
-	return reading->anon_bytes >= share_of(reading->limit_bytes, permyriad);
+	return reading_taken_bytes(reading) >= share_of(reading->limit_bytes, permyriad);
 }
 
 /* @permyriad, or somewhat less while the state it leads to is already held. */

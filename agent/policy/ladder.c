@@ -27,8 +27,8 @@ static bool is_critical(const struct group *group)
 	const struct reading *reading = &group->reading;
 
 	return reading->limit_bytes != BYTES_INFINITY && reading->anon_bytes > 0 &&
-	       reading->anon_bytes >= share_of(reading->limit_bytes,
-					       group->settings->usage_critical_permyriad);
+	       reading_taken_bytes(reading) >= share_of(reading->limit_bytes,
+							group->settings->usage_critical_permyriad);
 }
 
 static bool has_knobs(const struct group_settings *settings)

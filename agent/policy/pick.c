@@ -134,7 +134,8 @@ static bool has_room(const struct group *group)
 {
 	const struct reading *reading = &group->reading;
 
-	return reading->usage_bytes <= reading->limit_bytes / ROOM_PART;
+	return add_sat(reading->usage_bytes, reading->others_bytes) <=
+	       reading->limit_bytes / ROOM_PART;
 }
 
 /* It has grown or shrunk by much since: for how long a full trim would stall it nobody knows. */
@@ -319,7 +320,8 @@ static enum reason nobody(const size_t n_choices[static CHOICE_STALL + 1])
 bool pick_is_enough(const struct decision *decision, const struct reading *reading)
 {
 	return decision->enough_permyriad > 0 &&
-	       reading->anon_bytes < share_of(reading->limit_bytes, decision->enough_permyriad);
+	       reading_taken_bytes(reading) <
+		       share_of(reading->limit_bytes, decision->enough_permyriad);
 }
 
 /* How many it will take, if each gives what is expected; all, where that is not enough. */

@@ -85,7 +85,7 @@ static bool is_steady(uint64_t anon_bytes, uint64_t reference_bytes)
 
 static uint64_t eta_of(const struct reading *reading, int64_t growth_bytes_per_sec)
 {
-	const uint64_t headroom = sub_sat(reading->limit_bytes, reading->anon_bytes);
+	const uint64_t headroom = sub_sat(reading->limit_bytes, reading_taken_bytes(reading));
 	uint64_t growth, rest;
 
 	if (reading->limit_bytes == BYTES_INFINITY || growth_bytes_per_sec <= 0)
@@ -124,15 +124,16 @@ static void step_growth(struct trend *next, const struct trend *trend,
 {
 	const uint64_t elapsed = reading->time_usec - trend->time_usec;
 	const int64_t dt = (int64_t)MIN(elapsed, GAP_MAX_USEC);
-	int64_t rate = rate_of(distance(reading->anon_bytes, trend->anon_bytes), elapsed);
+	const uint64_t taken = reading_taken_bytes(reading);
+	int64_t rate = rate_of(distance(taken, trend->anon_bytes), elapsed);
 
-	if (reading->anon_bytes < trend->anon_bytes)
+	if (taken < trend->anon_bytes)
 		rate = -rate;
 
 	/*
 	 * A release or a burst's end: what grew before is gone, and its growth with it.
 	 */
-	if (rate < 0 && !is_steady(reading->anon_bytes, trend->anon_bytes)) {
+	if (rate < 0 && !is_steady(taken, trend->anon_bytes)) {
 		next->growth_bytes_per_sec = next->brief_bytes_per_sec = rate;
 		return;
 	}
@@ -149,6 +150,15 @@ static void step_growth(struct trend *next, const struct trend *trend,
 		next->growth_bytes_per_sec = next->brief_bytes_per_sec;
 }
 
+void trend_move(struct trend *trend, const struct reading *last, const struct reading *next)
+{
+	if (trend->time_usec == 0 || next->limit_bytes == last->limit_bytes)
+		return;
+
+	trend->anon_bytes =
+		sub_sat(add_sat(trend->anon_bytes, next->others_bytes), last->others_bytes);
+}
+
 struct trend trend_add(const struct trend *trend, const struct reading *reading)
 {
 	struct trend next = *trend;
@@ -159,7 +169,7 @@ struct trend trend_add(const struct trend *trend, const struct reading *reading)
 	if (trend->time_usec == 0)
 		return (struct trend){
 			.time_usec = reading->time_usec,
-			.anon_bytes = reading->anon_bytes,
+			.anon_bytes = reading_taken_bytes(reading),
 			.eta_usec = USEC_INFINITY,
 			.steady_since_usec = reading->time_usec,
 			.steady_bytes = reading->anon_bytes,
@@ -172,7 +182,7 @@ struct trend trend_add(const struct trend *trend, const struct reading *reading)
 	step_growth(&next, trend, reading);
 	next.eta_usec = eta_of(reading, next.growth_bytes_per_sec);
 	next.time_usec = reading->time_usec;
-	next.anon_bytes = reading->anon_bytes;
+	next.anon_bytes = reading_taken_bytes(reading);
 
 	if (!is_steady(reading->anon_bytes, trend->steady_bytes)) {
 		next.steady_since_usec = reading->time_usec;
@@ -196,25 +206,25 @@ static uint64_t threshold_bytes(const struct group *group, uint64_t permyriad)
  */
 static uint64_t reach_usec(const struct group *group)
 {
-	const uint64_t anon = group->reading.anon_bytes;
+	const uint64_t taken = reading_taken_bytes(&group->reading);
 	const uint64_t high =
 		threshold_bytes(group, group->settings->usage_high_permyriad);
 	uint64_t next = threshold_bytes(group, group->settings->usage_critical_permyriad);
 
 	/* While settling only CRITICAL opens it, or what has been released being gone again. */
-	if (group->gate.state == GATE_SETTLING && anon < benefit_half_way_bytes(group))
+	if (group->gate.state == GATE_SETTLING && taken < benefit_half_way_bytes(group))
 		next = MIN(next, benefit_half_way_bytes(group));
-	else if (anon < high && group->gate.state != GATE_SETTLING)
+	else if (taken < high && group->gate.state != GATE_SETTLING)
 		next = MIN(next, high);
 
-	if (anon >= next || next == BYTES_INFINITY)
+	if (taken >= next || next == BYTES_INFINITY)
 		next = group->reading.limit_bytes;
 
 	if (next == BYTES_INFINITY)
 		return SAMPLE_MAX_USEC;
 
 	/* In KiB, since bytes times a million need not fit. */
-	return sub_sat(next, anon) / KIB * USEC_PER_SEC / (FASTEST_BYTES_PER_SEC / KIB);
+	return sub_sat(next, taken) / KIB * USEC_PER_SEC / (FASTEST_BYTES_PER_SEC / KIB);
 }
 
 /* Microseconds before which no reading can change anything, because of the cool-down. */
@@ -232,7 +242,7 @@ static uint64_t settled_usec(const struct group *group, uint64_t now_usec)
 static uint64_t floor_usec(const struct group *group, bool has_event)
 {
 	const struct gate *gate = &group->gate;
-	const bool below = group->reading.anon_bytes <
+	const bool below = reading_taken_bytes(&group->reading) <
 			   threshold_bytes(group, group->settings->usage_high_permyriad);
 
 	if (gate->reason == REASON_NO_MEMBERS || gate->reason == REASON_MAX_PER_HOUR)
@@ -309,7 +319,8 @@ bool trend_is_awaited(const struct group *group, uint64_t bytes)
 	const struct reading *reading = &group->reading;
 	const uint64_t high = high_bytes(group);
 
-	return high != BYTES_INFINITY && reading->usage_bytes < bytes &&
+	return high != BYTES_INFINITY && reading->others_bytes == 0 &&
+	       reading->usage_bytes < bytes &&
 	       bytes < reading->limit_bytes &&
 	       bytes - reading->usage_bytes <=
 		       add_sat(sub_sat(high, reading->anon_bytes), WAKE_SLACK_BYTES);

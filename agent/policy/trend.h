@@ -7,6 +7,9 @@
 
 #include "agent/model/group.h"
 
+/* Before it: another limit counts other groups, too, and that is no growth. */
+void trend_move(struct trend *trend, const struct reading *last, const struct reading *next);
+
 /* Takes a reading in. */
 struct trend trend_add(const struct trend *trend, const struct reading *reading);
 

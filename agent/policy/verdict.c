@@ -40,6 +40,7 @@ struct facts {
 	uint64_t other_bytes;          /* anonymous, outside of the allocators we know */
 	uint64_t unhooked_bytes;       /* of it, of processes without the hook */
 	uint64_t limit_bytes;
+	uint64_t others_bytes; /* of it; 0 of a member */
 	uint64_t retained_high_bytes;
 	uint32_t usage_high_permyriad;
 	uint64_t now_usec;
@@ -206,12 +207,12 @@ static bool has_rising_floor(const struct facts *f)
 	       f->sums->use.in_use_bytes >= f->anon_bytes / 2;
 }
 
-/* Nobody has watched for long, and nearly all that fills the limit is in use. */
-static bool fills_limit(const struct facts *f)
+/* @taken_bytes are most of the limit, and nearly all that the group has of it is in use. */
+static bool fills_limit(const struct facts *f, uint64_t taken_bytes)
 {
 	return f->usage_high_permyriad > 0 && f->limit_bytes != BYTES_INFINITY &&
 	       f->anon_bytes > 0 &&
-	       f->anon_bytes >= share_of(f->limit_bytes, f->usage_high_permyriad) &&
+	       taken_bytes >= share_of(f->limit_bytes, f->usage_high_permyriad) &&
 	       f->sums->use.in_use_bytes >= share_of(f->anon_bytes, FULL_PERMYRIAD);
 }
 
@@ -256,7 +257,8 @@ static enum verdict decide(const struct facts *f)
 	if (is_retained(f))
 		return VERDICT_RETAINED;
 
-	if (f->sums->floor_last_bytes > 0 || (!is_judged && fills_limit(f)))
+	/* Nobody has watched for long. Where others fill the limit it need not be this one. */
+	if (f->sums->floor_last_bytes > 0 || (!is_judged && fills_limit(f, f->anon_bytes)))
 		return VERDICT_GROWING;
 
 	/* What the last release could not give back is no news while it gave much. */
@@ -480,7 +482,8 @@ static void find_advice(const struct facts *f, struct diagnosis *d)
 		advise_not_malloc(f, d);
 		return;
 	case VERDICT_HEALTHY:
-		advise(d, fills_limit(f) ? ADVICE_RAISE_LIMIT : ADVICE_NONE);
+		advise(d, fills_limit(f, add_sat(f->anon_bytes, f->others_bytes))
+				  ? ADVICE_RAISE_LIMIT : ADVICE_NONE);
 		return;
 	case VERDICT_MAX_:
 		return;
@@ -516,6 +519,7 @@ void verdict_group(const struct group *group, const struct sums *sums, uint64_t 
 		.benefit = group_benefit(group),
 		.anon_bytes = anon_of(group, sums),
 		.limit_bytes = group->reading.limit_bytes,
+		.others_bytes = group->reading.others_bytes,
 		.retained_high_bytes = group->settings->retained_high_bytes,
 		.usage_high_permyriad = group->settings->usage_high_permyriad,
 		.now_usec = now_usec,

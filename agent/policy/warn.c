@@ -24,7 +24,7 @@ static bool usage_is_above(const struct group *group, uint64_t permyriad)
 
 	return permyriad > 0 && reading->limit_bytes != BYTES_INFINITY &&
 	       reading->anon_bytes > 0 &&
-	       reading->anon_bytes >= share_of(reading->limit_bytes, permyriad);
+	       reading_taken_bytes(reading) >= share_of(reading->limit_bytes, permyriad);
 }
 
 /* What was killed before we came is somebody else's story. */
@@ -44,7 +44,7 @@ static void step_near(struct alert_memory *memory, const struct group *group,
 		memory->near_since_usec = 0;
 	} else if (memory->near_since_usec == 0) {
 		memory->near_since_usec = MAX(now_usec, 1);
-		memory->near_bytes = group->reading.anon_bytes;
+		memory->near_bytes = reading_taken_bytes(&group->reading);
 	}
 }
 
@@ -52,9 +52,9 @@ static void step_near(struct alert_memory *memory, const struct group *group,
 static bool is_kill_near(const struct alert_memory *memory, const struct group *group,
 			 uint64_t now_usec)
 {
-	const uint64_t anon_bytes = group->reading.anon_bytes;
-	const uint64_t added_bytes = sub_sat(anon_bytes, memory->near_bytes);
-	const uint64_t left_bytes = sub_sat(group->reading.limit_bytes, anon_bytes);
+	const uint64_t taken_bytes = reading_taken_bytes(&group->reading);
+	const uint64_t added_bytes = sub_sat(taken_bytes, memory->near_bytes);
+	const uint64_t left_bytes = sub_sat(group->reading.limit_bytes, taken_bytes);
 	const uint64_t elapsed_usec = sub_sat(now_usec, memory->near_since_usec);
 
 	if (memory->near_since_usec == 0 || elapsed_usec < KILL_NEAR_LASTS_USEC)

@@ -35,12 +35,17 @@ static int level_of(enum alert_kind kind)
 
 static void add_used(struct text *text, const struct group *group, const struct alert *alert)
 {
-	char anon[FORMAT_MAX], limit[FORMAT_MAX], retained[FORMAT_MAX];
+	char anon[FORMAT_MAX], limit[FORMAT_MAX], retained[FORMAT_MAX], path[4096], name[160];
 
 	text_add(text, "%s", format_bytes(anon, group->reading.anon_bytes));
 	if (group->reading.limit_bytes != BYTES_INFINITY)
 		text_add(text, " of %s", format_bytes(limit, group->reading.limit_bytes));
 	text_add(text, " used");
+	/* Whose limit it is, and that most of it may be somebody else's. */
+	if (group_limit_of(group, path, sizeof(path)))
+		text_add(text, " (the limit of %s, where others have %s)",
+			 dict_clean(path, name, sizeof(name)),
+			 format_bytes(limit, group->reading.others_bytes));
 	/* Figures that the group has outgrown since are none. */
 	if (group->heap.time_usec > 0 &&
 	    alert->use.grown_bytes <= group->reading.anon_bytes / 2)
@@ -119,6 +124,7 @@ static void add_figures(struct text *text, const struct group *group,
 		text_number(text, "LIMIT_BYTES", group->reading.limit_bytes);
 	text_number(text, "USAGE_BYTES", group->reading.usage_bytes);
 	text_number(text, "ANON_BYTES", group->reading.anon_bytes);
+	text_number(text, "OTHERS_BYTES", group->reading.others_bytes);
 	if (group->trend.eta_usec != USEC_INFINITY)
 		text_number(text, "ETA_USEC", group->trend.eta_usec);
 	text_number(text, "GROWTH_BYTES_PER_SEC", growth > 0 ? (uint64_t)growth : 0);

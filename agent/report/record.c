@@ -52,6 +52,7 @@ static const struct row group_rows[] = {
 	{ GROUP(reading.usage_bytes), TYPE_U64 },
 	{ GROUP(reading.anon_bytes), TYPE_U64 },
 	{ GROUP(reading.limit_bytes), TYPE_U64 },
+	{ GROUP(reading.others_bytes), TYPE_U64 },
 	{ GROUP(reading.pressure_total_usec), TYPE_U64 },
 	{ GROUP(reading.n_max), TYPE_U64 },
 	{ GROUP(reading.n_oom_kill), TYPE_U64 },

@@ -12,6 +12,7 @@ static void add_figures(struct dict *dict, const struct group *group,
 		dict_u64(dict, "limit_bytes", group->reading.limit_bytes);
 	dict_u64(dict, "usage_bytes", group->reading.usage_bytes);
 	dict_u64(dict, "anon_bytes", group->reading.anon_bytes);
+	dict_u64(dict, "others_bytes", group->reading.others_bytes);
 	dict_i64(dict, "growth_bytes_per_sec", group->trend.growth_bytes_per_sec);
 	if (group->trend.eta_usec != USEC_INFINITY)
 		dict_u64(dict, "eta_usec", group->trend.eta_usec);

@@ -92,6 +92,7 @@ static void put_names(struct dict *dict, const struct group *group)
 static void put_reading(struct dict *dict, const struct group *group)
 {
 	const struct reading *r = &group->reading;
+	char limit_of[4096];
 
 	/* Never read: there is no figure yet, and 0 would be one. */
 	if (r->time_usec == 0)
@@ -101,9 +102,11 @@ static void put_reading(struct dict *dict, const struct group *group)
 	dict_u64(dict, "anon_bytes", r->anon_bytes);
 	dict_u64(dict, "held_bytes", r->held_bytes);
 	put_finite(dict, "limit_bytes", r->limit_bytes);
+	dict_string(dict, "limit_of", group_limit_of(group, limit_of, sizeof(limit_of)));
+	dict_u64(dict, "others_bytes", r->others_bytes);
 	if (r->limit_bytes != BYTES_INFINITY && r->limit_bytes >= PERMYRIAD)
 		dict_u64(dict, "usage_permyriad",
-			 r->anon_bytes / (r->limit_bytes / PERMYRIAD));
+			 reading_taken_bytes(r) / (r->limit_bytes / PERMYRIAD));
 	dict_u64(dict, "peak_bytes", group->peak_bytes);
 	dict_u64(dict, "limit_hits", r->n_max);
 	dict_u64(dict, "oom_kills", r->n_oom_kill);

@@ -124,7 +124,7 @@ char *sentences_evidence(const struct diagnosis *diagnosis, char *buf, size_t si
 	return buf;
 }
 
-/* By enum advice. {what}, {unit}, {pid}, {allocator} and {user}, with its space, are filled in. */
+/* By enum advice. {what}, {unit}, {limited}, {pid}, {allocator} and {user}, with its space, are filled in. */
 static const char *const advices[] = {
 	[ADVICE_NONE] = "nothing to do",
 	[ADVICE_MEASURE] = "measure by a release: memguardctl{user} diagnose {what}",
@@ -139,7 +139,7 @@ static const char *const advices[] = {
 			     "long as it grows",
 	[ADVICE_SANITIZER] = "where it can be built anew: -fsanitize=leak, and end it in an "
 			     "orderly way",
-	[ADVICE_RAISE_LIMIT] = "if it needs that much: systemctl{user} set-property {unit} "
+	[ADVICE_RAISE_LIMIT] = "if it needs that much: systemctl{user} set-property {limited} "
 			       "MemoryMax=SIZE",
 	[ADVICE_STACKS] = "thread stacks can be all of it: have it start fewer threads, or set "
 			  "LimitSTACK=1M in {unit}",
@@ -170,10 +170,40 @@ static const char *const advices_without_unit[ARRAY_SIZE(advices)] = {
 struct words {
 	char what[192]; /* as the command line takes it: a unit, a path, or a pid */
 	char unit[192];
+	char limited[192]; /* whose limit it is */
 	char pid[16];
 	const char *allocator;
 	const char *user;
 };
+
+static bool is_unit(const char *name)
+{
+	static const char *const suffixes[] = { ".service", ".scope", ".slice" };
+	const size_t length = strlen(name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (length > strlen(suffixes[i]) &&
+		    streq(name + length - strlen(suffixes[i]), suffixes[i]))
+			return true;
+
+	return false;
+}
+
+/* As the command line takes it. False: nothing that systemd knows by name, so its path. */
+static bool find_limited(const struct group *group, char *buf, size_t size)
+{
+	char path[4096];
+	const char *name;
+
+	if (!group_limit_of(group, path, sizeof(path))) {
+		dict_clean(group->unit ? group->unit : "UNIT", buf, size);
+		return group->unit != NULL;
+	}
+
+	name = strrchr(path, '/') + 1;
+	dict_clean(is_unit(name) ? name : path, buf, size);
+	return is_unit(name);
+}
 
 static void find_words(const struct diagnosis *diagnosis, const struct group *group,
 		       const struct member *member, struct words *ret)
@@ -190,6 +220,7 @@ static void find_words(const struct diagnosis *diagnosis, const struct group *gr
 	dict_clean(group->unit ? group->unit : "UNIT", ret->unit, sizeof(ret->unit));
 	dict_clean(group->unit ? group->unit : member ? ret->pid : path, ret->what,
 		   sizeof(ret->what));
+	(void)find_limited(group, ret->limited, sizeof(ret->limited));
 	ret->allocator = diagnosis->allocator ? diagnosis->allocator : "jemalloc";
 	ret->user = group->users ? " --user" : "";
 }
@@ -202,6 +233,7 @@ static const char *word_at(const struct words *words, const char *text, size_t *
 	} all[] = {
 		{ "{what}", words->what },
 		{ "{unit}", words->unit },
+		{ "{limited}", words->limited },
 		{ "{pid}", words->pid },
 		{ "{allocator}", words->allocator },
 		{ "{user}", words->user },
@@ -219,9 +251,14 @@ static const char *word_at(const struct words *words, const char *text, size_t *
 static const char *text_of(enum advice advice, const struct group *group)
 {
 	const unsigned int i = (unsigned int)advice;
+	char name[192];
 
 	if (i >= ARRAY_SIZE(advices))
 		return "unknown";
+	if (advice == ADVICE_RAISE_LIMIT && group->limit_level > 0)
+		return find_limited(group, name, sizeof(name))
+			       ? advices[i]
+			       : "if it needs that much: raise the limit of {limited}, which it shares";
 
 	return group->unit || !advices_without_unit[i] ? advices[i] : advices_without_unit[i];
 }

@@ -27,6 +27,11 @@
 /* systemd and Kubernetes together nest about ten deep. */
 #define DEPTH_MAX 64
 
+#define LEVEL_NONE UINT8_MAX
+
+/* With so much more room a limit still counts on: back-off would end with each change of it. */
+#define STAY_PART 64
+
 /* memory.stat is the largest, 3 KiB on Linux 6.18. */
 #define TEXT_MAX 8192
 
@@ -124,6 +129,7 @@ int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup 
 
 	cgroup.kind = root->kind;
 	cgroup.depth = (uint8_t)depth;
+	cgroup.limit_level = LEVEL_NONE;
 	r = open_files(&cgroup, root, path);
 	if (r < 0)
 		return r;
@@ -154,6 +160,26 @@ int cgroup_open_id(const struct cgroup_root *root, const char *path, uint64_t id
 int cgroup_events_fd(const struct cgroup *cgroup)
 {
 	return cgroup->kind == GROUP_V2 ? cgroup->other_fd : -1;
+}
+
+uint8_t cgroup_limit_level(const struct cgroup *cgroup)
+{
+	return cgroup->limit_level == LEVEL_NONE ? 0 : cgroup->limit_level;
+}
+
+bool cgroup_is_limited_above(const struct cgroup *cgroup)
+{
+	return cgroup->limited_above;
+}
+
+void cgroup_limits_watched(struct cgroup *cgroup)
+{
+	cgroup->is_watched = true;
+}
+
+void cgroup_limits_written(struct cgroup *cgroup)
+{
+	cgroup->has_looked = false;
 }
 
 const char *cgroup_bad_file(const struct cgroup *cgroup)
@@ -197,33 +223,6 @@ const char *cgroup_limit_name(enum group_kind kind)
 	return kind == GROUP_V2 ? "memory.max" : "memory.limit_in_bytes";
 }
 
-/* The lowest limit from the group up to the root of the hierarchy. */
-static int read_limits(struct cgroup *cgroup, uint64_t *ret_bytes)
-{
-	const char *name = cgroup_limit_name(cgroup->kind);
-	char path[DEPTH_MAX * 3 + 32] = "", text[64];
-	uint64_t bytes, lowest = BYTES_INFINITY;
-	char *end = path;
-	int r;
-
-	for (unsigned int i = 0; i <= cgroup->depth; i++) {
-		(void)stpcpy(end, name);
-		r = read_optional_line(cgroup->fd, path, text, sizeof(text));
-		if (r > 0)
-			r = cgroup_stat_parse_limit(text, &bytes);
-		else
-			bytes = BYTES_INFINITY;
-		if (judge(cgroup, name, r) < 0)
-			return r;
-
-		lowest = MIN(lowest, bytes);
-		end = stpcpy(end, "../");
-	}
-
-	*ret_bytes = lowest;
-	return 0;
-}
-
 /*
  * Without any limit the machine is it: no group is charged more than the RAM there is. As of the
  * last time that anything was read in full: what hotplug and balloons change may wait.
@@ -237,32 +236,173 @@ static void read_ram(void)
 	ram_bytes = sysinfo(&info) < 0 ? BYTES_INFINITY : (uint64_t)info.totalram * info.mem_unit;
 }
 
-static int read_stat(struct cgroup *cgroup, struct reading *reading)
+/* Of all limits so far the one with the least room. */
+struct limit {
+	uint64_t bytes;
+	uint64_t others_bytes;
+	uint64_t room_bytes;
+	uint8_t level;
+};
+
+static uint64_t room_of(const struct cgroup *cgroup, unsigned int level, uint64_t limit_bytes,
+			uint64_t taken_bytes)
 {
-	struct cgroup_stat stat;
+	const uint64_t room_bytes = sub_sat(limit_bytes, taken_bytes);
+
+	return level == cgroup->limit_level ? sub_sat(room_bytes, limit_bytes / STAY_PART)
+					    : room_bytes;
+}
+
+static void consider(const struct cgroup *cgroup, unsigned int level, uint64_t limit_bytes,
+		     uint64_t anon_bytes, uint64_t others_bytes, struct limit *best)
+{
+	const uint64_t taken_bytes = add_sat(anon_bytes, others_bytes);
+	const uint64_t room_bytes = room_of(cgroup, level, limit_bytes, taken_bytes);
+
+	if (room_bytes < best->room_bytes)
+		*best = (struct limit){ limit_bytes, others_bytes, room_bytes, (uint8_t)level };
+}
+
+static uint64_t anon_of(uint64_t usage_bytes, const struct cgroup_stat *stat)
+{
+	return sub_sat(usage_bytes, add_sat(stat->droppable_bytes, stat->held_bytes));
+}
+
+/*
+ * What counts against a limit above, of which @end in @path is the directory's; 0 where it is not
+ * known, or where even with all cache it is no more than @most_bytes.
+ */
+static int read_above(struct cgroup *cgroup, const char *path, char *end, uint64_t most_bytes,
+		      uint64_t *ret_anon_bytes)
+{
+	struct cgroup_stat stat = { .droppable_bytes = UINT64_MAX };
+	const char *name = usage_name(cgroup->kind);
+	char text[TEXT_MAX];
+	uint64_t usage_bytes = 0;
+	int r;
+
+	(void)stpcpy(end, name);
+	r = read_optional_line(cgroup->fd, path, text, sizeof(text));
+	if (r > 0)
+		r = cgroup_stat_parse_number(text, &usage_bytes);
+
+	if (r >= 0 && usage_bytes > most_bytes) {
+		name = "memory.stat";
+		(void)stpcpy(end, name);
+		r = read_optional(cgroup->fd, path, text, sizeof(text));
+		if (r > 0)
+			r = cgroup_stat_parse(text, cgroup->kind, &stat);
+	}
+	/* The limit itself is known. */
+	if (judge(cgroup, name, r) == -ENODEV)
+		return r;
+
+	*ret_anon_bytes = anon_of(usage_bytes, &stat);
+	return 0;
+}
+
+static int read_limit(struct cgroup *cgroup, const char *path, uint64_t *ret_bytes)
+{
+	char text[64];
+	int r;
+
+	*ret_bytes = BYTES_INFINITY;
+	r = read_optional_line(cgroup->fd, path, text, sizeof(text));
+	if (r > 0)
+		r = cgroup_stat_parse_limit(text, ret_bytes);
+
+	return judge(cgroup, cgroup_limit_name(cgroup->kind), r) < 0 ? r : 0;
+}
+
+/* From the group up to the root of the hierarchy. The lowest of them is returned, too. */
+static int read_limits(struct cgroup *cgroup, uint64_t anon_bytes, struct limit *best,
+		       uint64_t *ret_lowest_bytes)
+{
+	const bool is_known = cgroup->kind == GROUP_V1 && cgroup->is_watched &&
+			      cgroup->has_looked && !cgroup->limited_above;
+	const unsigned int depth = is_known ? 0 : cgroup->depth;
+	char path[DEPTH_MAX * 3 + 32] = "";
+	uint64_t bytes, above_bytes, lowest_bytes = BYTES_INFINITY;
+	bool limited_above = false;
+	char *end = path;
+	int r;
+
+	for (unsigned int i = 0; i <= depth; i++, end = stpcpy(end, "../")) {
+		(void)stpcpy(end, cgroup_limit_name(cgroup->kind));
+		r = read_limit(cgroup, path, &bytes);
+		if (r < 0)
+			return r;
+		if (bytes >= ram_bytes)
+			continue;
+
+		lowest_bytes = MIN(lowest_bytes, bytes);
+		above_bytes = anon_bytes;
+		if (i > 0) {
+			limited_above = true;
+			r = read_above(cgroup, path, end,
+				       sub_sat(room_of(cgroup, i, bytes, 0), best->room_bytes),
+				       &above_bytes);
+			if (r < 0)
+				return r;
+		}
+		consider(cgroup, i, bytes, anon_bytes, sub_sat(above_bytes, anon_bytes), best);
+	}
+
+	cgroup->limited_above = limited_above;
+	cgroup->has_looked = true;
+	*ret_lowest_bytes = lowest_bytes;
+	return 0;
+}
+
+static int find_limit(struct cgroup *cgroup, uint64_t hierarchical_bytes,
+		      struct reading *reading)
+{
+	struct limit best = {
+		.bytes = ram_bytes,
+		.room_bytes = sub_sat(ram_bytes, reading->anon_bytes),
+	};
+	uint64_t lowest_bytes;
+	int r;
+
+	r = read_limits(cgroup, reading->anon_bytes, &best, &lowest_bytes);
+	if (r < 0)
+		return r;
+
+	/* v1 knows limits that we cannot see: of what others have there nobody tells. */
+	if (hierarchical_bytes < MIN(lowest_bytes, ram_bytes))
+		consider(cgroup, 0, hierarchical_bytes, reading->anon_bytes, 0, &best);
+
+	reading->limit_bytes = best.bytes;
+	reading->others_bytes = best.others_bytes;
+	cgroup->limit_level = best.level;
+	return 0;
+}
+
+static int read_own_stat(struct cgroup *cgroup, struct cgroup_stat *ret)
+{
 	char text[TEXT_MAX];
 	ssize_t n;
 	int r;
 
 	n = fd_read_file(cgroup->fd, "memory.stat", text, sizeof(text));
-	r = n < 0 ? (int)n : cgroup_stat_parse(text, cgroup->kind, &stat);
-	if (judge(cgroup, "memory.stat", r) < 0)
+	r = n < 0 ? (int)n : cgroup_stat_parse(text, cgroup->kind, ret);
+	return judge(cgroup, "memory.stat", r);
+}
+
+static int read_stat(struct cgroup *cgroup, struct reading *reading)
+{
+	struct cgroup_stat stat;
+	int r;
+
+	r = read_own_stat(cgroup, &stat);
+	if (r < 0)
 		return r;
 
-	/* v1 has done the walk for us, and it knows ancestors that we cannot see. */
-	if (stat.limit_bytes == BYTES_INFINITY) {
-		r = read_limits(cgroup, &stat.limit_bytes);
-		if (r < 0)
-			return r;
-	}
-
 	reading->held_bytes = stat.held_bytes;
-	reading->anon_bytes = sub_sat(reading->usage_bytes,
-				      add_sat(stat.droppable_bytes, stat.held_bytes));
+	reading->anon_bytes = anon_of(reading->usage_bytes, &stat);
 	reading->n_faults = stat.n_faults;
 	reading->n_collapses = stat.n_collapses;
-	reading->limit_bytes = MIN(stat.limit_bytes, ram_bytes);
-	return 0;
+	return find_limit(cgroup, stat.limit_bytes, reading);
 }
 
 static int read_failcnt(struct cgroup *cgroup, struct reading *reading)

@@ -47,8 +47,12 @@ struct cgroup {
 	/* v2: its events. v1: the directory of the same name that has memory.pressure. Or -1 */
 	int other_fd;
 	enum group_kind kind : 8;
-	uint8_t depth;    /* of directories above it, up to the root */
-	uint8_t bad_file; /* of the last reading; see cgroup_bad_file() */
+	uint8_t depth;       /* of directories above it, up to the root */
+	uint8_t bad_file;    /* of the last reading; see cgroup_bad_file() */
+	uint8_t limit_level; /* likewise; see cgroup_limit_level() */
+	bool limited_above : 1; /* when that was last looked for */
+	bool has_looked : 1;    /* and none was written since */
+	bool is_watched : 1;
 };
 
 #define CGROUP_CLOSED { .fd = -1, .usage_fd = -1, .other_fd = -1 }
@@ -76,9 +80,12 @@ int cgroup_events_fd(const struct cgroup *cgroup);
 int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes);
 
 /*
- * Everything in struct reading; limits of all ancestors are read again each time. The
- * machine's own RAM is the last of them. Ancestors outside of our mount are seen on v1
- * (the kernel adds them up), not on v2. Also clears the event of cgroup_events_fd().
+ * Everything in struct reading; limits of all ancestors are read again each time, except on v1
+ * where there were none and cgroup_limits_watched(). Of all limits it is the one with the least
+ * room, by what it is compared with: of an ancestor that is what others have, too. The machine's
+ * own RAM is the last of them. Of ancestors outside of our mount nothing is seen on v2, and on v1
+ * (the kernel has their lowest limit) not what others have. Also clears the event of
+ * cgroup_events_fd().
  */
 int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret);
 
@@ -93,6 +100,16 @@ int cgroup_read_rest(struct cgroup *cgroup, struct reading *reading);
 /* The "some" line of its memory.pressure, now. As psi_read(); -ENOENT on v1 without v2 beside. */
 struct psi_line;
 int cgroup_read_some(const struct cgroup *cgroup, struct psi_line *ret);
+
+/* Of the last reading: whose limit it is, so many groups above; 0: the group's own, or nobody's. */
+uint8_t cgroup_limit_level(const struct cgroup *cgroup);
+
+/* A group above it has a limit, be it the one that counts or not. */
+bool cgroup_is_limited_above(const struct cgroup *cgroup);
+
+/* Whoever has it open calls the second one when a limit of it or above it was written. */
+void cgroup_limits_watched(struct cgroup *cgroup);
+void cgroup_limits_written(struct cgroup *cgroup);
 
 /*
  * The file that the last reading could not make sense of, or NULL: where it failed,

@@ -225,6 +225,7 @@ static const struct row scene_rows[] = {
 	{ GROUP(reading.usage_bytes), take_bytes },
 	{ GROUP(reading.anon_bytes), take_bytes },
 	{ GROUP(reading.limit_bytes), take_bytes },
+	{ GROUP(reading.others_bytes), take_bytes },
 	{ GROUP(reading.pressure_total_usec), take_usec },
 	{ GROUP(reading.n_max), take_u64 },
 	{ GROUP(reading.n_oom_kill), take_u64 },

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Two groups under one limit: what the sibling holds counts, and the member's group is asked
+# when the parent comes near its limit, however small its own part is.
+
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" = 0 ] || skip "needs root for cgroups"
+make_group 390
+mkdir "$group/a" "$group/b"
+base=/sys/fs/cgroup/memory
+path=${group#"$base"}/a
+
+# figure KEY : of the member's group; the first one is not its last outcome's.
+figure()
+{
+	ctl --json=short explain "$path" | grep -oE "\"$1\":[^,}]*" | head -n 1 | cut -d: -f2-
+}
+
+others_mib()
+{
+	echo $(($(figure others_bytes) >> 20))
+}
+
+start_daemon '[Trigger]\nRetainedHigh=0\nOomEtaSec=0\nUsageHigh=75%\n[Trim]\nCooldownSec=1s\n'
+retainer_group=$group/a start_retainer 100
+claim "the limit is told to be the parent's" wait_for 20 eval \
+	'[ "$(figure limit_of)" = "\"${group#"$base"}\"" ]'
+claim "far from it nothing is released" eval '! rss_is_below '"$retainer"' 80'
+
+mkfifo "$scratch/in-b"
+(
+	echo 0 >"$group/b/cgroup.procs"
+	exec "$shims/retainer" 200 1 hold <"$scratch/in-b" >"$scratch/out-b" 9>&-
+) &
+sibling=$!
+started+=("$sibling")
+exec 8>"$scratch/in-b"
+claim "the sibling holds memory" wait_for 60 grep -q held "$scratch/out-b"
+claim "so the member's group is asked" wait_for 20 rss_is_below "$retainer" 60
+claim "because usage is high" wait_for 20 has usage-high <(ctl --json=short history)
+claim "what the sibling holds is shown" wait_for 20 eval '[ "$(others_mib)" -ge 180 ]'
+claim "and whose limit it is" has "of ${group#"$base"}, of which others there have" \
+	<(ctl explain "$path" | tr -s ' \n' '  ')
+
+kill "$sibling"
+claim "it is gone, and counts no more" wait_for 20 eval '[ "$(others_mib)" -lt 50 ]'
+claim "nobody was killed" eval 'grep -q "^oom_kill 0" '"$group"'/a/memory.oom_control &&
+	grep -q "^oom_kill 0" '"$group"'/b/memory.oom_control'
+exec 8>&- 9>&-
+finish
