@@ -12,7 +12,7 @@
 make_group 4000
 retainer_group=$group
 name=${group#/sys/fs/cgroup/memory}
-start_daemon '[Trigger]\nRetainedHigh=0\nPressureSome=0\nOomEtaSec=0\nUsageHigh=80%\nUsageCritical=85%\n[Trim]\nCooldownSec=1s\nStallBudgetMSec=0\n'
+start_daemon '[Trigger]\nRetainedHigh=0\nPressureSome=0\nMachinePressureSome=0\nOomEtaSec=0\nUsageHigh=80%\nUsageCritical=85%\n[Trim]\nCooldownSec=1s\nStallBudgetMSec=0\n'
 
 # round TRIGGER KEY : of the rounds by it that gave way, the last.
 round()
