@@ -10,6 +10,7 @@
 #include "agent/basic/macro.h"
 #include "agent/core/guard.h"
 #include "agent/core/peer.h"
+#include "agent/core/turn.h"
 #include "agent/policy/pick.h"
 #include "agent/report/record.h"
 
@@ -40,6 +41,7 @@ void recorder_keep(struct guard *guard, const struct member *const *members, siz
 		.pressure = manager->given_signals.pressure,
 		.limit_hit = manager->given_signals.limit_hit,
 		.machine = manager->given_signals.machine,
+		.crowded = manager->given_signals.crowded,
 		.command = command != NULL,
 		.gate = &guard->group.gate,
 		.decision = &round->decision,
@@ -117,6 +119,7 @@ int recorder_now(struct guard *guard, char **ret)
 	const uint64_t now_usec = manager_now(guard->manager);
 	_cleanup_(members_freep) const struct member **members = NULL;
 	_cleanup_(buffer_freep) char *text = NULL;
+	struct signals signals = guard->signals;
 	struct record record;
 	struct gate gate;
 	size_t size;
@@ -133,7 +136,8 @@ int recorder_now(struct guard *guard, char **ret)
 	if (r < 0)
 		return r;
 
-	gate = gate_step(&guard->group, &guard->signals, now_usec);
+	signals.crowded = turn_is_crowded(guard);
+	gate = gate_step(&guard->group, &signals, now_usec);
 	decide(&guard->group, &gate, members, &decision);
 	record = (struct record){
 		.now_usec = now_usec,
@@ -143,6 +147,7 @@ int recorder_now(struct guard *guard, char **ret)
 		.pressure = guard->signals.pressure,
 		.limit_hit = guard->signals.limit_hit,
 		.machine = guard->signals.machine,
+		.crowded = signals.crowded,
 		.gate = &gate,
 		.decision = &decision,
 	};

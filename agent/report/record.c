@@ -223,6 +223,8 @@ int record_format(const struct record *record, char *buf, size_t size)
 		text_add(&text, "signals.limit_hit = yes\n");
 	if (record->machine)
 		text_add(&text, "signals.machine = yes\n");
+	if (record->crowded)
+		text_add(&text, "signals.crowded = yes\n");
 
 	put_rows(&text, setting_rows, ARRAY_SIZE(setting_rows), record->group->settings);
 	put_rows(&text, group_rows, ARRAY_SIZE(group_rows), record->group);
