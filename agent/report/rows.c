@@ -489,7 +489,7 @@ static const char *effect_text(enum wire_effect effect)
 	case WIRE_EFFECT_MAYBE:
 		return "set, perhaps too late: sure from its next start on";
 	case WIRE_EFFECT_OPERATOR:
-		return "its own environment sets this";
+		return "its own environment, configuration or build sets this";
 	case WIRE_EFFECT_PAIRED:
 		return "set, and the other threshold along with it";
 	}
@@ -530,7 +530,7 @@ static const char *tuned_status(const struct tuned *tuned, const char **ret_text
 		*ret_text = "its libc or allocator has no such setting";
 		return "unsupported";
 	case WIRE_REFUSED:
-		*ret_text = "refused: its own environment sets this";
+		*ret_text = "refused: its own environment, configuration or build sets this";
 		return "refused";
 	case WIRE_FAILED:
 		*ret_text = "its allocator did not take the value";
