@@ -181,7 +181,7 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 	if (has_tops(group, m) && (!pick_is_urgent(group, m, trigger) || !full_gives(group, m)))
 		return (struct plan){ METHOD_BORROW, WHY_TOPS };
 	if (m->stall_usec <= group->settings->stall_budget_usec) {
-		if (is_outdated(m) && is_working(m) && estimate_can_borrow(m) &&
+		if (is_outdated(m) && is_working(m) && estimate_can_borrow(m) && gives_as_much(m) &&
 		    !pick_is_urgent(group, m, trigger))
 			return (struct plan){ METHOD_BORROW, WHY_UNKNOWN };
 		return (struct plan){ METHOD_FULL, WHY_FITS };

@@ -44,6 +44,7 @@ static void test_old_figures_do_not_say_that_a_stall_fits(void)
 {
 	reset();
 	add_busy(0)->stall_usec = USEC_PER_MSEC;
+	members[0].borrow.bytes = members[0].retained_bytes;
 	members[0].stats.rss = 512 * MIB;
 	members[0].process.rss_bytes = 576 * MIB - 1;
 	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_FITS);
@@ -56,7 +57,7 @@ static void test_old_figures_do_not_say_that_a_stall_fits(void)
 	members[0].busy_permyriad = 0;
 	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_FITS);
 	members[0].busy_permyriad = 5000;
-	members[0].stats.n_anchored = 0;
+	members[0].borrow.bytes /= 2;
 	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_FITS);
 }
 
