@@ -18,8 +18,7 @@
 #include "agent/policy/ladder.h"
 #include "agent/policy/verdict.h"
 
-/* Answers take milliseconds; a process that is stopped or starved may take for ever. */
-#define STATS_TIMEOUT_USEC (10 * USEC_PER_SEC)
+/* An answer takes milliseconds; a process that is stopped or starved may take for ever. */
 #define TUNE_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 /* Over less than this, one question of ours would look like a busy program. */
@@ -460,7 +459,7 @@ int peer_measure(struct peer *peer)
 	if (r < 0)
 		return r;
 
-	return request_stats(peer->conn, WIRE_STATS_HEAP | WIRE_STATS_RSS, STATS_TIMEOUT_USEC,
+	return request_stats(peer->conn, WIRE_STATS_HEAP | WIRE_STATS_RSS, PEER_MEASURE_USEC,
 			     on_stats, peer);
 }
 

@@ -18,7 +18,11 @@ struct peer *peer_free(struct peer *peer);
  * that another has its pid by now, the connection ends soon: somebody else holds it.
  */
 void peer_survey(struct peer *peer, uint64_t now_usec);
-/* Asks for its figures, whatever is known of it; round_go_on() follows when they are there. */
+/*
+ * Asks for its figures, whatever is known of it; round_go_on() follows when they are there, which takes
+ * milliseconds, and at most PEER_MEASURE_USEC: it may be stopped or starved.
+ */
+#define PEER_MEASURE_USEC (10 * USEC_PER_SEC)
 int peer_measure(struct peer *peer);
 
 /*

@@ -255,11 +255,12 @@ enum ask {
 };
 
 /* Not for ever: a frozen process answers nothing. */
-static bool is_worth_waiting(struct guard *guard, struct peer *peer)
+static bool is_worth_waiting(struct guard *guard, struct peer *peer, const struct pick *pick)
 {
 	struct round *round = guard->round;
 	const uint64_t now_usec = manager_now(guard->manager);
 	const uint64_t timeout_usec = is_critical(guard) ? BUSY_TIMEOUT_CRITICAL_USEC
+				      : pick->measured	 ? PEER_MEASURE_USEC
 							 : BUSY_TIMEOUT_USEC;
 
 	if (!request_busy(peer->conn))
@@ -343,7 +344,7 @@ static enum ask round_ask(struct guard *guard, struct pick *pick)
 	uint64_t timeout_usec;
 	int r;
 
-	if (peer && (is_worth_waiting(guard, peer) || measure_first(guard, peer, pick)))
+	if (peer && (is_worth_waiting(guard, peer, pick) || measure_first(guard, peer, pick)))
 		return ASK_BUSY;
 
 	outcome->n_asked++;
