@@ -61,6 +61,7 @@ static void tell_bad_file(struct guard *guard, int r)
 
 static void take(struct guard *guard, const struct reading *reading)
 {
+	const uint8_t level = cgroup_is_open(&guard->cgroup) ? cgroup_limit_level(&guard->cgroup) : 0;
 	struct group *group = &guard->group;
 
 	if (group->reading.time_usec > 0 && reading->n_max > group->reading.n_max)
@@ -68,9 +69,11 @@ static void take(struct guard *guard, const struct reading *reading)
 	if (group->reading.time_usec == 0)
 		group->first_oom_kill = reading->n_oom_kill;
 	guard->usage_usec = reading->time_usec;
-	trend_move(&group->trend, &group->reading, reading);
+	/* Of two that are the same size, too. */
+	if (level != group->limit_level || reading->limit_bytes != group->reading.limit_bytes)
+		trend_move(&group->trend, &group->reading, reading);
 	group->reading = *reading;
-	group->limit_level = cgroup_is_open(&guard->cgroup) ? cgroup_limit_level(&guard->cgroup) : 0;
+	group->limit_level = level;
 	/* At its threshold it is not calm, and nobody asks by how much it may have grown. */
 	if (reading_taken_bytes(reading) < guard_high_bytes(guard))
 		guard->allocated_bytes = pace_allocated(guard->manager);

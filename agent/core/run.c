@@ -314,8 +314,7 @@ static bool has_limited_cgroup(const struct run *run)
 	if (cgroup_of_pid(&root, getpid(), &path, &id) >= 0 &&
 	    cgroup_open(&root, path, &cgroup) >= 0 && cgroup_read(&cgroup, 1, &reading) >= 0)
 		limited = reading.limit_bytes < machine_bytes &&
-			  sub_sat(reading.limit_bytes, reading.others_bytes) <=
-				  run->options->limit_bytes;
+			  reading.limit_bytes <= run->options->limit_bytes;
 
 	cgroup_close(&cgroup);
 	cgroup_root_close(&root);

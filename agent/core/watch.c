@@ -159,7 +159,7 @@ void watch_arm_threshold(struct guard *guard)
 	int r;
 
 	if (!wires || bytes == BYTES_INFINITY || bytes == wires->threshold_bytes ||
-	    watch_is_awaited(guard))
+	    (wires->threshold_fd >= 0 && trend_is_in_place(group, wires->threshold_bytes)))
 		return;
 
 	/* Of a group that is limited by the machine alone, looks notice it in time. */

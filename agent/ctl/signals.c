@@ -60,7 +60,8 @@ static void add_usage(struct table *table, const json_t *group, const char *sett
 
 	table_row(table);
 	table_cell(table, COLOR_NONE, "usage");
-	table_cell(table, COLOR_BOLD, "%s", format_bytes(text, usage));
+	table_cell(table, COLOR_BOLD, "%s",
+		   json_object_get(group, "anon_bytes") ? format_bytes(text, usage) : "-");
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, key_bytes, text));
 	table_cell(table, COLOR_NONE, "%s=%s", setting,
 		   format_percent(share, (uint32_t)permyriad));

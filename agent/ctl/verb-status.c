@@ -186,7 +186,7 @@ static void add_group(const struct ctl *ctl, struct table *table, const json_t *
 
 	table_row(table);
 	table_cell(table, COLOR_BOLD, "%s", fields_name(group));
-	/* What can be killed for: the same figure as the thresholds are compared with. */
+	/* What can be killed for, as of the thresholds; of a shared limit others have the rest of the bar. */
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "anon_bytes", usage));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(group, "limit_bytes", limit));
 	add_bar(ctl, table, group);

@@ -152,7 +152,7 @@ static void step_growth(struct trend *next, const struct trend *trend,
 
 void trend_move(struct trend *trend, const struct reading *last, const struct reading *next)
 {
-	if (trend->time_usec == 0 || next->limit_bytes == last->limit_bytes)
+	if (trend->time_usec == 0)
 		return;
 
 	trend->anon_bytes =
@@ -314,14 +314,18 @@ uint64_t trend_wake_bytes(const struct group *group)
 	return bytes < reading->limit_bytes ? bytes : BYTES_INFINITY;
 }
 
-bool trend_is_awaited(const struct group *group, uint64_t bytes)
+bool trend_is_in_place(const struct group *group, uint64_t bytes)
 {
 	const struct reading *reading = &group->reading;
 	const uint64_t high = high_bytes(group);
 
-	return high != BYTES_INFINITY && reading->others_bytes == 0 &&
-	       reading->usage_bytes < bytes &&
+	return high != BYTES_INFINITY && reading->usage_bytes < bytes &&
 	       bytes < reading->limit_bytes &&
 	       bytes - reading->usage_bytes <=
 		       add_sat(sub_sat(high, reading->anon_bytes), WAKE_SLACK_BYTES);
+}
+
+bool trend_is_awaited(const struct group *group, uint64_t bytes)
+{
+	return group->reading.others_bytes == 0 && trend_is_in_place(group, bytes);
 }

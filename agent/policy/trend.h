@@ -7,7 +7,7 @@
 
 #include "agent/model/group.h"
 
-/* Before it: another limit counts other groups, too, and that is no growth. */
+/* Before it, when it is another limit that counts from @next on: so do other groups, which is no growth. */
 void trend_move(struct trend *trend, const struct reading *last, const struct reading *next);
 
 /* Takes a reading in. */
@@ -28,5 +28,10 @@ uint64_t trend_next_usec(const struct group *group, bool has_event, uint64_t now
  */
 uint64_t trend_wake_bytes(const struct group *group);
 
-/* Would a wake-up at @bytes come before UsageHigh= is passed by more than the kernel's steps? */
+/*
+ * Would a wake-up at @bytes come before UsageHigh= is passed by more than the kernel's steps, as far as
+ * the group's own usage goes? Then it need not be moved.
+ */
+bool trend_is_in_place(const struct group *group, uint64_t bytes);
+/* The same with what others have of the limit, of which it does not tell: then nobody need look. */
 bool trend_is_awaited(const struct group *group, uint64_t bytes);

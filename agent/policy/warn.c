@@ -42,7 +42,9 @@ static void step_near(struct alert_memory *memory, const struct group *group,
 
 	if (!near) {
 		memory->near_since_usec = 0;
-	} else if (memory->near_since_usec == 0) {
+	} else if (memory->near_since_usec == 0 ||
+		   reading_taken_bytes(&group->reading) < memory->near_bytes) {
+		/* Also where another limit has come to count, of which less was taken. */
 		memory->near_since_usec = MAX(now_usec, 1);
 		memory->near_bytes = reading_taken_bytes(&group->reading);
 	}

@@ -139,7 +139,7 @@ static const char *const advices[] = {
 			     "long as it grows",
 	[ADVICE_SANITIZER] = "where it can be built anew: -fsanitize=leak, and end it in an "
 			     "orderly way",
-	[ADVICE_RAISE_LIMIT] = "if it needs that much: systemctl{user} set-property {limited} "
+	[ADVICE_RAISE_LIMIT] = "if it needs that much: systemctl{limited_user} set-property {limited} "
 			       "MemoryMax=SIZE",
 	[ADVICE_STACKS] = "thread stacks can be all of it: have it start fewer threads, or set "
 			  "LimitSTACK=1M in {unit}",
@@ -173,7 +173,7 @@ struct words {
 	char limited[192]; /* whose limit it is */
 	char pid[16];
 	const char *allocator;
-	const char *user;
+	const char *user, *limited_user; /* " --user", or nothing */
 };
 
 static bool is_unit(const char *name)
@@ -205,6 +205,19 @@ static bool find_limited(const struct group *group, char *buf, size_t size)
 	return is_unit(name);
 }
 
+/* What is not below the user's manager is the system's. */
+static bool is_limit_of_user(const struct group *group)
+{
+	char path[4096];
+	const char *manager;
+
+	if (!group->users || !group_limit_of(group, path, sizeof(path)))
+		return group->users;
+
+	manager = strstr(path, "/user@");
+	return manager && strchr(manager + 1, '/');
+}
+
 static void find_words(const struct diagnosis *diagnosis, const struct group *group,
 		       const struct member *member, struct words *ret)
 {
@@ -223,6 +236,7 @@ static void find_words(const struct diagnosis *diagnosis, const struct group *gr
 	(void)find_limited(group, ret->limited, sizeof(ret->limited));
 	ret->allocator = diagnosis->allocator ? diagnosis->allocator : "jemalloc";
 	ret->user = group->users ? " --user" : "";
+	ret->limited_user = is_limit_of_user(group) ? " --user" : "";
 }
 
 /* The word for what @text begins with, and how much of it that stands for. */
@@ -237,6 +251,7 @@ static const char *word_at(const struct words *words, const char *text, size_t *
 		{ "{pid}", words->pid },
 		{ "{allocator}", words->allocator },
 		{ "{user}", words->user },
+		{ "{limited_user}", words->limited_user },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {

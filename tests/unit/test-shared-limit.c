@@ -127,12 +127,6 @@ static void test_another_limit_is_no_growth(void)
 	t = trend_add(&t, &g.reading);
 	CHECK(t.growth_bytes_per_sec >= 0 && t.growth_bytes_per_sec < (int64_t)(2 * MIB));
 	CHECK_EQ(t.anon_bytes, 301 * MIB);
-
-	/* The same one is. */
-	last = g.reading;
-	g.reading.others_bytes = 100 * MIB;
-	trend_move(&t, &last, &g.reading);
-	CHECK_EQ(t.anon_bytes, 301 * MIB);
 }
 
 static void test_the_next_reading_follows_the_room_of_all(void)
@@ -153,27 +147,57 @@ static void test_the_kernel_is_not_relied_on_to_tell_of_others(void)
 	CHECK(trend_is_awaited(&g, bytes));
 	g.reading.others_bytes = MIB;
 	CHECK(!trend_is_awaited(&g, bytes));
+	CHECK(trend_is_in_place(&g, bytes));
+}
+
+/* What is due while @bytes of it grow by 10 MiB a second, for @n steps. */
+static uint32_t due_by(struct group *group, struct alert_memory *memory, uint64_t *bytes, int n)
+{
+	uint32_t due = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct warn warn;
+
+		group->reading.time_usec += MSEC(100);
+		*bytes += MIB;
+		group->trend = trend_add(&group->trend, &group->reading);
+		warn = warn_step(memory, group, group->reading.time_usec);
+		*memory = warn.memory;
+		due |= warn.due;
+	}
+
+	return due;
 }
 
 static void test_a_kill_that_others_bring_near_is_told(void)
 {
 	struct alert_memory memory = { 0 };
 	struct group g = example(300);
-	uint32_t due = 0;
+	uint32_t due;
 
 	g.trend = (struct trend){ 0 };
-	for (uint64_t i = 0; i < 100; i++) {
-		struct warn warn;
-
-		g.reading.time_usec = NOW + MSEC(100) * i;
-		g.reading.others_bytes += MIB;
-		g.trend = trend_add(&g.trend, &g.reading);
-		warn = warn_step(&memory, &g, g.reading.time_usec);
-		memory = warn.memory;
-		due |= warn.due;
-	}
+	due = due_by(&g, &memory, &g.reading.others_bytes, 100);
 	CHECK(due & 1U << ALERT_KILL_NEAR);
 	CHECK(!(due & 1U << ALERT_USAGE_CRITICAL));
+}
+
+static void test_a_kill_at_another_limit_is_told_though_less_is_taken_of_that(void)
+{
+	struct alert_memory memory = { 0 };
+	struct group g = example(7500);
+	struct reading last;
+
+	g.trend = (struct trend){ 0 };
+	g.reading.limit_bytes = 8000 * MIB;
+	CHECK(!(due_by(&g, &memory, &g.reading.anon_bytes, 20) & 1U << ALERT_KILL_NEAR));
+	CHECK(memory.near_since_usec != 0);
+
+	/* The others are killed. */
+	last = g.reading;
+	g.reading.limit_bytes = 500 * MIB;
+	g.reading.others_bytes = 0;
+	trend_move(&g.trend, &last, &g.reading);
+	CHECK(due_by(&g, &memory, &g.reading.anon_bytes, 100) & 1U << ALERT_KILL_NEAR);
 }
 
 static void test_a_round_has_done_enough_by_what_all_have(void)
@@ -251,6 +275,12 @@ static void test_the_advice_names_whose_limit_it_is(void)
 	check_advice(&g, "nothing to do");
 	g.reading.others_bytes = 600 * MIB;
 	check_advice(&g, "if it needs that much: systemctl set-property work.slice MemoryMax=SIZE");
+	/* A user's daemon knows of the system's slices, and his manager has others of that name. */
+	g.users = true;
+	check_advice(&g, "if it needs that much: systemctl set-property work.slice MemoryMax=SIZE");
+	g.path = (char *)"/user.slice/user-1.slice/user@1.service/app.slice/a.service";
+	check_advice(&g, "if it needs that much: systemctl --user set-property app.slice MemoryMax=SIZE");
+	g.users = false;
 	g.path = (char *)"/kubepods/pod1/ctr";
 	check_advice(&g, "if it needs that much: raise the limit of /kubepods/pod1, which it shares");
 	g.reading.anon_bytes = 900 * MIB;
@@ -266,6 +296,7 @@ int main(void)
 	RUN(test_the_next_reading_follows_the_room_of_all);
 	RUN(test_the_kernel_is_not_relied_on_to_tell_of_others);
 	RUN(test_a_kill_that_others_bring_near_is_told);
+	RUN(test_a_kill_at_another_limit_is_told_though_less_is_taken_of_that);
 	RUN(test_a_round_has_done_enough_by_what_all_have);
 	RUN(test_a_back_off_lasts_while_others_hold_what_they_held);
 	RUN(test_near_the_shared_limit_figures_are_kept_fresh);
