@@ -57,13 +57,12 @@ crisis()
 		wait_for 20 grep -q 'asked stats' "$scratch/good-$mib"
 	done
 	mkfifo "$scratch/feed"
-	(head -c 215M /dev/zero && exec sleep 600) >"$scratch/feed" &
-	crowd+=($!)
 	(
 		echo "$BASHPID" >"$group/cgroup.procs"
-		exec tail -c 215M
+		exec "$shims/retainer" 215 1 hold
 	) <"$scratch/feed" >"$scratch/hog" &
 	crowd+=($!)
+	exec 7>"$scratch/feed"
 	started+=("${crowd[@]}")
 	wait_for 60 logged '^counted [0-9]+ allocations until the outcome' &&
 		wait_for 60 grep -q 'asked reclaim' "$scratch/good-12" &&
@@ -73,6 +72,7 @@ crisis()
 
 end()
 {
+	exec 7>&-
 	kill "${crowd[@]}" "$daemon" 2>/dev/null || true
 	wait "${crowd[@]}" "$daemon" || true
 	rm "$scratch/feed"
