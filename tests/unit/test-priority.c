@@ -77,7 +77,7 @@ static void check_leader(void)
 	after = standing_now();
 	CHECK_EQ(after.nice, -7);
 	CHECK(before.session_nice == 1 || after.session_nice == -7);
-	CHECK(before.slice_nsec == 0 || after.slice_nsec == 100 * 1000);
+	CHECK(before.slice_nsec == 0 || after.slice_nsec == 500 * 1000);
 }
 
 static void a_favoured_leader_favours_its_session(void)
@@ -94,7 +94,7 @@ static void check_member(void)
 	after = standing_now();
 	CHECK_EQ(after.nice, -7);
 	CHECK_EQ(after.session_nice, before.session_nice);
-	CHECK(before.slice_nsec == 0 || after.slice_nsec == 100 * 1000);
+	CHECK(before.slice_nsec == 0 || after.slice_nsec == 500 * 1000);
 }
 
 static void the_session_of_another_stays_as_it_is(void)
