@@ -2,43 +2,7 @@
 
 /* What a round teaches: sums, and the back-off that doubles and clears. */
 
-#include "agent/policy/benefit.h"
-
-#include "agent/basic/macro.h"
-#include "tests/unit/test.h"
-
-#define SEC(x) ((x)*USEC_PER_SEC)
-
-static const struct group_settings settings = {
-	.min_release_bytes = 16 * MIB,
-	.cooldown_usec = SEC(30),
-};
-
-/* One member asked, 500 MiB used before. */
-static struct outcome released(uint64_t expected_mib, uint64_t released_mib)
-{
-	return (struct outcome){
-		.kind = OUTCOME_RELEASED,
-		.trigger = REASON_USAGE_HIGH,
-		.end_usec = SEC(100),
-		.n_asked = 1,
-		.n_answered = 1,
-		.usage_before_bytes = 500 * MIB,
-		.usage_after_bytes = (500 - released_mib) * MIB,
-		.expected_bytes = expected_mib * MIB,
-	};
-}
-
-static struct benefit add(struct benefit benefit, struct outcome outcome)
-{
-	const struct group group = {
-		.settings = &settings,
-		.benefit = &benefit,
-		.reading = { .limit_bytes = 600 * MIB },
-	};
-
-	return benefit_add(&group, &outcome);
-}
+#include "tests/unit/benefit-fixture.h"
 
 static void test_a_good_release_is_remembered_without_back_off(void)
 {
@@ -336,112 +300,6 @@ static void test_observed_rounds_are_counted_too(void)
 	CHECK_EQ(add(b, observed).n_quiet, 1);
 }
 
-static struct benefit remembered;
-
-static bool is_told(struct outcome outcome)
-{
-	const struct group group = {
-		.settings = &settings,
-		.benefit = &remembered,
-		.reading = { .limit_bytes = 600 * MIB },
-	};
-	const bool news = benefit_is_news(&group, &outcome);
-
-	remembered = benefit_add(&group, &outcome);
-	return news;
-}
-
-static void become(enum gate_state state)
-{
-	const struct group group = { .benefit = &remembered, .gate.state = state };
-
-	if (benefit_ends_row(&group))
-		remembered.told_over = true;
-}
-
-static struct outcome quiet(enum reason trigger, enum reason reason, uint64_t at_sec)
-{
-	return (struct outcome){
-		.kind = OUTCOME_NOTHING,
-		.trigger = trigger,
-		.reason = reason,
-		.end_usec = SEC(at_sec),
-	};
-}
-
-static void test_what_is_observed_is_told_once(void)
-{
-	remembered = (struct benefit){ 0 };
-	CHECK(is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 100)));
-	for (uint64_t i = 1; i < 3 * 24; i++)
-		CHECK(!is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 100 + 3600 * i)));
-
-	/* Something else would be done; and once each, however it swings. */
-	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 400000)));
-	CHECK(!is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 400010)));
-	CHECK(!is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 400020)));
-
-	/* A command is not the group's own, and its release is a new beginning. */
-	CHECK(is_told(released(100, 100)));
-	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 400030)));
-}
-
-static void test_what_is_observed_is_told_again_after_it_was_calm(void)
-{
-	remembered = (struct benefit){ 0 };
-	CHECK(is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 100)));
-	become(GATE_RETAINING);
-	CHECK(!is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 200)));
-	become(GATE_CALM);
-	CHECK(is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 300)));
-	CHECK(!is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 400)));
-
-	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 500)));
-	become(GATE_RETAINING);
-	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_OBSERVE, 1000)));
-}
-
-static void test_why_nobody_was_asked_is_told_near_the_limit(void)
-{
-	remembered = (struct benefit){ 0 };
-	/* What was not told while all was calm is news there. */
-	CHECK(!is_told(quiet(REASON_RETAINED, REASON_NO_MEMBERS, 100)));
-	CHECK(!is_told(quiet(REASON_PRESSURE, REASON_NO_MEMBERS, 101)));
-	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_NO_MEMBERS, 102)));
-	CHECK(!is_told(quiet(REASON_USAGE_CRITICAL, REASON_NO_MEMBERS, 103)));
-	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_NOT_WORTH, 104)));
-	CHECK(!is_told(quiet(REASON_USAGE_HIGH, REASON_NO_MEMBERS, 105)));
-
-	CHECK(is_told(released(100, 100)));
-	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_NOT_WORTH, 106)));
-	become(GATE_HIGH);
-	CHECK(!is_told(quiet(REASON_USAGE_HIGH, REASON_NOT_WORTH, 500)));
-
-	/* Another time, whatever was found in between. */
-	become(GATE_CALM);
-	CHECK(!is_told(quiet(REASON_RETAINED, REASON_NOT_WORTH, 90000)));
-	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_NOT_WORTH, 90001)));
-	become(GATE_RETAINING);
-	CHECK(is_told(quiet(REASON_USAGE_HIGH, REASON_NOT_WORTH, 180000)));
-}
-
-static void test_a_group_that_swings_about_a_threshold_is_told_of_ever_later(void)
-{
-	unsigned int n_told = 0;
-
-	remembered = (struct benefit){ 0 };
-	for (uint64_t at = 100; at < 100 + 24 * 3600; at += 10) {
-		n_told += is_told(quiet(REASON_RETAINED, REASON_OBSERVE, at));
-		become(GATE_CALM);
-	}
-	CHECK_EQ(n_told, 7 + 23);
-
-	/* Next day it is news as at first. */
-	CHECK(is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 200000)));
-	become(GATE_CALM);
-	CHECK(is_told(quiet(REASON_RETAINED, REASON_OBSERVE, 200030)));
-}
-
 static struct benefit waited;
 
 /* 600 MiB, 560 used, members of which nothing more was expected. */
@@ -654,10 +512,6 @@ int main(void)
 	RUN(test_near_a_kill_a_64th_of_the_limit_pays);
 	RUN(test_quiet_rounds_are_counted_while_they_follow_each_other);
 	RUN(test_observed_rounds_are_counted_too);
-	RUN(test_what_is_observed_is_told_once);
-	RUN(test_what_is_observed_is_told_again_after_it_was_calm);
-	RUN(test_why_nobody_was_asked_is_told_near_the_limit);
-	RUN(test_a_group_that_swings_about_a_threshold_is_told_of_ever_later);
 	RUN(test_nothing_has_changed_right_after_a_round);
 	RUN(test_what_members_hold_anew_is_a_change);
 	RUN(test_a_new_member_and_another_limit_are_changes);
