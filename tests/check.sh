@@ -4,12 +4,27 @@
 # Runs every test and ends with "N passed, N failed". Installs what is missing, builds
 # into build/ and its neighbours.
 #
-#	tests/check.sh [--quick]     quick: the first build and `make check` alone
+#	tests/check.sh [--quick] [--soak]
+#
+#	--quick     the first build and `make check` alone
+#	--soak      besides, a million releases in a program that watches every byte (15 to 45
+#	            minutes); README.md has the figures
 
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-quick=${1:-}
+quick=false
+soak=false
+for option; do
+	case $option in
+	--quick) quick=true ;;
+	--soak) soak=true ;;
+	*)
+		echo "check.sh: $option: no such option; they are --quick and --soak" >&2
+		exit 2
+		;;
+	esac
+done
 passed=0
 failed=0
 skipped=0
@@ -123,7 +138,17 @@ say "make check"
 make_check "$top/build" gcc
 sed -n 's/^/   /p' "$top/build/tests/soak/run.log" || true
 
-if [ "$quick" != --quick ]; then
+if $soak; then
+	say "soak, a million releases"
+	for seed in 1 2; do
+		attempt "soak, half a million releases, seed $seed" env SOAK_SEED="$seed" \
+			"$top/tests/soak/run.sh" "$top/build" --releases=500000
+		# The sums are the last lines, behind those of each minute.
+		tail -n 3 "$log" | sed 's/^/   /'
+	done
+fi
+
+if ! $quick; then
 	# Mostly downloads. The run of the VM waits for it, makes it if this could not, and says why.
 	nice "$top/tests/vm/run.sh" --prepare </dev/null >/dev/null 2>&1 &
 
