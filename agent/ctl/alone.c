@@ -2,10 +2,12 @@
 
 #include "agent/ctl/alone.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/xattr.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,10 +70,34 @@ static long status_number(pid_t pid, const char *key, int base)
 	return n;
 }
 
+/*
+ * What the kernel told the loader when it was started: 0 or 1, or -1 where that cannot be read.
+ * The pairs of a 32-bit program are of another size, and none of theirs looks like this.
+ */
+static int told_secure(pid_t pid)
+{
+	FILE *file = open_of(pid, "auxv");
+	uint64_t pair[2];
+	int secure = -1;
+
+	while (file && secure < 0 && fread(pair, sizeof(pair), 1, file) == 1)
+		if (pair[0] == AT_SECURE && pair[1] <= 1)
+			secure = (int)pair[1];
+
+	if (file)
+		(void)fclose(file);
+	return secure;
+}
+
+/* Its file alone does not say: root's rights are raised by none. */
 static bool raises_rights(pid_t pid)
 {
+	const int secure = told_secure(pid);
 	struct stat st;
 	char path[64];
+
+	if (secure >= 0)
+		return secure > 0;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
 	if (stat(path, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) != 0)
@@ -121,8 +147,8 @@ const char *alone_reason(pid_t pid)
 	if (!mapped.loader)
 		return "It is statically linked: no loader could load the hook";
 	if (raises_rights(pid))
-		return "It raises its rights (set-uid, set-gid or file capabilities), and then the "
-		       "loader loads no hook";
+		return "It raised its rights at its start (set-uid, set-gid, file capabilities, or a "
+		       "security module's rule), and then the loader loads no hook";
 
 	return "It was started without the hook, or by a loader that did not find it";
 }

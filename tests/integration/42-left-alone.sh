@@ -60,7 +60,15 @@ raises()
 	(exec setpriv --reuid=65534 --regid=65534 --clear-groups \
 		env LD_PRELOAD="$HOOK" MEMGUARD_SOCKET="$runtime/hook.sock" "$1" 300 2>/dev/null) &
 	started+=($!)
-	wait_for 20 is_exe $! "$1" && told $! "raises its rights"
+	wait_for 20 is_exe $! "$1" && told $! "raised its rights"
+}
+
+# keeps PROGRAM : root runs it, who gains nothing by it, and without the hook.
+keeps()
+{
+	"$1" 300 &
+	started+=($!)
+	wait_for 20 is_exe $! "$1" && told $! "started without the hook"
 }
 
 chmod 711 "$scratch"
@@ -75,11 +83,13 @@ elif findmnt -no OPTIONS -T "$scratch" | has nosuid; then
 else
 	chmod 4755 "$scratch/set-uid"
 	claim "row 48: set-uid" raises "$scratch/set-uid"
+	claim "row 48: set-uid, and root's already" keeps "$scratch/set-uid"
 	chmod 2755 "$scratch/set-gid"
 	claim "row 48: set-gid" raises "$scratch/set-gid"
 	chmod 755 "$scratch/capable"
 	if setcap cap_net_bind_service+ep "$scratch/capable" 2>/dev/null; then
 		claim "row 48: file capabilities" raises "$scratch/capable"
+		claim "row 48: file capabilities, and root has them" keeps "$scratch/capable"
 	else
 		echo "skip - row 48: file capabilities: there is no setcap, or it may not"
 	fi
