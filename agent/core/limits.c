@@ -148,6 +148,15 @@ void limits_stop(struct manager *manager)
 	limits->fd = fd_close(limits->fd);
 }
 
+/* From @first on, which were all just added, to @end: what comes after them is known. */
+static bool mark_whole(struct watched *first, const struct watched *end)
+{
+	for (; first != end; first = first->above)
+		first->is_whole = true;
+
+	return true;
+}
+
 /* False: not all of them can be. */
 static bool watch_upward(struct guard *guard)
 {
@@ -155,7 +164,7 @@ static bool watch_upward(struct guard *guard)
 	const struct cgroup_root *root = &manager->cgroup_root;
 	const char *name = cgroup_limit_name(root->kind);
 	char directory[CGROUP_PATH_MAX], path[2 * CGROUP_PATH_MAX];
-	struct watched **next = &guard->watched;
+	struct watched **next = &guard->watched, **whole = next; /* none is missing from there on */
 	bool all = true;
 	char *slash;
 	int r;
@@ -175,15 +184,16 @@ static bool watch_upward(struct guard *guard)
 			log_debug("Cannot watch \"%s\": %s; changes of it are noticed when the group "
 				  "is read", path, strerror(-r));
 			all = false;
+			whole = next;
 		}
-		/* What was watched before has those above it. */
+		/* What was watched before has those above it that could be. */
 		if (r > 0)
-			return all;
+			return (*next)->is_whole && mark_whole(*whole, *next) && all;
 		if (r == 0)
 			next = &(*next)->above;
 		slash = strrchr(directory, '/');
 		if (!slash)
-			return all;
+			return mark_whole(*whole, NULL) && all;
 		*slash = '\0';
 	}
 }

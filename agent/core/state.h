@@ -144,7 +144,8 @@ struct watched {
 	SLIST_ENTRY(watched) list;
 	struct watched *above; /* the next one on the way to the root; or NULL */
 	int wd;
-	unsigned int n_users; /* guards, and files below it */
+	unsigned int n_users : 31; /* guards, and files below it */
+	bool is_whole : 1;         /* all above it are watched, too */
 };
 
 /* See pace.h. */
