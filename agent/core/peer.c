@@ -443,17 +443,11 @@ static void on_stats(struct conn *conn, enum request_end end, const struct reque
 	}
 }
 
-/* Stopped, or held by a debugger: it would not answer. */
-static bool is_stopped(const struct peer *peer)
-{
-	return peer->member.process.state == 'T' || peer->member.process.state == 't';
-}
-
 int peer_measure(struct peer *peer)
 {
 	int r;
 
-	if (is_stopped(peer))
+	if (member_is_stopped(&peer->member))
 		return -EAGAIN;
 	r = peer_check_agent(peer);
 	if (r < 0)
@@ -473,7 +467,7 @@ bool peer_refresh(struct peer *peer, uint64_t now_usec)
 		peer_tune(peer);
 		return false;
 	}
-	if (is_stopped(peer))
+	if (member_is_stopped(member))
 		return false;
 	if (member->residue_due && now_usec - member->last_release_usec < RESIDUE_DELAY_USEC)
 		return true;

@@ -18,6 +18,7 @@
 #include "agent/core/peer.h"
 #include "agent/core/recorder.h"
 #include "agent/core/second-look.h"
+#include "agent/core/silence.h"
 #include "agent/policy/benefit.h"
 #include "agent/policy/gate.h"
 #include "agent/policy/pick.h"
@@ -229,7 +230,7 @@ static void on_reclaimed(struct conn *conn, enum request_end end, const struct r
 			take_refusal(guard, peer, answer->frame->header.status);
 		break;
 	case REQUEST_TIMED_OUT:
-		outcome->n_timed_out++;
+		silence_count(peer, true);
 		peer->member.n_failed++;
 		break;
 	case REQUEST_GONE:
@@ -259,16 +260,21 @@ static bool is_worth_waiting(struct guard *guard, struct peer *peer, const struc
 {
 	struct round *round = guard->round;
 	const uint64_t now_usec = manager_now(guard->manager);
-	const uint64_t timeout_usec = is_critical(guard) ? BUSY_TIMEOUT_CRITICAL_USEC
-				      : pick->measured	 ? PEER_MEASURE_USEC
-							 : BUSY_TIMEOUT_USEC;
+	uint64_t waited_usec;
 
 	if (!request_busy(peer->conn))
 		return false;
 	if (round->busy_since_usec == 0)
 		round->busy_since_usec = now_usec;
 
-	return now_usec - round->busy_since_usec < timeout_usec;
+	waited_usec = now_usec - round->busy_since_usec;
+	if (is_critical(guard))
+		return waited_usec < BUSY_TIMEOUT_CRITICAL_USEC;
+	if (waited_usec < BUSY_TIMEOUT_USEC)
+		return true;
+
+	return pick->measured && waited_usec < PEER_MEASURE_USEC &&
+	       silence_is_work(peer, pick->cpu_usec);
 }
 
 /* Seconds may have passed since all were looked at. */
@@ -317,12 +323,16 @@ static bool measure_first(struct guard *guard, struct peer *peer, struct pick *p
 {
 	struct round *round = guard->round;
 	const struct member *member = &peer->member;
-	const uint64_t age_usec = manager_now(guard->manager) - member->stats_usec;
+	const uint64_t now_usec = manager_now(guard->manager);
 
 	if (round->reason != REASON_COMMAND || pick->why == WHY_SETTING || pick->why == WHY_NONE)
 		return false;
-	if (!pick->measured && (member->stats_usec == 0 || age_usec >= FIGURES_USEC)) {
+	if (!pick->measured && (member->stats_usec == 0 || now_usec - member->stats_usec >= FIGURES_USEC)) {
+		/* In a large group it was not looked at. */
+		if (member->time_usec != now_usec)
+			peer_survey(peer, now_usec);
 		pick->measured = peer_measure(peer) >= 0;
+		pick->cpu_usec = member->process.cpu_usec;
 		return pick->measured;
 	}
 	if (member->stats_usec > 0 && member->stats_usec >= member->last_release_usec) {
@@ -361,7 +371,7 @@ static enum ask round_ask(struct guard *guard, struct pick *pick)
 	r = request_reclaim(peer->conn, &reclaim, timeout_usec, on_reclaimed, peer);
 	/* Who does not even tell his figures is not at work on another question. */
 	if (r == -EBUSY && (peer->member.stats_usec == 0 || pick->measured))
-		outcome->n_timed_out++;
+		silence_count(peer, pick->measured && silence_is_work(peer, pick->cpu_usec));
 	else if (r < 0)
 		outcome_count_refusal(outcome, r == -EBUSY ? REFUSAL_BUSY : REFUSAL_CHANNEL);
 	if (r < 0)
@@ -378,7 +388,7 @@ static void go_on_without(struct guard *guard, struct peer *peer)
 		  (int)peer->member.process.pid, peer->member.process.command,
 		  guard->round->until_usec == 0 ? " and takes no CPU time" : " soon enough");
 	guard->round->waiting = NULL;
-	guard->round->outcome.n_timed_out++;
+	silence_count(peer, peer->member.process.cpu_usec != guard->round->waiting_cpu_usec);
 	peer->member.n_failed++;
 	round_ask_next(guard);
 }

@@ -31,6 +31,11 @@ struct hello hello_of(const struct wire_hello *wire, const struct versions *vers
 	};
 }
 
+bool member_is_stopped(const struct member *member)
+{
+	return member->process.state == 'T' || member->process.state == 't';
+}
+
 const struct lessons *member_lessons(const struct member *member)
 {
 	static const struct lessons none;

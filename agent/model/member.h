@@ -109,6 +109,9 @@ struct member {
 struct hello hello_of(const struct wire_hello *wire, const struct versions *versions);
 struct versions versions_of(const struct wire_hello *wire);
 
+/* By a signal, or held by a debugger: it would not answer. */
+bool member_is_stopped(const struct member *member);
+
 const struct lessons *member_lessons(const struct member *member);
 
 /* A setting was made in it: with one threshold the other may have been. */

@@ -54,6 +54,15 @@ void outcome_count_refusal(struct outcome *outcome, enum refusal refusal)
 		outcome->refusal = refusal;
 }
 
+void outcome_count_silence(struct outcome *outcome, pid_t pid, enum silence silence)
+{
+	if (outcome->n_timed_out++ > 0)
+		return;
+
+	outcome->silence = silence;
+	outcome->silent_pid = pid;
+}
+
 void outcome_count_method(struct outcome *outcome, const struct pick *pick)
 {
 	if (outcome->n_full + outcome->n_borrow == 0)
@@ -153,6 +162,29 @@ const char *refusal_to_text(enum refusal refusal)
 	return (unsigned int)refusal < REFUSAL_MAX_
 		       ? refusals[refusal].text
 		       : "the reason is unknown to this version";
+}
+
+static const struct {
+	const char *name;
+	const char *text;
+} silences[SILENCE_MAX_] = {
+	[SILENCE_NONE] = { "none", "" },
+	[SILENCE_STOPPED] = { "stopped", "is stopped: SIGCONT lets it go on" },
+	[SILENCE_TRACED] = { "traced", "is held by a debugger: let it go on there" },
+	[SILENCE_FROZEN] = { "frozen", "is frozen with its control group: thaw that" },
+	[SILENCE_STILL] = { "still", "takes no CPU time: see whether it is frozen or starved" },
+	[SILENCE_WORKING] = { "working", "is still at work on it" },
+};
+
+const char *silence_to_string(enum silence silence)
+{
+	return (unsigned int)silence < SILENCE_MAX_ ? silences[silence].name : "unknown";
+}
+
+const char *silence_to_text(enum silence silence)
+{
+	return (unsigned int)silence < SILENCE_MAX_ ? silences[silence].text
+						    : "did not, and why is unknown to this version";
 }
 
 const char *outcome_kind_to_string(enum outcome_kind kind)

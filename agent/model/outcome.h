@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "agent/model/decision.h"
 #include "agent/model/diagnosis.h"
@@ -27,6 +28,17 @@ enum refusal {
 	REFUSAL_DECLINED,    /* its hook does not want to */
 	REFUSAL_FAILED,      /* its hook tried */
 	REFUSAL_MAX_
+};
+
+/* Why a process that was asked has not answered in time, as it looked then. Never renumber. */
+enum silence {
+	SILENCE_NONE,
+	SILENCE_STOPPED, /* by a signal */
+	SILENCE_TRACED,  /* by a debugger */
+	SILENCE_FROZEN,  /* with its cgroup */
+	SILENCE_STILL,   /* takes no CPU time, and nobody knows why */
+	SILENCE_WORKING, /* at work, and that took too long */
+	SILENCE_MAX_
 };
 
 #define OUTCOME_EVIDENCE_MAX 3
@@ -68,6 +80,8 @@ struct outcome {
 	uint32_t n_refused;      /* answered with an error, or could not be asked */
 	enum refusal refusal;    /* of the first of them */
 	uint32_t n_timed_out;
+	enum silence silence;    /* of the first of them */
+	pid_t silent_pid;        /* which is */
 	uint32_t n_gone;
 	uint32_t n_not_needed;   /* picked, and not asked: usage was low enough before */
 
@@ -106,6 +120,7 @@ struct outcome {
 /* What the round came to with one of those asked. */
 void outcome_count_answer(struct outcome *outcome, const struct wire_reclaim_reply *reply);
 void outcome_count_refusal(struct outcome *outcome, enum refusal refusal);
+void outcome_count_silence(struct outcome *outcome, pid_t pid, enum silence silence);
 /*
  * Answers what a more urgent question has overtaken: the member counts by that one's answer, and
  * here with what it gave before.
@@ -148,6 +163,10 @@ const char *outcome_method(const struct outcome *outcome);
 const char *refusal_to_string(enum refusal refusal);
 /* "it has put a system call filter on its threads": a clause for people. */
 const char *refusal_to_text(enum refusal refusal);
+/* "stopped": stable, in JSON and journal. */
+const char *silence_to_string(enum silence silence);
+/* "is stopped: SIGCONT lets it go on": a clause for people. */
+const char *silence_to_text(enum silence silence);
 
 const char *outcome_kind_to_string(enum outcome_kind kind);
 /* "due": stable, in JSON. */

@@ -80,7 +80,7 @@ static bool can_be_asked(const struct member *m, enum reason trigger)
 		return true;
 
 	/* Whoever is stopped, or held by a debugger, answers nothing; somebody may try. */
-	return m->n_failed < FAILED_MAX && m->process.state != 'T' && m->process.state != 't';
+	return m->n_failed < FAILED_MAX && !member_is_stopped(m);
 }
 
 /* Somebody asks it for something now and then, and would have to wait. */

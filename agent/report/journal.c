@@ -42,6 +42,9 @@ static void add_losses(struct text *text, const struct outcome *outcome)
 			 refusal_to_text(outcome->refusal));
 	if (outcome->n_timed_out > 0)
 		text_add(text, ", %" PRIu32 " timed out", outcome->n_timed_out);
+	if (outcome->silence != SILENCE_NONE)
+		text_add(text, " (process %d %s)", (int)outcome->silent_pid,
+			 silence_to_text(outcome->silence));
 	if (outcome->n_gone > 0)
 		text_add(text, ", %" PRIu32 " ended meanwhile", outcome->n_gone);
 	if (outcome->n_not_needed > 0)
@@ -217,6 +220,10 @@ static void add_figures(struct text *text, const struct outcome *outcome)
 	if (outcome->n_refused > 0)
 		text_field(text, "MEMGUARD_REFUSED_REASON", refusal_to_string(outcome->refusal));
 	text_number(text, "TIMED_OUT", outcome->n_timed_out);
+	if (outcome->silence != SILENCE_NONE) {
+		text_field(text, "MEMGUARD_TIMED_OUT_REASON", silence_to_string(outcome->silence));
+		text_number(text, "TIMED_OUT_PID", (uint64_t)outcome->silent_pid);
+	}
 	text_number(text, "GONE", outcome->n_gone);
 	text_number(text, "NOT_NEEDED", outcome->n_not_needed);
 	text_number(text, "LONGEST_USEC", outcome->longest_usec);

@@ -95,6 +95,11 @@ void rows_figures(struct dict *dict, const struct outcome *outcome)
 		dict_string(dict, "refused_reason_text", refusal_to_text(outcome->refusal));
 	}
 	dict_u32(dict, "timed_out", outcome->n_timed_out);
+	if (outcome->silence != SILENCE_NONE) {
+		dict_string(dict, "timed_out_reason", silence_to_string(outcome->silence));
+		dict_string(dict, "timed_out_reason_text", silence_to_text(outcome->silence));
+		dict_u32(dict, "timed_out_pid", (uint32_t)outcome->silent_pid);
+	}
 	dict_u32(dict, "gone", outcome->n_gone);
 	dict_u32(dict, "not_needed", outcome->n_not_needed);
 	dict_u64(dict, "duration_usec", sub_sat(outcome->end_usec, outcome->begin_usec));

@@ -434,13 +434,16 @@ static void put_arena(struct dict *dict, const struct wire_arena *arena,
 	dict_close(dict);
 }
 
-static const char *fresh_error(int error)
+static const char *fresh_error(int error, const struct member *member)
 {
 	switch (-error) {
 	case 0:
 		return NULL;
 	case ETIMEDOUT:
-		return "did not answer in time: these are the last known figures";
+		return member_is_stopped(member)
+			       ? "did not answer in time, being stopped (SIGCONT lets it go on): these "
+				 "are the last known figures"
+			       : "did not answer in time: these are the last known figures";
 	case ESRCH:
 		return "ended while it was asked";
 	case EBUSY:
@@ -461,7 +464,7 @@ void rows_fresh(struct dict *dict, const struct fresh *fresh,
 	uint64_t limits[ARRAY_SIZE(class_pages)];
 
 	rows_member(dict, fresh->group, fresh->member, diagnosis, now_usec);
-	dict_string(dict, "error", fresh_error(fresh->error));
+	dict_string(dict, "error", fresh_error(fresh->error, fresh->member));
 	if (fresh->n_rows == 0)
 		return;
 

@@ -58,9 +58,50 @@ claim "and no round" test "$(n_rounds)" = "$rounds"
 kill -STOP "$retainer"
 claim "row 50: a frozen member is told as such" eval \
 	'timeout 60 "$MEMGUARDCTL" --runtime-directory="$runtime" show '"$retainer"' |
-	grep "did not answer in time"'
+	grep "did not answer in time, being stopped"'
 kill -CONT "$retainer"
 claim "and answers again when it thaws" wait_for 60 eval 'ctl trim '"$retainer"' >/dev/null'
+
+# told WORD : in the last answer to trim, of the retainer.
+told()
+{
+	has "^\[1,\"$1\",$retainer\]$" <(jq -c ".[0] | [.timed_out, .timed_out_reason, .timed_out_pid]" \
+		"$scratch/trim")
+}
+
+trim_retainer()
+{
+	ctl --json=short trim "$retainer" >"$scratch/trim" || true
+}
+
+kill -STOP "$retainer"
+trim_retainer
+claim "who trims is told that it is stopped" told stopped
+claim "and what to do" grep -q "process $retainer is stopped: SIGCONT lets it go on" "$scratch/trim"
+kill -CONT "$retainer"
+claim "it goes on" wait_for 60 eval 'ctl trim '"$retainer"' >/dev/null'
+
+# is_old : what is known of the retainer is so old that a command asks for its figures first.
+is_old()
+{
+	ctl --json=short list "$retainer" | jq -e ".[0] | .stats_age_usec > 1500000 and .failures == 0"
+}
+
+freezer=/sys/fs/cgroup/freezer/memguard-test-$$
+if mkdir "$freezer" 2>/dev/null; then
+	echo "$retainer" >"$freezer/cgroup.procs"
+	claim "its figures get old" wait_for 60 is_old
+	echo FROZEN >"$freezer/freezer.state"
+	claim "it is frozen, which its state does not say" wait_for 20 grep -q FROZEN "$freezer/freezer.state"
+	trim_retainer
+	claim "who trims is told that it is frozen" told frozen
+	claim "and has not waited for as long as figures may take" eval \
+		'[ "$(ctl --json=short list "$retainer" | jq ".[0].failures")" = 0 ]'
+	echo THAWED >"$freezer/freezer.state"
+	echo "$retainer" >/sys/fs/cgroup/freezer/cgroup.procs
+	rmdir "$freezer"
+	claim "it is there again when it thaws" wait_for 60 eval 'ctl trim '"$retainer"' >/dev/null'
+fi
 
 "$shims/fake-hook" "$runtime/hook.sock" mute >/dev/null 2>&1 &
 mute=$!
@@ -69,6 +110,7 @@ claim "one joins that never answers" wait_for 20 is_member "$mute"
 ctl --json=short trim "$mute" >"$scratch/mute" || true
 claim "of whom a command is told that it did not answer, and not that it is busy" eval \
 	'[ "$(jq -c ".[0] | [.timed_out, .refused]" "$scratch/mute")" = "[1,0]" ]'
+claim "and that it takes no CPU time" grep -q "process $mute takes no CPU time" "$scratch/mute"
 kill "$mute"
 
 kill -KILL "$daemon"

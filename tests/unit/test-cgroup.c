@@ -2,7 +2,9 @@
 
 /* sense/cgroup on trees of small files: every figure, and every file that is wrong. */
 
+#include "agent/sense/freezer.h"
 #include "agent/sense/psi.h"
+
 #include "tests/unit/cgroup-fixture.h"
 
 static uint64_t capped(uint64_t bytes)
@@ -313,6 +315,28 @@ static void test_a_process_that_never_was_is_gone(void)
 	cgroup_root_close(&root);
 }
 
+static void test_a_group_that_is_frozen_is_told(void)
+{
+	char directory[] = "/tmp/memguard-frozen-XXXXXX";
+	struct cgroup cgroup = CGROUP_CLOSED;
+	struct cgroup_root root;
+
+	CHECK(mkdtemp(directory) != NULL);
+	write_file(directory, "cgroup.controllers", "memory\n");
+	write_file(directory, "memory.current", "4096\n");
+	CHECK_EQ(cgroup_root_open(directory, &root), 0);
+	CHECK(!freezer_holds(&root, &cgroup, getpid()));
+	CHECK_EQ(cgroup_open(&root, "/", &cgroup), 0);
+	CHECK(!freezer_holds(&root, &cgroup, getpid()));
+	write_file(directory, "cgroup.events", "populated 1\nfrozen 0\n");
+	CHECK(!freezer_holds(&root, &cgroup, getpid()));
+	write_file(directory, "cgroup.events", "populated 1\nfrozen 1\n");
+	CHECK(freezer_holds(&root, &cgroup, getpid()));
+	cgroup_close(&cgroup);
+	cgroup_root_close(&root);
+	remove_tree(directory);
+}
+
 int main(void)
 {
 	RUN(test_plain_directories_are_known_by_their_files);
@@ -332,6 +356,7 @@ int main(void)
 	RUN(test_thresholds_are_v1_only);
 	RUN(test_nothing_stays_open);
 	RUN(test_a_process_that_never_was_is_gone);
+	RUN(test_a_group_that_is_frozen_is_told);
 
 	return TEST_RESULT();
 }

@@ -151,6 +151,22 @@ static void test_a_failure_says_who_did_not_answer(void)
 	CHECK(!field(&group, &outcome, "MEMGUARD_REFUSED_REASON"));
 }
 
+static void test_who_did_not_answer_is_named(void)
+{
+	struct outcome outcome = released;
+	char sentence[512];
+
+	CHECK(!field(&group, &outcome, "MEMGUARD_TIMED_OUT_REASON"));
+	outcome.n_timed_out = 0;
+	outcome_count_silence(&outcome, 17, SILENCE_FROZEN);
+	outcome_count_silence(&outcome, 18, SILENCE_WORKING);
+	journal_sentence(&group, &outcome, sentence, sizeof(sentence));
+	CHECK(strstr(sentence, ", 2 timed out (process 17 is frozen with its control group: thaw that)") !=
+	      NULL);
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_TIMED_OUT_REASON"), "frozen");
+	CHECK_STR(field(&group, &outcome, "MEMGUARD_TIMED_OUT_PID"), "17");
+}
+
 static void test_who_was_not_needed_is_told(void)
 {
 	struct outcome outcome = released;
@@ -458,6 +474,7 @@ int main(void)
 	RUN(test_growth_meanwhile_is_no_release);
 	RUN(test_what_is_freed_and_still_charged_is_told);
 	RUN(test_a_failure_says_who_did_not_answer);
+	RUN(test_who_did_not_answer_is_named);
 	RUN(test_who_was_not_needed_is_told);
 	RUN(test_what_became_urgent_is_told);
 	RUN(test_each_refusal_has_its_words);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "agent/core/silence.h"
+
+#include "agent/core/peer.h"
+#include "agent/sense/freezer.h"
+
+/* Who is busy is asked for more often than is worth a look. */
+#define LOOK_USEC (500 * USEC_PER_MSEC)
+
+bool silence_is_work(struct peer *peer, uint64_t since_cpu_usec)
+{
+	const struct member *member = &peer->member;
+	const uint64_t now_usec = manager_now(peer->guard->manager);
+
+	if (now_usec - member->time_usec >= LOOK_USEC)
+		peer_survey(peer, now_usec);
+
+	return !member_is_stopped(member) && member->process.cpu_usec != since_cpu_usec;
+}
+
+static enum silence find(struct peer *peer, bool works)
+{
+	const struct guard *guard = peer->guard;
+	const struct process *process = &peer->member.process;
+
+	peer_survey(peer, manager_now(guard->manager));
+	if (process->state == 't')
+		return SILENCE_TRACED;
+	if (member_is_stopped(&peer->member))
+		return SILENCE_STOPPED;
+	if (freezer_holds(&guard->manager->cgroup_root, &guard->cgroup, process->pid))
+		return SILENCE_FROZEN;
+
+	return works ? SILENCE_WORKING : SILENCE_STILL;
+}
+
+void silence_count(struct peer *peer, bool works)
+{
+	outcome_count_silence(&peer->guard->round->outcome, peer->member.process.pid,
+			      find(peer, works));
+}

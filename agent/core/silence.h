@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Whoever does not answer a round: is it worth waiting for, and if not, what holds it. */
+
+#include "agent/core/state.h"
+
+/*
+ * It does not only run, it has taken CPU time since it had taken so much: an answer may come. Who is
+ * stopped, frozen or starved is told from who answers slowly by that.
+ */
+bool silence_is_work(struct peer *peer, uint64_t since_cpu_usec);
+
+/* The round of its group goes on without an answer of it: counted, with what there is to be said. */
+void silence_count(struct peer *peer, bool works);
