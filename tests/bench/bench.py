@@ -7,6 +7,7 @@ of its own.
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -78,15 +79,16 @@ class Groups:
             self.remove(path)
 
 
-def unit_nice(build):
+def unit_number(build, name):
     """As the unit says."""
-    return int(re.search(r"^Nice=(\S+)$", read(f"{build}/etc/memguard.service"), re.M)[1])
+    return int(re.search(rf"^{name}=(\S+)$", read(f"{build}/etc/memguard.service"), re.M)[1])
 
 
 class Daemon:
     def __init__(self, build, groups, runtime, config="", listener=None):
         self.build, self.runtime, self.listener = build, runtime, listener
-        self.groups, self.nice = groups, unit_nice(build)
+        self.groups, self.nice = groups, unit_number(build, "Nice")
+        self.n_files_max = unit_number(build, "LimitNOFILE")
         self.group = os.path.join(groups.top, "daemon")
         if not os.path.isdir(self.group):
             groups.make("daemon")
@@ -121,6 +123,9 @@ class Daemon:
         os.setsid()
         os.setpriority(os.PRIO_PROCESS, 0, self.nice)
         os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        n_files = self.n_files_max if hard == resource.RLIM_INFINITY else min(self.n_files_max, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (n_files, n_files))
         if self.listener:
             self.pass_listener()
 

@@ -3,7 +3,9 @@
 """
 What memguardd costs beside many members and groups, and how fast it is: private memory,
 what the kernel charges it for, CPU and wake-ups while all is calm, and from a threshold
-crossed to the question on the wire. Markdown; every row as JSON to BUILD/bench-scale.jsonl.
+crossed to the question on the wire; in turns with that, what a process of the daemon's kind takes
+to wake up from the same event, which is the machine's share (trigger.c). Markdown; every row as JSON
+to BUILD/bench-scale.jsonl.
 
 Members are fake-hook, a process each, in control groups of their own below ours (cgroup v1,
 as root); the groups beyond the members' are empty. Needs some 300 KiB for each member.
@@ -12,10 +14,12 @@ Usage: scale.py --build=DIR [--rows=10:10,1000:5000] [--seconds=30] [--trials=20
                 [--beside=N] [--limit=MIB] [--perf]
        scale.py --build=DIR --restart[=1000] [--trials=5]
        scale.py --build=DIR --churn[=5000]
+       scale.py --build=DIR --readme: what README.md has, of the last results of each row
 
 With --beside, the group that crosses its threshold has as many members more, with nothing to
 give. With --restart, programs under the real hook instead, and the time from kill -9 of the daemon
-until a new one, started as the service manager would, has all of them back. With --churn,
+until a new one, started as the service manager would, has all of them back: fails when that takes
+longer than 2 s in a trial. With --churn,
 groups that come and go at up to 100 a second, each with a member: fails when the daemon has
 more memory or descriptors afterwards than it had before.
 """
@@ -32,11 +36,13 @@ import time
 from bench import MIB, Daemon, Groups, wait_until, write
 
 SHAPES = ((0, 0), (10, 10), (100, 100), (1000, 10), (1000, 1000), (1000, 5000))
+# Promised of a restart, with what the service manager waits before it.
+BACK_SEC = 2
 
 
 class Options:
     build, rows, seconds, trials, limit, perf = None, SHAPES, 30, None, 0, False
-    beside, restart, churn = 0, 0, 0
+    beside, restart, churn, readme = 0, 0, 0, False
 
 
 def parse_options():
@@ -48,8 +54,8 @@ def parse_options():
             Options.rows = [tuple(map(int, row.split(":"))) for row in value.split(",")]
         elif name in ("--seconds", "--trials", "--limit", "--beside"):
             setattr(Options, name[2:], int(value))
-        elif name == "--perf":
-            Options.perf = True
+        elif name in ("--perf", "--readme"):
+            setattr(Options, name[2:], True)
         elif name == "--restart":
             Options.restart = int(value or 1000)
         elif name == "--churn":
@@ -65,7 +71,7 @@ CONFIG = "[Trigger]\nPressureSome=0\nOomEtaSec=0\nRetainedHigh=0\n[Trim]\nCooldo
 
 
 def restart():
-    """Seconds from kill -9 until all are back, for each trial; the members' pids stay."""
+    """Seconds from kill -9 until all are back, told for each trial; the members' pids stay."""
     groups, programs, times = Groups(), [], []
     with tempfile.TemporaryDirectory() as runtime:
         os.chmod(runtime, 0o755)
@@ -85,7 +91,7 @@ def restart():
                 if i % 50 == 49:
                     time.sleep(0.05)
             wait_until("the members", lambda: daemon.n_members() == len(programs), 120)
-            for _ in range(Options.trials or 5):
+            for i in range(Options.trials or 5):
                 # Connections that did not last are tried again ever later.
                 time.sleep(11)
                 began = time.monotonic()
@@ -95,7 +101,9 @@ def restart():
                 daemon.start()
                 wait_until("their return", lambda: daemon.n_members() == len(programs))
                 times.append(round(time.monotonic() - began, 2))
-                assert all(program.poll() is None for program in programs)
+                alive = sum(program.poll() is None for program in programs)
+                print(f"trial {i + 1}: {len(programs)} back after {times[-1]} s, {alive} never ended", flush=True)
+                assert alive == len(programs)
             return times
         finally:
             daemon.end()
@@ -140,7 +148,7 @@ def churn(n_groups):
             groups.remove(path)
 
         def wave(n):
-            began = time.monotonic()
+            began, cpu = time.monotonic(), daemon.cpu_usec()
             for i in range(n):
                 begin(i)
                 if len(alive) >= ALIVE:
@@ -150,8 +158,11 @@ def churn(n_groups):
             while alive:
                 end()
             wait_until("the last group to be forgotten", lambda: daemon.status()["n_groups"] == 0, 120)
+            dirty, clean = daemon.private_kib()
             return {"rate_per_sec": round(n / took), "fds": fds_at_rest(daemon),
-                    "private_dirty_kib": daemon.private_kib()[0], "charged_kib": daemon.charged_kib()}
+                    "cpu_permyriad": round((daemon.cpu_usec() - cpu) / took / 100, 2),
+                    "private_dirty_kib": dirty, "private_clean_kib": clean,
+                    "charged_kib": daemon.charged_kib()}
 
         try:
             # What is made once and kept, such as room in tables.
@@ -162,7 +173,7 @@ def churn(n_groups):
                 end()
             daemon.end()
             groups.close()
-    return {"groups": n_groups, "before": before, "after": after}
+    return {"churn_groups": n_groups, "before": before, "after": after}
 
 
 class Members:
@@ -205,33 +216,46 @@ class Trigger:
 
     def __init__(self, groups, runtime, n_trials):
         self.groups, self.paths, self.processes, self.beside = groups, [], [], []
-        for i in range(self.N_GROUPS):
-            path = groups.make(f"t{i}")
-            self.paths.append(path)
-            write(f"{path}/memory.limit_in_bytes", self.LIMIT_MIB * MIB)
-            words = [
-                os.path.join(Options.build, "tests/bench/trigger"),
-                f"{runtime}/hook.sock",
-                path,
-                *map(str, (self.LIMIT_MIB, self.HIGH_PERCENT, -(-n_trials // self.N_GROUPS))),
-                f"{runtime}/turn",
-            ]
-            groups.enter(path)
-            self.add_beside(runtime)
-            self.processes.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
-            groups.leave()
+        self.runtime, self.n_trials = runtime, -(-n_trials // self.N_GROUPS)
 
-    def add_beside(self, runtime):
-        words = [os.path.join(Options.build, "tests/shim/fake-hook"), f"{runtime}/hook.sock", "good", "0"]
-        for _ in range(Options.beside):
+    def start(self, name, who, n_beside):
+        """Whom each group's process waits for, and how many members are beside it."""
+        path = self.groups.make(name)
+        self.paths.append(path)
+        write(f"{path}/memory.limit_in_bytes", self.LIMIT_MIB * MIB)
+        words = [
+            os.path.join(Options.build, "tests/bench/trigger"),
+            who,
+            path,
+            *map(str, (self.LIMIT_MIB, self.HIGH_PERCENT, self.n_trials)),
+            f"{self.runtime}/turn",
+        ]
+        self.groups.enter(path)
+        self.add_beside(n_beside)
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        self.processes.append(process)
+        self.groups.leave()
+        return process
+
+    def add_beside(self, n):
+        words = [os.path.join(Options.build, "tests/shim/fake-hook"), f"{self.runtime}/hook.sock", "good", "0"]
+        for _ in range(n):
             self.beside.append(
                 subprocess.Popen(words, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
             )
 
-    def results(self):
-        """Microseconds of each trial, from the threshold and from the kernel's word; how many were missed."""
-        lines = [line for process in self.processes for line in process.communicate()[0].splitlines()]
-        if any(process.returncode for process in self.processes):
+    def run(self, nice):
+        """Of the daemon's and of the controls', who take turns."""
+        daemons, controls = [], []
+        for i in range(self.N_GROUPS):
+            daemons.append(self.start(f"t{i}", f"{self.runtime}/hook.sock", Options.beside))
+            controls.append(self.start(f"c{i}", f"--control={nice}", 0))
+        return self.results(daemons), self.results(controls)
+
+    def results(self, processes):
+        """The figures of each trial in microseconds; how many were missed."""
+        lines = [line for process in processes for line in process.communicate()[0].splitlines()]
+        if any(process.returncode for process in processes):
             sys.exit("scale.py: a trigger process failed")
         missed = lines.count("missed")
         return [tuple(map(int, line.split())) for line in lines if line != "missed"], missed
@@ -244,12 +268,27 @@ class Trigger:
             self.groups.remove(path)
 
 
-def latency(groups, runtime, n_trials):
-    trigger = Trigger(groups, runtime, n_trials)
+# For how long nobody may be kept waiting.
+LATE_USEC = 2000
+
+
+def latency(groups, daemon, n_trials):
+    trigger = Trigger(groups, daemon.runtime, n_trials)
+    row = {}
     try:
-        return trigger.results()
+        asked, controls = trigger.run(daemon.nice)
     finally:
         trigger.end()
+    for names, (times, missed) in ((("threshold", "trigger"), asked), ((None, "control_word", "control"), controls)):
+        for name, usecs in zip(names, zip(*times)):
+            if name:
+                row[f"{name}_p50_usec"] = quantile(usecs, 0.5)
+                row[f"{name}_p99_usec"] = quantile(usecs, 0.99)
+                row[f"{name}_max_usec"] = max(usecs)
+                row[f"{name}_late"] = sum(usec > LATE_USEC for usec in usecs)
+        prefix = "" if names[0] else "control_"
+        row[f"{prefix}trials"], row[f"{prefix}trials_missed"] = len(times), missed
+    return row
 
 
 def settle(daemon):
@@ -280,13 +319,7 @@ def measure(n_members, n_groups):
                 perf(daemon)
             row = calm(daemon)
             row.update(members=n_members, groups=n_groups)
-            times, missed = latency(groups, runtime, Options.trials or 200)
-            for name, usecs in zip(("threshold", "trigger"), zip(*times)):
-                row[f"{name}_p50_usec"] = quantile(usecs, 0.5)
-                row[f"{name}_p99_usec"] = quantile(usecs, 0.99)
-                row[f"{name}_max_usec"] = max(usecs)
-                row[f"{name}_late"] = sum(usec > 2000 for usec in usecs)
-            row["trials"], row["trials_missed"] = len(times), missed
+            row.update(latency(groups, daemon, Options.trials or 200))
             if Options.beside:
                 row["trigger_beside"] = Options.beside
             assert daemon.n_members() == n_members, daemon.n_members()
@@ -315,26 +348,69 @@ def calm(daemon):
     }
 
 
-HEAD = (
-    "| members | groups | private, MiB | of that files' | charged by the kernel, MiB | CPU, % of a core "
-    "| wake-ups a second | threshold to question, ms: p50 | p99 | the kernel's event to question, ms: p50 | p99 |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|"
+def mib(kib):
+    return f"{kib / 1024:.2f}"
+
+
+def msec(row, name):
+    """50th and 99th percentile, the longest, how many were late."""
+    if f"{name}_p50_usec" not in row:
+        return ["-"] * 4
+    trials = row["control_trials" if name.startswith("control") else "trials"]
+    return [
+        *(f"{row[f'{name}_{which}_usec'] / 1000:.2f}" for which in ("p50", "p99", "max")),
+        f"{row[f'{name}_late']} of {trials}",
+    ]
+
+
+def table(head, rows):
+    for cells in (head, ["---"] * len(head), *rows):
+        print("| " + " | ".join(map(str, cells)) + " |" if cells[0] != "---" else "|" + "---|" * len(cells))
+
+
+def show(rows):
+    table(
+        ["members", "groups", "private, MiB", "of that files'", "charged by the kernel, MiB", "CPU, % of a core",
+         "wake-ups a second"],
+        [[row["members"], row["groups"], mib(row["private_dirty_kib"] + row["private_clean_kib"]),
+          mib(row["private_clean_kib"]), f"{row['charged_kib'] / 1024:.1f}", f"{row['cpu_permyriad'] / 100:.3f}",
+          f"{row['wakeups_per_sec']:.1f}"] for row in rows])
+    print()
+    table(["members", "groups", "", "p50, ms", "p99", "longest", f"over {LATE_USEC // 1000} ms"],
+          [cells for row in rows for cells in show_latency(row)])
+
+
+SPANS = (
+    ("threshold", "threshold to question"),
+    ("trigger", "**the kernel's event to question**"),
+    ("control_word", "the same to a message of a process that only waits for it"),
+    ("control", "to that process being awake"),
 )
 
 
-def show(row):
-    def msec(key):
-        return f"{row[key] / 1000:.2f}" if key in row else "-"
+def show_latency(row):
+    shape = [row["members"], row["groups"]]
+    for name, title in SPANS:
+        yield [*shape, title, *msec(row, name)]
+        shape = ["", ""]
 
-    print(
-        f"| {row['members']} | {row['groups']} "
-        f"| {(row['private_dirty_kib'] + row['private_clean_kib']) / 1024:.2f} "
-        f"| {row['private_clean_kib'] / 1024:.2f} | {row['charged_kib'] / 1024:.1f} "
-        f"| {row['cpu_permyriad'] / 100:.3f} | {row['wakeups_per_sec']:.1f} "
-        f"| {msec('threshold_p50_usec')} | {msec('threshold_p99_usec')} "
-        f"| {msec('trigger_p50_usec')} | {msec('trigger_p99_usec')} |",
-        flush=True,
-    )
+
+def show_restart(row):
+    times = row["restart_sec"]
+    print(f"{row['restart_members']} programs were back after kill -9 in {max(times)} s or less, in {len(times)} trials: "
+          f"{', '.join(map(str, times))}")
+
+
+def show_churn(row):
+    before, after = row["before"], row["after"]
+
+    def private(wave):
+        return mib(wave["private_dirty_kib"] + wave["private_clean_kib"])
+
+    print(f"{row['churn_groups']} groups came and went, {after['rate_per_sec']} a second: private memory {private(before)} MiB "
+          f"before, {private(after)} after (of that written to {mib(before['private_dirty_kib'])}, "
+          f"{mib(after['private_dirty_kib'])}); descriptors {before['fds']}, {after['fds']}; "
+          f"{after['cpu_permyriad'] / 100:.1f} % of a core")
 
 
 def record(row):
@@ -342,31 +418,60 @@ def record(row):
         print(json.dumps(row), file=file)
 
 
+def readme():
+    """Of each row what came last, in the order of sizes."""
+    with open(os.path.join(Options.build, "bench-scale.jsonl")) as file:
+        results = [json.loads(line) for line in file]
+    rows = {(row["members"], row["groups"]): row for row in results if "members" in row}
+    show([rows[key] for key in sorted(rows)])
+    for name, tell in (("restart_sec", show_restart), ("churn_groups", show_churn)):
+        for row in [row for row in results if name in row][-1:]:
+            print()
+            tell(row)
+
+
+def run_restart():
+    times = restart()
+    row = {"restart_members": Options.restart, "restart_sec": times}
+    record(row)
+    show_restart(row)
+    if max(times) > BACK_SEC:
+        sys.exit(f"scale.py: {max(times)} s until all were back, and {BACK_SEC} s are promised")
+
+
+def run_churn():
+    row = churn(Options.churn)
+    record(row)
+    show_churn(row)
+    before, after = row["before"], row["after"]
+    if after["fds"] > before["fds"]:
+        sys.exit("scale.py: descriptors leak")
+    # A page here and there is the allocator's.
+    if after["private_dirty_kib"] > before["private_dirty_kib"] + 128:
+        sys.exit("scale.py: memory leaks")
+
+
+def run_rows():
+    rows = []
+    for n_members, n_groups in Options.rows:
+        print(f"# {n_members} members in {n_groups} groups", file=sys.stderr)
+        rows.append(measure(n_members, n_groups))
+        record(rows[-1])
+    show(rows)
+
+
 def main():
     parse_options()
     # So that groups and processes are ended then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("scale.py: ended"))
-    if Options.restart:
-        times = restart()
-        record({"restart_members": Options.restart, "restart_sec": times})
-        print(f"{Options.restart} members are back after kill -9 in {times} s")
-        return
-    if Options.churn:
-        row = churn(Options.churn)
-        record(row)
-        print(json.dumps(row))
-        before, after = row["before"], row["after"]
-        if after["fds"] > before["fds"]:
-            sys.exit("scale.py: descriptors leak")
-        # A page here and there is the allocator's.
-        if after["private_dirty_kib"] > before["private_dirty_kib"] + 128:
-            sys.exit("scale.py: memory leaks")
-        return
-    print(HEAD, flush=True)
-    for n_members, n_groups in Options.rows:
-        row = measure(n_members, n_groups)
-        record(row)
-        show(row)
+    if Options.readme:
+        readme()
+    elif Options.restart:
+        run_restart()
+    elif Options.churn:
+        run_churn()
+    else:
+        run_rows()
 
 
 if __name__ == "__main__":

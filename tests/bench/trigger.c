@@ -6,6 +6,7 @@
  * hook would. Run by scale.py; in C, so that what is measured is the kernel and the daemon.
  *
  *	trigger SOCKET GROUP_DIRECTORY LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE
+ *	trigger --control=NICE GROUP_DIRECTORY ...
  *
  * Several may run at once, so that the cool-downs of one pass while another grows. They take
  * turns by a lock on TURN_FILE: two that grow at once would wait for a processor, not for
@@ -13,12 +14,25 @@
  * threshold and from when the kernel told so, or "missed" where the question came before the
  * threshold or not within 10 s. Between the two are up to 128 pages: so many each processor charges
  * before the kernel compares. It tells whoever armed the place, us as well as the daemon.
+ *
+ * All times are taken here, in the process that grows, which never waits for the event: after each
+ * step of four pages it asks its own eventfd on that threshold. When that was signalled, the
+ * event counts from the begin of the step, so never late, and early by at most those pages. A
+ * question counts from when it was received: after the step, or at once when growth is over.
+ *
+ * With --control nobody is a member, and the daemon knows nothing of the group. Instead of it a
+ * process that is the same to the kernel (of that nice value, in a session of its own that has the
+ * same, with the same time slice: agent/basic/priority.c) waits for the same event, and does
+ * nothing but note when it woke up and send that to us. What passes until then the machine takes
+ * itself, whoever waits. A third figure is from the kernel's word to that; the first two end where
+ * its message was received, as a question is.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +40,14 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/basic/priority.h"
 #include "libhook/wire.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -55,15 +72,19 @@
  */
 #define SETTLE_USEC (100 * UINT64_C(1000))
 
+#define CONTROL "--control="
+
 struct trigger {
-	int fd;
+	int fd; /* to the daemon, or to the control */
+	bool is_control;
 	int usage_fd;
 	int event_fd; /* readable once the kernel has told of the threshold */
 	int turn_fd;
 	uint64_t limit_bytes;
 	uint64_t high_bytes;
 	char *memory;
-	uint64_t at; /* bytes of it that are resident */
+	uint64_t at;	     /* bytes of it that are resident */
+	uint64_t woke_usec; /* when the control did last */
 };
 
 static void __attribute__((noreturn)) die(const char *what)
@@ -170,31 +191,49 @@ static void answer_reclaim(struct trigger *trigger, const struct wire_frame *que
 	send_frame(trigger, &frame);
 }
 
-/* Answers what comes until @until_usec; the time of the RECLAIM among it, or 0. */
+/* Answers what has come; the time when it did if it was RECLAIM, or 0. */
+static uint64_t take_question(struct trigger *trigger)
+{
+	struct wire_frame question;
+	const ssize_t n = recv(trigger->fd, &question, sizeof(question), MSG_TRUNC);
+	const uint64_t asked_usec = now_usec();
+
+	if (n < 0 || wire_check(&question, (size_t)n, WIRE_TO_HOOK) < 0)
+		die("no question");
+	if (question.header.verb == WIRE_STATS)
+		answer_stats(trigger, &question);
+	if (question.header.verb != WIRE_RECLAIM)
+		return 0;
+
+	answer_reclaim(trigger, &question);
+	return asked_usec;
+}
+
+static uint64_t take_wakeup(struct trigger *trigger)
+{
+	uint64_t *woke_usec = &trigger->woke_usec;
+
+	if (recv(trigger->fd, woke_usec, sizeof(*woke_usec), 0) != (ssize_t)sizeof(*woke_usec))
+		die("the control is gone");
+	return now_usec();
+}
+
+/* Answers what comes until @until_usec; the time of what is waited for among it, or 0. */
 static uint64_t serve(struct trigger *trigger, uint64_t until_usec)
 {
-	for (;;) {
+	uint64_t asked_usec = 0;
+
+	while (asked_usec == 0) {
 		struct pollfd pollfd = { .fd = trigger->fd, .events = POLLIN };
 		const uint64_t now = now_usec();
 		const uint64_t left = until_usec > now ? until_usec - now : 0;
-		struct wire_frame question;
-		uint64_t asked_usec;
-		ssize_t n;
 
 		if (poll(&pollfd, 1, (int)((left + 999) / 1000)) == 0)
 			return 0;
 
-		n = recv(trigger->fd, &question, sizeof(question), MSG_TRUNC);
-		asked_usec = now_usec();
-		if (n < 0 || wire_check(&question, (size_t)n, WIRE_TO_HOOK) < 0)
-			die("no question");
-		if (question.header.verb == WIRE_STATS)
-			answer_stats(trigger, &question);
-		if (question.header.verb == WIRE_RECLAIM) {
-			answer_reclaim(trigger, &question);
-			return asked_usec;
-		}
+		asked_usec = trigger->is_control ? take_wakeup(trigger) : take_question(trigger);
 	}
+	return asked_usec;
 }
 
 static bool grow_to_below(struct trigger *trigger)
@@ -221,6 +260,7 @@ struct crossing {
 	uint64_t crossed_usec; /* usage was past the threshold */
 	uint64_t told_usec;    /* the kernel told so: at the latest when the step began that it came in */
 	uint64_t asked_usec;
+	uint64_t woke_usec; /* of a control: before it sent what came then */
 };
 
 /* False: asked too early, or never. */
@@ -244,17 +284,30 @@ static bool cross(struct trigger *trigger, struct crossing *ret)
 	if (crossing.asked_usec == 0)
 		crossing.asked_usec = serve(trigger, now_usec() + ANSWER_USEC);
 
+	crossing.woke_usec = trigger->woke_usec;
 	*ret = crossing;
 	return crossing.crossed_usec > 0 && crossing.asked_usec > 0;
 }
 
 /* Where the daemon was there before the kernel's event, no time passed from that. */
-static void print(const struct crossing *crossing)
+static void print(const struct crossing *crossing, bool is_control)
 {
 	const uint64_t told_usec = crossing->told_usec > 0 ? crossing->told_usec : crossing->asked_usec;
 
-	printf("%" PRIu64 " %" PRIu64 "\n", crossing->asked_usec - crossing->crossed_usec,
+	printf("%" PRIu64 " %" PRIu64, crossing->asked_usec - crossing->crossed_usec,
 	       crossing->asked_usec - told_usec);
+	if (is_control)
+		printf(" %" PRIu64, crossing->woke_usec > told_usec ? crossing->woke_usec - told_usec : 0);
+	puts("");
+}
+
+/* The kernel tells of the way down as well, and a control hears of that. */
+static void settle(struct trigger *trigger)
+{
+	const uint64_t until_usec = now_usec() + SETTLE_USEC;
+
+	while (serve(trigger, until_usec) > 0)
+		;
 }
 
 static void run_trial(struct trigger *trigger)
@@ -267,12 +320,12 @@ static void run_trial(struct trigger *trigger)
 	good = good && cross(trigger, &crossing);
 	end_turn(trigger);
 	if (good)
-		print(&crossing);
+		print(&crossing, trigger->is_control);
 	else
 		puts("missed");
 	fflush(stdout);
 	shrink(trigger);
-	(void)serve(trigger, now_usec() + SETTLE_USEC);
+	settle(trigger);
 }
 
 static int open_socket(const char *path)
@@ -303,10 +356,10 @@ static int open_in(const char *directory, const char *name, int flags)
 	return open_file(path, flags);
 }
 
-static int arm(const struct trigger *trigger, const char *directory)
+static int arm(const struct trigger *trigger, const char *directory, int flags)
 {
 	const int control_fd = open_in(directory, "cgroup.event_control", O_WRONLY);
-	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	const int fd = eventfd(0, EFD_CLOEXEC | flags);
 	char text[64];
 	int n;
 
@@ -317,12 +370,60 @@ static int arm(const struct trigger *trigger, const char *directory)
 	return fd;
 }
 
+static void __attribute__((noreturn)) control_run(int event_fd, int told_fd, int nice)
+{
+	uint64_t count, woke_usec;
+
+	if (setsid() < 0 || setpriority(PRIO_PROCESS, 0, nice) < 0)
+		die("control");
+	priority_make_count();
+	while (read(event_fd, &count, sizeof(count)) == (ssize_t)sizeof(count)) {
+		woke_usec = now_usec();
+		if (send(told_fd, &woke_usec, sizeof(woke_usec), MSG_NOSIGNAL) < 0)
+			break;
+	}
+	_exit(1);
+}
+
+/* A socket on which it tells. It ends with us. */
+static int control_start(const struct trigger *trigger, const char *directory, int nice)
+{
+	const int event_fd = arm(trigger, directory, 0);
+	const pid_t parent = getpid();
+	int fds[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 || (pid = fork()) < 0)
+		die("control");
+	if (pid == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+			_exit(1);
+		(void)close(fds[0]);
+		control_run(event_fd, fds[1], nice);
+	}
+	(void)close(fds[1]);
+	(void)close(event_fd);
+	return fds[0];
+}
+
+/* @who asks: the daemon's socket, or --control. */
+static void join(struct trigger *trigger, const char *who, const char *directory)
+{
+	trigger->is_control = strncmp(who, CONTROL, strlen(CONTROL)) == 0;
+	if (trigger->is_control) {
+		trigger->fd = control_start(trigger, directory, atoi(who + strlen(CONTROL)));
+		return;
+	}
+	trigger->fd = open_socket(who);
+	greet(trigger);
+}
+
 int main(int argc, char **argv)
 {
-	struct trigger trigger;
+	struct trigger trigger = { 0 };
 
 	if (argc != 7) {
-		fputs("Usage: trigger SOCKET GROUP_DIRECTORY LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE\n",
+		fputs("Usage: trigger SOCKET|--control=NICE GROUP_DIRECTORY LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE\n",
 		      stderr);
 		return 2;
 	}
@@ -330,16 +431,14 @@ int main(int argc, char **argv)
 	trigger.limit_bytes = strtoull(argv[3], NULL, 10) * MIB;
 	trigger.high_bytes = trigger.limit_bytes / 100 * strtoull(argv[4], NULL, 10);
 	trigger.usage_fd = open_in(argv[2], "memory.usage_in_bytes", O_RDONLY);
-	trigger.event_fd = arm(&trigger, argv[2]);
+	trigger.event_fd = arm(&trigger, argv[2], EFD_NONBLOCK);
 	trigger.turn_fd = open_file(argv[6], O_RDWR | O_CREAT);
 	trigger.memory = mmap(NULL, trigger.limit_bytes, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (trigger.memory == MAP_FAILED)
 		die("mmap");
 	(void)madvise(trigger.memory, trigger.limit_bytes, MADV_NOHUGEPAGE);
-	trigger.at = 0;
-	trigger.fd = open_socket(argv[1]);
-	greet(&trigger);
+	join(&trigger, argv[1], argv[2]);
 	srand((unsigned int)getpid());
 
 	for (long i = strtol(argv[5], NULL, 10); i > 0; i--)
