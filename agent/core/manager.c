@@ -312,7 +312,7 @@ static int load_config(struct manager *manager)
 		return r;
 	if (r < 0) {
 		take_config(manager);
-		journal_defaults();
+		journal_defaults(manager->options.user);
 	}
 
 	return 0;

@@ -485,12 +485,15 @@ static void take_tuned(struct peer *peer, const struct wire_tune_reply *reply)
 
 	member_note_tuned(&peer->member, reply);
 	/* At the connection it is what was to be expected; here somebody may wonder. */
-	if (peer->guard->group.settings->tune_after > 0)
-		log_info("Process %d (%s): %s is set to %" PRIu64 "%s",
-			 (int)peer->member.process.pid, peer->member.process.command,
-			 knob_name((enum wire_knob)reply->knob), reply->value,
-			 late ? ", too late to have its full effect: \"memguardctl tune\" says what "
-				"to write for its next start" : "");
+	if (peer->guard->group.settings->tune_after == 0)
+		return;
+
+	log_info("Process %d (%s): %s is set to %" PRIu64 "%s%s%s",
+		 (int)peer->member.process.pid, peer->member.process.command,
+		 knob_name((enum wire_knob)reply->knob), reply->value,
+		 late ? ", too late to have its full effect: \"memguardctl" : "",
+		 late && peer->guard->group.users ? " --user" : "",
+		 late ? " tune\" says what to write for its next start" : "");
 }
 
 static void on_tuned(struct conn *conn, enum request_end end, const struct request_answer *answer,

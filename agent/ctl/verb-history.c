@@ -161,7 +161,8 @@ static int print_rounds(struct ctl *ctl, const char *what, const json_t *rounds)
 
 	r = table_print(table);
 	if (r >= 0)
-		output_note(ctl, "What was before is in the journal: journalctl -t memguardd");
+		output_note(ctl, "What was before is in the journal: journalctl%s -t memguardd",
+			    ctl_user(ctl));
 	return r;
 }
 

@@ -384,14 +384,15 @@ void journal_bad_config(const struct journal_mistake *mistake)
 	end_entry(&text);
 }
 
-void journal_defaults(void)
+void journal_defaults(bool users)
 {
-	char entry[1024];
+	char entry[1024], message[160];
 	struct text text = { .buf = entry, .size = sizeof(entry) };
 
-	if (begin_entry(&text, MESSAGE_DEFAULTS, LOG_WARNING,
-			"Starting with the compiled-in defaults: mend the configuration, then run "
-			"\"memguardctl reload\""))
+	snprintf(message, sizeof(message),
+		 "Starting with the compiled-in defaults: mend the configuration, then run "
+		 "\"memguardctl%s reload\"", users ? " --user" : "");
+	if (begin_entry(&text, MESSAGE_DEFAULTS, LOG_WARNING, message))
 		end_entry(&text);
 }
 

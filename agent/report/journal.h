@@ -30,7 +30,8 @@ struct journal_mistake {
 
 void journal_reload(size_t n_files);
 void journal_bad_config(const struct journal_mistake *mistake);
-void journal_defaults(void);
+/* @users: it is a user's own daemon that does. */
+void journal_defaults(bool users);
 
 /* The sentence: "x.service: released 412M, ..."; @size 512 is enough. Pure. */
 void journal_sentence(const struct group *group, const struct outcome *outcome, char *buf,

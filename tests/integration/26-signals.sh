@@ -104,14 +104,15 @@ claim "status says so" says 'Sensing:.*RSS only'
 claim "they can still be asked" eval 'ctl trim "$retainer" && rss_is_below "$retainer" 100'
 end_world
 
-# start_with TEXT : a daemon on the system's files, of which one says that.
+# start_with TEXT [OPTION...] : a daemon on the system's files, of which one says that.
 start_with()
 {
 	echo "$1" >"$scratch/50-test.conf"
+	shift
 	# shellcheck disable=SC2016 # for the shell in there
 	unshare --mount sh -c 'mount -t tmpfs none /run && mkdir -p /run/memguard/memguard.conf.d &&
 		cp "$1" /run/memguard/memguard.conf.d/ && shift && exec "$@"' sh "$scratch/50-test.conf" \
-		"$real_daemon" --log-level=debug --runtime-directory="$runtime" 2>>"$scratch/daemon.log" &
+		"$real_daemon" --log-level=debug --runtime-directory="$runtime" "$@" 2>>"$scratch/daemon.log" &
 	daemon=$!
 	started+=("$daemon")
 	wait_for 20 ctl status >"$scratch/status" 2>&1
@@ -119,7 +120,12 @@ start_with()
 
 if [ -w /proc/pressure/memory ]; then
 	start_with '[Nonsense]'
-	claim "with a bad configuration the defaults hold" logged 'Starting with the compiled-in defaults'
+	claim "with a bad configuration the defaults hold" \
+		logged 'Starting with the compiled-in defaults.*"memguardctl reload"'
 	claim "that of the machine's pressure as well" eval '[ "$(signals machine_pressure armed)" = 1 ]'
+	end_world
+	start_with '[Nonsense]' --user
+	claim "whose daemon is to read it again is said" \
+		logged 'Starting with the compiled-in defaults.*"memguardctl --user reload"'
 fi
 finish

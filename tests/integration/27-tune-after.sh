@@ -8,8 +8,9 @@
 
 # What others do beside it must not count as its doing.
 make_group 400
-start_daemon '[Trigger]\nRetainedHigh=32M\n[Trim]\nCooldownSec=1s\n[Tune]\nTuneAfter=2\nMmapThreshold=1M\nTrimThreshold=2M\n'
-retainer_group=$group start_retainer 150
+start_daemon '[Trigger]\nRetainedHigh=32M\n[Trim]\nCooldownSec=1s\n[Tune]\nTuneAfter=2\nMmapThreshold=1M\nTrimThreshold=2M\nArenaMax=1\n' --user
+# The second arena is more than glibc asks for, so that the limit comes too late.
+GLIBC_TUNABLES=glibc.malloc.arena_test=1 retainer_group=$group start_retainer 150 2
 
 # step NAME KEY : of a step of the group's ladder.
 step()
@@ -43,9 +44,11 @@ claim "the ladder waits for more" test "$(step tune reason)" = below
 claim "the second burst is given back" burst 2
 claim "and the third" burst 3
 claim "the step is taken" is_taken
-claim "the program has both settings" wait_for 20 eval \
-	'ctl --json=short list "$retainer" | jq -e ".[0].tuned | length == 2" >/dev/null'
+claim "the program has all settings" wait_for 20 eval \
+	'ctl --json=short list "$retainer" | jq -e ".[0].tuned | length == 3" >/dev/null'
 claim "the log says what was set" logged 'MmapThreshold= is set to 1048576'
+claim "and of whose daemon to ask about what came too late" \
+	wait_for 20 logged 'ArenaMax= is set to 1, too late.*"memguardctl --user tune"'
 ctl explain "$retainer" >"$scratch/explained"
 claim "explain shows the ladder" grep -qE '^tune +TuneAfter= .* 1 ' "$scratch/explained"
 exec 9>&-

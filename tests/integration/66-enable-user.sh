@@ -117,6 +117,8 @@ claim "beside the settings" eval 'mine config >"$scratch/told"; grep -qF "memgua
 mine show "$retainer" >"$scratch/shown"
 claim "what is advised is typed with --user" wait_for 30 all_named explain "$retainer"
 claim "in JSON, too" all_named --json=short explain "$retainer"
+claim "the end of the history" eval \
+	'mine trim "$retainer" && mine history >"$scratch/told"; grep -qF "journalctl --user -t" "$scratch/told"'
 
 if [ "$(id -u)" = 0 ]; then
 	chown 65534 "$session"
