@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/basic/log.h"
+#include "agent/core/warner.h"
 
 /* Between two lines of one kind. */
 #define CLOSED_GAP_USEC (60 * USEC_PER_SEC)
@@ -94,17 +95,33 @@ void closed_refused(int error, pid_t pid, uid_t uid, void *userdata)
 			   (int)pid, (unsigned int)uid, strerror(-error), more);
 }
 
-void closed_hearer(struct manager *manager, int error, uid_t uid)
+/* The numbers are fixed: each takes memory of ours, and any user may connect. */
+static void tell_quota(struct manager *manager, int error, uid_t uid)
 {
+	static const char next[] = "it hears nothing; end others, or start it without "
+				   "MEMORY_PRESSURE_WATCH= to hear of stalls by the kernel";
 	char more[MORE_MAX];
 
+	if (!may_tell(manager, CLOSED_PEER, more))
+		log_debug("Closed a connection to %s/pressure of user %u", manager->runtime_directory,
+			  (unsigned int)uid);
+	else if (error == -EDQUOT)
+		log_notice("Closed a connection to %s/pressure: %d programs of user %u hear of memory "
+			   "pressure, and no more may: %s%s", manager->runtime_directory,
+			   WARNER_PER_UID_MAX, (unsigned int)uid, next, more);
+	else
+		log_notice("Closed a connection to %s/pressure of user %u: %d programs hear of memory "
+			   "pressure, and no more may: %s%s", manager->runtime_directory,
+			   (unsigned int)uid, WARNER_MAX, next, more);
+}
+
+void closed_hearer(struct manager *manager, int error, uid_t uid)
+{
 	if (error == -EREMOTE)
 		tell_foreign(manager, "pressure", "does not hear of memory pressure", uid);
-	else if (error != -EDQUOT || !may_tell(manager, CLOSED_PEER, more))
+	else if (error == -EDQUOT || error == -EUSERS)
+		tell_quota(manager, error, uid);
+	else
 		log_debug("Cannot take somebody who wants to hear of pressure: %s",
 			  strerror(-error));
-	else
-		log_notice("Closed a connection to %s/pressure: as many programs of user %u, or of "
-			   "all, hear of memory pressure as may, and no more do%s",
-			   manager->runtime_directory, (unsigned int)uid, more);
 }

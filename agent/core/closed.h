@@ -15,6 +15,6 @@ void closed_refused(int error, pid_t pid, uid_t uid, void *userdata);
 
 /*
  * Somebody of @uid who wanted to hear of pressure was sent away. -EREMOTE: he has no number
- * in this pid namespace; -EDQUOT: he has his share.
+ * in this pid namespace; -EDQUOT, -EUSERS: he, or all, have as many as may be.
  */
 void closed_hearer(struct manager *manager, int error, uid_t uid);

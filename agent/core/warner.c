@@ -20,10 +20,6 @@
 
 #define SOCKET_NAME "pressure"
 
-/* Of all users, and of each but root. */
-#define HEARERS_MAX 1024
-#define HEARERS_PER_UID_MAX 64
-
 /* As a kernel trigger with the window of the unprivileged. */
 #define TELL_GAP_USEC (2 * USEC_PER_SEC)
 
@@ -92,22 +88,22 @@ static int on_input(sd_event_source *source, int fd, uint32_t revents, void *use
 	return 0;
 }
 
-static bool is_over_quota(const struct manager *manager, uid_t uid)
+static int check_quota(const struct manager *manager, uid_t uid)
 {
 	const struct guard *guard;
 	const struct hearer *hearer;
 	size_t n = 0;
 
-	if (manager->n_hearers >= HEARERS_MAX)
-		return true;
+	if (manager->n_hearers >= WARNER_MAX)
+		return -EUSERS;
 	if (uid == 0)
-		return false;
+		return 0;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		LIST_FOREACH(hearer, &history_of(guard)->hearers, in_guard)
 			n += hearer->uid == uid;
 
-	return n >= HEARERS_PER_UID_MAX;
+	return n >= WARNER_PER_UID_MAX ? -EDQUOT : 0;
 }
 
 /* Takes @fd on success. */
@@ -121,10 +117,10 @@ static int hearer_new(struct manager *manager, int fd, const struct ucred *ucred
 	/* Of a pid namespace that is not below ours: nobody can say which group it is in. */
 	if (ucred->pid <= 0)
 		return -EREMOTE;
-	if (is_over_quota(manager, ucred->uid))
-		return -EDQUOT;
 
-	r = guard_for_pid(manager, ucred->pid, &guard);
+	r = check_quota(manager, ucred->uid);
+	if (r >= 0)
+		r = guard_for_pid(manager, ucred->pid, &guard);
 	if (r >= 0)
 		r = survey_process(manager->survey, ucred->pid, &process);
 	if (r < 0)

@@ -11,6 +11,10 @@
 
 #include "agent/core/state.h"
 
+/* Connections altogether, and of each user but root; more are closed at once. */
+#define WARNER_MAX 1024
+#define WARNER_PER_UID_MAX 64
+
 /*
  * @activated_fd: a listening stream socket from the service manager, or -1 to make our own
  * (mode 0666). Without it all else works, so failure is logged at debug level only.

@@ -68,6 +68,21 @@ except OSError:
     pass
 ' "$runtime/pressure"
 claim "others are not" eval '! grep -q end "$scratch/one"'
+chmod o+x "$scratch" "$runtime"
+claim "no user fills it: the last one of too many is sent away" timeout 60 python3 -c '
+import os, socket, sys
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+def connect():
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    return s
+all = [connect() for i in range(64)]
+sys.exit(connect().recv(1) != b"")
+' "$runtime/pressure"
+claim "with how many there may be, and what else there is" \
+	logged 'pressure: 64 programs of user 65534 hear .* no more may: .*start it without MEMORY_PRESSURE_WATCH='
 claim "the daemon is well" ctl status
 kill "$daemon"
 wait "$daemon" || true
