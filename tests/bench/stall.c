@@ -52,7 +52,7 @@ static _Atomic bool running = true;
 /* Blocks on their way from one busy thread to another, who frees them. */
 static _Atomic(void *) ring[RING];
 
-/* A compiler takes away what it sees nobody use. */
+/* A compiler takes away what it sees nobody use. Never read: other threads write it too. */
 static void *volatile seen;
 
 static uint64_t clock_nsec(clockid_t id)
@@ -135,6 +135,14 @@ static void timed_free(void *p)
 	note_call(&worst_free, begin, now_nsec());
 }
 
+static void *seen_malloc(size_t bytes)
+{
+	void *p = malloc(bytes);
+
+	seen = p;
+	return p;
+}
+
 /* Holes of options.min to .max bytes between small live blocks. */
 static void fill(uint64_t *seed)
 {
@@ -148,8 +156,7 @@ static void fill(uint64_t *seed)
 
 		blocks[i] = malloc(size);
 		memset(blocks[i], 1, size);
-		seen = malloc(PIN_BYTES);
-		memset(seen, 1, PIN_BYTES);
+		memset(seen_malloc(PIN_BYTES), 1, PIN_BYTES);
 		bytes += size + PIN_BYTES;
 	}
 	if (options.tops_mib) {
@@ -175,10 +182,8 @@ static void fill(uint64_t *seed)
 	}
 	free(blocks);
 	/* A few allocations sort what is free into bins. */
-	for (int j = 0; options.sorted && j < 64; j++) {
-		seen = malloc(2000);
-		free(seen);
-	}
+	for (int j = 0; options.sorted && j < 64; j++)
+		free(seen_malloc(2000));
 	pthread_barrier_wait(&freed);
 }
 

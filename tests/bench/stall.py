@@ -5,16 +5,22 @@ What a release does to busy threads: the longest malloc, free and fork in a prog
 holes (stall.c) while it is asked to give them back, by memguard and by its peers, beside
 the longest without any release, and beside a thread that uses as much of a processor and
 touches no heap. By "auto" the whole of memguard is meant: the daemon reads the statistics, chooses
-the method and asks; what else stands under memguard is the hook alone, told the method. "Not waiting" is the longest malloc or free less what of it the thread was ready
-to run and had no processor: what locks, pages and lists took. A markdown table; every result as JSON to
+the method (which is told) and asks; what else stands under memguard is the hook alone, told the
+method. "Not waiting" is the longest malloc or free less what of it the thread was ready to run and
+had no processor: what locks, pages and lists took. A markdown table; every result as JSON to
 BUILD/bench-stall.jsonl. Ratios within a row's heap mean something, times do not.
 
-Usage: stall.py --build=DIR [--quick] [--heap=TEXT] [--method=TEXT,...]
+Usage: stall.py --build=DIR [--quick] [--heap=TEXT,...] [--method=TEXT,...]
        stall.py --build=DIR --readme: the table in README.md, of the last run's results
+
+Without options all heaps and methods are measured: HEAPS and METHODS below; a heap is named by what
+its name begins with, a method by a part of its name. With --quick each heap has a sixteenth of its
+size: to see that all of it runs.
 """
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,9 +44,13 @@ HEAPS = [
     ("12 GiB, 1 arena", ["--total=12288", "--arenas=1"]),
     ("12 GiB, 8 arenas", ["--total=12288", "--arenas=8"]),
     ("12 GiB, 64 arenas", ["--total=12288", "--arenas=64"]),
-    # A fork waits for every arena, and copies page tables: a row of its own.
+    # A fork waits for every arena, and copies page tables: rows of their own.
     ("2 GiB, 8 arenas, and forks", ["--total=2048", "--arenas=8", "--fork"]),
+    ("12 GiB, 8 arenas, and forks", ["--total=12288", "--arenas=8", "--fork"]),
+    # malloc_trim() leaves the tops of thread arenas: here 16 MiB of each, behind the holes.
+    ("2 GiB, 64 arenas, and tops of 1 GiB", ["--total=2048", "--arenas=64", "--tops=16"]),
 ]
+QUICK = 16
 # Nothing but what is asked for: what a release does is told beside what no release does.
 CONFIG = "[Trigger]\nUsageHigh=99%\nUsageCritical=100%\nPressureSome=0\nOomEtaSec=0\nRetainedHigh=0\n"
 HOLES = ["--holes=8192:1048576", "--busy=2", "--sorted"]
@@ -66,6 +76,19 @@ def parse_options():
             sys.exit(f"stall.py: {word}: no such option")
     if not Options.build or not os.path.isdir(Options.build):
         sys.exit("stall.py: --build=DIR: a build directory is needed")
+
+
+def texts(option):
+    """Between commas; names have some as well, with a space behind."""
+    return re.split(r",(?! )", option)
+
+
+def quick(heap):
+    name, options = heap
+    smaller = [
+        re.sub(r"^(--to\w+)=(\d+)$", lambda found: f"{found[1]}={int(found[2]) // QUICK}", word) for word in options
+    ]
+    return f"a sixteenth of {name}", smaller
 
 
 class Program:
@@ -165,6 +188,8 @@ class Whole:
     def release(self, program):
         outcome = json.loads(self.daemon.ctl("trim", str(program.pid)))[0]
         last = json.loads(self.daemon.ctl("show", str(program.pid)))[0]["last_release"]
+        if not last:
+            sys.exit(f"stall.py: the daemon did not release: {json.dumps(outcome)}")
         return last["agent_cpu_usec"] / 1000, outcome["method"]
 
     def end(self):
@@ -270,19 +295,23 @@ def main():
     subprocess.run([*words, binary, os.path.join(HERE, "stall.c")], check=True)
     try:
         with open(os.path.join(Options.build, "bench-stall.jsonl"), "w") as log:
-            for heap in HEAPS[: 3 if Options.quick else None]:
-                if not heap[0].startswith(Options.heap):
+            for heap in HEAPS:
+                if not any(heap[0].startswith(text) for text in texts(Options.heap)):
                     continue
+                if Options.quick:
+                    heap = quick(heap)
                 print(f"\n| {heap[0]} | released, MiB | of malloc_trim | longest malloc or free (not waiting), ms "
                       "| without a release | beside a thread without a heap | CPU, of malloc_trim |\n|---|---|---|---|---|---|---|")
                 trim = None
                 for name, release, kind, method in METHODS:
-                    if not any(text in name for text in Options.method.split(",")) or release is by_gdb and not shutil.which("gdb"):
+                    if not any(text in name for text in texts(Options.method)) or release is by_gdb and not shutil.which("gdb"):
                         continue
                     guard = kind(directory, method) if kind else None
-                    result = measure(binary, directory, heap, name, release, guard)
-                    if guard:
-                        guard.end()
+                    try:
+                        result = measure(binary, directory, heap, name, release, guard)
+                    finally:
+                        if guard:
+                            guard.end()
                     trim = trim or result
                     log.write(json.dumps(result) + "\n")
                     print("| " + " | ".join(row(result, trim)) + " |", flush=True)
