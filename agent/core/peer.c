@@ -274,6 +274,7 @@ void peer_survey(struct peer *peer, uint64_t now_usec)
 	member->process = process;
 	member->filtered = filtered;
 	member->time_usec = now_usec;
+	member->rested_bytes = MIN(member->rested_bytes, process.anon_bytes);
 	measure_busy(peer, now_usec);
 	/* A program that has begun to work is stalled for longer. */
 	if (member->stats_usec > member->last_release_usec)
@@ -417,6 +418,7 @@ void peer_take_release(struct peer *peer, const struct wire_reclaim_reply *reply
 		sub_sat(member->process.anon_bytes,
 			sub_sat(member->process.rss_bytes, reply->rss_after));
 	member->process.rss_bytes = reply->rss_after;
+	member->rested_bytes = member->process.anon_bytes;
 }
 
 static void on_stats(struct conn *conn, enum request_end end, const struct request_answer *answer,

@@ -5,7 +5,7 @@
 #include "agent/basic/macro.h"
 #include "agent/core/guard.h"
 #include "agent/core/pace.h"
-#include "agent/policy/benefit.h"
+#include "agent/policy/gate.h"
 
 /*
  * The more there are the less often each is read while nothing moves, so that a calm machine
@@ -33,7 +33,7 @@ static bool is_calm(const struct guard *guard, uint64_t now_usec)
 	       group->gate.state == GATE_CALM && !guard->round &&
 	       charged_bytes(group) < guard_high_bytes(guard) &&
 	       !guard->signals.pressure && !guard->signals.limit_hit &&
-	       group->heap.retained_bytes < benefit_calm_bytes(group) &&
+	       !gate_is_laden(group) &&
 	       now_usec - guard->survey_usec < guard->survey_gap_usec;
 }
 

@@ -116,6 +116,8 @@ static void add_retained(struct table *table, const json_t *group)
 	table_cell(table, COLOR_NONE, "RetainedHigh=");
 	if (threshold == 0)
 		add_off(table, "off");
+	else if (streq(fields_string(group, "reason"), "untold"))
+		table_cell(table, COLOR_RED, "not told; who has grown by that is tried");
 	else if (!fields_find(group, "retained_bytes", &retained))
 		add_off(table, "not measured yet");
 	else if (streq(fields_string(group, "reason"), "left-over"))

@@ -57,6 +57,20 @@ static unsigned long long reached_arenas(const json_t *member)
 			   fields_number(member, "n_unreached_arenas")));
 }
 
+static void print_foreign(const struct ctl *ctl, const char *key, const json_t *foreign)
+{
+	const uint64_t in_use = fields_number(foreign, "in_use_bytes"),
+		       retained = fields_number(foreign, "retained_bytes");
+	char a[FORMAT_MAX], b[FORMAT_MAX];
+
+	if (in_use == 0 && retained == 0)
+		output_pair(ctl, key, "%s: tells neither what is in use nor what is free",
+			    fields_string(foreign, "allocator"));
+	else
+		output_pair(ctl, key, "%s: %s in use, %s retained", fields_string(foreign, "allocator"),
+			    format_bytes(a, in_use), format_bytes(b, retained));
+}
+
 static void print_heap(const struct ctl *ctl, const json_t *member)
 {
 	char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], d[FORMAT_MAX];
@@ -65,10 +79,7 @@ static void print_heap(const struct ctl *ctl, const json_t *member)
 	size_t i;
 
 	json_array_foreach(json_object_get(member, "foreign"), i, foreign)
-		output_pair(ctl, i == 0 ? "Others:" : "", "%s: %s in use, %s retained",
-			    fields_string(foreign, "allocator"),
-			    fields_bytes(foreign, "in_use_bytes", a),
-			    fields_bytes(foreign, "retained_bytes", b));
+		print_foreign(ctl, i == 0 ? "Others:" : "", foreign);
 
 	if (!json_object_get(member, "in_use_bytes")) {
 		if (i > 0)

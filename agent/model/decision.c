@@ -43,6 +43,8 @@ static const struct {
 	[REASON_LEFT] = { "left-over", "what the last large release left can be given back now" },
 	[REASON_OTHERS] = { "others", "as many other groups are being released as may be at once "
 				      "while all is calm" },
+	[REASON_UNTOLD] = { "untold", "a program that is idle now has grown by more than RetainedHigh=, "
+				      "and its allocator does not tell what of it is free" },
 };
 
 static const struct {
@@ -159,7 +161,7 @@ const char *reason_to_text(enum reason reason)
 
 bool reason_is_calm(enum reason reason)
 {
-	return reason == REASON_RETAINED || reason == REASON_LEFT;
+	return reason == REASON_RETAINED || reason == REASON_LEFT || reason == REASON_UNTOLD;
 }
 
 int reason_from_string(const char *s, enum reason *ret)

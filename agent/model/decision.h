@@ -40,6 +40,8 @@ enum reason {
 	REASON_LEFT,           /* calm, a large release has left some */
 	/* closed */
 	REASON_OTHERS,         /* calm, and other groups are being released */
+	/* open */
+	REASON_UNTOLD,         /* calm, who tells nothing has grown by much */
 	REASON_MAX_,
 };
 

@@ -72,6 +72,7 @@ struct trend {
 struct heap {
 	uint64_t retained_bytes;     /* policy/estimate: what a release should give */
 	uint64_t fresh_bytes;        /* of retained: what no release has failed to give */
+	uint64_t untold_bytes;       /* policy/estimate: what may be free, of those that tell nothing */
 	uint64_t rss_bytes;
 	uint64_t time_usec;          /* of the oldest figure in the sum; 0: nothing known */
 };
@@ -132,7 +133,7 @@ struct benefit {
 	uint32_t last_n_silent;       /* whom it asked and had no release of */
 	uint64_t backoff_usec;        /* extra cool-down: doubles when releases disappoint */
 	uint64_t urgent_backoff_usec; /* the one of GATE_CRITICAL, far shorter */
-	uint64_t calm_backoff_usec;   /* the one of GATE_RETAINING: doubles when memory comes back */
+	uint64_t calm_backoff_usec;   /* the one of GATE_RETAINING: doubles when memory comes back, or a try gave nothing */
 	uint64_t left_until_usec;     /* what the last one left is asked for, too; 0: it is not */
 	uint64_t last_quiet_usec;     /* end of the last one that asked nobody; 0: none yet */
 	enum reason last_quiet_reason; /* why nobody */

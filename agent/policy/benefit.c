@@ -148,7 +148,8 @@ bool benefit_is_news(const struct group *group, const struct outcome *outcome)
 
 bool benefit_ends_row(const struct group *group)
 {
-	const uint32_t calm = UINT32_C(1) << REASON_RETAINED | UINT32_C(1) << REASON_LEFT;
+	const uint32_t calm = UINT32_C(1) << REASON_RETAINED | UINT32_C(1) << REASON_LEFT |
+			      UINT32_C(1) << REASON_UNTOLD;
 	const struct benefit *b = group_benefit(group);
 
 	if (b->told_over)
@@ -224,6 +225,11 @@ static void add_asked(struct benefit *next, const struct group *group,
 	 */
 	if (!disappoints(group, outcome, paid))
 		next->backoff_usec = 0;
+	else if (outcome_cause(outcome) == REASON_UNTOLD)
+		/* A try: it says nothing of those whose figures are known. */
+		next->calm_backoff_usec = longer(next->calm_backoff_usec,
+						 MAX(settings->cooldown_usec, BACKOFF_MIN_USEC),
+						 CALM_BACKOFF_MAX_USEC);
 	else if (outcome_cause(outcome) != REASON_COMMAND)
 		next->backoff_usec = longer(next->backoff_usec,
 					    MAX(settings->cooldown_usec, BACKOFF_MIN_USEC),

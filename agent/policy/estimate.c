@@ -34,6 +34,9 @@
 /* Of one CPU: below it a program waits for work, and a stall delays nobody. */
 #define BUSY_PERMYRIAD 500
 
+/* Half a percent of a CPU: somebody asks it for something now and then. */
+#define WORKING_PERMYRIAD 50
+
 /* What remains right after a release is wrongly predicted: up to this part is believed. */
 #define BIAS_PART 16
 
@@ -172,6 +175,20 @@ bool estimate_can_borrow(const struct member *member)
 bool estimate_is_busy(const struct member *member)
 {
 	return member->busy_permyriad >= BUSY_PERMYRIAD;
+}
+
+bool estimate_is_working(const struct member *member)
+{
+	return member->busy_permyriad >= WORKING_PERMYRIAD;
+}
+
+uint64_t estimate_untold(const struct member *member)
+{
+	if (member->hello.malloc_owner != WIRE_ALLOCATOR_MIMALLOC || member->time_usec == 0 ||
+	    estimate_is_working(member))
+		return 0;
+
+	return sub_sat(member->process.anon_bytes, member->rested_bytes);
 }
 
 uint64_t estimate_give(const struct member *member, enum method method)

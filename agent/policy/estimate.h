@@ -54,6 +54,15 @@ void estimate_arena(const struct member *member, const struct wire_arena *arena,
 bool estimate_has_methods(const struct member *member);
 bool estimate_can_borrow(const struct member *member);
 bool estimate_is_busy(const struct member *member);
+/* Somebody asks it for something now and then, and would have to wait. */
+bool estimate_is_working(const struct member *member);
+
+/*
+ * What may be free of a program whose allocator tells nothing: what it has grown by since it was
+ * last asked, once it does no work any more; where it never was, all that it has. Of mimalloc
+ * only, which then gives back what threads left that have ended.
+ */
+uint64_t estimate_untold(const struct member *member);
 
 /* What it is expected to give: by that method, or (METHOD_AUTO) by the one that gives more. */
 uint64_t estimate_give(const struct member *member, enum method method);

@@ -22,6 +22,8 @@
  *   PSI event of the machine, much retained   PRESSED    machine-pressure
  *   steady and retained >= RetainedHigh       RETAINING  retained
  *   steady and the last release left some     RETAINING  left-over
+ *   steady, and who tells nothing has grown
+ *     by RetainedHigh and does no work          RETAINING  untold
  *   none                                      CALM       (below)
  *
  *   kept closed by (first that holds)         state      reason
@@ -143,12 +145,22 @@ static bool is_near_limit(const struct group *group)
 	       usage_reaches(&group->reading, ETA_FLOOR_PERMYRIAD);
 }
 
-static bool is_retaining(const struct group *group, uint64_t now_usec)
+static bool is_retaining(const struct group *group)
 {
-	if (group->heap.time_usec == 0 || group->trend.time_usec == 0)
-		return false;
+	return group->heap.time_usec > 0 && group->heap.retained_bytes >= benefit_calm_bytes(group);
+}
 
-	return group->heap.retained_bytes >= benefit_calm_bytes(group) &&
+/* The allocator of who is idle now does not tell: what it has grown by may be free, and is tried once. */
+static bool is_untold(const struct group *group)
+{
+	const uint64_t high_bytes = group->settings->retained_high_bytes;
+
+	return high_bytes > 0 && group->heap.untold_bytes >= high_bytes;
+}
+
+static bool is_steady(const struct group *group, uint64_t now_usec)
+{
+	return group->trend.time_usec > 0 &&
 	       sub_sat(now_usec, group->trend.steady_since_usec) >= CALM_USEC;
 }
 
@@ -175,8 +187,11 @@ static enum reason gate_wanted(const struct group *group, const struct signals *
 	if (is_pressed_by_machine(group, signals))
 		return REASON_MACHINE;
 
-	if (!is_retaining(group, now_usec))
+	if (!is_steady(group, now_usec))
 		return REASON_BELOW;
+
+	if (!is_retaining(group))
+		return is_untold(group) ? REASON_UNTOLD : REASON_BELOW;
 
 	return group->heap.retained_bytes >= group->settings->retained_high_bytes ? REASON_RETAINED
 										   : REASON_LEFT;
@@ -196,6 +211,7 @@ static enum gate_state state_of(enum reason reason)
 		return GATE_PRESSED;
 	case REASON_RETAINED:
 	case REASON_LEFT:
+	case REASON_UNTOLD:
 		return GATE_RETAINING;
 	case REASON_NONE:
 	case REASON_COMMAND:
@@ -382,6 +398,11 @@ struct gate gate_step(const struct group *group, const struct signals *signals,
 bool gate_is_open(const struct gate *gate)
 {
 	return gate->state != GATE_SETTLING && state_of(gate->reason) != GATE_CALM;
+}
+
+bool gate_is_laden(const struct group *group)
+{
+	return is_retaining(group) || is_untold(group);
 }
 
 uint32_t gate_end_permyriad(const struct group_settings *settings)

@@ -26,6 +26,9 @@ struct gate gate_step(const struct group *group, const struct signals *signals,
 /* True when a round should begin. Any state can be closed; then gate.reason says why. */
 bool gate_is_open(const struct gate *gate);
 
+/* What a round of a calm group is for: a part of it is free, or may be. */
+bool gate_is_laden(const struct group *group);
+
 /* Of the limit: usage below which the state HIGH ends; 0 where it never begins. */
 uint32_t gate_end_permyriad(const struct group_settings *settings);
 

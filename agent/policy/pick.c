@@ -24,9 +24,6 @@
 /* Less has not changed much. */
 #define OUTDATED_BYTES (64 * MIB)
 
-/* Half a percent of a CPU. */
-#define WORKING_PERMYRIAD 50
-
 /* Why a member is left out; CHOSEN when it is not. */
 enum choice {
 	CHOICE_CHOSEN,
@@ -81,12 +78,6 @@ static bool can_be_asked(const struct member *m, enum reason trigger)
 
 	/* Whoever is stopped, or held by a debugger, answers nothing; somebody may try. */
 	return m->n_failed < FAILED_MAX && !member_is_stopped(m);
-}
-
-/* Somebody asks it for something now and then, and would have to wait. */
-static bool is_working(const struct member *m)
-{
-	return m->busy_permyriad >= WORKING_PERMYRIAD;
 }
 
 /* How one member would be asked. */
@@ -181,7 +172,7 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 	if (has_tops(group, m) && (!pick_is_urgent(group, m, trigger) || !full_gives(group, m)))
 		return (struct plan){ METHOD_BORROW, WHY_TOPS };
 	if (m->stall_usec <= group->settings->stall_budget_usec) {
-		if (is_outdated(m) && is_working(m) && estimate_can_borrow(m) && gives_as_much(m) &&
+		if (is_outdated(m) && estimate_is_working(m) && estimate_can_borrow(m) && gives_as_much(m) &&
 		    !pick_is_urgent(group, m, trigger))
 			return (struct plan){ METHOD_BORROW, WHY_UNKNOWN };
 		return (struct plan){ METHOD_FULL, WHY_FITS };
@@ -190,7 +181,7 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 		return (struct plan){ METHOD_FULL, WHY_URGENT };
 	/* Also who is idle may be asked for something any moment, and borrowing takes tops, too. */
 	if (should_borrow(group, m, trigger) &&
-	    (is_working(m) || (gives_as_much(m) && has_room(group))))
+	    (estimate_is_working(m) || (gives_as_much(m) && has_room(group))))
 		return (struct plan){ METHOD_BORROW, WHY_STALL };
 	if (!estimate_is_busy(m))
 		return (struct plan){ METHOD_FULL, WHY_IDLE };
@@ -215,6 +206,10 @@ static enum choice choose(const struct group *group, const struct member *m,
 
 	if (trigger == REASON_USAGE_CRITICAL)
 		return CHOICE_CHOSEN;
+
+	/* What it gives nobody knows before it is asked. */
+	if (trigger == REASON_UNTOLD)
+		return estimate_untold(m) < least_bytes ? CHOICE_NOT_WORTH : CHOICE_CHOSEN;
 
 	/*
 	 * Below UsageHigh= nobody is asked just to learn what it holds: a program that fills

@@ -17,6 +17,8 @@
  * retained is given back, under stalls and near a kill because too little is worse than too
  * much.
  *
+ * Where the gate opened for what nobody tells of, those are asked that have grown by MinRelease=.
+ *
  * METHOD_AUTO: a full trim where its stall fits the budget, nobody would feel it, or a kill
  * is so near that only speed counts; else borrow where the process can; else, while calm,
  * wait, and under pressure a full trim after all.

@@ -130,6 +130,7 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 	}
 	sums->n_threads += MIN(p->n_threads, UINT32_MAX - sums->n_threads);
 	sum_release(sums, member);
+	sums->heap.untold_bytes = add_sat(sums->heap.untold_bytes, estimate_untold(member));
 	/* Of one that was never asked, and may never be, nothing is known but that. */
 	if (member->stats_usec == 0) {
 		sums->use.grown_bytes = add_sat(sums->use.grown_bytes, p->anon_bytes);

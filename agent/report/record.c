@@ -64,6 +64,7 @@ static const struct row group_rows[] = {
 	{ GROUP(trend.steady_bytes), TYPE_U64 },
 	{ GROUP(heap.retained_bytes), TYPE_U64 },
 	{ GROUP(heap.fresh_bytes), TYPE_U64 },
+	{ GROUP(heap.untold_bytes), TYPE_U64 },
 	{ GROUP(heap.rss_bytes), TYPE_U64 },
 	{ GROUP(heap.time_usec), TYPE_U64 },
 	{ GROUP(gate.state), TYPE_STATE },
@@ -97,6 +98,7 @@ static const struct row benefit_rows[] = {
 static const struct row member_rows[] = {
 	{ MEMBER(process.start_time), TYPE_U64 },
 	{ MEMBER(process.rss_bytes), TYPE_U64 },
+	{ MEMBER(process.anon_bytes), TYPE_U64 },
 	{ MEMBER(process.swap_bytes), TYPE_U64 },
 	{ MEMBER(process.cpu_usec), TYPE_U64 },
 	{ MEMBER(hello.allocators), TYPE_U32 },
@@ -108,6 +110,7 @@ static const struct row member_rows[] = {
 	{ MEMBER(stats.n_anchored), TYPE_U32 },
 	{ MEMBER(stats_usec), TYPE_U64 },
 	{ MEMBER(retained_bytes), TYPE_U64 },
+	{ MEMBER(rested_bytes), TYPE_U64 },
 	{ MEMBER(stall_usec), TYPE_U32 },
 	{ MEMBER(borrow.bytes), TYPE_U64 },
 	{ MEMBER(borrow.stall_usec), TYPE_U32 },

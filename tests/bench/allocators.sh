@@ -7,7 +7,9 @@
 # about 160 MiB, free all but one piece in a thousand, and then wait for ever, or end. A
 # markdown table goes to standard output. Needs no root.
 #
-#	allocators.sh --build=DIR [--idle=SECONDS]
+#	allocators.sh --build=DIR [--idle=SECONDS] [--only=TEXT]
+#
+# only: allocators whose name has that in it
 #
 # Only ratios within one run mean something.
 
@@ -19,6 +21,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 BUILD=
 IDLE=15
+ONLY=
 SCRATCH=
 
 # Allocator, its library, and the variable with which it purges by itself at its best.
@@ -39,6 +42,7 @@ parse_options()
 		case $option in
 		--build=*) BUILD=${option#*=} ;;
 		--idle=*) IDLE=${option#*=} ;;
+		--only=*) ONLY=${option#*=} ;;
 		*) usage "allocators.sh: $option: no such option" ;;
 		esac
 	done
@@ -128,6 +132,7 @@ main()
 	printf -- '|---|---|---|---|---|\n'
 	for row in "${ALLOCATORS[@]}"; do
 		IFS='|' read -r name library variable <<<"$row"
+		[[ $name == *"$ONLY"* ]] || continue
 		if [[ $library && $(LD_PRELOAD=$library true 2>&1) ]]; then
 			printf '| %s | - | - | - | - |\n' "$name"
 			continue

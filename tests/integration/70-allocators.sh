@@ -127,6 +127,12 @@ if loads libtcmalloc_minimal.so.4; then
 	end_subject
 fi
 if loads libmimalloc.so.2; then
+	# Set to the default, so that the daemon's DecaySec= leaves it.
+	start_subject plain end libmimalloc.so.2 MIMALLOC_DECOMMIT_DELAY=25
+	claim "mimalloc: what ended threads left is tried for, and back" \
+		wait_for 60 rss_is_below "$subject" 44
+	claim "and it is said why" wait_for 10 logged 'allocator does not tell'
+	end_subject
 	start_subject plain stay libmimalloc.so.2
 	claim "mimalloc: DecaySec=0 reaches threads that stay" wait_for 20 eval \
 		'ctl --json=short show "$subject" | has "\"tuned\": *\[\"decay\"\]"'

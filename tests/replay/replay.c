@@ -236,6 +236,7 @@ static const struct row scene_rows[] = {
 	{ GROUP(trend.steady_since_usec), take_usec },
 	{ GROUP(trend.steady_bytes), take_bytes },
 	{ GROUP(heap.retained_bytes), take_bytes },
+	{ GROUP(heap.untold_bytes), take_bytes },
 	{ GROUP(heap.fresh_bytes), take_bytes },
 	{ GROUP(heap.rss_bytes), take_bytes },
 	{ GROUP(heap.time_usec), take_usec },
@@ -281,6 +282,7 @@ static const struct row scene_rows[] = {
 static const struct row member_rows[] = {
 	{ MEMBER(process.start_time), take_u64 },
 	{ MEMBER(process.rss_bytes), take_bytes },
+	{ MEMBER(process.anon_bytes), take_bytes },
 	{ MEMBER(process.swap_bytes), take_bytes },
 	{ MEMBER(process.cpu_usec), take_usec },
 	{ MEMBER(process.state), take_char },
@@ -292,6 +294,7 @@ static const struct row member_rows[] = {
 	{ MEMBER(stats.rss), take_bytes },
 	{ MEMBER(stats_usec), take_usec },
 	{ MEMBER(retained_bytes), take_bytes },
+	{ MEMBER(rested_bytes), take_bytes },
 	{ MEMBER(stall_usec), take_brief },
 	{ MEMBER(stats.n_anchored), take_u32 },
 	{ MEMBER(borrow.bytes), take_bytes },

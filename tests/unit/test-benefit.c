@@ -442,6 +442,30 @@ static void test_what_returns_while_calm_is_released_ever_later(void)
 	CHECK_EQ(benefit_look(&group, &less).calm_backoff_usec, 0);
 }
 
+static void test_who_gave_nothing_when_tried_is_tried_ever_later(void)
+{
+	static const uint64_t expect_sec[] = { 30, 60, 120, 240, 300, 300 };
+	struct benefit benefit = { 0 };
+	const struct group group = {
+		.settings = &settings,
+		.benefit = &benefit,
+		.reading = { .limit_bytes = BYTES_INFINITY },
+	};
+	struct outcome outcome = {
+		.trigger = REASON_UNTOLD,
+		.end_usec = SEC(100),
+		.n_asked = 1,
+		.n_answered = 1,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(expect_sec); i++) {
+		benefit = benefit_add(&group, &outcome);
+		CHECK_EQ(benefit.calm_backoff_usec, SEC(expect_sec[i]));
+		/* Nothing is said of others, who have figures, nor of the next peak. */
+		CHECK_EQ(benefit.backoff_usec, 0);
+	}
+}
+
 static void test_near_the_limit_what_returns_was_worth_it(void)
 {
 	struct benefit benefit = { .calm_backoff_usec = SEC(60) };
@@ -519,6 +543,7 @@ int main(void)
 	RUN(test_a_quarter_given_back_by_the_program_is_a_change);
 	RUN(test_only_what_both_have_grown_by_has_returned);
 	RUN(test_what_returns_while_calm_is_released_ever_later);
+	RUN(test_who_gave_nothing_when_tried_is_tried_ever_later);
 	RUN(test_near_the_limit_what_returns_was_worth_it);
 	RUN(test_of_a_group_that_is_gone_nothing_is_learnt);
 	RUN(test_sums_saturate);

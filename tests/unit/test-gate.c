@@ -63,7 +63,7 @@ static struct gate step(const struct group *group)
 struct event {
 	const char *name;
 	uint64_t anon_mib;
-	uint64_t retained_mib;
+	uint64_t retained_mib, untold_mib;
 	uint64_t eta_sec; /* 0: not growing */
 	uint64_t steady_sec;
 	uint64_t round_sec; /* seconds since the last round that asked; 0: none */
@@ -90,6 +90,10 @@ struct event {
 #define RETAINING                                     \
 	{                                             \
 		GATE_RETAINING, REASON_RETAINED, true \
+	}
+#define UNTOLD                                      \
+	{                                           \
+		GATE_RETAINING, REASON_UNTOLD, true \
 	}
 #define PRESSED(r)                             \
 	{                                      \
@@ -136,6 +140,17 @@ static const struct event events[] = {
 	  .expect = SAME(CALM) },
 	{ "retains too little", 500, .retained_mib = 199, .steady_sec = 60,
 	  .expect = SAME(CALM) },
+	{ "may retain", 500, .untold_mib = 200, .steady_sec = 2, .expect = SAME(UNTOLD) },
+	{ "may retain, still moving", 500, .untold_mib = 200, .steady_sec = 1,
+	  .expect = SAME(CALM) },
+	{ "may retain too little", 500, .untold_mib = 199, .steady_sec = 60,
+	  .expect = SAME(CALM) },
+	{ "may retain, and does", 500, .retained_mib = 200, .untold_mib = 200, .steady_sec = 2,
+	  .expect = SAME(RETAINING) },
+	{ "may retain, just released", 500, .untold_mib = 200, .steady_sec = 60, .round_sec = 19,
+	  .expect = SAME(SETTLING(COOLDOWN)) },
+	{ "may retain, but high", 800, .untold_mib = 200, .steady_sec = 60,
+	  .expect = SAME(HIGH) },
 	{ "calm, just released", 500, .round_sec = 19,
 	  .expect = SAME(SETTLING(COOLDOWN)) },
 	{ "calm, cooled down", 500, .round_sec = 20, .expect = SAME(CALM) },
@@ -186,6 +201,7 @@ static struct group group_at(const struct event *event, enum gate_state before)
 	group.gate = (struct gate){ .state = before, .since_usec = SEC(7) };
 	group.reading.anon_bytes = event->anon_mib * MIB;
 	group.heap.retained_bytes = event->retained_mib * MIB;
+	group.heap.untold_bytes = event->untold_mib * MIB;
 	group.trend.steady_since_usec = NOW - SEC(event->steady_sec);
 	if (event->eta_sec > 0) {
 		group.trend.growth_bytes_per_sec = 1;
@@ -286,6 +302,7 @@ static void test_zero_turns_every_threshold_off(void)
 	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_OOM_ETA);
 	settings.oom_eta_usec = 0;
 	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_RETAINED);
+	group.heap.untold_bytes = UINT64_MAX;
 	settings.retained_high_bytes = 0;
 	CHECK_EQ(gate_step(&group, &all, NOW).reason, REASON_BELOW);
 

@@ -235,6 +235,7 @@ static void test_reason_numbers_are_stable(void)
 	CHECK_STR(reason_to_string((enum reason)14), "busy");
 	CHECK_STR(reason_to_string((enum reason)20), "left-over");
 	CHECK_STR(reason_to_string((enum reason)21), "others");
+	CHECK_STR(reason_to_string((enum reason)22), "untold");
 }
 
 static void test_unknown_reasons_are_refused(void)

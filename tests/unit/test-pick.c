@@ -468,6 +468,49 @@ static void test_for_other_reasons_all_are_needed(void)
 	}
 }
 
+static void test_who_tells_nothing_is_tried_once_it_has_grown_and_rests(void)
+{
+	struct member *m;
+
+	reset();
+	m = add(0, 0, 400);
+	m->hello.allocators |= m->hello.malloc_owner = WIRE_ALLOCATOR_MIMALLOC;
+	m->process.anon_bytes = 16 * MIB;
+	/* One on glibc has told what it retains: too little, or else the reason would be another. */
+	add(1, 100, 900)->process.anon_bytes = 900 * MIB;
+	pick(2, REASON_UNTOLD);
+	CHECK(decision.act);
+	CHECK_EQ(decision.reason, REASON_UNTOLD);
+	CHECK_EQ(decision.n_picks, 1);
+	CHECK_EQ(decision.picks[0].pid, 100);
+	CHECK_EQ(decision.picks[0].method, METHOD_FULL);
+	CHECK_EQ(decision.picks[0].expected_bytes, 0);
+	/* Its figures are none, and for what others retain nobody asks it. */
+	pick(1, REASON_RETAINED);
+	CHECK_EQ(decision.reason, REASON_NOT_WORTH);
+
+	/* Since it was last asked, that is. */
+	m->rested_bytes = 1;
+	pick(2, REASON_UNTOLD);
+	CHECK_EQ(decision.reason, REASON_NOT_WORTH);
+	m->process.anon_bytes++;
+	pick(2, REASON_UNTOLD);
+	CHECK_EQ(decision.n_picks, 1);
+
+	/* Half a percent of a CPU is work. */
+	m->busy_permyriad = 50;
+	pick(2, REASON_UNTOLD);
+	CHECK_EQ(decision.reason, REASON_NOT_WORTH);
+	m->busy_permyriad = 49;
+	pick(2, REASON_UNTOLD);
+	CHECK_EQ(decision.n_picks, 1);
+
+	/* Nobody has looked at it yet. */
+	m->time_usec = 0;
+	pick(2, REASON_UNTOLD);
+	CHECK_EQ(decision.reason, REASON_NOT_WORTH);
+}
+
 static void test_all_are_needed_where_the_limit_comes_soon(void)
 {
 	three_of_which_two_are_enough();
@@ -567,6 +610,7 @@ int main(void)
 	RUN(test_boundless_claims_do_not_overflow);
 	RUN(test_above_usage_high_as_many_are_needed_as_it_takes);
 	RUN(test_for_other_reasons_all_are_needed);
+	RUN(test_who_tells_nothing_is_tried_once_it_has_grown_and_rests);
 	RUN(test_all_are_needed_where_the_limit_comes_soon);
 	RUN(test_enough_is_what_is_measured);
 	RUN(test_who_was_asked_ahead_comes_first);
