@@ -6,7 +6,7 @@
  * released and compares; then the same once more in the same process, with what the first
  * release taught. Run by predict.sh, which says where the hook is.
  *
- *   predict [--state=NAME] [--method=full|borrow]    prints a table and a summary
+ *   predict [--state=NAME] [--method=full|borrow]    prints a table, a summary, and families
  */
 
 #include <errno.h>
@@ -31,6 +31,9 @@
 #define TOLERANCE_PART 10
 #define TOLERANCE_BYTES (8 * MIB)
 
+/* Of what is sooner done nobody wants to know how long it takes. */
+#define TIMED_USEC (2 * USEC_PER_MSEC)
+
 struct result {
 	uint64_t predicted, released, walk_usec;
 	struct forecast forecast;
@@ -38,8 +41,41 @@ struct result {
 	struct stats stats;
 };
 
+/* States that are alike, in one row. */
+struct family {
+	const char *name;
+	unsigned int n_states, n_within[ROUNDS], n_timed[ROUNDS], n_time[ROUNDS];
+	double least[ROUNDS], most[ROUNDS]; /* predicted of released; 0: too little was to tell */
+};
+
+enum {
+	FAMILY_BELOW_PAGE,
+	FAMILY_HOLES,
+	FAMILY_UNSORTED,
+	FAMILY_TOPS,
+	FAMILY_FEW_ARENAS,
+	FAMILY_MANY_ARENAS,
+	FAMILY_TRIMMED,
+	FAMILY_HUGE,
+	FAMILY_BUSY,
+	FAMILY_ALL,
+	FAMILY_MAX_,
+};
+
+static struct family families[FAMILY_MAX_] = {
+	[FAMILY_BELOW_PAGE] = { .name = "one arena, blocks of some or all below a page" },
+	[FAMILY_HOLES] = { .name = "one arena, holes of a page to 8 MiB" },
+	[FAMILY_UNSORTED] = { .name = "the same, right after a mass free" },
+	[FAMILY_TOPS] = { .name = "large tops" },
+	[FAMILY_FEW_ARENAS] = { .name = "2 to 8 arenas" },
+	[FAMILY_MANY_ARENAS] = { .name = "64 to 256 arenas" },
+	[FAMILY_TRIMMED] = { .name = "trimmed before, or used again in part" },
+	[FAMILY_HUGE] = { .name = "huge pages" },
+	[FAMILY_BUSY] = { .name = "busy threads meanwhile" },
+	[FAMILY_ALL] = { .name = "all" },
+};
+
 static enum wire_method method = WIRE_METHOD_FULL;
-static unsigned int n_within[ROUNDS], n_states, n_time[ROUNDS], n_timed;
 
 static void take(int fd, struct wire_frame *frame)
 {
@@ -127,25 +163,89 @@ static bool is_within(const struct result *r)
 	return off <= MAX(r->released / TOLERANCE_PART, TOLERANCE_BYTES);
 }
 
-static void report(const struct state *state, int round, const struct result *r)
+static int family_of(const struct state *state)
+{
+	if (state->huge != NO_HUGE)
+		return FAMILY_HUGE;
+	if (state->busy)
+		return FAMILY_BUSY;
+	if (state->after == TRIMMED || state->after == REUSED)
+		return FAMILY_TRIMMED;
+	if (state->top != NO_TOP)
+		return FAMILY_TOPS;
+	if (state->n_arenas > 8)
+		return FAMILY_MANY_ARENAS;
+	if (state->n_arenas > 1)
+		return FAMILY_FEW_ARENAS;
+	if (state->least < 4096)
+		return FAMILY_BELOW_PAGE;
+
+	return state->after == UNSORTED ? FAMILY_UNSORTED : FAMILY_HOLES;
+}
+
+static void add(struct family *family, int round, const struct result *r)
 {
 	const double usec = (double)MAX(r->reply.duration_usec, (uint64_t)1);
-	const double factor = (double)r->forecast.usec / usec;
-	const bool timed = r->reply.duration_usec >= 2000;
+	const double time = (double)r->forecast.usec / usec;
+	double part;
 
-	n_within[round] += is_within(r);
-	n_time[round] += timed && factor >= 0.5 && factor <= 2;
-	if (round == 0)
-		n_states++;
-	if (round == ROUNDS - 1)
-		n_timed += timed;
+	family->n_states += round == 0;
+	family->n_within[round] += is_within(r);
+	if (r->reply.duration_usec >= TIMED_USEC) {
+		family->n_timed[round]++;
+		family->n_time[round] += time >= 0.5 && time <= 2;
+	}
+	if (r->released < TOLERANCE_BYTES)
+		return;
+
+	part = (double)r->forecast.bytes / (double)r->released;
+	if (family->most[round] == 0)
+		family->least[round] = part;
+	family->least[round] = MIN(family->least[round], part);
+	family->most[round] = MAX(family->most[round], part);
+}
+
+static void report(const struct state *state, int round, const struct result *r)
+{
+	add(&families[family_of(state)], round, r);
+	add(&families[FAMILY_ALL], round, r);
 	printf("| %s%s | %" PRIu32 " | %.1f | %.1f | %.1f | %s | %.1f | %.1f | %.1f |\n",
 	       round == 0 ? state->name : "", round == 0 ? "" : "again",
 	       r->stats.n_arenas, (double)r->stats.heap_rss / (double)MIB,
 	       (double)r->forecast.bytes / (double)MIB, (double)r->released / (double)MIB,
 	       is_within(r) ? "yes" : "**no**", (double)r->forecast.stall_usec / 1000,
-	       (double)r->forecast.usec / 1000, usec / 1000);
+	       (double)r->forecast.usec / 1000, (double)r->reply.duration_usec / 1000);
 	fflush(stdout);
+}
+
+static void print_range(const struct family *f, int round)
+{
+	if (f->most[round] > 0)
+		printf(" %.0f to %.0f %% |", 100 * f->least[round], 100 * f->most[round]);
+	else
+		printf(" - |");
+}
+
+/* The table of README.md. */
+static void print_families(void)
+{
+	printf("\n| heaps | states | within 10 %% or 8 MiB | after a release | predicted, of what was "
+	       "released | after a release | time within a factor of two | after a release |\n"
+	       "|---|---|---|---|---|---|---|---|\n");
+	for (int i = 0; i < FAMILY_MAX_; i++) {
+		const struct family *f = &families[i];
+
+		if (f->n_states == 0)
+			continue;
+		printf("| %s | %u |", f->name, f->n_states);
+		for (int round = 0; round < ROUNDS; round++)
+			printf(" %u |", f->n_within[round]);
+		for (int round = 0; round < ROUNDS; round++)
+			print_range(f, round);
+		for (int round = 0; round < ROUNDS; round++)
+			printf(" %u of %u%s", f->n_time[round], f->n_timed[round],
+			       round == ROUNDS - 1 ? " |\n" : " |");
+	}
 }
 
 static int listen_at(const char *path)
@@ -285,9 +385,6 @@ int main(int argc, char **argv)
 		if (!only || strstr(states[i].name, only))
 			run_state(listener, &states[i]);
 
-	printf("\n%u of %u within 10 %% or 8 MiB; again, with a release to learn from: %u of %u.\n"
-	       "Time within a factor of two, of %u releases of 2 ms or more: %u; with a "
-	       "release to learn from: %u.\n",
-	       n_within[0], n_states, n_within[1], n_states, n_timed, n_time[0], n_time[1]);
+	print_families();
 	return 0;
 }
