@@ -116,14 +116,30 @@ static void add_retained(struct table *table, const json_t *group)
 	table_cell(table, COLOR_NONE, "RetainedHigh=");
 	if (threshold == 0)
 		add_off(table, "off");
-	else if (streq(fields_string(group, "reason"), "untold"))
-		table_cell(table, COLOR_RED, "not told; who has grown by that is tried");
 	else if (!fields_find(group, "retained_bytes", &retained))
 		add_off(table, "not measured yet");
 	else if (streq(fields_string(group, "reason"), "left-over"))
 		table_cell(table, COLOR_RED, "left by the last release, and enough");
 	else
 		add_distance(table, retained, threshold, 0);
+}
+
+/* Of whom it is not known: nothing is shown where all tell, or are at work. */
+static void add_untold(struct table *table, const json_t *group)
+{
+	const uint64_t threshold = fields_number(group, "retained_high_bytes");
+	char text[FORMAT_MAX], setting[FORMAT_MAX];
+	uint64_t untold;
+
+	if (threshold == 0 || !fields_find(group, "untold_bytes", &untold))
+		return;
+
+	table_row(table);
+	table_cell(table, COLOR_NONE, "untold");
+	table_cell(table, COLOR_BOLD, "%s", format_bytes(text, untold));
+	table_cell(table, COLOR_NONE, "%s", format_bytes(setting, threshold));
+	table_cell(table, COLOR_NONE, "RetainedHigh=");
+	add_distance(table, untold, threshold, 0);
 }
 
 /*
@@ -197,6 +213,7 @@ int signals_print(const struct ctl *ctl, const json_t *group)
 		  "usage_critical_permyriad");
 	add_eta(table, group);
 	add_retained(table, group);
+	add_untold(table, group);
 	add_pressure(table, group, "pressure", "PressureSome", "pressure_some_permyriad",
 		     "pressure_now_permyriad");
 	add_pressure(table, group, "machine", "MachinePressureSome", "machine_pressure_permyriad",

@@ -166,10 +166,22 @@ static void print_spared(const struct ctl *ctl, uint64_t n)
 			    n == 1 ? "" : "es");
 }
 
+/* Of whom nothing is known nothing is predicted, which is not the same as 0. */
+static char *of_expected(const json_t *last, char *buf, size_t size)
+{
+	char expected[FORMAT_MAX];
+
+	if (streq(fields_string(last, "trigger"), "untold"))
+		snprintf(buf, size, "where nothing could be predicted");
+	else
+		snprintf(buf, size, "of %s expected", fields_bytes(last, "expected_bytes", expected));
+	return buf;
+}
+
 static void print_last_round(const struct ctl *ctl, const json_t *last)
 {
 	const bool asked = fields_number(last, "asked") > 0;
-	char released[FORMAT_MAX], expected[FORMAT_MAX], longest[FORMAT_MAX],
+	char released[FORMAT_MAX], expected[FORMAT_MAX + 32], longest[FORMAT_MAX],
 		ago[FORMAT_MAX], how[256], held[FORMAT_MAX + 32] = "";
 
 	if (!asked) {
@@ -188,13 +200,13 @@ static void print_last_round(const struct ctl *ctl, const json_t *last)
 			 fields_bytes(last, "held_bytes", longest));
 
 	output_pair(ctl, "Last:",
-		    "round %" PRIu64 ", %s ago, because %s: released %s of %s expected%s, %s; "
+		    "round %" PRIu64 ", %s ago, because %s: released %s %s%s, %s; "
 		    "%" PRIu64 " of %" PRIu64 " processes answered, in at most %s each",
 		    fields_number(last, "round"),
 		    fields_ago(last, "age_usec", ago),
 		    fields_string(last, "trigger_text"),
 		    fields_bytes(last, "released_bytes", released),
-		    fields_bytes(last, "expected_bytes", expected), held,
+		    of_expected(last, expected, sizeof(expected)), held,
 		    how_last(last, how, sizeof(how)), fields_number(last, "answered"), fields_number(last, "asked"),
 		    fields_usec(last, "longest_usec", longest));
 	print_hurry(ctl, json_object_get(last, "hurried"));

@@ -126,7 +126,10 @@ static void add_round(struct table *table, const json_t *round)
 	add_when_and_who(table, round);
 	table_cell(table, COLOR_NONE, "%s", fields_string(round, "trigger"));
 	table_cell(table, COLOR_NONE, "%s", method[0] != '\0' ? method : "-");
-	table_cell(table, COLOR_NONE, "%s", fields_bytes(round, "expected_bytes", text));
+	table_cell(table, COLOR_NONE, "%s",
+		   streq(fields_string(round, "trigger"), "untold")
+			   ? "-"
+			   : fields_bytes(round, "expected_bytes", text));
 	table_cell(table, asked ? COLOR_GREEN : COLOR_DIM, "%s",
 		   asked ? fields_bytes(round, "released_bytes", text) : "-");
 	add_return(table, round);

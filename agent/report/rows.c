@@ -124,6 +124,8 @@ static void put_heap(struct dict *dict, const struct heap *heap, const struct he
 
 	dict_u64(dict, "in_use_bytes", use->in_use_bytes);
 	dict_u64(dict, "retained_bytes", heap->retained_bytes);
+	if (heap->untold_bytes > 0)
+		dict_u64(dict, "untold_bytes", heap->untold_bytes);
 	dict_u64(dict, "unused_bytes", use->unused_bytes);
 	dict_u64(dict, "swapped_free_bytes", use->swapped_free_bytes);
 	dict_u64(dict, "stall_usec", use->stall_usec);

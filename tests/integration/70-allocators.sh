@@ -132,6 +132,10 @@ if loads libmimalloc.so.2; then
 	claim "mimalloc: what ended threads left is tried for, and back" \
 		wait_for 60 rss_is_below "$subject" 44
 	claim "and it is said why" wait_for 10 logged 'allocator does not tell'
+	claim "\"explain\" does not call it expected to be nothing" eval \
+		'ctl explain "$subject" | has "nothing could be predicted"'
+	claim "\"show\" does not say that nothing is in use" eval \
+		'ctl show "$subject" | has "mimalloc: tells neither"'
 	end_subject
 	start_subject plain stay libmimalloc.so.2
 	claim "mimalloc: DecaySec=0 reaches threads that stay" wait_for 20 eval \
