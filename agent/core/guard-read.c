@@ -10,6 +10,7 @@
 #include "agent/basic/log.h"
 #include "agent/core/history.h"
 #include "agent/core/pace.h"
+#include "agent/policy/shared.h"
 #include "agent/policy/trend.h"
 
 static int read_rss(struct guard *guard, struct reading *ret)
@@ -65,6 +66,8 @@ static void take(struct guard *guard, const struct reading *reading)
 	struct group *group = &guard->group;
 
 	if (group->reading.time_usec > 0 && reading->n_max > group->reading.n_max)
+		guard->signals.limit_hit = true;
+	if (shared_step(group, reading))
 		guard->signals.limit_hit = true;
 	if (group->reading.time_usec == 0)
 		group->first_oom_kill = reading->n_oom_kill;

@@ -178,7 +178,8 @@ static void add_hits(struct table *table, const json_t *group)
 	const uint64_t permyriad = fields_number(group, "usage_high_permyriad");
 	char share[FORMAT_MAX];
 	uint64_t n;
-	const bool known = fields_find(group, "limit_hits", &n);
+	const bool known = fields_find(group, "shared_limit_hits", &n) ||
+			   fields_find(group, "limit_hits", &n);
 
 	table_row(table);
 	table_cell(table, COLOR_NONE, "at limit");

@@ -90,6 +90,12 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 			    "the kernel's OOM killer acted here %" PRIu64 " time%s",
 			    fields_number(group, "oom_kills"),
 			    plural(fields_number(group, "oom_kills")));
+	if (fields_number(group, "shared_oom_kills") > 0)
+		output_pair(ctl, "Beside:",
+			    "the kernel's OOM killer acted %" PRIu64 " time%s in other groups "
+			    "for a limit that this one shares",
+			    fields_number(group, "shared_oom_kills"),
+			    plural(fields_number(group, "shared_oom_kills")));
 }
 
 /* What is rarely asked for comes after what is always. */

@@ -19,22 +19,54 @@ const struct benefit *group_benefit(const struct group *group)
 	return group->benefit ? group->benefit : &none;
 }
 
-char *group_limit_of(const struct group *group, char *buf, size_t size)
+/* How much of its path is that of the group @level above; 0: it itself. The root keeps its slash. */
+static size_t length_above(const struct group *group, unsigned int level)
 {
 	size_t n = group->path ? strlen(group->path) : 0;
 
-	if (group->limit_level == 0 || n == 0 || size == 0)
-		return NULL;
+	if (level == 0 || n == 0)
+		return 0;
 
-	for (unsigned int i = 0; i < group->limit_level && n > 0; i++)
+	for (; level > 0 && n > 0; level--)
 		while (n > 0 && group->path[--n] != '/')
 			;
 
-	/* The root keeps its slash. */
-	n = MIN(MAX(n, 1), size - 1);
+	return MAX(n, 1);
+}
+
+bool group_shares_limit(const struct group *group, const struct group *other)
+{
+	const size_t n = length_above(group, group->limit_level);
+
+	return n > 0 && n == length_above(other, other->limit_level) &&
+	       memcmp(group->path, other->path, n) == 0;
+}
+
+bool group_is_beside(const struct group *group, unsigned int level, const struct group *other)
+{
+	const size_t n = length_above(group, level);
+
+	return n > 0 && other->path && strlen(other->path) >= n &&
+	       memcmp(group->path, other->path, n) == 0 &&
+	       (n == 1 || other->path[n] == '/' || other->path[n] == '\0');
+}
+
+char *group_above(const struct group *group, unsigned int level, char *buf, size_t size)
+{
+	size_t n = length_above(group, level);
+
+	if (n == 0 || size == 0)
+		return NULL;
+
+	n = MIN(n, size - 1);
 	memcpy(buf, group->path, n);
 	buf[n] = '\0';
 	return buf;
+}
+
+char *group_limit_of(const struct group *group, char *buf, size_t size)
+{
+	return group_above(group, group->limit_level, buf, size);
 }
 
 const char *group_kind_to_string(enum group_kind kind)

@@ -36,6 +36,14 @@ enum source {
 #define SOURCE_OFF 0   /* not wanted, or this kind of group has none */
 #define SOURCE_ARMED 1
 
+/* What the kernel counts of a limit that is another's, at the group above whose it is. */
+struct limit_events {
+	uint32_t n_max;      /* times that this limit was hit */
+	uint32_t n_oom;      /* times that nothing could be reclaimed for it then */
+	uint32_t n_oom_kill; /* kills anywhere in that group, by whichever limit; v1: right in it */
+	uint8_t level;       /* that group: so many above; 0: not read */
+};
+
 /* One reading of a group. Every byte count is what the kernel said at time_usec. */
 struct reading {
 	uint64_t time_usec;           /* CLOCK_MONOTONIC; 0: never read */
@@ -49,6 +57,7 @@ struct reading {
 	uint64_t n_oom_kill;          /* kernel OOM kills in the group, ever */
 	uint64_t n_collapses;         /* huge pages made of small ones, ever; v2 */
 	uint64_t n_faults;            /* page faults, ever; 0 without a cgroup */
+	struct limit_events above;    /* of the limit that counted at the reading before, or this one */
 };
 
 /* What stands against the limit: siblings have a part of an ancestor's. */
@@ -56,6 +65,12 @@ static inline uint64_t reading_taken_bytes(const struct reading *reading)
 {
 	return add_sat(reading->anon_bytes, reading->others_bytes);
 }
+
+/* Of a limit that it shares. Kept by policy/shared. */
+struct shared {
+	uint32_t n_kills;  /* for it, in other groups, since the first reading */
+	uint32_t n_oom;    /* its own count, as far as kills have been found for it */
+};
 
 /* How fast usage moves toward the limit. Kept by policy/trend. */
 struct trend {
@@ -164,6 +179,7 @@ struct group {
 	bool yields; /* a round is under way that gives way to what is more urgent */
 	bool users; /* of a user's own daemon: what is to be typed needs --user */
 	uint8_t limit_level; /* whose limit is the reading's: so many groups above; 0: nobody's else */
+	uint8_t shared_level; /* likewise at the last kill that shared counts */
 	int16_t sources[SOURCE_MAX_];
 	uint32_t n_members;
 
@@ -176,6 +192,7 @@ struct group {
 	struct steps *steps;    /* that the daemon took by itself; NULL: none ever */
 	uint32_t n_joined; /* members, ever */
 	uint32_t first_oom_kill; /* n_oom_kill of the first reading: kills before our time */
+	struct shared shared;
 };
 
 /* NULL: none yet, or so long ago that the ledger has forgotten it. */
@@ -189,6 +206,13 @@ const struct benefit *group_benefit(const struct group *group);
  * or of a group that we cannot see. Returns @buf, cut at @size.
  */
 char *group_limit_of(const struct group *group, char *buf, size_t size);
+/* The same of the group @level above; NULL where that is 0. */
+char *group_above(const struct group *group, unsigned int level, char *buf, size_t size);
+
+/* The limits of both are that of the same group above them. */
+bool group_shares_limit(const struct group *group, const struct group *other);
+/* @other is below the group that is @level above @group, or it. */
+bool group_is_beside(const struct group *group, unsigned int level, const struct group *other);
 
 const char *group_kind_to_string(enum group_kind kind);
 /* "group_pressure": a key in JSON. */

@@ -110,6 +110,10 @@ static void put_reading(struct dict *dict, const struct group *group)
 	dict_u64(dict, "peak_bytes", group->peak_bytes);
 	dict_u64(dict, "limit_hits", r->n_max);
 	dict_u64(dict, "oom_kills", r->n_oom_kill);
+	if (r->above.level > 0)
+		dict_u64(dict, "shared_limit_hits", r->above.n_max);
+	if (group->shared.n_kills > 0)
+		dict_u64(dict, "shared_oom_kills", group->shared.n_kills);
 	dict_u64(dict, "pressure_total_usec", r->pressure_total_usec);
 	dict_i64(dict, "growth_bytes_per_sec", group->trend.growth_bytes_per_sec);
 	put_finite(dict, "eta_usec",

@@ -6,12 +6,16 @@
  * mounted, and as we call them (below our root, "/" first).
  */
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "agent/basic/macro.h"
 #include "agent/model/group.h"
 
 #define CGROUP_PATH_MAX 4096
+
+/* systemd and Kubernetes together nest about ten deep. */
+#define CGROUP_DEPTH_MAX 64
 
 /*
  * The line of the memory controller's hierarchy in a /proc/PID/cgroup text: with GROUP_V1
@@ -47,6 +51,12 @@ int cgroup_path_parse_mount(const char *line, struct cgroup_mount *ret);
  * hierarchy, "/docker/..." for a bind mount of a part of it. malloc'ed.
  */
 int cgroup_path_prefix(int fd, const char *path, char **ret_prefix);
+
+/* A removed group's open files give ENODEV, names below its directory ENOENT: one for both. */
+static inline int cgroup_gone(int r)
+{
+	return r == -ENOENT ? -ENODEV : r;
+}
 
 /* @path without the slashes in front, "." for the root: for openat() and its like. */
 const char *cgroup_path_relative(const char *path);

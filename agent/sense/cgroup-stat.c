@@ -192,9 +192,10 @@ int cgroup_stat_parse_limit(const char *text, uint64_t *ret_bytes)
 	return 0;
 }
 
-int cgroup_stat_parse_events(const char *text, uint64_t *ret_max, uint64_t *ret_oom_kill)
+int cgroup_stat_parse_events(const char *text, uint64_t *ret_max, uint64_t *ret_oom,
+			     uint64_t *ret_oom_kill)
 {
-	struct key keys[] = { { .name = "max" }, { .name = "oom_kill" } };
+	struct key keys[] = { { .name = "max" }, { .name = "oom_kill" }, { .name = "oom" } };
 	int r;
 
 	r = parse_keys(text, keys, ARRAY_SIZE(keys));
@@ -204,6 +205,7 @@ int cgroup_stat_parse_events(const char *text, uint64_t *ret_max, uint64_t *ret_
 		return -EINVAL;
 
 	*ret_max = keys[0].value;
+	*ret_oom = keys[2].value;
 	*ret_oom_kill = keys[1].value;
 	return 0;
 }

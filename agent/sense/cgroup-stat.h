@@ -28,8 +28,9 @@ int cgroup_stat_parse_limit(const char *text, uint64_t *ret_bytes);
 /* One plain number: memory.current, memory.usage_in_bytes, memory.failcnt. */
 int cgroup_stat_parse_number(const char *text, uint64_t *ret);
 
-/* v2 memory.events. Kernels before 4.13 count no oom_kill: 0. */
-int cgroup_stat_parse_events(const char *text, uint64_t *ret_max, uint64_t *ret_oom_kill);
+/* v2 memory.events and its .local. Kernels before 4.13 count no oom_kill: 0. */
+int cgroup_stat_parse_events(const char *text, uint64_t *ret_max, uint64_t *ret_oom,
+			     uint64_t *ret_oom_kill);
 
 /* v1 memory.oom_control; 0 before 4.13 here too. */
 int cgroup_stat_parse_oom_control(const char *text, uint64_t *ret_oom_kill);

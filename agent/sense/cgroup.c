@@ -14,18 +14,15 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "agent/basic/fd.h"
+#include "agent/sense/cgroup-events.h"
 #include "agent/sense/cgroup-path.h"
 #include "agent/sense/cgroup-stat.h"
 #include "agent/sense/psi.h"
-
-/* systemd and Kubernetes together nest about ten deep. */
-#define DEPTH_MAX 64
 
 #define LEVEL_NONE UINT8_MAX
 
@@ -48,12 +45,6 @@ static const char *const files[] = {
 	"memory.oom_control",
 	"memory.pressure",
 };
-
-/* A removed group's open files give ENODEV, names below its directory ENOENT. */
-static int gone(int r)
-{
-	return r == -ENOENT ? -ENODEV : r;
-}
 
 /* The file may say something new, or nonsense: named, for whoever tells people. */
 static int judge(struct cgroup *cgroup, const char *name, int r)
@@ -97,7 +88,7 @@ static int open_files(struct cgroup *cgroup, const struct cgroup_root *root,
 	cgroup->usage_fd =
 		openat(cgroup->fd, usage_name(root->kind), O_RDONLY | O_CLOEXEC);
 	if (cgroup->usage_fd < 0)
-		return gone(-errno);
+		return cgroup_gone(-errno);
 
 	/* Either may be missing, and is negative then; sampling and usage have to do. */
 	if (root->kind == GROUP_V2)
@@ -124,7 +115,7 @@ int cgroup_open(const struct cgroup_root *root, const char *path, struct cgroup 
 	depth = cgroup_path_depth(path);
 	if (depth < 0)
 		return depth;
-	if (depth > DEPTH_MAX)
+	if (depth > CGROUP_DEPTH_MAX)
 		return -E2BIG;
 
 	cgroup.kind = root->kind;
@@ -194,7 +185,7 @@ int cgroup_read_usage(struct cgroup *cgroup, uint64_t *ret_bytes)
 
 	n = fd_read_line_again(cgroup->usage_fd, text, sizeof(text));
 	if (n < 0)
-		return gone((int)n);
+		return cgroup_gone((int)n);
 
 	return cgroup_stat_parse_number(text, ret_bytes);
 }
@@ -321,7 +312,7 @@ static int read_limits(struct cgroup *cgroup, uint64_t anon_bytes, struct limit 
 	const bool is_known = cgroup->kind == GROUP_V1 && cgroup->is_watched &&
 			      cgroup->has_looked && !cgroup->limited_above;
 	const unsigned int depth = is_known ? 0 : cgroup->depth;
-	char path[DEPTH_MAX * 3 + 32] = "";
+	char path[CGROUP_DEPTH_MAX * 3 + 32] = "";
 	uint64_t bytes, above_bytes, lowest_bytes = BYTES_INFINITY;
 	bool limited_above = false;
 	char *end = path;
@@ -432,6 +423,7 @@ static int read_kills(struct cgroup *cgroup, struct reading *reading)
 static int read_events(struct cgroup *cgroup, struct reading *reading)
 {
 	char text[512];
+	uint64_t n_oom;
 	ssize_t n;
 	int r;
 
@@ -441,9 +433,18 @@ static int read_events(struct cgroup *cgroup, struct reading *reading)
 	/* Through the descriptor that is polled: this read is what rearms it. */
 	n = fd_read_again(cgroup->other_fd, text, sizeof(text));
 	r = n < 0 ? (int)n :
-		    cgroup_stat_parse_events(text, &reading->n_max, &reading->n_oom_kill);
+		    cgroup_stat_parse_events(text, &reading->n_max, &n_oom, &reading->n_oom_kill);
 
 	return judge_optional(cgroup, "memory.events", r);
+}
+
+static int read_above_events(struct cgroup *cgroup, uint8_t level, struct reading *reading)
+{
+	const char *name = NULL;
+	int r;
+
+	r = cgroup_events_read_above(cgroup->fd, cgroup->kind, level, &name, &reading->above);
+	return judge_optional(cgroup, name, r);
 }
 
 static int read_pressure(struct cgroup *cgroup, struct reading *reading)
@@ -483,6 +484,7 @@ int cgroup_read_first(struct cgroup *cgroup, uint64_t now_usec, const struct rea
 		      struct reading *ret)
 {
 	struct reading reading = { .time_usec = now_usec };
+	const uint8_t level = cgroup_limit_level(cgroup);
 	int r;
 
 	if (ram_bytes == 0)
@@ -496,8 +498,11 @@ int cgroup_read_first(struct cgroup *cgroup, uint64_t now_usec, const struct rea
 	if (r >= 0)
 		r = cgroup->kind == GROUP_V2 ? read_events(cgroup, &reading)
 					     : read_failcnt(cgroup, &reading);
+	/* A kill makes room there, and another limit counts from now on. */
+	if (r >= 0)
+		r = read_above_events(cgroup, level > 0 ? level : cgroup->limit_level, &reading);
 	if (r < 0)
-		return gone(r);
+		return cgroup_gone(r);
 
 	if (cgroup->kind != GROUP_V2)
 		reading.n_oom_kill = last->n_oom_kill;
@@ -517,7 +522,7 @@ int cgroup_read_rest(struct cgroup *cgroup, struct reading *reading)
 	if (r >= 0)
 		r = read_pressure(cgroup, &rest);
 	if (r < 0)
-		return gone(r);
+		return cgroup_gone(r);
 
 	if (cgroup->kind != GROUP_V2)
 		reading->n_oom_kill = rest.n_oom_kill;
@@ -537,59 +542,4 @@ int cgroup_read(struct cgroup *cgroup, uint64_t now_usec, struct reading *ret)
 	if (r >= 0)
 		*ret = reading;
 	return r;
-}
-
-/* Registers an eventfd for @fd, a file of the group, with @argument; returns it. */
-static int arm_event(const struct cgroup *cgroup, int fd, const char *argument)
-{
-	_cleanup_(fd_closep) int event_fd = -1, control_fd = -1;
-	char text[64];
-	int n, r;
-
-	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (event_fd < 0)
-		return -errno;
-
-	control_fd = openat(cgroup->fd, "cgroup.event_control", O_WRONLY | O_CLOEXEC);
-	if (control_fd < 0)
-		return gone(-errno);
-
-	n = snprintf(text, sizeof(text), "%d %d %s", event_fd, fd, argument);
-	r = fd_write_exact(control_fd, text, (size_t)n);
-	if (r < 0)
-		return gone(r);
-
-	return TAKE_FD(event_fd);
-}
-
-int cgroup_arm_threshold(struct cgroup *cgroup, uint64_t bytes)
-{
-	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-	char argument[32];
-
-	if (cgroup->kind != GROUP_V1)
-		return -EOPNOTSUPP;
-
-	/*
-	 * The kernel rounds down to whole pages: it would tell of the page below, whose reading is
-	 * not at the threshold yet, and then no more.
-	 */
-	bytes = (bytes + page_bytes - 1) / page_bytes * page_bytes;
-	(void)snprintf(argument, sizeof(argument), "%llu", (unsigned long long)bytes);
-	return arm_event(cgroup, cgroup->usage_fd, argument);
-}
-
-int cgroup_arm_level(struct cgroup *cgroup)
-{
-	_cleanup_(fd_closep) int fd = -1;
-
-	if (cgroup->kind != GROUP_V1)
-		return -EOPNOTSUPP;
-
-	fd = openat(cgroup->fd, "memory.pressure_level", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-
-	/* Those who listen to medium hear of critical, too. */
-	return arm_event(cgroup, fd, "medium");
 }

@@ -42,13 +42,13 @@ static void fuzz_psi(const char *text)
 static void fuzz_stat(const char *text)
 {
 	struct cgroup_stat stat;
-	uint64_t a, b;
+	uint64_t a, b, c;
 
 	for (enum group_kind kind = GROUP_V1; kind <= GROUP_RSS; kind++)
 		if (cgroup_stat_parse(text, kind, &stat) >= 0)
 			expect(kind == GROUP_V1 || stat.limit_bytes == BYTES_INFINITY);
 
-	(void)cgroup_stat_parse_events(text, &a, &b);
+	(void)cgroup_stat_parse_events(text, &a, &b, &c);
 	(void)cgroup_stat_parse_oom_control(text, &a);
 	(void)cgroup_stat_has_controller(text, "memory");
 	if (cgroup_stat_parse_number(text, &a) >= 0)

@@ -172,6 +172,69 @@ static void test_a_limit_that_only_the_kernel_knows_counts_alone(void)
 	end();
 }
 
+static void put_events(const char *group, const char *name, const char *text)
+{
+	char directory[128];
+
+	(void)snprintf(directory, sizeof(directory), "%s%s", base, group);
+	write_file(directory, name, text);
+}
+
+static void check_above(uint8_t level, uint32_t n_max, uint32_t n_oom, uint32_t n_oom_kill)
+{
+	look();
+	CHECK_EQ(reading.above.level, level);
+	CHECK_EQ(reading.above.n_max, n_max);
+	CHECK_EQ(reading.above.n_oom, n_oom);
+	CHECK_EQ(reading.above.n_oom_kill, n_oom_kill);
+}
+
+static void test_v2_events_of_a_shared_limit_are_read(void)
+{
+	begin(GROUP_V2, "max\n");
+	check_above(1, 0, 0, 0);
+	/* Of a kernel before 5.2. */
+	put_events("/pod", "memory.events", "max 7\noom 3\noom_kill 2\n");
+	check_above(1, 7, 3, 2);
+	/* Those of the limit itself, and kills in all groups below it. */
+	put_events("/pod", "memory.events.local", "max 5\noom 1\noom_kill 0\n");
+	check_above(1, 5, 1, 2);
+	/* Its own count is another. */
+	CHECK_EQ(reading.n_max, 0);
+	CHECK_EQ(reading.n_oom_kill, 0);
+
+	put_events("/pod", "memory.events.local", "nonsense\n");
+	check_above(0, 0, 0, 0);
+	CHECK_STR(cgroup_bad_file(&cgroup), "memory.events");
+	end();
+}
+
+static void test_v1_events_of_a_shared_limit_are_read(void)
+{
+	begin(GROUP_V1, "9223372036854771712\n");
+	check_above(1, 0, 0, 0);
+	put_events("/pod", "memory.failcnt", "12\n");
+	put_events("/pod", "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n");
+	check_above(1, 12, 3, 3);
+	end();
+}
+
+/* A kill makes room, and then its own limit counts: what it was killed for is still told. */
+static void test_events_of_the_limit_that_counted_before_are_read_once_more(void)
+{
+	begin(GROUP_V2, "max\n");
+	put(GROUP_V2, "/pod/a", 32, 2, "41943040\n");
+	put(GROUP_V2, "/pod", 99, 0, "104857600\n");
+	put_events("/pod", "memory.events", "max 1\noom 0\noom_kill 0\n");
+	check_above(1, 1, 0, 0);
+	put(GROUP_V2, "/pod", 40, 0, "104857600\n");
+	put_events("/pod", "memory.events", "max 9\noom 1\noom_kill 1\n");
+	check_above(1, 9, 1, 1);
+	CHECK_EQ(cgroup_limit_level(&cgroup), 0);
+	check_above(0, 0, 0, 0);
+	end();
+}
+
 static void test_the_group_whose_limit_it_is_has_a_path(void)
 {
 	char path[] = "/work.slice/pod/a", buf[64];
@@ -189,6 +252,39 @@ static void test_the_group_whose_limit_it_is_has_a_path(void)
 	CHECK_STR(group_limit_of(&group, buf, sizeof(buf)), "/");
 }
 
+static struct group at(const char *path, uint8_t limit_level)
+{
+	return (struct group){ .path = (char *)path, .limit_level = limit_level };
+}
+
+static bool share(struct group a, struct group b)
+{
+	CHECK_EQ(group_shares_limit(&a, &b), group_shares_limit(&b, &a));
+	return group_shares_limit(&a, &b);
+}
+
+static bool beside(struct group a, unsigned int level, struct group b)
+{
+	return group_is_beside(&a, level, &b);
+}
+
+static void test_who_is_below_the_same_limit(void)
+{
+	CHECK(share(at("/pod/a", 1), at("/pod/b", 1)));
+	CHECK(share(at("/pod/a", 1), at("/pod/b/c", 2)));
+	CHECK(share(at("/a", 1), at("/pod/b", 2)));
+	CHECK(!share(at("/pod/a", 1), at("/pod/b", 0)));
+	CHECK(!share(at("/pod/a", 1), at("/pod/b", 2)));
+	CHECK(!share(at("/pod/a", 1), at("/pot/b", 1)));
+	CHECK(!share(at("/pod/a", 0), at("/pod/a", 0)));
+
+	CHECK(beside(at("/pod/a", 0), 1, at("/pod/b/c", 0)));
+	CHECK(beside(at("/pod/a", 0), 1, at("/pod", 0)));
+	CHECK(beside(at("/a", 0), 1, at("/pod/b", 0)));
+	CHECK(!beside(at("/pod/a", 0), 1, at("/pods/b", 0)));
+	CHECK(!beside(at("/pod/a", 0), 0, at("/pod/a", 0)));
+}
+
 int main(void)
 {
 	RUN(test_v2_counts_what_siblings_have_of_the_limit);
@@ -197,6 +293,10 @@ int main(void)
 	RUN(test_files_above_that_are_missing_or_nonsense_leave_the_limit);
 	RUN(test_v1_without_a_limit_above_does_not_look_there_again);
 	RUN(test_a_limit_that_only_the_kernel_knows_counts_alone);
+	RUN(test_v2_events_of_a_shared_limit_are_read);
+	RUN(test_v1_events_of_a_shared_limit_are_read);
+	RUN(test_events_of_the_limit_that_counted_before_are_read_once_more);
+	RUN(test_who_is_below_the_same_limit);
 	RUN(test_the_group_whose_limit_it_is_has_a_path);
 
 	return TEST_RESULT();

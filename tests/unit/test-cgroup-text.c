@@ -174,18 +174,20 @@ static void test_what_cannot_be_told_apart_is_not_held(void)
 
 static void test_events_of_old_kernels_count_no_kill(void)
 {
-	uint64_t n_max = 0, n_oom_kill = 9;
+	uint64_t n_max = 0, n_oom = 0, n_oom_kill = 9;
 
-	CHECK_EQ(cgroup_stat_parse_events("low 0\nhigh 0\nmax 5\noom 1\n", &n_max,
+	CHECK_EQ(cgroup_stat_parse_events("low 0\nhigh 0\nmax 5\noom 1\n", &n_max, &n_oom,
 					  &n_oom_kill),
 		 0);
 	CHECK_EQ(n_max, 5);
+	CHECK_EQ(n_oom, 1);
 	CHECK_EQ(n_oom_kill, 0);
 	CHECK_EQ(cgroup_stat_parse_oom_control(
 			 "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", &n_oom_kill),
 		 0);
 	CHECK_EQ(n_oom_kill, 3);
-	CHECK_EQ(cgroup_stat_parse_events("oom_kill 1\n", &n_max, &n_oom_kill), -EINVAL);
+	CHECK_EQ(cgroup_stat_parse_events("oom_kill 1\n", &n_max, &n_oom, &n_oom_kill),
+		 -EINVAL);
 }
 
 static void test_controllers_are_whole_words(void)

@@ -42,9 +42,9 @@ static bool reads_limit(const char *text)
 
 static bool reads_events(const char *text)
 {
-	uint64_t n_max, n_oom_kill;
+	uint64_t n_max, n_oom, n_oom_kill;
 
-	return cgroup_stat_parse_events(text, &n_max, &n_oom_kill) == 0;
+	return cgroup_stat_parse_events(text, &n_max, &n_oom, &n_oom_kill) == 0;
 }
 
 static bool reads_oom_control(const char *text)
