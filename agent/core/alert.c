@@ -105,6 +105,7 @@ static void tell(struct guard *guard, const struct warn *warn, enum alert_kind k
 	struct alert alert = {
 		.kind = kind,
 		.n_oom_kills = warn->n_oom_kills,
+		.n_beside = warn->n_beside,
 		.n_held_back = warn->n_held_back[kind],
 	};
 	struct diagnosis diagnosis;
@@ -120,8 +121,8 @@ static void tell(struct guard *guard, const struct warn *warn, enum alert_kind k
 	bus_alert(manager->bus, &guard->group, &alert);
 }
 
-/* For those who ask later: each, however often people have been told of such. */
-static void note_kills(struct guard *guard, uint64_t n_processes)
+/* For those who ask later. @name NULL: in the group itself. */
+static void note_kills(struct guard *guard, uint64_t n_processes, const char *name)
 {
 	struct manager *manager = guard->manager;
 	const struct group *group = &guard->group;
@@ -138,26 +139,119 @@ static void note_kills(struct guard *guard, uint64_t n_processes)
 	guard_diagnose(guard, kill.time_usec, &diagnosis);
 	kill.verdict = diagnosis.verdict;
 	kill.confidence_percent = diagnosis.confidence_percent;
-	ledger_set_name(kill.name, text_name_of(group));
+	ledger_set_name(kill.name, name ? name : text_name_of(group));
 	kills_append(&manager->kills, &kill);
 }
 
-_Static_assert(sizeof(struct alert_memory) == (3 * ALERT_MAX_ + 5) * sizeof(uint64_t),
+_Static_assert(sizeof(struct alert_memory) == (3 * ALERT_MAX_ + 6) * sizeof(uint64_t),
 	       "compared as bytes");
+
+/*
+ * Who is to tell what is due for @guard: the one of all below the same limit that has the most, or
+ * nobody. *@ret_told: who has told it, or will.
+ */
+static struct guard *find_speaker(struct guard *guard, enum alert_kind kind,
+				  struct guard **ret_told)
+{
+	const uint64_t now_usec = manager_now(guard->manager);
+	struct guard *speaker = guard, *other;
+
+	LIST_FOREACH(other, &guard->manager->guards, in_manager) {
+		if (other == guard)
+			continue;
+		switch (warn_rank(&speaker->group, &other->group, &history_of(other)->alerts, kind,
+				  now_usec)) {
+		case WARN_STRANGER:
+		case WARN_SMALLER:
+			break;
+		case WARN_LARGER:
+			speaker = other;
+			break;
+		case WARN_TOLD:
+			*ret_told = other;
+			return NULL;
+		}
+	}
+
+	*ret_told = speaker;
+	return speaker;
+}
+
+/* @told: what is remembered of who tells, or of before. */
+static void leave(struct guard *guard, enum alert_kind kind, const struct alert_memory *told,
+		  const struct guard *speaker)
+{
+	warn_leave(&history_note(guard)->alerts, told, kind);
+	if (guard == speaker)
+		return;
+
+	log_debug("\"%s\" leaves %s to \"%s\", which is below the same limit", guard->group.path,
+		  alert_kind_to_string(kind), speaker->group.path);
+}
+
+/* What is told now, by the memory of @guard, is told of all whose limit it is. */
+static void share_memory(struct guard *guard, enum alert_kind kind, const struct guard *speaker)
+{
+	const struct alert_memory *told = &history_of(guard)->alerts;
+	struct guard *other;
+
+	/* Nothing is taken in a crisis: who has no place yet asks when it is due there. */
+	LIST_FOREACH(other, &guard->manager->guards, in_manager)
+		if (other != guard && (other->is_ready || other == speaker) &&
+		    group_shares_limit(&guard->group, &other->group))
+			leave(other, kind, told, speaker);
+}
+
+/* The kill is the limit's, and so is its name in the account. */
+static void note_beside(struct guard *guard, uint64_t n_processes)
+{
+	char path[LEDGER_NAME_MAX];
+
+	note_kills(guard, n_processes,
+		   group_above(&guard->group, guard->group.shared_level, path, sizeof(path)));
+}
+
+/* @before: what was remembered before it came to be due. */
+static void tell_common(struct guard *guard, const struct warn *warn, enum alert_kind kind,
+			const struct alert_memory *before)
+{
+	struct guard *told = guard, *speaker = find_speaker(guard, kind, &told);
+
+	if (!speaker) {
+		/* Of a kill in this very group people want to hear soon all the same. */
+		leave(guard, kind, kind == ALERT_OOM_KILL ? before : &history_of(told)->alerts, told);
+		return;
+	}
+
+	if (kind == ALERT_OOM_KILL)
+		note_beside(guard, warn->n_beside);
+	else
+		share_memory(guard, kind, speaker);
+	tell(speaker, warn, kind);
+}
+
+static void tell_or_leave(struct guard *guard, const struct warn *warn, enum alert_kind kind,
+			  const struct alert_memory *before)
+{
+	if (warn_is_common(warn, &guard->group, kind))
+		tell_common(guard, warn, kind, before);
+	else
+		tell(guard, warn, kind);
+}
 
 void alert_look(struct guard *guard)
 {
-	const struct alert_memory *memory = &history_of(guard)->alerts;
-	const struct warn warn = warn_step(memory, &guard->group, manager_now(guard->manager));
+	const struct alert_memory before = history_of(guard)->alerts;
+	const struct warn warn = warn_step(&before, &guard->group, manager_now(guard->manager));
 
 	/* Where nothing is written nothing is taken. */
-	if (memcmp(memory, &warn.memory, sizeof(*memory)) != 0)
+	if (memcmp(&before, &warn.memory, sizeof(before)) != 0)
 		history_note(guard)->alerts = warn.memory;
 	if (warn.n_oom_new > 0)
-		note_kills(guard, warn.n_oom_new);
+		note_kills(guard, warn.n_oom_new, NULL);
 	for (int kind = 0; kind < ALERT_MAX_; kind++)
 		if (warn.due & UINT32_C(1) << kind)
-			tell(guard, &warn, (enum alert_kind)kind);
+			tell_or_leave(guard, &warn, (enum alert_kind)kind, &before);
 }
 
 static uint64_t hash_of(const char *path)

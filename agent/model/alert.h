@@ -11,7 +11,7 @@
 enum alert_kind {
 	ALERT_USAGE_CRITICAL, /* above UsageCritical=, and releases have not changed that */
 	ALERT_KILL_NEAR,      /* the limit will be reached soon, at the growth of this moment */
-	ALERT_OOM_KILL,       /* the kernel killed in the group */
+	ALERT_OOM_KILL,       /* the kernel killed in the group, or beside it for a limit it shares */
 	ALERT_NOT_PAYING,     /* near the limit, and releases give too little */
 	ALERT_MAX_
 };
@@ -32,12 +32,14 @@ struct alert_memory {
 	uint64_t near_bytes;      /* usage then */
 	uint64_t n_oom_kill;      /* since the group's first_oom_kill, when that was last told */
 	uint64_t n_oom_seen;      /* and at the last look */
+	uint64_t n_beside;        /* the group's shared.n_kills, when that was last told */
 };
 
 /* One alert about a group; what else is to be said of it is in the group. */
 struct alert {
 	enum alert_kind kind;
 	uint64_t n_oom_kills;   /* since the last one that was told; ALERT_OOM_KILL only */
+	uint64_t n_beside;      /* likewise, in other groups for a limit that it shares */
 	uint64_t n_held_back;   /* of this kind, since the last one */
 	const char *verdict;    /* the disease, and a sentence about it */
 	const char *verdict_text;

@@ -9,6 +9,9 @@
 /* A step in usage is growth to the trend for a while; growth that lasts is no step. */
 #define KILL_NEAR_LASTS_USEC (3 * USEC_PER_SEC)
 
+/* By then those in whose group a kill was have told it. */
+#define BESIDE_LASTS_USEC (1 * USEC_PER_SEC)
+
 /* Growth while most of the limit is free is a program that starts. */
 #define KILL_NEAR_FLOOR_PERMYRIAD 2500
 
@@ -31,6 +34,11 @@ static bool usage_is_above(const struct group *group, uint64_t permyriad)
 static uint64_t n_oom_kill(const struct group *group)
 {
 	return sub_sat(group->reading.n_oom_kill, group->first_oom_kill);
+}
+
+static bool is_killed(const struct alert_memory *memory, const struct group *group)
+{
+	return n_oom_kill(group) > memory->n_oom_kill;
 }
 
 static void step_near(struct alert_memory *memory, const struct group *group,
@@ -89,7 +97,8 @@ static bool is_so(const struct alert_memory *memory, const struct group *group,
 	case ALERT_KILL_NEAR:
 		return is_kill_near(memory, group, now_usec);
 	case ALERT_OOM_KILL:
-		return n_oom_kill(group) > memory->n_oom_kill;
+		return is_killed(memory, group) ||
+		       (group->n_members > 0 && group->shared.n_kills > memory->n_beside);
 	case ALERT_NOT_PAYING:
 		return is_not_paying(group);
 	case ALERT_MAX_:
@@ -100,8 +109,12 @@ static bool is_so(const struct alert_memory *memory, const struct group *group,
 }
 
 /* How long it has to be so. */
-static uint64_t lasts_usec(enum alert_kind kind)
+static uint64_t lasts_usec(const struct alert_memory *memory, const struct group *group,
+			   enum alert_kind kind)
 {
+	if (kind == ALERT_OOM_KILL)
+		return is_killed(memory, group) ? 0 : BESIDE_LASTS_USEC;
+
 	return kind == ALERT_USAGE_CRITICAL ? CRITICAL_LASTS_USEC : 0;
 }
 
@@ -123,7 +136,7 @@ static void step_kind(struct warn *warn, const struct group *group, enum alert_k
 
 	if (!is_so(memory, group, kind, now_usec)) {
 		if (memory->kinds[kind].since_usec > 0 && !(memory->told & bit) &&
-		    now_usec - memory->kinds[kind].since_usec >= lasts_usec(kind))
+		    now_usec - memory->kinds[kind].since_usec >= lasts_usec(memory, group, kind))
 			memory->kinds[kind].n_held_back++;
 		memory->kinds[kind].since_usec = 0;
 		memory->told &= ~bit;
@@ -134,7 +147,7 @@ static void step_kind(struct warn *warn, const struct group *group, enum alert_k
 		memory->kinds[kind].since_usec = MAX(now_usec, 1);
 
 	if (memory->told & bit ||
-	    sub_sat(now_usec, memory->kinds[kind].since_usec) < lasts_usec(kind))
+	    sub_sat(now_usec, memory->kinds[kind].since_usec) < lasts_usec(memory, group, kind))
 		return;
 
 	if (memory->kinds[kind].told_usec > 0 &&
@@ -168,8 +181,11 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 	if (warn.due & UINT32_C(1) << ALERT_OOM_KILL) {
 		warn.n_oom_kills = n_oom_kill(group) - warn.memory.n_oom_kill;
 		warn.memory.n_oom_kill = n_oom_kill(group);
+		warn.n_beside = group->shared.n_kills - warn.memory.n_beside;
+		warn.memory.n_beside = group->shared.n_kills;
 		/* The next one is another one. */
 		warn.memory.told &= ~(UINT64_C(1) << ALERT_OOM_KILL);
+		warn.memory.kinds[ALERT_OOM_KILL].since_usec = 0;
 	}
 
 	return warn;
@@ -184,6 +200,52 @@ struct alert_memory warn_renew(const struct alert_memory *memory)
 
 	next.told = 0;
 	next.near_since_usec = 0;
-	next.n_oom_kill = next.n_oom_seen = 0;
+	next.n_oom_kill = next.n_oom_seen = next.n_beside = 0;
 	return next;
+}
+
+bool warn_is_common(const struct warn *warn, const struct group *group, enum alert_kind kind)
+{
+	return kind == ALERT_OOM_KILL ? warn->n_oom_kills == 0 : group->limit_level > 0;
+}
+
+static bool is_told(const struct alert_memory *memory, enum alert_kind kind, uint64_t now_usec)
+{
+	return memory->told & UINT64_C(1) << kind ||
+	       (memory->kinds[kind].told_usec > 0 &&
+		sub_sat(now_usec, memory->kinds[kind].told_usec) < memory->kinds[kind].gap_usec);
+}
+
+static bool is_seen(const struct alert_memory *memory, enum alert_kind kind)
+{
+	return memory->kinds[kind].since_usec > 0 ||
+	       (kind == ALERT_KILL_NEAR && memory->near_since_usec > 0);
+}
+
+enum warn_rank warn_rank(const struct group *group, const struct group *other,
+			 const struct alert_memory *memory, enum alert_kind kind,
+			 uint64_t now_usec)
+{
+	/* Room that a kill has made may have brought other limits to count. */
+	if (kind == ALERT_OOM_KILL ? !group_is_beside(group, group->shared_level, other)
+				   : !group_shares_limit(group, other))
+		return WARN_STRANGER;
+	if (is_told(memory, kind, now_usec))
+		return WARN_TOLD;
+	/* Who is gone needs no help; and a kill is told by whoever comes first. */
+	if (kind != ALERT_OOM_KILL && other->n_members > 0 && is_seen(memory, kind) &&
+	    other->reading.anon_bytes > group->reading.anon_bytes)
+		return WARN_LARGER;
+
+	return WARN_SMALLER;
+}
+
+void warn_leave(struct alert_memory *memory, const struct alert_memory *told,
+		enum alert_kind kind)
+{
+	memory->kinds[kind].told_usec = told->kinds[kind].told_usec;
+	memory->kinds[kind].gap_usec = told->kinds[kind].gap_usec;
+	memory->kinds[kind].n_held_back = 0;
+	if (kind != ALERT_OOM_KILL && is_seen(memory, kind))
+		memory->told |= UINT64_C(1) << kind;
 }

@@ -8,13 +8,16 @@
  *   kill-near        a quarter of the limit is used, and the rest will be within 60 s: at
  *                    the growth that the trend says, and at that of the 3 s or more in
  *                    which the trend has said so
- *   oom-kill         the kernel's count has risen
+ *   oom-kill         the kernel's count has risen; a second ago, where it was beside the group
  *   not-paying       usage is above UsageHigh, and three releases or more in a row
  *                    disappointed
  *
  * Growth of 1 % of the limit a second is told 57 s ahead, of 1.9 % still 30 s, where it lasts
  * that long. Each kind is told once each time, and again not before a minute has passed; that
  * pause doubles up to an hour while there is no peace of four of it.
+ *
+ * What threatens at a limit that groups share is told once for all of them, and of the one that
+ * has the most. Who finds it due looks at the others; what one of them has told is told of all.
  */
 
 #include "agent/basic/macro.h"
@@ -29,6 +32,7 @@ struct warn {
 	struct alert_memory memory; /* to be given back the next time */
 	uint32_t due;               /* bits of enum alert_kind to be told now */
 	uint64_t n_oom_kills;       /* of each of them, see struct alert */
+	uint64_t n_beside;          /* likewise */
 	uint64_t n_oom_new;         /* since the last look, to be told or not */
 	uint64_t n_held_back[ALERT_MAX_];
 };
@@ -38,3 +42,22 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 
 /* What is remembered when a group of the same name begins anew: what was told, not why. */
 struct alert_memory warn_renew(const struct alert_memory *memory);
+
+/* What is due is so of all groups that share the limit; not a kill in this one. */
+bool warn_is_common(const struct warn *warn, const struct group *group, enum alert_kind kind);
+
+/* What another group has to do with what is due for this one. */
+enum warn_rank {
+	WARN_STRANGER, /* nothing: it does not share the limit */
+	WARN_SMALLER,  /* nobody has told of it, and nobody should */
+	WARN_LARGER,   /* it sees the same, and should tell */
+	WARN_TOLD,     /* it has told already: still so, or not long enough ago */
+};
+
+enum warn_rank warn_rank(const struct group *group, const struct group *other,
+			 const struct alert_memory *memory, enum alert_kind kind,
+			 uint64_t now_usec);
+
+/* Another group has told what is so for this one, too, or will be. */
+void warn_leave(struct alert_memory *memory, const struct alert_memory *told,
+		enum alert_kind kind);

@@ -63,6 +63,19 @@ static void add_kill_near(struct text *text, const struct group *group)
 		 format_bytes(rate, growth > 0 ? (uint64_t)growth : 0));
 }
 
+static void add_kills(struct text *text, const struct group *group, const struct alert *alert)
+{
+	const uint64_t n = alert->n_oom_kills > 0 ? alert->n_oom_kills : alert->n_beside;
+	char path[4096], name[160];
+
+	text_add(text, "the kernel's OOM killer ended %" PRIu64 " process%s", n, n == 1 ? "" : "es");
+	if (alert->n_oom_kills == 0 &&
+	    group_above(group, group->shared_level, path, sizeof(path)))
+		text_add(text, " beside it, for the limit of %s",
+			 dict_clean(path, name, sizeof(name)));
+	text_add(text, ": ");
+}
+
 static void add_not_paying(struct text *text, const struct group *group)
 {
 	char last[FORMAT_MAX], pause[FORMAT_MAX];
@@ -88,8 +101,7 @@ static void add_sentence(struct text *text, const struct group *group,
 		add_kill_near(text, group);
 		break;
 	case ALERT_OOM_KILL:
-		text_add(text, "the kernel's OOM killer ended %" PRIu64 " process%s: ",
-			 alert->n_oom_kills, alert->n_oom_kills == 1 ? "" : "es");
+		add_kills(text, group, alert);
 		break;
 	case ALERT_NOT_PAYING:
 	case ALERT_MAX_:
@@ -133,8 +145,10 @@ static void add_figures(struct text *text, const struct group *group,
 		text_number(text, "RETAINED_BYTES", group->heap.retained_bytes);
 	}
 	text_number(text, "BACKOFF_USEC", group_benefit(group)->backoff_usec);
-	if (alert->kind == ALERT_OOM_KILL)
+	if (alert->kind == ALERT_OOM_KILL) {
 		text_number(text, "OOM_KILLS", alert->n_oom_kills);
+		text_number(text, "SHARED_OOM_KILLS", alert->n_beside);
+	}
 	text_number(text, "HELD_BACK", alert->n_held_back);
 }
 

@@ -32,8 +32,10 @@ void rows_alert(struct dict *dict, const struct group *group, const struct alert
 	dict_u64(dict, "id", group->id);
 	add_figures(dict, group, alert);
 	dict_string(dict, "verdict", alert->verdict);
-	if (alert->kind == ALERT_OOM_KILL)
+	if (alert->kind == ALERT_OOM_KILL) {
 		dict_u64(dict, "oom_kills", alert->n_oom_kills);
+		dict_u64(dict, "shared_oom_kills", alert->n_beside);
+	}
 	dict_u64(dict, "held_back", alert->n_held_back);
 	journal_alert_sentence(group, alert, sentence, sizeof(sentence));
 	dict_string(dict, "text", sentence);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Two groups under one limit: what the sibling holds counts, and the member's group is asked
-# when the parent comes near its limit, however small its own part is.
+# when the parent comes near its limit, however small its own part is. What the kernel does for
+# that limit is known of both, and people are warned once.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,6 +17,12 @@ path=${group#"$base"}/a
 figure()
 {
 	ctl --json=short explain "$path" | grep -oE "\"$1\":[^,}]*" | head -n 1 | cut -d: -f2-
+}
+
+# alerts KIND : how many were told of all groups below it.
+alerts()
+{
+	grep -c "$1" "$scratch/daemon.log"
 }
 
 others_mib()
@@ -44,6 +51,27 @@ claim "what the sibling holds is shown" wait_for 20 eval '[ "$(others_mib)" -ge 
 claim "and whose limit it is" has "of ${group#"$base"}, of which others there have" \
 	<(ctl explain "$path" | tr -s ' \n' '  ')
 
+# Both have the hook now, and hold what they have: only the limit is lowered.
+claim "nobody is warned yet" [ "$(alerts 'usage stays above UsageCritical=')" = 0 ]
+(
+	echo 0 >"$group/b/cgroup.procs"
+	exec "$shims/fake-hook" "$runtime/hook.sock" good 0 >/dev/null
+) &
+beside=$!
+started+=("$beside")
+sibling_path=${group#"$base"}/b
+claim "how often the limit was hit is told" [ -n "$(figure shared_limit_hits)" ]
+claim "the sibling is a member, too" wait_for 20 eval \
+	'ctl --json=short explain "$sibling_path" >"$scratch/claim" 2>&1'
+usage=$(cat "$group/memory.usage_in_bytes")
+echo $((usage + (4 << 20))) >"$group/memory.limit_in_bytes"
+claim "people are warned when the parent is nearly full" wait_for 20 logged \
+	'usage stays above UsageCritical=.*the limit of '"${group#"$base"}"
+claim "by the one with the most" logged "$sibling_path: usage stays above UsageCritical="
+claim "the other leaves it to that one" wait_for 20 logged "\"$path\" leaves usage-critical to \"$sibling_path\""
+claim "so it was once" [ "$(alerts 'usage stays above UsageCritical=')" = 1 ]
+
+kill "$beside"
 kill "$sibling"
 claim "it is gone, and counts no more" wait_for 20 eval '[ "$(others_mib)" -lt 50 ]'
 claim "nobody was killed" eval 'grep -q "^oom_kill 0" '"$group"'/a/memory.oom_control &&

@@ -414,6 +414,14 @@ static void test_an_alert_tells_when_and_why(void)
 		CHECK(strstr(entry, "\nMEMGUARD_UNIT=x.service\n") != NULL);
 		CHECK((strstr(entry, "\nMEMGUARD_OOM_KILLS=2\n") != NULL) == (kind == ALERT_OOM_KILL));
 	}
+	alert = (struct alert){ .kind = ALERT_OOM_KILL, .n_beside = 2 };
+	g.path = (char *)"/work.slice/x.service";
+	g.shared_level = 1;
+	journal_alert_sentence(&g, &alert, text, sizeof(text));
+	CHECK_STR(text, "x.service: the kernel's OOM killer ended 2 processes beside it, for the limit "
+			"of /work.slice: 350M of 600M used, 12.0M of it free but retained");
+	CHECK(journal_alert_format(&g, &alert, entry, sizeof(entry)) > 0);
+	CHECK(strstr(entry, "\nMEMGUARD_OOM_KILLS=0\nMEMGUARD_SHARED_OOM_KILLS=2\n") != NULL);
 	CHECK_EQ(journal_alert_format(&g, &alert, entry, 100), -E2BIG);
 }
 

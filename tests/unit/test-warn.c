@@ -246,6 +246,18 @@ static void test_what_was_never_read_is_no_fact(void)
 	CHECK_EQ(look(T0 - USEC_PER_SEC, 950 * MIB), 0);
 }
 
+static void test_a_kill_that_was_told_was_not_held_back(void)
+{
+	begin(LIMIT);
+	look(T0, 100 * MIB);
+	for (uint64_t i = 1; i < 4; i++) {
+		group.reading.n_oom_kill = i;
+		CHECK_EQ(look(T0 + i * 300 * USEC_PER_SEC, 100 * MIB), 1U << ALERT_OOM_KILL);
+		CHECK_EQ(n_held_back, 0);
+		CHECK_EQ(look(T0 + i * 300 * USEC_PER_SEC + USEC_PER_SEC, 100 * MIB), 0);
+	}
+}
+
 int main(void)
 {
 	RUN(test_a_kill_is_told_30_seconds_before);
@@ -256,6 +268,7 @@ int main(void)
 	RUN(test_critical_is_told_where_it_stays);
 	RUN(test_a_sawtooth_makes_no_storm);
 	RUN(test_kills_are_counted_and_old_ones_are_not_ours);
+	RUN(test_a_kill_that_was_told_was_not_held_back);
 	RUN(test_releases_that_do_not_pay_are_told_near_the_limit);
 	RUN(test_a_restarted_unit_is_the_same_one);
 	RUN(test_what_was_never_read_is_no_fact);
