@@ -101,6 +101,13 @@ build_subject()
 	subject=$scratch/subject
 }
 
+# And hook-leaver.c as $leaver.
+build_leaver()
+{
+	build leaver
+	leaver=$scratch/leaver
+}
+
 # Under a filter the hook keeps still, so there is nothing to be seen of its agent.
 need_agent()
 {

@@ -39,26 +39,35 @@ is_silent()
 # Row 2: musl has few of the names that are weak in the hook, and other structures.
 #
 
-if have musl-gcc && musl-gcc -std=gnu11 -D_GNU_SOURCE -O1 -pthread -o "$scratch/musl" \
-	"$here/hook-subject.c" 2>"$scratch/err" && "$scratch/musl" count >"$scratch/out" 2>&1; then
+# build_musl NAME : hook-NAME.c as $scratch/musl-NAME.
+build_musl()
+{
+	musl-gcc -std=gnu11 -D_GNU_SOURCE -O1 -pthread -o "$scratch/musl-$1" "$here/hook-$1.c" 2>"$scratch/err"
+}
+
+if have musl-gcc && build_musl subject && build_musl leaver &&
+	"$scratch/musl-subject" count >"$scratch/out" 2>&1; then
 	same "row 2: the program is one of musl, and its loader takes the hook" \
-		"$(readelf -lW "$scratch/musl" | grep -c 'interpreter:.*ld-musl') $(hooked "$scratch/musl" mapped 2>&1)" \
+		"$(readelf -lW "$scratch/musl-subject" | grep -c 'interpreter:.*ld-musl') $(hooked "$scratch/musl-subject" mapped 2>&1)" \
 		"1 euid $(id -u) mapped yes"
 	for thing in count errno exit limit-as limit-nofile limit-stack signals storm leave leave-thrd leave-cancel; do
-		r=0 r_with=0
-		"$scratch/musl" $thing >"$scratch/plain" 2>&1 || r=$?
-		hooked "$scratch/musl" $thing >"$scratch/with" 2>&1 || r_with=$?
+		r=0 r_with=0 program=$scratch/musl-subject
+		case $thing in
+		leave*) program=$scratch/musl-leaver ;;
+		esac
+		"$program" $thing >"$scratch/plain" 2>&1 || r=$?
+		hooked "$program" $thing >"$scratch/with" 2>&1 || r_with=$?
 		# "exit" waits for an agent, which without the hook does not come.
 		[ $thing != exit ] || r=7
 		[ $thing != exit ] || : >"$scratch/plain"
 		same "row 2: a musl program does the same with the hook ($thing)" \
 			"$r_with $(cat "$scratch/with")" "$r $(cat "$scratch/plain")"
 	done
-	same "row 2: a forked child of it too" "$(hooked "$scratch/musl" fork 2>&1 | cut -d' ' -f1-5)" \
+	same "row 2: a forked child of it too" "$(hooked "$scratch/musl-subject" fork 2>&1 | cut -d' ' -f1-5)" \
 		"child before 1 create 0"
 	if is_root; then
 		same "row 2: and all its threads change their ids" \
-			"$(hooked "$scratch/musl" setuid 2>&1 | sort -u | tr -d '\t' | tr '\n' ' ')" \
+			"$(hooked "$scratch/musl-subject" setuid 2>&1 | sort -u | tr -d '\t' | tr '\n' ' ')" \
 			"CapEff:0000000000000000 Uid:65534655346553465534 "
 	fi
 else

@@ -4,10 +4,12 @@
 /* What the programs of the hook-*.sh tests use to look at themselves. */
 
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define AGENT_NAME "memguard"
@@ -83,6 +85,11 @@ static inline void *wait_for_ever(void *arg)
 	return arg;
 }
 
+static inline void *end_at_once(void *arg)
+{
+	return arg;
+}
+
 static inline int start_thread(void *(*f)(void *))
 {
 	pthread_t thread;
@@ -101,4 +108,30 @@ static inline int await_agent(void)
 	if (id == 0)
 		puts("no agent");
 	return id;
+}
+
+static inline int wait_child(pid_t pid)
+{
+	int status = -1;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+struct thing {
+	const char *name;
+	int (*run)(void);
+};
+
+/* Ends as the program shall: 2 where there is no such thing. */
+static inline int do_thing(const struct thing *things, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(name, things[i].name) == 0) {
+			alarm(LIMIT_SEC);
+			return things[i].run();
+		}
+
+	return 2;
 }
