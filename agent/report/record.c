@@ -31,7 +31,7 @@ struct row {
 #define BENEFIT(field) "benefit." #field, offsetof(struct benefit, field)
 #define MEMBER(field) #field, offsetof(struct member, field)
 
-/* All that gate_step() and pick_members() look at; tests/replay/replay.c reads the same. */
+/* All that gate_step() and pick_members() look at; tests/replay/scene.c reads the same. */
 static const struct row setting_rows[] = {
 	{ SETTING(mode), TYPE_MODE },
 	{ SETTING(usage_high_permyriad), TYPE_U32 },
