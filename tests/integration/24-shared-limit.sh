@@ -46,7 +46,7 @@ started+=("$sibling")
 exec 8>"$scratch/in-b"
 claim "the sibling holds memory" wait_for 60 grep -q held "$scratch/out-b"
 claim "so the member's group is asked" wait_for 20 rss_is_below "$retainer" 60
-claim "because usage is high" wait_for 20 has usage-high <(ctl --json=short history)
+claim "because usage is high" wait_for 20 eval 'has usage-high <(ctl --json=short history)'
 claim "what the sibling holds is shown" wait_for 20 eval '[ "$(others_mib)" -ge 180 ]'
 claim "and whose limit it is" has "of ${group#"$base"}, of which others there have" \
 	<(ctl explain "$path" | tr -s ' \n' '  ')
