@@ -68,7 +68,7 @@ static struct family families[FAMILY_MAX_] = {
 	[FAMILY_UNSORTED] = { .name = "the same, right after a mass free" },
 	[FAMILY_TOPS] = { .name = "large tops" },
 	[FAMILY_FEW_ARENAS] = { .name = "2 to 8 arenas" },
-	[FAMILY_MANY_ARENAS] = { .name = "64 to 256 arenas" },
+	[FAMILY_MANY_ARENAS] = { .name = "16 to 256 arenas" },
 	[FAMILY_TRIMMED] = { .name = "trimmed before, or used again in part" },
 	[FAMILY_HUGE] = { .name = "huge pages" },
 	[FAMILY_BUSY] = { .name = "busy threads meanwhile" },
