@@ -276,14 +276,18 @@ static void one_pass(struct worker *worker, bool first)
 		refill(worker, 3);
 }
 
+/* Once for all of them. */
+static void trim(const struct worker *worker)
+{
+	if (worker->state->after == TRIMMED && worker->nr == 0)
+		malloc_trim(0);
+}
+
 static void settle(struct worker *worker)
 {
 	if (worker->state->after != TRIMMED)
 		return;
 
-	if (worker->nr == 0)
-		malloc_trim(0);
-	pthread_barrier_wait(&barrier);
 	refill(worker, 3);
 	drop(worker, 1);
 }
@@ -295,6 +299,8 @@ static void *work(void *userdata)
 	for (int i = 0; i < ROUNDS; i++) {
 		pthread_barrier_wait(&barrier);
 		one_pass(worker, i == 0);
+		pthread_barrier_wait(&barrier);
+		trim(worker);
 		pthread_barrier_wait(&barrier);
 		settle(worker);
 		pthread_barrier_wait(&barrier);
@@ -373,6 +379,9 @@ int subject(const struct state *state)
 		pthread_barrier_wait(&barrier);
 		if (!threads)
 			one_pass(&workers[0], i == 0);
+		pthread_barrier_wait(&barrier);
+		if (!threads)
+			trim(&workers[0]);
 		pthread_barrier_wait(&barrier);
 		if (!threads)
 			settle(&workers[0]);
