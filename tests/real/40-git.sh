@@ -20,18 +20,10 @@ git()
 		-c gc.auto=0 -c advice.detachedHead=false "$@") || echo "status $?"
 }
 
-# What packs with threads stands still in the middle of what it writes: a pipe holds less. What
-# is near what depends on the threads, so that the names in it are compared.
+# What is near what depends on the threads, so that the names in it are compared.
 packed_slowly()
 {
-	mkfifo ../pipe
-	exec 7<>../pipe
-	start git -c pack.threads=4 pack-objects --quiet --all --revs --stdout >&7 7>&-
-	be_asked "$server"
-	exec 8<../pipe 7>&-
-	cat <&8 >../slow.pack
-	exec 8<&-
-	wait "$server"
+	slowly git -c pack.threads=4 pack-objects --quiet --all --revs --stdout >../slow.pack
 	echo "packed slowly, $?"
 	command git index-pack ../slow.pack >/dev/null
 	command git show-index <../slow.idx | cut -d ' ' -f 2

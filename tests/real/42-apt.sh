@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # apt and dpkg, which change nothing here: queries, a simulated installation, and a repository of
-# our own that apt fetches through its sandboxed helpers.
+# our own that apt fetches through its sandboxed helpers. They have one thread, and libcap: by a
+# name alone root's get no agent, a user's do.
 #
 #	42-apt.sh BUILD
 
@@ -10,7 +11,39 @@
 
 need apt-get apt
 need dpkg-deb dpkg
+need python3 python3
 need_root "to see apt's helpers become _apt"
+look_for_parting "$(command -v apt-get)"
+single=yes
+
+# It sends half of what is asked for, and the rest after a line. One request after the other,
+# each with a connection of its own; on $port.
+cat >"$scratch/serve.py" <<'EOF'
+import http.server, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if not self.path.endswith("/Packages"):
+            self.send_error(404)
+            return
+        with open("repo/Packages", "rb") as file:
+            content = file.read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[:len(content) // 2])
+        self.wfile.flush()
+        open("half", "x").close()
+        sys.stdin.readline()
+        self.wfile.write(content[len(content) // 2:])
+
+    def log_message(self, *args):
+        pass
+
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+open("serves", "x").close()
+server.serve_forever()
+EOF
 
 # A repository of one package, and all of apt's state in $work.
 make_repository()
@@ -36,7 +69,57 @@ apt_options()
 {
 	printf '%s\n' -o Dir::State="$work/state" -o Dir::State::status="$work/status" \
 		-o Dir::Cache="$work/cache" -o Dir::Etc="$work/etc" -o APT::Architecture=amd64 \
-		-o Debug::NoLocking=1 -o APT::Get::List-Cleanup=0
+		-o Debug::NoLocking=1 -o APT::Get::List-Cleanup=0 -o Acquire::http::Proxy=DIRECT
+}
+
+# Many more that have nothing to download: apt-cache then writes more than a pipe holds.
+add_many()
+{
+	seq 2000 | sed 's/.*/\nPackage: many-&\nVersion: 1\nArchitecture: all\nDescription: one of many/' \
+		>>"$work/repo/Packages"
+}
+
+# In the middle of what it fetches, by a helper that has become _apt.
+fetching()
+{
+	local options helper
+
+	make_repository
+	add_many
+	mapfile -t options < <(apt_options)
+	echo "deb [trusted=yes] http://127.0.0.1:$port ./" >"$work/etc/sources.list"
+	mkfifo "$work/go"
+	python3 "$scratch/serve.py" "$port" <>"$work/go" &
+	echo $! >>"$scratch/servers"
+	wait_for 60 test -e serves
+	start apt-get "${options[@]}" -q update >"$work/out"
+	wait_for 60 test -e half
+	helper=$(pgrep -P "$server" -x http)
+	meet "$server"
+	ps -o user= -p "$helper"
+	if [ "$way" = always ]; then
+		meet "$helper" "its helper"
+	else
+		# _apt may not change its ids: it is for the one thread alone.
+		is_alone "its helper" "$helper"
+	fi
+	echo go on >"$work/go"
+	wait "$server" || echo "status $?"
+	sed 's/ in [0-9]*s (.*//' "$work/out"
+	(under apt-cache "${options[@]}" stats)
+}
+
+# With what was updated before, by root.
+asking()
+{
+	local options
+
+	(as=() && make_repository)
+	add_many
+	mapfile -t options < <(apt_options)
+	apt-get "${options[@]}" -qq update
+	chmod -R a+rX "$work"
+	slowly apt-cache "${options[@]}" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= dumpavail
 }
 
 session()
@@ -63,4 +146,11 @@ session()
 }
 
 matrix apt session
+matrix apt-fetching fetching
+claim "it released while it fetched" released_in apt-fetching always
+
+as_user nobody
+may_part=
+matrix apt-asking asking
+claim "a user's released while it wrote" released_in apt-asking named always
 finish

@@ -12,12 +12,19 @@
 need file file
 need man man-db
 
-# Many at once, so that it takes a while: a request meets it in the middle of its work.
+# Standard input is one of the files, and comes when it has been asked to release.
 files()
 {
-	find /usr/bin /usr/lib/python3 /etc -xdev -type f 2>/dev/null | LC_ALL=C sort >"$work/all"
-	head -n "$1" "$work/all" >"$work/list"
-	under file -f "$work/list"
+	local all
+
+	mapfile -t all < <(find /usr/bin /usr/lib/python3 /etc -xdev -type f 2>/dev/null | LC_ALL=C sort)
+	mkfifo "$work/in"
+	stdin=$work/in start file "${all[@]::200}" - "${all[@]:200:200}"
+	exec 9>"$work/in"
+	meet "$server"
+	printf '%s\n' "${all[@]::400}" | gzip -nc >&9
+	exec 9>&-
+	wait "$server"
 }
 
 one_file()
@@ -54,7 +61,38 @@ page()
 	(under man -M "$work/man" -f page) || echo "status $?"
 }
 
+# Formatted, it is more than a pipe holds.
+long_page()
+{
+	{
+		printf '.TH LONG 1 2020-01-01\n.SH NAME\nlong \\- a page\n.SH WORDS\n'
+		seq 20000 | sed 's/$/ words/'
+	} >"$work/long.1"
+	MANWIDTH=70 start_slow man -l "$work/long.1"
+	meet "$server"
+	during "its helpers under a filter are left alone" wait_for 60 filtered_are_alone
+	end_slow
+}
+
+# What man started and is under a filter by now: whatever the way, there is no agent.
+filtered_are_alone()
+{
+	local pid n=0
+
+	for pid in $(pgrep -P "$server"); do
+		grep -qE '^Seccomp:[[:space:]]+2$' "/proc/$pid/status" || continue
+		carries "$pid" && is_passive "$pid" && has_threads "$pid" 1 || return 1
+		told "$pid" "system call filter" || return 1
+		n=$((n + 1))
+	done
+	[ $n -gt 0 ]
+}
+
 matrix file one_file
-matrix file-many files 2000
+single=yes
+matrix file-many files
+claim "file released in the middle" released_in file-many named always
 matrix man page
+matrix man-long long_page
+claim "man released in the middle" released_in man-long named always
 finish

@@ -106,6 +106,7 @@ request_all()
 	for pid in $(members); do
 		if ctl trim "$pid" >"$scratch/trim" 2>&1; then
 			released=$((released + 1))
+			echo "$pid" >>"$scratch/obeyed"
 		elif grep -q '^Nothing called' "$scratch/trim"; then
 			continue
 		fi
@@ -145,19 +146,111 @@ start_first()
 }
 
 # in_two COMMAND... : in a session, a program that works after each of two lines; after the first
-# it is asked to release. Without the hook, and with `auto` where $single, it is not waited for.
+# it is asked to release.
 in_two()
 {
 	start_first "$@"
-	if [ -z "${single:-}" ] || [ "$way" = plain ] || has_agent; then
-		be_asked "$server" 2
-	else
-		during "it has one thread and no agent" eval "is_passive $server && has_threads $server 1"
-		during "it carries the hook" carries "$server"
-	fi
+	meet "$server"
 	echo second >&9
 	exec 9>&-
 	wait "$server"
+}
+
+# start_slow COMMAND... : what writes more than a pipe holds, and so stands still in the middle of
+# its work until end_slow. As long as descriptor 7 is open, there is a reader who reads nothing.
+start_slow()
+{
+	rm -f "$scratch/pipe"
+	mkfifo "$scratch/pipe"
+	exec 7<>"$scratch/pipe"
+	start "$@" >&7 7>&-
+}
+
+end_slow()
+{
+	exec 8<"$scratch/pipe" 7>&-
+	cat <&8
+	exec 8<&-
+	wait "$server"
+}
+
+# slowly COMMAND... : in a session, such a program, which is asked to release meanwhile.
+slowly()
+{
+	start_slow "$@"
+	meet "$server"
+	end_slow
+}
+
+# meet PID [WHO] : in a session, what is in the middle of its work releases when it is asked, or
+# refuses by the words of $refusal. It is left alone where $single and the way give it no agent, and
+# why the daemon can say.
+meet()
+{
+	if [ "$way" = plain ]; then
+		return
+	elif [ -z "${single:-}" ] || has_agent; then
+		be_asked "$1" 2
+		if [ -n "${refusal:-}" ]; then
+			during "${2:-it} refused: $refusal" told "$1" "$refusal"
+		else
+			during "${2:-it} released in the middle of its work" has_obeyed "$1"
+		fi
+	else
+		is_alone "${2:-it}" "$1" "${may_part:+library to give up capabilities}"
+	fi
+}
+
+has_obeyed()
+{
+	grep -x "$1" "$scratch/obeyed"
+}
+
+# is_alone WHO PID [WHY] : in a session, claims that this has one thread, and that the daemon says
+# why it adds none.
+is_alone()
+{
+	during "$1 carries the hook" wait_for 60 carries "$2"
+	during "$1 has one thread and no agent" eval "is_passive $2 && has_threads $2 1"
+	during "the daemon says why $1 is left alone" told "$2" "${3:-unless it is the main process}"
+}
+
+# told PID WORDS : why it is not guarded, or did not release.
+told()
+{
+	ctl trim "$1" >"$scratch/told" 2>&1 || true
+	cat "$scratch/told"
+	grep -qF "$2" "$scratch/told"
+}
+
+# threaded FIRST ASK LEAD... : in a session, below LEAD a program with threads works after each of two
+# lines. After the first, FIRST is called with the pid of what leads to it, and ASK with its own.
+threaded()
+{
+	cp "$top/tests/real/many.py" "$scratch/"
+	start_first "${@:3}" /usr/bin/python3 "$scratch/many.py"
+	if [ "$way" != plain ]; then
+		wait_for 60 has_inner
+		"$1" "$server" "what leads to it"
+		"$2" "$inner"
+	fi
+	echo second >&9
+	exec 9>&-
+	wait "$server" || echo "status $?"
+}
+
+# has_inner : the pid of that program in $inner.
+has_inner()
+{
+	inner=$(pgrep -f "^/usr/bin/python3 $scratch/many.py") && carries "$inner"
+}
+
+# In a user namespace that does not know the daemon's root, it could be anybody.
+not_obeyed()
+{
+	during "nobody is obeyed there, and the daemon says why" \
+		wait_for 60 told "$1" "does not reach this daemon"
+	during "it has its agent" grep -x memguard /proc/"$1"/task/*/comm
 }
 
 # during TEXT COMMAND... : in a session, a claim about a hooked run; is no part of its output.
@@ -208,6 +301,7 @@ one_way()
 	chmod 777 "$work" "$HOME"
 	asked=0 released=0
 	: >"$scratch/asked"
+	: >"$scratch/obeyed"
 	: >"$scratch/facts"
 	set -m
 	(cd "$work" && "$@") </dev/null >"$result.raw.out" 2>"$result.raw.err" &
