@@ -264,7 +264,7 @@ during()
 		echo "ok - $way: $text" >>"$scratch/facts"
 	else
 		echo "not ok - $way: $text" >>"$scratch/facts"
-		sed 's/^/#   /' "$scratch/during" >>"$scratch/facts"
+		tail -n 10 "$scratch/during" | sed 's/^/#   /' >>"$scratch/facts"
 	fi
 }
 
