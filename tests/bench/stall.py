@@ -22,6 +22,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -289,6 +290,8 @@ def main():
     parse_options()
     if Options.readme:
         return readme()
+    # So that what was started is ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stall.py: ended"))
     directory = tempfile.mkdtemp(prefix="memguard-bench.")
     binary = os.path.join(directory, "stall")
     words = "cc -O2 -D_GNU_SOURCE -pthread -o".split()
