@@ -9,6 +9,7 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/parse.h"
+#include "agent/core/beside.h"
 #include "agent/core/choice.h"
 #include "agent/core/guard.h"
 #include "agent/core/machine.h"
@@ -256,7 +257,7 @@ static void on_diagnose(const struct group *group, const struct member *member,
 	if (member)
 		verdict_member(group, member, manager_now(manager), ret);
 	else
-		guard_diagnose(guard_of(group), manager_now(manager), ret);
+		beside_diagnose(guard_of(group), manager_now(manager), ret);
 }
 
 static void on_plan(const struct group *group, struct decision *ret, void *userdata)

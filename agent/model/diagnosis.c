@@ -23,8 +23,8 @@ static const struct {
 					 "leak or a cache without bound, or raise the limit." },
 	[VERDICT_NOT_MALLOC] = { "not-malloc",
 				 "Most of the memory is outside the allocators memguard knows; "
-				 "look at thread stacks, direct mmap(), other runtimes, "
-				 "processes without the hook." },
+				 "look at thread stacks, direct mmap(), shared memory, other "
+				 "runtimes, processes without the hook." },
 };
 
 static const char *const facts[] = {
@@ -49,6 +49,11 @@ static const char *const facts[] = {
 	[FACT_RELEASE_AGE_USEC] = "release_age_usec",
 	[FACT_SWAPPED_FREE_BYTES] = "swapped_free_bytes",
 	[FACT_RETURNED_BYTES] = "returned_bytes",
+	[FACT_CHARGED_BYTES] = "charged_bytes",
+	[FACT_SHMEM_BYTES] = "shmem_bytes",
+	[FACT_KERNEL_BYTES] = "kernel_bytes",
+	[FACT_LOCKED_BYTES] = "locked_bytes",
+	[FACT_BELOW_BYTES] = "below_bytes",
 };
 
 static const char *const advices[] = {
@@ -66,6 +71,10 @@ static const char *const advices[] = {
 	[ADVICE_HOOK] = "hook",
 	[ADVICE_HUGE_PAGES] = "huge-pages",
 	[ADVICE_RESTART] = "restart",
+	[ADVICE_SHARED] = "shared",
+	[ADVICE_KERNEL] = "kernel",
+	[ADVICE_LOCKED] = "locked",
+	[ADVICE_BELOW] = "below",
 };
 
 const char *verdict_to_string(enum verdict verdict)

@@ -38,6 +38,11 @@ enum fact {
 	FACT_RELEASE_AGE_USEC,
 	FACT_SWAPPED_FREE_BYTES, /* of the heap, free and swapped out */
 	FACT_RETURNED_BYTES,     /* of the last release, in use again within a minute */
+	FACT_CHARGED_BYTES,      /* to the group, without file cache */
+	FACT_SHMEM_BYTES,        /* shared memory, mapped or not */
+	FACT_KERNEL_BYTES,       /* the kernel's own for the group: sockets, pipes, page tables */
+	FACT_LOCKED_BYTES,       /* pages of files that cannot be dropped */
+	FACT_BELOW_BYTES,        /* anonymous, of processes in groups below it */
 	FACT_MAX_,
 };
 
@@ -61,6 +66,10 @@ enum advice {
 	ADVICE_HOOK,        /* see why the others carry no hook */
 	ADVICE_HUGE_PAGES,  /* keep malloc out of huge pages */
 	ADVICE_RESTART,
+	ADVICE_SHARED,      /* look which shared memory it is */
+	ADVICE_KERNEL,      /* look what the kernel holds for it */
+	ADVICE_LOCKED,      /* look which files are locked in memory */
+	ADVICE_BELOW,       /* look into the groups below it */
 	ADVICE_MAX_,
 };
 

@@ -92,8 +92,19 @@ struct heap {
 	uint64_t time_usec;          /* of the oldest figure in the sum; 0: nothing known */
 };
 
+/* What a group is charged for, by kind. Read only for who asks what its memory is. */
+struct beside {
+	uint64_t anon_bytes;   /* mapped by its processes and by those in groups below it */
+	uint64_t below_bytes;  /* of it, by the latter */
+	uint64_t shmem_bytes;  /* shared memory, mapped or not: memfd, tmpfs, MAP_SHARED, System V */
+	uint64_t locked_bytes; /* pages of files that cannot be dropped */
+	uint64_t kernel_bytes; /* the kernel's own for it: sockets, pipes, page tables */
+	uint32_t n_processes;  /* in it, not below it; members or not */
+};
+
 /* What policy/verdict wants besides, which alone adds a member: not kept of each group. */
 struct sums {
+	const struct beside *beside; /* NULL: not read */
 	struct heap heap;
 	struct heap_use use;
 	uint64_t largest_bytes;      /* of largest_pid */

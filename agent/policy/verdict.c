@@ -9,7 +9,6 @@
 #include "agent/policy/verdict.h"
 
 #include "agent/basic/macro.h"
-#include "agent/policy/estimate.h"
 
 /* Less than this is not worth a diagnosis, in a group of whatever size. */
 #define LEAST_BYTES (64 * MIB)
@@ -17,13 +16,9 @@
 /* In use by this much of the memory, and a release cannot make the difference. */
 #define FULL_PERMYRIAD 7000
 
-/* A floor rises when it did by this much, by a good part of it in every quarter. */
-#define RISE_LEAST_BYTES (16 * MIB)
-#define RISE_PART 16
-#define STEP_PART 10
-
 /* How long a release that paid says something about the program. */
 #define PAID_USEC (6 * 3600 * USEC_PER_SEC)
+#define PAID_LEAST_BYTES (16 * MIB)
 
 /* Threads of this much outside of malloc each, or less: it may well be their stacks. */
 #define STACK_BYTES (8 * MIB)
@@ -38,126 +33,15 @@ struct facts {
 	const struct benefit *benefit; /* NULL: of a member */
 	uint64_t anon_bytes;
 	uint64_t other_bytes;          /* anonymous, outside of the allocators we know */
-	uint64_t unhooked_bytes;       /* of it, of processes without the hook */
+	/* Of it: of processes without the hook, and what is no process's. 0 also where not known. */
+	uint64_t unhooked_bytes, below_bytes, shmem_bytes, locked_bytes, kernel_bytes;
+	uint64_t unseen_bytes;         /* of members, since they were looked at */
 	uint64_t limit_bytes;
 	uint64_t others_bytes; /* of it; 0 of a member */
 	uint64_t retained_high_bytes;
 	uint32_t usage_high_permyriad;
 	uint64_t now_usec;
 };
-
-uint64_t verdict_in_use(const struct stats *stats)
-{
-	uint64_t foreign;
-
-	(void)estimate_foreign(stats, &foreign);
-	return add_sat(add_sat(stats->in_use, stats->mmapped), foreign);
-}
-
-/* Its malloc() tells nothing, so what it holds cannot be divided. */
-static bool is_opaque(const struct member *member)
-{
-	const struct wire_foreign *foreign;
-	const uint32_t owner = member->hello.malloc_owner;
-
-	if (owner == 0 || owner == WIRE_ALLOCATOR_GLIBC || owner == WIRE_ALLOCATOR_OTHER)
-		return false;
-
-	for (unsigned int i = 0; (foreign = stats_foreign(&member->stats, i)); i++)
-		if (foreign->allocator == owner)
-			return foreign->in_use == 0 && foreign->retained == 0;
-
-	return true;
-}
-
-static bool rises(const struct rise *rise)
-{
-	const uint64_t all = sub_sat(rise->last_bytes, rise->first_bytes);
-
-	return all >= MAX(RISE_LEAST_BYTES, rise->last_bytes / RISE_PART) &&
-	       rise->least_step_bytes >= all / STEP_PART;
-}
-
-static void sum_floors(struct sums *sums, const struct member *member)
-{
-	const struct rise rise = floors_rise(&member->floors, member->stats_usec);
-
-	if (rise.n < FLOORS_ENOUGH)
-		return;
-
-	sums->n_judged++;
-	sums->floor_span_usec = MAX(sums->floor_span_usec, rise.span_usec);
-	if (!rises(&rise))
-		return;
-
-	sums->floor_first_bytes = add_sat(sums->floor_first_bytes, rise.first_bytes);
-	sums->floor_last_bytes = add_sat(sums->floor_last_bytes, rise.last_bytes);
-	sums->n_floor_figures += MIN(rise.n_figures, UINT32_MAX - sums->n_floor_figures);
-}
-
-static void sum_release(struct sums *sums, const struct member *member)
-{
-	const struct lessons *lessons = member_lessons(member);
-	const struct wire_reclaim_reply *r = &lessons->last_release;
-
-	if (member->last_release_usec == 0)
-		return;
-
-	sums->release_usec = MAX(sums->release_usec, member->last_release_usec);
-	sums->expected_bytes = add_sat(sums->expected_bytes, lessons->last_forecast.bytes);
-	sums->before_bytes = add_sat(sums->before_bytes, r->rss_before);
-	sums->released_bytes =
-		add_sat(sums->released_bytes, sub_sat(r->rss_before, r->rss_after));
-	if (r->end == WIRE_END_DONE)
-		return;
-
-	sums->n_cut_short++;
-	sums->n_cut_unseen += member->stats_usec < member->last_release_usec;
-}
-
-void verdict_sum(struct sums *sums, const struct member *member, enum method method)
-{
-	const struct process *p = &member->process;
-	const struct stats *s = &member->stats;
-
-	sums->heap.rss_bytes = add_sat(sums->heap.rss_bytes, p->rss_bytes);
-	sums->anon_bytes = add_sat(sums->anon_bytes, p->anon_bytes);
-	sums->file_bytes = add_sat(sums->file_bytes, sub_sat(p->rss_bytes, p->anon_bytes));
-	sums->swap_bytes = add_sat(sums->swap_bytes, p->swap_bytes);
-	if (p->rss_bytes >= sums->largest_bytes) {
-		sums->largest_bytes = p->rss_bytes;
-		sums->use.largest_pid = p->pid;
-	}
-	sums->n_threads += MIN(p->n_threads, UINT32_MAX - sums->n_threads);
-	sum_release(sums, member);
-	sums->heap.untold_bytes = add_sat(sums->heap.untold_bytes, estimate_untold(member));
-	/* Of one that was never asked, and may never be, nothing is known but that. */
-	if (member->stats_usec == 0) {
-		sums->use.grown_bytes = add_sat(sums->use.grown_bytes, p->anon_bytes);
-		return;
-	}
-
-	sums->use.in_use_bytes = add_sat(sums->use.in_use_bytes, verdict_in_use(s));
-	sums->heap.retained_bytes =
-		add_sat(sums->heap.retained_bytes, estimate_give(member, method));
-	sums->heap.fresh_bytes = add_sat(sums->heap.fresh_bytes,
-				    sub_sat(estimate_give(member, method), member->vain_bytes));
-	sums->use.unused_bytes = add_sat(sums->use.unused_bytes, estimate_unused(s));
-	sums->use.swapped_free_bytes =
-		add_sat(sums->use.swapped_free_bytes,
-			MIN(estimate_swapped(s, member->retained_bytes), p->swap_bytes));
-	sums->huge_bytes = add_sat(sums->huge_bytes, s->heap_huge);
-	sums->use.stall_usec = MAX(sums->use.stall_usec, member->stall_usec);
-	sums->n_arenas += MIN(s->n_arenas, UINT32_MAX - sums->n_arenas);
-	sums->owners |= member->hello.malloc_owner;
-	if (s->rss > 0)
-		sums->use.grown_bytes = add_sat(sums->use.grown_bytes, sub_sat(p->rss_bytes, s->rss));
-	if (is_opaque(member))
-		sums->opaque_bytes = add_sat(sums->opaque_bytes, p->anon_bytes);
-	if (sums->heap.time_usec == 0 || member->stats_usec < sums->heap.time_usec)
-		sums->heap.time_usec = member->stats_usec;
-	sum_floors(sums, member);
-}
 
 /*
  * The last release was tried on as much as is there now, and gave next to nothing. One that was not
@@ -188,7 +72,7 @@ static bool has_paid(const struct facts *f)
 		       MAX(add_sat(b->last_usage_bytes, b->last_released_bytes) / 4, 1);
 
 	return s->release_usec > 0 && sub_sat(f->now_usec, s->release_usec) < PAID_USEC &&
-	       s->released_bytes >= MAX(s->before_bytes / 4, RISE_LEAST_BYTES);
+	       s->released_bytes >= MAX(s->before_bytes / 4, PAID_LEAST_BYTES);
 }
 
 static bool is_retained(const struct facts *f)
@@ -225,7 +109,7 @@ static bool is_not_malloc(const struct facts *f)
 /* Most of it came since the allocators were last asked: it may be theirs or not. */
 static bool is_stale(const struct facts *f)
 {
-	return f->sums->use.grown_bytes > f->anon_bytes / 2;
+	return add_sat(f->sums->use.grown_bytes, f->unseen_bytes) > f->anon_bytes / 2;
 }
 
 /* Most of it belongs to an allocator that tells nothing. */
@@ -333,6 +217,13 @@ static void show_some(struct diagnosis *d, enum fact fact, uint64_t value)
 		show(d, fact, value);
 }
 
+/* The counters are not in step: a little is nothing. */
+static void show_part(const struct facts *f, struct diagnosis *d, enum fact fact, uint64_t bytes)
+{
+	if (bytes > f->other_bytes / 16)
+		show(d, fact, bytes);
+}
+
 static void show_release(const struct facts *f, struct diagnosis *d)
 {
 	const struct sums *s = f->sums;
@@ -368,6 +259,24 @@ static void show_rise(const struct facts *f, struct diagnosis *d)
 	show(d, FACT_FLOOR_FIGURES, s->n_floor_figures);
 }
 
+static void show_not_malloc(const struct facts *f, struct diagnosis *d)
+{
+	const struct sums *s = f->sums;
+
+	show(d, FACT_OTHER_ANON_BYTES, f->other_bytes);
+	show_part(f, d, FACT_UNHOOKED_BYTES, f->unhooked_bytes);
+	show_part(f, d, FACT_BELOW_BYTES, f->below_bytes);
+	show_part(f, d, FACT_SHMEM_BYTES, f->shmem_bytes);
+	show_part(f, d, FACT_LOCKED_BYTES, f->locked_bytes);
+	show_part(f, d, FACT_KERNEL_BYTES, f->kernel_bytes);
+	show(d, s->beside ? FACT_CHARGED_BYTES : FACT_ANON_BYTES, f->anon_bytes);
+	show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
+	show_some(d, FACT_THREADS, s->n_threads);
+	/* Where the charge is known that has what of it counts. */
+	if (!s->beside)
+		show_some(d, FACT_FILE_BYTES, s->file_bytes);
+}
+
 static void find_evidence(const struct facts *f, struct diagnosis *d)
 {
 	const struct sums *s = f->sums;
@@ -399,12 +308,7 @@ static void find_evidence(const struct facts *f, struct diagnosis *d)
 		show_some(d, FACT_HUGE_BYTES, s->huge_bytes);
 		return;
 	case VERDICT_NOT_MALLOC:
-		show(d, FACT_OTHER_ANON_BYTES, f->other_bytes);
-		show_some(d, FACT_UNHOOKED_BYTES, f->unhooked_bytes);
-		show(d, FACT_ANON_BYTES, f->anon_bytes);
-		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
-		show_some(d, FACT_THREADS, s->n_threads);
-		show_some(d, FACT_FILE_BYTES, s->file_bytes);
+		show_not_malloc(f, d);
 		return;
 	case VERDICT_HEALTHY:
 		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
@@ -441,13 +345,30 @@ static bool is_on_glibc(const struct facts *f)
 	return f->sums->owners == 0 || (f->sums->owners & WIRE_ALLOCATOR_GLIBC) != 0;
 }
 
+/* A trail is worth following that leads to a good part of it: two of these at most. */
+static void advise_part(const struct facts *f, struct diagnosis *d, enum advice advice,
+			uint64_t bytes)
+{
+	if (bytes > f->other_bytes / 3)
+		advise(d, advice);
+}
+
 static void advise_not_malloc(const struct facts *f, struct diagnosis *d)
 {
 	const struct sums *s = f->sums;
-	const uint64_t own = sub_sat(f->other_bytes, f->unhooked_bytes);
+	const uint64_t parts = add_sat(add_sat(f->unhooked_bytes, f->below_bytes),
+				       add_sat(f->shmem_bytes,
+					       add_sat(f->locked_bytes, f->kernel_bytes)));
+	const uint64_t own = sub_sat(f->other_bytes, parts);
 
-	if (f->unhooked_bytes > f->other_bytes / 2)
-		advise(d, ADVICE_HOOK);
+	advise_part(f, d, ADVICE_HOOK, f->unhooked_bytes);
+	advise_part(f, d, ADVICE_BELOW, f->below_bytes);
+	advise_part(f, d, ADVICE_SHARED, f->shmem_bytes);
+	advise_part(f, d, ADVICE_LOCKED, f->locked_bytes);
+	advise_part(f, d, ADVICE_KERNEL, f->kernel_bytes);
+	if (d->n_advice > 0 && own <= f->other_bytes / 4)
+		return;
+
 	if (s->n_threads >= MANY_THREADS && own / s->n_threads <= STACK_BYTES)
 		advise(d, ADVICE_STACKS);
 	advise(d, ADVICE_MAPS);
@@ -512,6 +433,31 @@ static uint64_t anon_of(const struct group *group, const struct sums *sums)
 	return group->kind == GROUP_RSS ? sub_sat(anon, sums->file_bytes) : anon;
 }
 
+/*
+ * What is charged to the group and is no member's anonymous memory. Of its resident memory that is
+ * of others; of a cgroup only its files can tell.
+ */
+static void divide(const struct group *group, struct facts *f)
+{
+	const struct beside *b = f->sums->beside;
+	uint64_t rest_bytes;
+
+	if (group->kind == GROUP_RSS && f->sums->anon_bytes > 0)
+		f->unhooked_bytes = sub_sat(f->anon_bytes, f->sums->anon_bytes);
+	if (!b)
+		return;
+
+	f->below_bytes = b->below_bytes;
+	f->shmem_bytes = b->shmem_bytes;
+	f->locked_bytes = b->locked_bytes;
+	f->kernel_bytes = b->kernel_bytes;
+	rest_bytes = sub_sat(sub_sat(b->anon_bytes, b->below_bytes), f->sums->anon_bytes);
+	if (b->n_processes > group->n_members)
+		f->unhooked_bytes = rest_bytes;
+	else
+		f->unseen_bytes = rest_bytes;
+}
+
 void verdict_group(const struct group *group, const struct sums *sums, uint64_t now_usec,
 		   struct diagnosis *ret)
 {
@@ -532,9 +478,7 @@ void verdict_group(const struct group *group, const struct sums *sums, uint64_t 
 		return;
 	}
 
-	/* Charged to the group and to no member. */
-	if (sums->anon_bytes > 0)
-		facts.unhooked_bytes = sub_sat(facts.anon_bytes, sums->anon_bytes);
+	divide(group, &facts);
 	judge(&facts, ret);
 }
 

@@ -36,6 +36,11 @@ static const struct {
 	[FACT_RELEASE_AGE_USEC] = { "it was ", " ago" },
 	[FACT_SWAPPED_FREE_BYTES] = { "", " are free and swapped out" },
 	[FACT_RETURNED_BYTES] = { "within a minute ", " of it were in use again" },
+	[FACT_CHARGED_BYTES] = { "", " are charged without file cache" },
+	[FACT_SHMEM_BYTES] = { "", " of that are shared memory, mapped or not" },
+	[FACT_KERNEL_BYTES] = { "", " of that are the kernel's own for it, as for sockets and pipes" },
+	[FACT_LOCKED_BYTES] = { "", " of that are files locked in memory" },
+	[FACT_BELOW_BYTES] = { "", " of that belong to processes in groups below it" },
 };
 
 enum unit {
@@ -70,6 +75,11 @@ static enum unit unit_of(enum fact fact)
 	case FACT_RELEASED_BYTES:
 	case FACT_SWAPPED_FREE_BYTES:
 	case FACT_RETURNED_BYTES:
+	case FACT_CHARGED_BYTES:
+	case FACT_SHMEM_BYTES:
+	case FACT_KERNEL_BYTES:
+	case FACT_LOCKED_BYTES:
+	case FACT_BELOW_BYTES:
 	case FACT_MAX_:
 		break;
 	}
@@ -124,7 +134,7 @@ char *sentences_evidence(const struct diagnosis *diagnosis, char *buf, size_t si
 	return buf;
 }
 
-/* By enum advice. {what}, {unit}, {limited}, {pid}, {allocator} and {user}, with its space, are filled in. */
+/* By enum advice. {what}, {path}, {unit}, {limited}, {pid}, {allocator} and {user}, with its space, are filled in. */
 static const char *const advices[] = {
 	[ADVICE_NONE] = "nothing to do",
 	[ADVICE_MEASURE] = "measure by a release: memguardctl{user} diagnose {what}",
@@ -151,6 +161,14 @@ static const char *const advices[] = {
 			      "Environment=GLIBC_TUNABLES=glibc.malloc.hugetlb=0 in {unit}, and "
 			      "madvise in /sys/kernel/mm/transparent_hugepage/enabled",
 	[ADVICE_RESTART] = "until then a restart helps: systemctl{user} restart {unit}",
+	[ADVICE_SHARED] = "see its shared memory: ls -l /proc/{pid}/fd | grep -E 'memfd:|/dev/shm'; what "
+			  "it maps: grep -E 'memfd:|/dev/|SYSV' /proc/{pid}/maps; files: df -t tmpfs",
+	[ADVICE_KERNEL] = "see what the kernel holds for it: ls -l /proc/{pid}/fd | grep -cE "
+			  "'pipe:|socket:'; buffers of sockets: ss -amp | grep -A1 pid={pid},",
+	[ADVICE_LOCKED] = "see whether it has to lock files in memory: grep VmLck /proc/{pid}/status; "
+			  "which: grep -E '^[0-9a-f]+-|^Locked' /proc/{pid}/smaps",
+	[ADVICE_BELOW] = "see which group below it that is: memguardctl{user} status, or "
+			 "systemd-cgtop -m {path}",
 };
 
 /* The same, where there is no unit to name. */
@@ -169,6 +187,7 @@ static const char *const advices_without_unit[ARRAY_SIZE(advices)] = {
 
 struct words {
 	char what[192]; /* as the command line takes it: a unit, a path, or a pid */
+	char path[192];
 	char unit[192];
 	char limited[192]; /* whose limit it is */
 	char pid[16];
@@ -233,6 +252,7 @@ static void find_words(const struct diagnosis *diagnosis, const struct group *gr
 	dict_clean(group->unit ? group->unit : "UNIT", ret->unit, sizeof(ret->unit));
 	dict_clean(group->unit ? group->unit : member ? ret->pid : path, ret->what,
 		   sizeof(ret->what));
+	dict_clean(path, ret->path, sizeof(ret->path));
 	(void)find_limited(group, ret->limited, sizeof(ret->limited));
 	ret->allocator = diagnosis->allocator ? diagnosis->allocator : "jemalloc";
 	ret->user = group->users ? " --user" : "";
@@ -246,6 +266,7 @@ static const char *word_at(const struct words *words, const char *text, size_t *
 		const char *name, *word;
 	} all[] = {
 		{ "{what}", words->what },
+		{ "{path}", words->path },
 		{ "{unit}", words->unit },
 		{ "{limited}", words->limited },
 		{ "{pid}", words->pid },

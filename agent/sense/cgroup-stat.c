@@ -161,6 +161,38 @@ int cgroup_stat_parse(const char *text, enum group_kind kind, struct cgroup_stat
 	return 0;
 }
 
+int cgroup_stat_parse_kinds(const char *text, enum group_kind kind, struct cgroup_kinds *ret)
+{
+	struct key v1[] = {
+		{ .name = "total_rss" },	 { .name = "total_cache" },
+		{ .name = "total_shmem" },	 { .name = "total_active_file" },
+		{ .name = "total_inactive_file" }, { .name = "total_swapcached" },
+	};
+	struct key v2[] = {
+		{ .name = "anon" },	   { .name = "file" },
+		{ .name = "shmem" },	   { .name = "active_file" },
+		{ .name = "inactive_file" }, { .name = "swapcached" },
+	};
+	struct key *keys = kind == GROUP_V2 ? v2 : v1;
+	int r;
+
+	r = parse_keys(text, keys, ARRAY_SIZE(v1));
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < 5; i++)
+		if (!keys[i].found)
+			return -EINVAL;
+
+	*ret = (struct cgroup_kinds){
+		.anon_bytes = keys[0].value,
+		.file_bytes = keys[1].value,
+		.shmem_bytes = keys[2].value,
+		.listed_bytes = add_sat(keys[3].value, keys[4].value),
+		.swapcached_bytes = keys[5].value,
+	};
+	return 0;
+}
+
 int cgroup_stat_parse_number(const char *text, uint64_t *ret)
 {
 	const char *end;

@@ -22,6 +22,17 @@ struct cgroup_stat {
 
 int cgroup_stat_parse(const char *text, enum group_kind kind, struct cgroup_stat *ret);
 
+/* The same by kind; a page is in one of them, but that shared memory and what is on lists are of @file. */
+struct cgroup_kinds {
+	uint64_t anon_bytes; /* mapped */
+	uint64_t file_bytes;
+	uint64_t shmem_bytes;
+	uint64_t listed_bytes;     /* file cache that can be dropped */
+	uint64_t swapcached_bytes; /* 0 where the kernel does not say */
+};
+
+int cgroup_stat_parse_kinds(const char *text, enum group_kind kind, struct cgroup_kinds *ret);
+
 /* memory.max or memory.limit_in_bytes; "max" and the page counter's ceiling: infinity. */
 int cgroup_stat_parse_limit(const char *text, uint64_t *ret_bytes);
 

@@ -97,6 +97,9 @@ int cgroup_read_first(struct cgroup *cgroup, uint64_t now_usec, const struct rea
 		      struct reading *ret);
 int cgroup_read_rest(struct cgroup *cgroup, struct reading *reading);
 
+/* What it is charged for by kind, now; -EINVAL where the kernel does not say. See cgroup-beside.c */
+int cgroup_read_beside(const struct cgroup *cgroup, struct beside *ret);
+
 /* The "some" line of its memory.pressure, now. As psi_read(); -ENOENT on v1 without v2 beside. */
 struct psi_line;
 int cgroup_read_some(const struct cgroup *cgroup, struct psi_line *ret);

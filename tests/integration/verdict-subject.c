@@ -12,6 +12,8 @@
  *	huge       frees nearly all of a heap in huge pages
  *	parts      drops all but a little of each of its huge pages itself, and grows
  *	map        maps memory directly
+ *	shared     writes to a memfd, and maps nothing of it
+ *	pipes      writes to pipes that nobody reads
  *	stacks     many threads that have used their stacks
  *	beside     a jemalloc of its own, loaded beside glibc
  *	fork       a server whose children share its heap
@@ -23,6 +25,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -169,6 +172,34 @@ static void *map(size_t bytes)
 	return p;
 }
 
+/* No file is open of what is mapped, and nothing is mapped of what is open. */
+static int fill_memfd(size_t bytes)
+{
+	static char text[MIB];
+	const int fd = memfd_create("verdict-subject", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	memset(text, 's', sizeof(text));
+	for (size_t n = 0; n < bytes; n += sizeof(text))
+		if (write(fd, text, sizeof(text)) != (ssize_t)sizeof(text))
+			return -1;
+	return 0;
+}
+
+static int fill_pipes(size_t bytes)
+{
+	static char text[MIB];
+	int fds[2];
+
+	for (size_t n = 0; n < bytes; n += sizeof(text))
+		if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0 ||
+		    fcntl(fds[1], F_SETPIPE_SZ, sizeof(text)) < (int)sizeof(text) ||
+		    write(fds[1], text, sizeof(text)) != (ssize_t)sizeof(text))
+			return -1;
+	return 0;
+}
+
 static int beside(void)
 {
 	void *library = dlopen("libjemalloc.so.2", RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
@@ -251,6 +282,10 @@ static int begin(const char *mode)
 		return drop_parts();
 	else if (strcmp(mode, "map") == 0)
 		map(160 * MIB);
+	else if (strcmp(mode, "shared") == 0)
+		return fill_memfd(160 * MIB);
+	else if (strcmp(mode, "pipes") == 0)
+		return fill_pipes(160 * MIB);
 	else if (strcmp(mode, "stacks") == 0)
 		stacks();
 	else if (strcmp(mode, "beside") == 0)

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What a group is charged for that is no process's anonymous memory: evidence says what it is,
+# and the advice leads there. Processes without the hook are blamed only for what is theirs.
+
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+here=$(cd "$(dirname "$0")" && pwd)
+cc=${CC:-cc}
+command -v "${cc%% *}" >/dev/null || skip "there is no compiler \"$cc\""
+make_group 1000
+# shellcheck disable=SC2086 # the compiler may be several words
+$cc -std=gnu11 -D_GNU_SOURCE -O1 -pthread -o "$scratch/subject" "$here/verdict-subject.c" -ldl
+
+# start_in DIRECTORY MODE [COMMAND...] : its pid in $subject
+start_in()
+{
+	local directory=$1 mode=$2
+
+	shift 2
+	rm -f "$scratch/in"
+	mkfifo "$scratch/in"
+	: >"$scratch/out"
+	(echo 0 >"$directory/cgroup.procs" && "${@:-exec}" "$scratch/subject" "$mode" <"$scratch/in" >"$scratch/out") &
+	subject=$!
+	started+=("$subject")
+	exec 9>"$scratch/in"
+	wait_for 60 grep -q ready "$scratch/out"
+}
+
+end_subject()
+{
+	exec 9>&-
+	wait "$1" || true
+}
+
+# says FACT ADVICE TEXT : of most of it, and that it is nobody's without the hook if it is not.
+says()
+{
+	ctl --json=short show "$member" >/dev/null
+	ctl --json=short explain "$member" >"$scratch/explained"
+	jq -c '.[0] | { verdict, evidence: [.evidence[].text], advice: [.advice[].text] }' "$scratch/explained"
+	jq -e --arg fact "$1" --arg advice "$2" --arg text "$3" '.[0] | .verdict == "not-malloc" and
+		([.evidence[] | select(.name == $fact and .value > 140 * 1048576)] | length) == 1 and
+		([.evidence[] | select(.name == "unhooked_bytes")] | length) == (if $fact == "unhooked_bytes" then 1 else 0 end) and
+		.advice[0].name == $advice and (.advice[0].text | contains($text)) and
+		(.advice | length) == 1' "$scratch/explained"
+}
+
+start_daemon '[Trigger]\nRetainedHigh=0\nPressureSome=0\nOomEtaSec=0\n'
+
+for mode in shared pipes; do
+	start_in "$group" $mode hooked
+	member=$subject
+	wait_for 20 is_member "$member"
+	fact=shmem_bytes advice=shared text=memfd
+	[ $mode = shared ] || fact=kernel_bytes advice=kernel text=pipe:
+	claim "$mode: told as what it is" wait_for 20 says $fact $advice $text
+	end_subject "$member"
+done
+
+# A member that holds little, beside one without the hook, and then one in a group below.
+start_retainer_in()
+{
+	retainer_group=$group start_retainer 8 1
+	member=$retainer
+	exec 8>&9
+	wait_for 20 is_member "$member"
+}
+start_retainer_in
+start_in "$group" map
+claim "a process without the hook is told as such" wait_for 20 says unhooked_bytes hook list
+end_subject "$subject"
+mkdir "$group/below"
+start_in "$group/below" map
+claim "a group below it is told as such" wait_for 20 says below_bytes below "systemd-cgtop -m"
+end_subject "$subject"
+
+finish
