@@ -15,10 +15,12 @@ HOOK=libmemguard-hook.so
 
 # What it keeps it has drawn by lot, so nobody else can tell it. A line on its input has it tell a
 # number, one more each time, and a sum over what each of its threads keeps; "thread" adds one.
+# With HIGH= it has descriptors where the agent's are, too: files at their beginning and pipes with
+# something in them, and tells what is left.
 write_subject()
 {
 	cat >$DIR/subject.py <<-'END'
-		import hashlib, os, queue, sys, threading
+		import array, fcntl, hashlib, os, queue, sys, termios, threading
 
 		class Keeper:
 		    def __init__(self):
@@ -38,6 +40,26 @@ write_subject()
 		    others.append(Keeper())
 		    threading.Thread(target=others[-1].serve, daemon=True).start()
 
+		def open_high(path):
+		    for fd in range(1000, 1016, 2):
+		        ours = os.open(path, os.O_RDWR)
+		        os.dup2(ours, fd)
+		        os.close(ours)
+		        out, into = os.pipe()
+		        os.write(into, b"for the program itself")
+		        os.dup2(out, fd + 1)
+		        os.close(out)
+
+		def left():
+		    waiting = array.array("i", [0])
+		    for fd in range(1000, 1016, 2) if high else ():
+		        yield os.lseek(fd, 0, os.SEEK_CUR)
+		        fcntl.ioctl(fd + 1, termios.FIONREAD, waiting)
+		        yield waiting[0]
+
+		high = os.environ.get("HIGH")
+		if high:
+		    open_high(high)
 		for _ in range(int(sys.argv[1])):
 		    add()
 		for line in iter(sys.stdin.readline, ""):
@@ -46,7 +68,8 @@ write_subject()
 		    n += 1
 		    for other in others:
 		        other.asked.put(True)
-		    print(n, first.tell(), *[other.told.get() for other in others], flush=True)
+		    print(n, first.tell(), *[other.told.get() for other in others],
+		          *left(), flush=True)
 	END
 }
 
@@ -191,7 +214,18 @@ testcase_4_and_one_that_has_no_other()
 	leaves always
 }
 
-testcase_5_the_daemon_goes_on()
+testcase_5_also_one_whose_own_descriptors_have_the_numbers_of_its()
+{
+	head -c 4096 /dev/urandom >$DIR/file
+	subject high 2 HIGH=$DIR/file
+	wait_for 60 is_known
+	assert grep -q '^1000 .*/file$' <(descriptors)
+	assert grep -q ' 0 22 0 22' <(ask high)
+	leaves high
+	assert_eq "what is in its file" "$(stat -c %s $DIR/file)" 4096
+}
+
+testcase_6_the_daemon_goes_on()
 {
 	assert systemctl is-active memguard.service
 	systemctl disable --now memguard memguard.socket memguard-control.socket
