@@ -256,7 +256,7 @@ enum ask {
 };
 
 /* Not for ever: a frozen process answers nothing. */
-static bool is_worth_waiting(struct guard *guard, struct peer *peer, const struct pick *pick)
+static bool is_worth_waiting(struct guard *guard, struct peer *peer, struct pick *pick)
 {
 	struct round *round = guard->round;
 	const uint64_t now_usec = manager_now(guard->manager);
@@ -266,6 +266,8 @@ static bool is_worth_waiting(struct guard *guard, struct peer *peer, const struc
 		return false;
 	if (round->busy_since_usec == 0)
 		round->busy_since_usec = now_usec;
+	if (pick->cpu_usec == 0)
+		pick->cpu_usec = peer->member.process.cpu_usec;
 
 	waited_usec = now_usec - round->busy_since_usec;
 	if (is_critical(guard))
@@ -371,7 +373,7 @@ static enum ask round_ask(struct guard *guard, struct pick *pick)
 	r = request_reclaim(peer->conn, &reclaim, timeout_usec, on_reclaimed, peer);
 	/* Who does not even tell his figures is not at work on another question. */
 	if (r == -EBUSY && (peer->member.stats_usec == 0 || pick->measured))
-		silence_count(peer, pick->measured && silence_is_work(peer, pick->cpu_usec));
+		silence_count(peer, silence_is_work(peer, pick->cpu_usec));
 	else if (r < 0)
 		outcome_count_refusal(outcome, r == -EBUSY ? REFUSAL_BUSY : REFUSAL_CHANNEL);
 	if (r < 0)

@@ -82,7 +82,7 @@ int method_from_string(const char *s, enum method *ret);
 struct pick {
 	pid_t pid;
 	bool measured;           /* its figures were asked for first */
-	uint64_t cpu_usec;       /* that it had taken by then */
+	uint64_t cpu_usec;       /* that it had taken by then, or when it was found busy; 0: neither */
 	uint64_t start_time;     /* clock ticks since boot, as in /proc/PID/stat */
 	enum method method;       /* METHOD_FULL or METHOD_BORROW */
 	enum why why;

@@ -173,7 +173,7 @@ static const struct {
 	[SILENCE_TRACED] = { "traced", "is held by a debugger: let it go on there" },
 	[SILENCE_FROZEN] = { "frozen", "is frozen with its control group: thaw that" },
 	[SILENCE_STILL] = { "still", "takes no CPU time: see whether it is frozen or starved" },
-	[SILENCE_WORKING] = { "working", "is still at work on it" },
+	[SILENCE_WORKING] = { "working", "is still at work" },
 };
 
 const char *silence_to_string(enum silence silence)
