@@ -16,6 +16,16 @@ enum alert_kind {
 	ALERT_MAX_
 };
 
+/* While the trend leads to the limit: how it has really grown since. All zero: it does not. */
+struct alert_near {
+	uint64_t since_usec;
+	uint64_t bytes;      /* usage then */
+	uint64_t part_usec;  /* when the part of that time began which is not over */
+	uint64_t part_bytes; /* usage then */
+	uint64_t grown_usec; /* when the last part ended in which it grew enough */
+	uint64_t n_grown;    /* such parts */
+};
+
 /*
  * What was said of a group, so that it is not said again and again. Kept by policy/warn; all
  * zero for as long as there is nothing to say. Without padding: core compares it as bytes.
@@ -28,8 +38,8 @@ struct alert_memory {
 		uint32_t n_held_back; /* times it was so and was not told, since then */
 	} kinds[ALERT_MAX_];
 	uint64_t told;            /* this time: bits of enum alert_kind */
-	uint64_t near_since_usec; /* the trend has led to the limit since; 0: it does not */
-	uint64_t near_bytes;      /* usage then */
+	uint64_t peak_bytes;      /* most usage since ALERT_KILL_NEAR was told */
+	struct alert_near near;
 	uint64_t n_oom_kill;      /* since the group's first_oom_kill, when that was last told */
 	uint64_t n_oom_seen;      /* and at the last look */
 	uint64_t n_beside;        /* the group's shared.n_kills, when that was last told */

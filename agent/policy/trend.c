@@ -7,6 +7,7 @@
 #include "agent/basic/macro.h"
 #include "agent/policy/benefit.h"
 #include "agent/policy/gate.h"
+#include "agent/policy/warn.h"
 
 /* Two readings closer than this measure the kernel's batching of charges, not growth. */
 #define READING_MIN_USEC (5 * USEC_PER_MSEC)
@@ -270,6 +271,11 @@ static uint64_t ceiling_usec(const struct group *group, uint64_t now_usec)
 
 	/* Its turn may come soon. */
 	if (gate->reason == REASON_OTHERS)
+		return SAMPLE_FRESH_USEC;
+
+	/* Growth or a step? It has to be seen several times to be told in time. */
+	if (group->trend.growth_bytes_per_sec > 0 &&
+	    group->trend.eta_usec <= WARN_KILL_NEAR_USEC)
 		return SAMPLE_FRESH_USEC;
 
 	if (group->settings->retained_high_bytes > 0 && group->trend.time_usec > 0 &&

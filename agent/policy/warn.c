@@ -8,6 +8,13 @@
 #define CRITICAL_LASTS_USEC (1 * USEC_PER_SEC)
 /* A step in usage is growth to the trend for a while; growth that lasts is no step. */
 #define KILL_NEAR_LASTS_USEC (3 * USEC_PER_SEC)
+/* It is looked at in such parts, of which so many must have grown. */
+#define KILL_NEAR_PART_USEC (750 * USEC_PER_MSEC)
+#define KILL_NEAR_PARTS 3
+
+/* A pause ends early where usage has come so far beyond what it was in it. */
+#define BEYOND_PART 8
+#define BEYOND_GAP_USEC (10 * USEC_PER_SEC)
 
 /* By then those in whose group a kill was have told it. */
 #define BESIDE_LASTS_USEC (1 * USEC_PER_SEC)
@@ -41,39 +48,84 @@ static bool is_killed(const struct alert_memory *memory, const struct group *gro
 	return n_oom_kill(group) > memory->n_oom_kill;
 }
 
-static void step_near(struct alert_memory *memory, const struct group *group,
-		      uint64_t now_usec)
+/* Does growth by @bytes in @usec fill what is left of the limit within @within_usec? */
+static bool leads_to_limit(const struct reading *reading, uint64_t bytes, uint64_t usec,
+			   uint64_t within_usec)
 {
-	const bool near = group->trend.growth_bytes_per_sec > 0 &&
-			  group->trend.eta_usec <= WARN_KILL_NEAR_USEC &&
-			  usage_is_above(group, KILL_NEAR_FLOOR_PERMYRIAD);
+	const uint64_t left_bytes = sub_sat(reading->limit_bytes, reading_taken_bytes(reading));
 
-	if (!near) {
-		memory->near_since_usec = 0;
-	} else if (memory->near_since_usec == 0 ||
-		   reading_taken_bytes(&group->reading) < memory->near_bytes) {
-		/* Also where another limit has come to count, of which less was taken. */
-		memory->near_since_usec = MAX(now_usec, 1);
-		memory->near_bytes = reading_taken_bytes(&group->reading);
-	}
+	/* In KiB and ms, so that the products fit. */
+	return bytes > 0 && bytes / KIB * (within_usec / USEC_PER_MSEC) >=
+				    left_bytes / KIB * MIN(usec / USEC_PER_MSEC, UINT32_MAX / 2);
 }
 
-/* By the trend, and by what has really been added since the trend says so. */
+static struct alert_near begin_near(const struct group *group, uint64_t now_usec)
+{
+	const uint64_t taken_bytes = reading_taken_bytes(&group->reading);
+
+	return (struct alert_near){
+		.since_usec = MAX(now_usec, 1),
+		.bytes = taken_bytes,
+		.part_usec = now_usec,
+		.part_bytes = taken_bytes,
+		.grown_usec = now_usec,
+	};
+}
+
+/* At half the growth that counts over all of them: it is not even. */
+static void end_part(struct alert_near *near, const struct reading *reading, uint64_t now_usec)
+{
+	if (leads_to_limit(reading, sub_sat(reading_taken_bytes(reading), near->part_bytes),
+			   now_usec - near->part_usec, 2 * WARN_KILL_NEAR_USEC)) {
+		near->n_grown++;
+		near->grown_usec = now_usec;
+	}
+
+	near->part_usec = now_usec;
+	near->part_bytes = reading_taken_bytes(reading);
+}
+
+static void step_near(struct alert_near *near, const struct group *group, uint64_t now_usec)
+{
+	const bool leads = group->trend.growth_bytes_per_sec > 0 &&
+			   group->trend.eta_usec <= WARN_KILL_NEAR_USEC &&
+			   usage_is_above(group, KILL_NEAR_FLOOR_PERMYRIAD);
+
+	if (!leads) {
+		*near = (struct alert_near){ 0 };
+		return;
+	}
+
+	/* Also where another limit has come to count, of which less was taken. */
+	if (near->since_usec == 0 || reading_taken_bytes(&group->reading) < near->bytes) {
+		*near = begin_near(group, now_usec);
+		return;
+	}
+
+	if (sub_sat(now_usec, near->part_usec) >= KILL_NEAR_PART_USEC)
+		end_part(near, &group->reading, now_usec);
+	/* It was a step, and is over. */
+	if (sub_sat(now_usec, near->grown_usec) >= KILL_NEAR_LASTS_USEC)
+		*near = begin_near(group, now_usec);
+}
+
+/* By the trend, and by what has really been added since the trend says so, up to now. */
 static bool is_kill_near(const struct alert_memory *memory, const struct group *group,
 			 uint64_t now_usec)
 {
+	const struct alert_near *near = &memory->near;
 	const uint64_t taken_bytes = reading_taken_bytes(&group->reading);
-	const uint64_t added_bytes = sub_sat(taken_bytes, memory->near_bytes);
-	const uint64_t left_bytes = sub_sat(group->reading.limit_bytes, taken_bytes);
-	const uint64_t elapsed_usec = sub_sat(now_usec, memory->near_since_usec);
+	const uint64_t elapsed_usec = sub_sat(now_usec, near->since_usec);
+	const bool is_told = memory->told & UINT64_C(1) << ALERT_KILL_NEAR;
 
-	if (memory->near_since_usec == 0 || elapsed_usec < KILL_NEAR_LASTS_USEC)
+	if (near->since_usec == 0 || elapsed_usec < KILL_NEAR_LASTS_USEC ||
+	    near->n_grown < KILL_NEAR_PARTS)
+		return false;
+	if (!is_told && near->grown_usec != near->part_usec)
 		return false;
 
-	/* In KiB and ms, so that the products fit. */
-	return added_bytes > 0 &&
-	       added_bytes / KIB * (WARN_KILL_NEAR_USEC / USEC_PER_MSEC) >=
-		       left_bytes / KIB * MIN(elapsed_usec / USEC_PER_MSEC, UINT32_MAX / 2);
+	return leads_to_limit(&group->reading, sub_sat(taken_bytes, near->bytes), elapsed_usec,
+			      WARN_KILL_NEAR_USEC);
 }
 
 static bool is_not_paying(const struct group *group)
@@ -128,6 +180,46 @@ static uint32_t gap_next(uint64_t gap_usec, uint64_t told_usec, uint64_t now_use
 	return (uint32_t)MIN(2 * gap_usec, WARN_GAP_MAX_USEC);
 }
 
+/* So far that it is no repetition of what was told. */
+static bool is_beyond(const struct alert_memory *memory, const struct group *group)
+{
+	const uint64_t room_bytes = sub_sat(group->reading.limit_bytes, memory->peak_bytes);
+
+	return reading_taken_bytes(&group->reading) >
+	       add_sat(memory->peak_bytes, room_bytes / BEYOND_PART);
+}
+
+/* Is it too soon to tell it again? */
+static bool is_held(const struct alert_memory *memory, const struct group *group,
+		    enum alert_kind kind, uint64_t now_usec)
+{
+	const uint64_t told_usec = memory->kinds[kind].told_usec;
+	const uint64_t since_usec = sub_sat(now_usec, told_usec);
+
+	if (told_usec == 0 || since_usec >= memory->kinds[kind].gap_usec)
+		return false;
+
+	return kind != ALERT_KILL_NEAR || since_usec < BEYOND_GAP_USEC ||
+	       !is_beyond(memory, group);
+}
+
+/* The most that usage was since a near kill was told, but for a danger that is not told yet. */
+static void step_peak(struct warn *warn, const struct group *group)
+{
+	const uint64_t bit = UINT64_C(1) << ALERT_KILL_NEAR;
+	struct alert_memory *memory = &warn->memory;
+
+	if (memory->kinds[ALERT_KILL_NEAR].told_usec == 0)
+		return;
+
+	/* After peace all begins anew. */
+	if (warn->due & bit && memory->kinds[ALERT_KILL_NEAR].gap_usec == WARN_GAP_MIN_USEC)
+		memory->peak_bytes = 0;
+	if (memory->told & bit || memory->near.since_usec == 0)
+		memory->peak_bytes =
+			MAX(memory->peak_bytes, reading_taken_bytes(&group->reading));
+}
+
 static void step_kind(struct warn *warn, const struct group *group, enum alert_kind kind,
 		      uint64_t now_usec)
 {
@@ -150,8 +242,7 @@ static void step_kind(struct warn *warn, const struct group *group, enum alert_k
 	    sub_sat(now_usec, memory->kinds[kind].since_usec) < lasts_usec(memory, group, kind))
 		return;
 
-	if (memory->kinds[kind].told_usec > 0 &&
-	    sub_sat(now_usec, memory->kinds[kind].told_usec) < memory->kinds[kind].gap_usec)
+	if (is_held(memory, group, kind, now_usec))
 		return;
 
 	memory->kinds[kind].gap_usec = gap_next(memory->kinds[kind].gap_usec,
@@ -174,9 +265,10 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 
 	warn.n_oom_new = sub_sat(n_oom_kill(group), warn.memory.n_oom_seen);
 	warn.memory.n_oom_seen = n_oom_kill(group);
-	step_near(&warn.memory, group, now_usec);
+	step_near(&warn.memory.near, group, now_usec);
 	for (int kind = 0; kind < ALERT_MAX_; kind++)
 		step_kind(&warn, group, (enum alert_kind)kind, now_usec);
+	step_peak(&warn, group);
 
 	if (warn.due & UINT32_C(1) << ALERT_OOM_KILL) {
 		warn.n_oom_kills = n_oom_kill(group) - warn.memory.n_oom_kill;
@@ -199,7 +291,7 @@ struct alert_memory warn_renew(const struct alert_memory *memory)
 		next.kinds[kind].since_usec = 0;
 
 	next.told = 0;
-	next.near_since_usec = 0;
+	next.near = (struct alert_near){ 0 };
 	next.n_oom_kill = next.n_oom_seen = next.n_beside = 0;
 	return next;
 }
@@ -209,17 +301,10 @@ bool warn_is_common(const struct warn *warn, const struct group *group, enum ale
 	return kind == ALERT_OOM_KILL ? warn->n_oom_kills == 0 : group->limit_level > 0;
 }
 
-static bool is_told(const struct alert_memory *memory, enum alert_kind kind, uint64_t now_usec)
-{
-	return memory->told & UINT64_C(1) << kind ||
-	       (memory->kinds[kind].told_usec > 0 &&
-		sub_sat(now_usec, memory->kinds[kind].told_usec) < memory->kinds[kind].gap_usec);
-}
-
 static bool is_seen(const struct alert_memory *memory, enum alert_kind kind)
 {
 	return memory->kinds[kind].since_usec > 0 ||
-	       (kind == ALERT_KILL_NEAR && memory->near_since_usec > 0);
+	       (kind == ALERT_KILL_NEAR && memory->near.since_usec > 0);
 }
 
 enum warn_rank warn_rank(const struct group *group, const struct group *other,
@@ -230,7 +315,7 @@ enum warn_rank warn_rank(const struct group *group, const struct group *other,
 	if (kind == ALERT_OOM_KILL ? !group_is_beside(group, group->shared_level, other)
 				   : !group_shares_limit(group, other))
 		return WARN_STRANGER;
-	if (is_told(memory, kind, now_usec))
+	if (memory->told & UINT64_C(1) << kind || is_held(memory, other, kind, now_usec))
 		return WARN_TOLD;
 	/* Who is gone needs no help; and a kill is told by whoever comes first. */
 	if (kind != ALERT_OOM_KILL && other->n_members > 0 && is_seen(memory, kind) &&
@@ -246,6 +331,8 @@ void warn_leave(struct alert_memory *memory, const struct alert_memory *told,
 	memory->kinds[kind].told_usec = told->kinds[kind].told_usec;
 	memory->kinds[kind].gap_usec = told->kinds[kind].gap_usec;
 	memory->kinds[kind].n_held_back = 0;
+	if (kind == ALERT_KILL_NEAR)
+		memory->peak_bytes = told->peak_bytes;
 	if (kind != ALERT_OOM_KILL && is_seen(memory, kind))
 		memory->told |= UINT64_C(1) << kind;
 }

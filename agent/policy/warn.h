@@ -7,14 +7,15 @@
  *   usage-critical   usage has been above UsageCritical for a second
  *   kill-near        a quarter of the limit is used, and the rest will be within 60 s: at
  *                    the growth that the trend says, and at that of the 3 s or more in
- *                    which the trend has said so
+ *                    which the trend has said so, of which more than one step was made
  *   oom-kill         the kernel's count has risen; a second ago, where it was beside the group
  *   not-paying       usage is above UsageHigh, and three releases or more in a row
  *                    disappointed
  *
  * Growth of 1 % of the limit a second is told 57 s ahead, of 1.9 % still 30 s, where it lasts
  * that long. Each kind is told once each time, and again not before a minute has passed; that
- * pause doubles up to an hour while there is no peace of four of it.
+ * pause doubles up to an hour while there is no peace of four of it. A kill that comes near beyond
+ * all that usage was since the last one was told is not held back by that one, which was false.
  *
  * What threatens at a limit that groups share is told once for all of them, and of the one that
  * has the most. Who finds it due looks at the others; what one of them has told is told of all.

@@ -190,7 +190,7 @@ static void test_a_kill_at_another_limit_is_told_though_less_is_taken_of_that(vo
 	g.trend = (struct trend){ 0 };
 	g.reading.limit_bytes = 8000 * MIB;
 	CHECK(!(due_by(&g, &memory, &g.reading.anon_bytes, 20) & 1U << ALERT_KILL_NEAR));
-	CHECK(memory.near_since_usec != 0);
+	CHECK(memory.near.since_usec != 0);
 
 	/* The others are killed. */
 	last = g.reading;

@@ -114,6 +114,95 @@ static void test_a_step_is_not_growth(void)
 		CHECK_EQ(look(T0 + i * 100 * USEC_PER_MSEC, (i < 50 ? 300 : 700) * MIB), 0);
 }
 
+struct point {
+	uint64_t at_msec, usage_mib;
+};
+
+/* Up to the last point, straight from each to the next. */
+static uint64_t usage_at(const struct point *points, uint64_t msec)
+{
+	uint64_t span;
+
+	while (msec >= points[1].at_msec)
+		points++;
+
+	span = points[1].at_msec - points[0].at_msec;
+	return points[0].usage_mib * MIB +
+	       (points[1].usage_mib * MIB / span) * (msec - points[0].at_msec) -
+	       (points[0].usage_mib * MIB / span) * (msec - points[0].at_msec);
+}
+
+/* Looked at as often as trend_next_usec() says, for so long. */
+static void live(uint64_t limit_bytes, const struct point *points, uint64_t end_msec)
+{
+	uint64_t now_usec = T0;
+
+	begin(limit_bytes);
+	while (now_usec < T0 + end_msec * USEC_PER_MSEC) {
+		look(now_usec, usage_at(points, (now_usec - T0) / USEC_PER_MSEC));
+		now_usec += trend_next_usec(&group, false, now_usec);
+	}
+}
+
+static void test_a_step_that_is_over_is_no_kill(void)
+{
+	static const struct point one[] = { { 0, 10 },      { 200, 60 },     { 9000, 60 },
+					    { 9300, 140 },  { 60000, 140 },  { 60001, 140 } };
+	static const struct point start[] = { { 0, 4 },      { 1500, 104 },  { 60000, 104 },
+					      { 60001, 104 } };
+
+	live(200 * MIB, one, 60000);
+	CHECK_EQ(n_told[ALERT_KILL_NEAR], 0);
+	live(200 * MIB, start, 60000);
+	CHECK_EQ(n_told[ALERT_KILL_NEAR], 0);
+}
+
+/* It rests after each, and is killed all the same. */
+static void test_growth_in_steps_is_growth(void)
+{
+	static const struct point points[] = {
+		{ 0, 100 },     { 10000, 100 }, { 10100, 110 }, { 12000, 110 }, { 12100, 120 },
+		{ 14000, 120 }, { 14100, 130 }, { 16000, 130 }, { 16100, 140 }, { 18000, 140 },
+		{ 18001, 140 },
+	};
+
+	live(200 * MIB, points, 18000);
+	CHECK_EQ(n_told[ALERT_KILL_NEAR], 1);
+}
+
+/* A start that lasts long enough to be told, rest, and then growth of 1 % a second. */
+static void test_a_false_alert_does_not_hold_the_true_one_back(void)
+{
+	for (uint64_t rest_sec = 5; rest_sec < 90; rest_sec += 5)
+		for (uint64_t first_mib = 90; first_mib <= 120; first_mib += 10) {
+			const uint64_t from_msec = (5 + rest_sec) * 1000;
+			const uint64_t kill_msec = from_msec + (200 - first_mib) * 500;
+			const struct point points[] = {
+				{ 0, 4 },
+				{ 5000, first_mib },
+				{ from_msec, first_mib },
+				{ kill_msec, 200 },
+				{ kill_msec + 1, 200 },
+			};
+
+			live(200 * MIB, points, kill_msec);
+			CHECK_EQ(n_told[ALERT_KILL_NEAR], 2);
+			CHECK(T0 + kill_msec * USEC_PER_MSEC -
+				      memory.kinds[ALERT_KILL_NEAR].told_usec >=
+			      30 * USEC_PER_SEC);
+		}
+}
+
+/* Danger each time, and none: what comes back to where it was before is told ever less. */
+static void test_teeth_make_no_storm(void)
+{
+	begin(LIMIT);
+	for (uint64_t i = 0; i < UINT64_C(24) * 3600 * 4; i++)
+		look(T0 + i * 250 * USEC_PER_MSEC, (200 + i % 120 * (4 + i / 120 % 3)) * MIB);
+
+	CHECK(n_told[ALERT_KILL_NEAR] >= 7 && n_told[ALERT_KILL_NEAR] <= 7 + 24 + 4);
+}
+
 static void test_a_start_is_no_kill(void)
 {
 	begin(LIMIT);
@@ -263,6 +352,10 @@ int main(void)
 	RUN(test_a_kill_is_told_30_seconds_before);
 	RUN(test_what_begins_late_is_told_at_once);
 	RUN(test_a_step_is_not_growth);
+	RUN(test_a_step_that_is_over_is_no_kill);
+	RUN(test_growth_in_steps_is_growth);
+	RUN(test_a_false_alert_does_not_hold_the_true_one_back);
+	RUN(test_teeth_make_no_storm);
 	RUN(test_a_start_is_no_kill);
 	RUN(test_without_a_limit_nothing_is_told);
 	RUN(test_critical_is_told_where_it_stays);
