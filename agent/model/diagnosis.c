@@ -12,8 +12,7 @@ static const struct {
 } verdicts[] = {
 	[VERDICT_UNKNOWN] = { "unknown", "Too little was measured lately to tell. Only processes "
 					 "with the hook can be, and mostly while all is calm." },
-	[VERDICT_HEALTHY] = { "healthy", "Little memory is held that is not in use; there is "
-					 "nothing to do." },
+	[VERDICT_HEALTHY] = { "healthy", "Little memory is held that is not in use." },
 	[VERDICT_RETAINED] = { "retained", "The allocator keeps what the program frees; a "
 					   "release gives it back." },
 	[VERDICT_FRAGMENTED] = { "fragmented",

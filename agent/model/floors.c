@@ -88,6 +88,7 @@ struct rise floors_rise(const struct floors *floors, uint64_t last_usec)
 
 	rise.first_bytes = (parts[0] - 1) * KIB;
 	rise.last_bytes = (parts[PARTS - 1] - 1) * KIB;
+	rise.last_step_bytes = sub_sat(parts[PARTS - 1], parts[PARTS - 2]) * KIB;
 	rise.span_usec = sub_sat(last_usec, floors->begin_usec);
 	rise.least_step_bytes = UINT64_MAX;
 	for (size_t i = 1; i < PARTS; i++)

@@ -27,6 +27,7 @@ struct rise {
 	uint64_t span_usec;   /* from the first figure to the last */
 	uint32_t n;           /* spans with figures; below FLOORS_ENOUGH: too few to judge */
 	uint32_t n_figures;
+	uint64_t last_step_bytes;  /* to the last part */
 	uint64_t least_step_bytes; /* of the three from part to part; 0: one does not rise */
 };
 

@@ -121,6 +121,7 @@ struct sums {
 	uint64_t floor_span_usec;    /* longest, of these or else of those judged */
 	uint32_t n_floor_figures;
 	uint32_t n_judged;           /* members with enough of a history */
+	uint32_t n_rising;           /* of them, in-use floor rose in the last quarter of it */
 	uint64_t expected_bytes;     /* of the members' last releases */
 	uint64_t released_bytes;
 	uint64_t before_bytes;       /* resident before them */

@@ -53,6 +53,8 @@ static void sum_floors(struct sums *sums, const struct member *member)
 
 	sums->n_judged++;
 	sums->floor_span_usec = MAX(sums->floor_span_usec, rise.span_usec);
+	sums->n_rising += rise.last_step_bytes > 0 &&
+			  rise.last_step_bytes >= rise.last_bytes / RISE_PART;
 	if (!rises(&rise))
 		return;
 

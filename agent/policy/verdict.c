@@ -16,6 +16,9 @@
 /* In use by this much of the memory, and a release cannot make the difference. */
 #define FULL_PERMYRIAD 7000
 
+/* Of the limit: whatever the settings say, from here on it is reached. */
+#define AT_LIMIT_PERMYRIAD 9500
+
 /* How long a release that paid says something about the program. */
 #define PAID_USEC (6 * 3600 * USEC_PER_SEC)
 #define PAID_LEAST_BYTES (16 * MIB)
@@ -37,9 +40,10 @@ struct facts {
 	uint64_t unhooked_bytes, below_bytes, shmem_bytes, locked_bytes, kernel_bytes;
 	uint64_t unseen_bytes;         /* of members, since they were looked at */
 	uint64_t limit_bytes;
-	uint64_t others_bytes; /* of it; 0 of a member */
 	uint64_t retained_high_bytes;
 	uint32_t usage_high_permyriad;
+	uint32_t usage_critical_permyriad;
+	bool is_short; /* of memory, near the limit or for want of it killed; of a member: its group */
 	uint64_t now_usec;
 };
 
@@ -92,13 +96,28 @@ static bool has_rising_floor(const struct facts *f)
 	       f->sums->use.in_use_bytes >= f->anon_bytes / 2;
 }
 
-/* @taken_bytes are most of the limit, and nearly all that the group has of it is in use. */
-static bool fills_limit(const struct facts *f, uint64_t taken_bytes)
+/* Of most of the limit; 0 is off, and then the limit itself counts. */
+static bool is_above(uint64_t taken_bytes, uint64_t limit_bytes, uint32_t permyriad)
 {
-	return f->usage_high_permyriad > 0 && f->limit_bytes != BYTES_INFINITY &&
-	       f->anon_bytes > 0 &&
-	       taken_bytes >= share_of(f->limit_bytes, f->usage_high_permyriad) &&
-	       f->sums->use.in_use_bytes >= share_of(f->anon_bytes, FULL_PERMYRIAD);
+	if (permyriad == 0)
+		permyriad = AT_LIMIT_PERMYRIAD;
+
+	return limit_bytes != BYTES_INFINITY && taken_bytes > 0 &&
+	       taken_bytes >= share_of(limit_bytes, permyriad);
+}
+
+/*
+ * Nearly all that it has is in use, and is most of the limit; and nobody has watched for long, or it
+ * grew lately, or there is no room left for that. Where others fill the limit it need not be this one.
+ */
+static bool fills_limit(const struct facts *f)
+{
+	if (!is_above(f->anon_bytes, f->limit_bytes, f->usage_high_permyriad) ||
+	    f->sums->use.in_use_bytes < share_of(f->anon_bytes, FULL_PERMYRIAD))
+		return false;
+
+	return f->sums->n_judged == 0 || f->sums->n_rising > 0 ||
+	       is_above(f->anon_bytes, f->limit_bytes, f->usage_critical_permyriad);
 }
 
 static bool is_not_malloc(const struct facts *f)
@@ -131,8 +150,6 @@ static bool is_fragmented(const struct facts *f)
 
 static enum verdict decide(const struct facts *f)
 {
-	const bool is_judged = f->sums->n_judged > 0;
-
 	if (f->sums->heap.time_usec == 0)
 		return VERDICT_UNKNOWN;
 
@@ -142,8 +159,7 @@ static enum verdict decide(const struct facts *f)
 	if (is_retained(f))
 		return VERDICT_RETAINED;
 
-	/* Nobody has watched for long. Where others fill the limit it need not be this one. */
-	if (f->sums->floor_last_bytes > 0 || (!is_judged && fills_limit(f, f->anon_bytes)))
+	if (f->sums->floor_last_bytes > 0 || fills_limit(f))
 		return VERDICT_GROWING;
 
 	/* What the last release could not give back is no news while it gave much. */
@@ -404,8 +420,7 @@ static void find_advice(const struct facts *f, struct diagnosis *d)
 		advise_not_malloc(f, d);
 		return;
 	case VERDICT_HEALTHY:
-		advise(d, fills_limit(f, add_sat(f->anon_bytes, f->others_bytes))
-				  ? ADVICE_RAISE_LIMIT : ADVICE_NONE);
+		advise(d, f->is_short ? ADVICE_RAISE_LIMIT : ADVICE_NONE);
 		return;
 	case VERDICT_MAX_:
 		return;
@@ -458,6 +473,15 @@ static void divide(const struct group *group, struct facts *f)
 		f->unseen_bytes = rest_bytes;
 }
 
+static bool is_short(const struct group *group)
+{
+	const struct reading *r = &group->reading;
+
+	return r->n_oom_kill > group->first_oom_kill ||
+	       is_above(reading_taken_bytes(r), r->limit_bytes,
+			group->settings->usage_high_permyriad);
+}
+
 void verdict_group(const struct group *group, const struct sums *sums, uint64_t now_usec,
 		   struct diagnosis *ret)
 {
@@ -466,9 +490,10 @@ void verdict_group(const struct group *group, const struct sums *sums, uint64_t 
 		.benefit = group_benefit(group),
 		.anon_bytes = anon_of(group, sums),
 		.limit_bytes = group->reading.limit_bytes,
-		.others_bytes = group->reading.others_bytes,
 		.retained_high_bytes = group->settings->retained_high_bytes,
 		.usage_high_permyriad = group->settings->usage_high_permyriad,
+		.usage_critical_permyriad = group->settings->usage_critical_permyriad,
+		.is_short = is_short(group),
 		.now_usec = now_usec,
 	};
 
@@ -491,6 +516,7 @@ void verdict_member(const struct group *group, const struct member *member,
 		.anon_bytes = member->process.anon_bytes,
 		.limit_bytes = BYTES_INFINITY,
 		.retained_high_bytes = group->settings->retained_high_bytes,
+		.is_short = is_short(group),
 		.now_usec = now_usec,
 	};
 

@@ -135,6 +135,37 @@ static void test_a_cache_is_growing_until_it_is_full(void)
 	CHECK_EQ(d.confidence_percent, 90);
 }
 
+static uint64_t leak_after_rest(unsigned int i)
+{
+	return 300 + (i > 40 ? 5 * ((uint64_t)i - 40) : 0);
+}
+
+/* Never growing from one quarter of its life to the next in all of them. */
+static void test_a_leak_that_began_late_is_growing_near_the_limit(void)
+{
+	struct member m = process_of(500, 490, 480, 2);
+	struct group g = group_of(0, 0, 0);
+
+	watch(&m, 76, leak_after_rest);
+	CHECK_STR(name_of(&m, 2 * HOUR), "healthy");
+	sums = (struct sums){ 0 };
+	verdict_sum(&sums, &m, METHOD_AUTO);
+	g.reading.anon_bytes = 500 * MIB;
+	CHECK_STR(name(&g), "healthy");
+	g.reading.limit_bytes = 600 * MIB;
+	CHECK_STR(name(&g), "growing");
+
+	/* A cache that is full fits its limit. */
+	m = process_of(420, 410, 400, 2);
+	watch(&m, 90, fill);
+	sums = (struct sums){ 0 };
+	verdict_sum(&sums, &m, METHOD_AUTO);
+	g.reading.anon_bytes = 420 * MIB;
+	g.reading.limit_bytes = 500 * MIB;
+	CHECK_STR(name(&g), "healthy");
+	CHECK(has_advice(ADVICE_RAISE_LIMIT));
+}
+
 static void test_a_sawtooth_is_healthy_unless_its_foot_rises(void)
 {
 	struct member m = process_of(600, 590, 580, 2);
@@ -586,6 +617,7 @@ int main(void)
 	RUN(test_a_leak_is_growing_the_surer_the_longer);
 	RUN(test_a_leak_is_told_although_much_is_retained);
 	RUN(test_a_cache_is_growing_until_it_is_full);
+	RUN(test_a_leak_that_began_late_is_growing_near_the_limit);
 	RUN(test_a_sawtooth_is_healthy_unless_its_foot_rises);
 	RUN(test_what_is_steady_is_healthy_even_at_its_limit);
 	RUN(test_retained_after_a_burst_is_surer_after_a_release);

@@ -102,6 +102,61 @@ static void test_mostly_in_use_near_the_limit_is_growing(void)
 	CHECK_STR(name(&g), "healthy");
 }
 
+/* Who watched it for long knows more, but at the limit itself nobody can wait. */
+static void test_near_the_limit_a_flat_floor_is_healthy_and_no_other(void)
+{
+	struct group g = group_of(1500, 0, 100);
+
+	g.reading.anon_bytes = 1600 * MIB;
+	settings.usage_critical_permyriad = 9200;
+	sums.n_judged = 1;
+	CHECK_STR(name(&g), "healthy");
+	CHECK_EQ(d.advice[0], ADVICE_RAISE_LIMIT);
+	/* It was flat for long, and that is over. */
+	sums.n_rising = 1;
+	CHECK_STR(name(&g), "growing");
+	CHECK_EQ(d.confidence_percent, 40);
+	sums.n_rising = 0;
+	g.reading.anon_bytes = 1840 * MIB;
+	CHECK_STR(name(&g), "growing");
+	/* Where both are off there is the limit all the same. */
+	settings.usage_high_permyriad = settings.usage_critical_permyriad = 0;
+	CHECK_STR(name(&g), "healthy");
+	g.reading.anon_bytes = 1900 * MIB;
+	CHECK_STR(name(&g), "growing");
+}
+
+static void check_is_told_to_do_something(const struct group *group)
+{
+	static const struct member member = { .stats_usec = 1 };
+
+	verdict_member(group, &member, 10, &d);
+	CHECK_EQ(d.advice[0], ADVICE_RAISE_LIMIT);
+	CHECK_STR(name(group), "healthy");
+	CHECK_EQ(d.advice[0], ADVICE_RAISE_LIMIT);
+}
+
+static void test_who_is_short_of_memory_is_told_to_do_something(void)
+{
+	struct group g = group_of(900, 50, 60);
+
+	CHECK_STR(name(&g), "healthy");
+	CHECK_EQ(d.advice[0], ADVICE_NONE);
+	g.reading.others_bytes = 600 * MIB;
+	check_is_told_to_do_something(&g);
+
+	/* Little of it in use, and that is nobody's fault. */
+	g = group_of(1000, 100, 100);
+	g.reading.anon_bytes = 1700 * MIB;
+	check_is_told_to_do_something(&g);
+
+	/* Killed, and begun again. */
+	g = group_of(900, 50, 60);
+	g.first_oom_kill = 3;
+	g.reading.n_oom_kill = 4;
+	check_is_told_to_do_something(&g);
+}
+
 static void test_half_unaccounted_for_is_not_malloc(void)
 {
 	struct group g = group_of(399, 100, 100);
@@ -185,6 +240,8 @@ static void test_every_verdict_has_a_name_and_a_sentence(void)
 
 		CHECK(strlen(verdict_to_string((enum verdict)i)) > 0);
 		CHECK(text[strlen(text) - 1] == '.');
+		/* That depends on more than the disease. */
+		CHECK(!strstr(text, "nothing to do"));
 		CHECK_EQ(strcmp(verdict_to_string((enum verdict)i), "unknown") == 0,
 			 i == VERDICT_UNKNOWN);
 	}
@@ -198,6 +255,8 @@ int main(void)
 	RUN(test_a_release_that_paid_is_evidence_of_retention);
 	RUN(test_no_evidence_is_left_out);
 	RUN(test_mostly_in_use_near_the_limit_is_growing);
+	RUN(test_near_the_limit_a_flat_floor_is_healthy_and_no_other);
+	RUN(test_who_is_short_of_memory_is_told_to_do_something);
 	RUN(test_half_unaccounted_for_is_not_malloc);
 	RUN(test_free_but_in_no_whole_pages_is_fragmented);
 	RUN(test_a_release_that_gave_nothing_disproves_the_estimate);
