@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent/basic/macro.h"
+#include "agent/basic/name.h"
 #include "agent/config/hints.h"
 #include "agent/config/lines.h"
 
@@ -80,21 +81,6 @@ static int open_plain(struct load *load, const char *title, unsigned int line)
 	return 0;
 }
 
-/* True when @name ends like a unit; a dot alone is not enough: "php8.2-fpm". */
-static bool has_unit_suffix(const char *name)
-{
-	static const char *const suffixes[] = {
-		".service", ".scope", ".slice", ".socket", ".mount", ".swap",
-	};
-	const char *dot = strrchr(name, '.');
-
-	for (size_t i = 0; dot && i < ARRAY_SIZE(suffixes); i++)
-		if (streq(dot, suffixes[i]))
-			return true;
-
-	return false;
-}
-
 /* "" when @name can be a unit's, or what to do about it. */
 static const char *check_unit(const char *name)
 {
@@ -146,7 +132,7 @@ static void open_service(struct load *load, const char *name, unsigned int line)
 	}
 
 	snprintf(unit, sizeof(unit), "%s%s", name,
-		 has_unit_suffix(name) ? "" : ".service");
+		 name_has_suffix(name) ? "" : ".service");
 	at = strchr(unit, '@');
 	open_override(load, at && at[1] == '.' ? SCOPE_TEMPLATE : SCOPE_SERVICE, unit,
 		      line);

@@ -4,25 +4,36 @@
 
 #include <string.h>
 
+#include "agent/basic/name.h"
 #include "agent/basic/parse.h"
 
-/* "nginx" means nginx.service, as in systemctl. */
+/* "nginx" means nginx.service, and "php8.2-fpm" php8.2-fpm.service, as in systemctl. */
 static bool is_unit(const char *unit, const char *what)
 {
 	const size_t n = strlen(what);
 
 	return unit && (streq(unit, what) ||
-			(!strchr(what, '.') && strncmp(unit, what, n) == 0 &&
+			(!name_has_suffix(what) && strncmp(unit, what, n) == 0 &&
 			 streq(unit + n, ".service")));
 }
 
-/* A cgroup path names the group and all below it. */
+/* A cgroup path names the group and all below it; slashes too many change nothing. */
 static bool is_below(const char *path, const char *what)
 {
-	const size_t n = strlen(what);
+	size_t n;
 
-	return what[0] == '/' && strncmp(path, what, n) == 0 &&
-	       (path[n] == '\0' || path[n] == '/' || what[n - 1] == '/');
+	if (what[0] != '/' || path[0] != '/')
+		return false;
+
+	for (;; path += n, what += n) {
+		what += strspn(what, "/");
+		if (what[0] == '\0')
+			return true;
+		path += strspn(path, "/");
+		n = strcspn(what, "/");
+		if (strncmp(path, what, n) != 0 || (path[n] != '\0' && path[n] != '/'))
+			return false;
+	}
 }
 
 bool target_is_guard(const struct guard *guard, const char *what)

@@ -9,6 +9,7 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/basic/name.h"
 #include "agent/basic/parse.h"
 #include "agent/basic/runtime.h"
 #include "agent/ctl/alone.h"
@@ -194,13 +195,16 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 		       const char *what)
 {
 	const char *text = error->message ? error->message : strerror(-r);
+	char name[NAME_QUOTED_MAX] = "";
 	int pid;
 
+	if (what)
+		(void)name_quote(what, name, sizeof(name));
 	if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET) && what &&
 	    was_guarded(ctl, what))
 		log_error("%s any more: \"memguardctl%s history %s\" shows what was, and kills that "
 			  "were seen",
-			  text, ctl_user(ctl), what);
+			  text, ctl_user(ctl), name);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET) && what &&
 	    parse_pid(what, &pid) >= 0)
 		log_error("%s. %s; \"memguardctl%s list\" shows what is", text, alone_reason(pid),
@@ -209,7 +213,7 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 		log_error(
 			"%s: \"memguardctl%s list\" shows what is; a service is added with "
 			"\"memguardctl%s enable %s\" and a restart",
-			text, ctl_user(ctl), ctl_user(ctl), is_unit(what) ? what : "UNIT");
+			text, ctl_user(ctl), ctl_user(ctl), is_unit(what) ? name : "UNIT");
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BUSY))
 		log_error("%s: try again in a moment", text);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BAD_CONFIG))

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "agent/basic/name.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
 #include "agent/ctl/output.h"
@@ -39,10 +40,11 @@ void nobody_guarded(struct ctl *ctl)
 void nobody_asked(struct ctl *ctl, const char *what)
 {
 	const uint64_t n = what[0] == '\0' ? count_all(ctl, "rounds") : 0;
+	char name[NAME_QUOTED_MAX];
 
 	if (what[0] != '\0')
 		output_note(ctl, "No round has asked anybody there; \"memguardctl%s explain %s\" "
-				 "says why.", ctl_user(ctl), what);
+				 "says why.", ctl_user(ctl), name_quote(what, name, sizeof(name)));
 	else if (n == 0)
 		output_note(ctl, "No round has asked anybody since memguardd was started; "
 				 "\"memguardctl%s explain\" says why.",

@@ -54,6 +54,8 @@ static void set_up(struct table *table)
 	(void)scols_table_enable_noheadings(table->scols, !ctl->legend);
 	(void)scols_table_enable_colors(table->scols, ctl->color);
 	(void)scols_table_enable_ascii(table->scols, !ctl->utf8);
+	/* It would write the "\x2d" of a unit's name as "\x5cx2d": see make_printable(). */
+	(void)scols_table_enable_noencoding(table->scols, 1);
 	if (ctl->width > 0) {
 		(void)scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_ALWAYS);
 		(void)scols_table_set_termwidth(table->scols, ctl->width);
@@ -133,6 +135,17 @@ static void cut_middle(const struct ctl *ctl, char *text)
 	memmove(text + head + strlen(gap), text + n - tail, tail + 1);
 }
 
+/* What comes from the daemon is text; a terminal may still be unable to show it. */
+static void make_printable(const struct ctl *ctl, char *text)
+{
+	for (; *text; text++) {
+		const unsigned char c = (unsigned char)*text;
+
+		if (c < ' ' || c == 0x7f || (c >= 0x80 && !ctl->utf8))
+			*text = '?';
+	}
+}
+
 void table_cell(struct table *table, enum color color, const char *format, ...)
 {
 	struct libscols_column *column;
@@ -158,6 +171,7 @@ void table_cell(struct table *table, enum color color, const char *format, ...)
 		return;
 	}
 
+	make_printable(table->ctl, text);
 	if (cut)
 		cut_middle(table->ctl, text);
 	/* The line frees the text. */

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "agent/basic/log.h"
+#include "agent/basic/name.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
 #include "agent/ctl/table.h"
@@ -258,6 +259,7 @@ static bool is_measured(const struct examination *e)
 
 int verb_diagnose(struct ctl *ctl, int argc, char **argv)
 {
+	char name[NAME_QUOTED_MAX];
 	_cleanup_(examination_donep) struct examination e = { 0 };
 	int r;
 
@@ -272,6 +274,7 @@ int verb_diagnose(struct ctl *ctl, int argc, char **argv)
 		return CTL_DONE;
 
 	log_error("No process could be released from, so the verdict is a guess from figures: "
-		  "see \"memguardctl%s list %s\" for what keeps them from it", ctl_user(ctl), argv[1]);
+		  "see \"memguardctl%s list %s\" for what keeps them from it", ctl_user(ctl),
+		  name_quote(argv[1], name, sizeof(name)));
 	return CTL_FAILED;
 }

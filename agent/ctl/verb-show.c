@@ -5,6 +5,7 @@
 #include "agent/basic/elf.h"
 #include "agent/basic/log.h"
 #include "agent/basic/macro.h"
+#include "agent/basic/name.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
 #include "agent/ctl/table.h"
@@ -390,6 +391,7 @@ static void find_symbols(json_t *member)
 static void tell_left_out(struct ctl *ctl, const char *what, size_t n_shown)
 {
 	json_t *members = NULL;
+	char name[NAME_QUOTED_MAX];
 
 	if (n_shown < BUS_SHOW_MAX ||
 	    client_call_what(ctl, "ListMembers", what, &members) < 0)
@@ -399,7 +401,8 @@ static void tell_left_out(struct ctl *ctl, const char *what, size_t n_shown)
 	if (json_array_size(members) > n_shown)
 		log_warning("%zu more are not shown: name one, \"memguardctl%s show PID\", of those "
 			    "that \"memguardctl%s list %s\" shows",
-			    json_array_size(members) - n_shown, ctl_user(ctl), ctl_user(ctl), what);
+			    json_array_size(members) - n_shown, ctl_user(ctl), ctl_user(ctl),
+			    name_quote(what, name, sizeof(name)));
 	json_decref(members);
 }
 

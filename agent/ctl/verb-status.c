@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "agent/basic/log.h"
+#include "agent/basic/name.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
 #include "agent/ctl/nobody.h"
@@ -255,11 +256,14 @@ static const json_t **sort_groups(const json_t *groups)
 /* About the most urgent one. */
 static void print_hint(const struct ctl *ctl, const json_t *group)
 {
+	char name[NAME_QUOTED_MAX];
+
+	(void)name_quote(fields_name(group), name, sizeof(name));
 	fputc('\n', ctl->out);
 	if (streq(fields_string(group, "state"), "retaining"))
-		output_hint(ctl, "memguardctl%s trim %s", ctl_user(ctl), fields_name(group));
+		output_hint(ctl, "memguardctl%s trim %s", ctl_user(ctl), name);
 	else
-		output_hint(ctl, "memguardctl%s explain %s", ctl_user(ctl), fields_name(group));
+		output_hint(ctl, "memguardctl%s explain %s", ctl_user(ctl), name);
 }
 
 static int print_groups(struct ctl *ctl, const json_t *groups)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "agent/basic/macro.h"
+#include "agent/basic/name.h"
 #include "agent/basic/parse.h"
 #include "agent/report/dict.h"
 
@@ -186,10 +187,11 @@ static const char *const advices_without_unit[ARRAY_SIZE(advices)] = {
 };
 
 struct words {
-	char what[192]; /* as the command line takes it: a unit, a path, or a pid */
-	char path[192];
-	char unit[192];
-	char limited[192]; /* whose limit it is */
+	/* For a shell. */
+	char what[NAME_QUOTED_MAX]; /* as the command line takes it: a unit, a path, or a pid */
+	char path[NAME_QUOTED_MAX];
+	char unit[NAME_QUOTED_MAX];
+	char limited[NAME_QUOTED_MAX]; /* whose limit it is */
 	char pid[16];
 	const char *allocator;
 	const char *user, *limited_user; /* " --user", or nothing */
@@ -208,19 +210,26 @@ static bool is_unit(const char *name)
 	return false;
 }
 
+static void set_word(const char *name, char word[static NAME_QUOTED_MAX])
+{
+	char clean[NAME_QUOTED_MAX];
+
+	(void)name_quote(dict_clean(name, clean, sizeof(clean)), word, NAME_QUOTED_MAX);
+}
+
 /* As the command line takes it. False: nothing that systemd knows by name, so its path. */
-static bool find_limited(const struct group *group, char *buf, size_t size)
+static bool find_limited(const struct group *group, char word[static NAME_QUOTED_MAX])
 {
 	char path[4096];
 	const char *name;
 
 	if (!group_limit_of(group, path, sizeof(path))) {
-		dict_clean(group->unit ? group->unit : "UNIT", buf, size);
+		set_word(group->unit ? group->unit : "UNIT", word);
 		return group->unit != NULL;
 	}
 
 	name = strrchr(path, '/') + 1;
-	dict_clean(is_unit(name) ? name : path, buf, size);
+	set_word(is_unit(name) ? name : path, word);
 	return is_unit(name);
 }
 
@@ -249,11 +258,10 @@ static void find_words(const struct diagnosis *diagnosis, const struct group *gr
 	if (pid > 0)
 		snprintf(ret->pid, sizeof(ret->pid), "%d", pid);
 
-	dict_clean(group->unit ? group->unit : "UNIT", ret->unit, sizeof(ret->unit));
-	dict_clean(group->unit ? group->unit : member ? ret->pid : path, ret->what,
-		   sizeof(ret->what));
-	dict_clean(path, ret->path, sizeof(ret->path));
-	(void)find_limited(group, ret->limited, sizeof(ret->limited));
+	set_word(group->unit ? group->unit : "UNIT", ret->unit);
+	set_word(group->unit ? group->unit : member ? ret->pid : path, ret->what);
+	set_word(path, ret->path);
+	(void)find_limited(group, ret->limited);
 	ret->allocator = diagnosis->allocator ? diagnosis->allocator : "jemalloc";
 	ret->user = group->users ? " --user" : "";
 	ret->limited_user = is_limit_of_user(group) ? " --user" : "";
@@ -287,12 +295,12 @@ static const char *word_at(const struct words *words, const char *text, size_t *
 static const char *text_of(enum advice advice, const struct group *group)
 {
 	const unsigned int i = (unsigned int)advice;
-	char name[192];
+	char name[NAME_QUOTED_MAX];
 
 	if (i >= ARRAY_SIZE(advices))
 		return "unknown";
 	if (advice == ADVICE_RAISE_LIMIT && group->limit_level > 0)
-		return find_limited(group, name, sizeof(name))
+		return find_limited(group, name)
 			       ? advices[i]
 			       : "if it needs that much: raise the limit of {limited}, which it shares";
 

@@ -19,7 +19,7 @@ char *sentences_evidence(const struct diagnosis *diagnosis, char *buf, size_t si
  * What to do and how, as one line that can be followed; @member: NULL, or whom it is about.
  * @size is above 0, and SENTENCES_ADVICE_MAX is enough.
  */
-#define SENTENCES_ADVICE_MAX 512
+#define SENTENCES_ADVICE_MAX 1024
 char *sentences_advice(enum advice advice, const struct diagnosis *diagnosis,
 		       const struct group *group, const struct member *member, char *buf,
 		       size_t size);

@@ -40,7 +40,7 @@ end_subject()
 says()
 {
 	ctl --json=short show "$member" >/dev/null
-	ctl --json=short explain "$member" >"$scratch/explained"
+	ctl --json=short explain "$member" >"$scratch/explained" || return 1
 	jq -c '.[0] | { verdict, evidence: [.evidence[].text], advice: [.advice[].text] }' "$scratch/explained"
 	jq -e --arg fact "$1" --arg advice "$2" --arg text "$3" '.[0] | .verdict == "not-malloc" and
 		([.evidence[] | select(.name == $fact and .value > 140 * 1048576)] | length) == 1 and

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Names of units and groups, as people type them. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* True when @name ends like a unit; a dot alone is not enough: "php8.2-fpm". */
+bool name_has_suffix(const char *name);
+
+/*
+ * As a shell takes it for one word: in single quotes where it must be. Returns @buf, cut at @size
+ * (above 2), and then not cut within a quote.
+ */
+char *name_quote(const char *name, char *buf, size_t size);
+
+/* Enough for each unit's name, and for a path that fits a line. */
+#define NAME_QUOTED_MAX 288
