@@ -129,6 +129,12 @@ static const struct verb *find_or_tell(int argc, char **argv)
 	return verb;
 }
 
+/* An unset variable of a script is no name; the daemon would take it for everything. */
+static bool is_nameless(const struct verb *verb, int argc, char **argv)
+{
+	return strstr(verb->arguments, "WHAT") && argc > 1 && argv[1][0] == '\0';
+}
+
 int verbs_dispatch(struct ctl *ctl, int argc, char **argv)
 {
 	const struct verb *verb = find_or_tell(argc, argv);
@@ -140,6 +146,8 @@ int verbs_dispatch(struct ctl *ctl, int argc, char **argv)
 		return refuse("Something is missing", verb->name, verb->arguments);
 	if (verb->most >= 0 && argc - 1 > verb->most)
 		return refuse("That is too much", verb->name, verb->arguments);
+	if (is_nameless(verb, argc, argv))
+		return refuse("WHAT is empty", verb->name, verb->arguments);
 
 	r = output_begin(ctl);
 	if (r < 0) {

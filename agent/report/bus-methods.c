@@ -22,6 +22,15 @@ static int read_what(sd_bus_message *call, const char **ret)
 	return r >= 0 && strlen(*ret) >= WHAT_MAX ? -ENAMETOOLONG : r;
 }
 
+/* Of what asks or changes processes: "" is somebody's unset variable, and not all of the machine. */
+static int read_name(sd_bus_message *call, const char **ret)
+{
+	int r;
+
+	r = read_what(call, ret);
+	return r >= 0 && (*ret)[0] == '\0' ? -EDESTADDRREQ : r;
+}
+
 static int run_get_status(struct bus *bus, sd_bus_message *call, uid_t uid)
 {
 	struct daemon_facts facts;
@@ -196,7 +205,7 @@ static int run_show(struct bus *bus, sd_bus_message *call, uid_t uid)
 	const char *what;
 	int r;
 
-	r = read_what(call, &what);
+	r = read_name(call, &what);
 	if (r < 0)
 		return r;
 
@@ -239,7 +248,7 @@ static int run_trim(struct bus *bus, sd_bus_message *call, uid_t uid)
 	const char *what;
 	int r;
 
-	r = read_what(call, &what);
+	r = read_name(call, &what);
 	return r < 0 ? r : trim(bus, call, uid, what, METHOD_AUTO);
 }
 
@@ -286,7 +295,7 @@ static int run_trim_with(struct bus *bus, sd_bus_message *call, uid_t uid)
 	const char *what;
 	int r;
 
-	r = read_what(call, &what);
+	r = read_name(call, &what);
 	if (r >= 0)
 		r = read_trim_options(call, &method);
 
@@ -325,7 +334,7 @@ static int run_tune(struct bus *bus, sd_bus_message *call, uid_t uid)
 	uint64_t value;
 	int r;
 
-	r = read_what(call, &what);
+	r = read_name(call, &what);
 	if (r >= 0)
 		r = sd_bus_message_read_basic(call, 's', &name);
 	if (r >= 0)
@@ -393,7 +402,7 @@ static int record(struct bus *bus, sd_bus_message *call, uid_t uid, bool last)
 	const char *what;
 	int r;
 
-	r = read_what(call, &what);
+	r = read_name(call, &what);
 	if (r < 0)
 		return r;
 

@@ -28,6 +28,7 @@ static const char *error_name(int error)
 		return BUS_ERROR_BAD_CONFIG;
 	case EINVAL:
 	case ENAMETOOLONG:
+	case EDESTADDRREQ:
 		return SD_BUS_ERROR_INVALID_ARGS;
 	case EACCES:
 	case EPERM:
@@ -74,6 +75,10 @@ void bus_reply_failure(sd_bus_message *call, int error)
 		else
 			snprintf(text, sizeof(text),
 				 "Nothing called \"%.200s\" is guarded", what);
+		break;
+	case EDESTADDRREQ:
+		snprintf(text, sizeof(text),
+			 "The name is empty; name a process, a unit or a control group");
 		break;
 	case ENOTUNIQ:
 		snprintf(text, sizeof(text),

@@ -58,6 +58,10 @@ claim "pid that is gone" fails 1 '999999' ctl show 999999
 claim "pid that is not hooked" fails 1 "$$" ctl trim $$
 claim "unit that does not exist" fails 1 'nosuch.service' ctl explain nosuch.service
 claim "unknown knob" fails 2 'ArenaMax|arena' ctl tune $$ Frobnicate=3
+for verb in list show explain diagnose history record trim; do
+	claim "$verb: an empty name is not everything" fails 2 'WHAT is empty' ctl $verb ""
+done
+claim "tune: nor is it" fails 2 'WHAT is empty' ctl tune "" TopPad=1M
 claim "tune without value" fails 2 'KEY=VALUE' ctl tune $$ ArenaMax
 
 (MEMGUARD=disabled MEMGUARD_AGENT=always hooked sleep 300) &

@@ -112,6 +112,6 @@ claim "which was lost, and is counted" wait_for 20 eval \
 claim "and said" eval 'ctl status | has -E "Lost: .* [1-9][0-9]* signal"'
 claim "those that come when there is memory again arrive" wait_for 60 \
 	grep -q RoundFinished "$scratch/listener"
-claim "and the daemon is at work" eval 'ctl trim "" >/dev/null 2>&1 || ctl list'
+claim "and the daemon is at work" eval 'ctl trim / >/dev/null 2>&1 || ctl list'
 end
 finish

@@ -181,6 +181,29 @@ static void test_what_is_not_there_has_an_error_of_its_own(void)
 	world_close();
 }
 
+static void test_what_acts_takes_no_empty_name(void)
+{
+	static const char *const methods[] = { "Show", "Trim", "Record", "RecordLast" };
+	struct answer answer;
+	sd_bus *client;
+
+	world_open();
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		answer = ask(methods[i], "");
+		CHECK_STR(answer.error, SD_BUS_ERROR_INVALID_ARGS);
+		CHECK(strstr(answer.text, "name is empty") != NULL);
+	}
+
+	client = client_new(true);
+	answer = (struct answer){ 0 };
+	send_call(client, "Tune", "", "arena_max", 1, &answer);
+	CHECK(turn_until(&answer.done));
+	CHECK_STR(answer.error, SD_BUS_ERROR_INVALID_ARGS);
+	CHECK_EQ(world.fake.n_trimmed + world.fake.n_tuned, 0);
+	client_free(client);
+	world_close();
+}
+
 static void test_tune_passes_knob_and_value(void)
 {
 	struct answer answer = { 0 };
@@ -507,6 +530,7 @@ int main(void)
 	RUN(test_text_from_processes_is_clean);
 	RUN(test_fresh_figures_come_with_arenas);
 	RUN(test_what_is_not_there_has_an_error_of_its_own);
+	RUN(test_what_acts_takes_no_empty_name);
 	RUN(test_tune_passes_knob_and_value);
 	RUN(test_a_bad_file_is_named_in_the_answer_to_reload);
 	RUN(test_an_answer_to_a_client_that_is_gone_is_harmless);
