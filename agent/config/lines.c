@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/basic/fd.h"
@@ -231,15 +232,31 @@ static int on_inih_has_pair(void *userdata, const char *section, const char *key
 	return 1;
 }
 
-/* All of it, also from a pipe. */
+/*
+ * Neither opening nor reading may wait for somebody else: the daemon does nothing meanwhile. Of
+ * devices /dev/null is a good configuration.
+ */
+static int open_file(const char *path)
+{
+	_cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
+		return -ESPIPE;
+
+	return TAKE_FD(fd);
+}
+
 static int read_all(const char *path, char *buf, size_t size, size_t *ret_n)
 {
 	_cleanup_(fd_closep) int fd = -1;
 	size_t n = 0;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	fd = open_file(path);
 	if (fd < 0)
-		return -errno;
+		return fd;
 
 	while (n < size) {
 		const ssize_t r = read(fd, buf + n, size - n);

@@ -259,6 +259,11 @@ static void on_fault(const char *text, unsigned int line, void *userdata)
 	tell(userdata, line, "%s", text);
 }
 
+static const char *reason_of(int r)
+{
+	return r == -ESPIPE ? "It is a pipe" : strerror(-r);
+}
+
 static void load_file(struct load *load, const struct file *file, bool named)
 {
 	static const struct lines_handler handler = { on_section, on_pair, on_fault };
@@ -282,7 +287,7 @@ static void load_file(struct load *load, const struct file *file, bool named)
 	if (r == -ENOENT && !named)
 		return;
 
-	snprintf(text, sizeof(text), "cannot be read: %s; %s", strerror(-r),
+	snprintf(text, sizeof(text), "cannot be read: %s; %s", reason_of(r),
 		 r == -ENOENT ? "check the path"
 			      : "check what it is and its permissions");
 	load->message(file->path, 0, text, load->userdata);

@@ -69,6 +69,12 @@ started+=($!)
 claim "a word of MEMGUARD that nobody knows: the program is a member" wait_for 20 is_member $!
 claim "and is shown with where to look" eval 'ctl show $! | tr -s " \n" " " | has "MEMGUARD.* was ignored.*/proc/$!/environ"'
 
+rm "$scratch/memguard.conf"
+mkfifo "$scratch/memguard.conf"
+claim "a pipe is no configuration, and nobody waits for its writer" fails 1 'memguard.conf: .*pipe' \
+	timeout 20 "$MEMGUARDCTL" --runtime-directory="$runtime" reload
+claim "nor does the daemon" timeout 20 "$MEMGUARDCTL" --runtime-directory="$runtime" status
+rm "$scratch/memguard.conf"
 printf '[Trigger]\nUsageHigh=7\n' >"$scratch/memguard.conf"
 claim "a bad reload fails and names the line" fails 1 'memguard.conf:2' ctl reload
 claim "and keeps the settings in force" eval 'ctl --json=short config | has 77%'

@@ -274,6 +274,16 @@ static void files_that_cannot_be_read_are_told(void)
 	CHECK_EQ(config_load("/dev/zero", "", on_message, NULL, &config), -EFBIG);
 	CHECK(strstr(findings, "/dev/zero:0: cannot be read: File too large"));
 
+	/* Whoever waited for somebody to write there would wait for ever. */
+	snprintf(name, sizeof(name), "%s/pipe.conf", scratch);
+	CHECK_EQ(mkfifo(name, 0644), 0);
+	findings[0] = '\0';
+	alarm(20);
+	CHECK_EQ(config_load(name, "", on_message, NULL, &config), -ESPIPE);
+	alarm(0);
+	CHECK_STR(findings, "/pipe.conf:0: cannot be read: It is a pipe; check what it is "
+			    "and its permissions\n");
+
 	/*
 	 * A loop of links, which root cannot read either; mistakes elsewhere are told
 	 * too.
