@@ -124,6 +124,12 @@ static void open_cgroup(struct guard *guard)
 
 	r = cgroup_open_id(&manager->cgroup_root, guard->group.path, guard->group.id,
 			   &guard->cgroup);
+	if (r == -E2BIG && !manager->told_deep) {
+		manager->told_deep = true;
+		log_warning("\"%s\" lies too deep: neither its memory nor its limits are read, its "
+			    "processes' RSS is watched without a limit; nest control groups less. "
+			    "Said once, whatever others do", guard->group.path);
+	}
 	if (r < 0) {
 		log_debug("Cannot read the memory of \"%s\": %s; watching RSS instead",
 			  guard->group.path, strerror(-r));

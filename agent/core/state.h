@@ -188,6 +188,7 @@ struct manager {
 	bool has_cgroup;
 	struct cgroup_root cgroup_root;
 	bool has_psi;
+	bool told_deep; /* of a group that is nested too deep to be read */
 	struct psi_trigger machine_psi;
 	struct rope machine_rope;
 	int machine_state; /* as group.sources */

@@ -14,8 +14,8 @@
 
 #define CGROUP_PATH_MAX 4096
 
-/* systemd and Kubernetes together nest about ten deep. */
-#define CGROUP_DEPTH_MAX 64
+/* As deep as levels are counted; systemd and Kubernetes together nest some ten. */
+#define CGROUP_DEPTH_MAX 254
 
 /*
  * The line of the memory controller's hierarchy in a /proc/PID/cgroup text: with GROUP_V1

@@ -25,6 +25,7 @@
 #include "agent/sense/psi.h"
 
 #define LEVEL_NONE UINT8_MAX
+_Static_assert(CGROUP_DEPTH_MAX < LEVEL_NONE, "each level has a number");
 
 /* With so much more room a limit still counts on: back-off would end with each change of it. */
 #define STAY_PART 64

@@ -13,7 +13,7 @@ static void put(enum group_kind kind, const char *group, uint64_t usage_mib, uin
 		const char *limit)
 {
 	const bool v2 = kind == GROUP_V2;
-	char directory[128], text[256];
+	char directory[768], text[256];
 
 	(void)snprintf(directory, sizeof(directory), "%s%s", base, group);
 	(void)mkdir(directory, 0700);
@@ -285,6 +285,40 @@ static void test_who_is_below_the_same_limit(void)
 	CHECK(!beside(at("/pod/a", 0), 0, at("/pod/a", 0)));
 }
 
+/* So many groups below each other, the last one's path. */
+static const char *nest(enum group_kind kind, const char *unlimited, size_t depth)
+{
+	static char path[1024];
+
+	path[0] = '\0';
+	for (size_t i = 0; i < depth; i++) {
+		(void)strcat(path, "/d");
+		put(kind, path, 30, 0, unlimited);
+	}
+
+	return path;
+}
+
+static void check_deep(enum group_kind kind, const char *unlimited)
+{
+	begin(kind, unlimited);
+	cgroup_close(&cgroup);
+	CHECK_EQ(cgroup_open(&root, nest(kind, unlimited, 254), &cgroup), 0);
+	put(kind, "/d", 40, 0, "104857600\n");
+	check(100, 10, 253);
+	cgroup_close(&cgroup);
+
+	/* That far nobody counts, and that is an error and not the lack of a limit. */
+	CHECK_EQ(cgroup_open(&root, nest(kind, unlimited, 255), &cgroup), -E2BIG);
+	end();
+}
+
+static void test_a_limit_counts_however_far_above_it_is(void)
+{
+	check_deep(GROUP_V1, "9223372036854771712\n");
+	check_deep(GROUP_V2, "max\n");
+}
+
 int main(void)
 {
 	RUN(test_v2_counts_what_siblings_have_of_the_limit);
@@ -297,6 +331,7 @@ int main(void)
 	RUN(test_v1_events_of_a_shared_limit_are_read);
 	RUN(test_events_of_the_limit_that_counted_before_are_read_once_more);
 	RUN(test_who_is_below_the_same_limit);
+	RUN(test_a_limit_counts_however_far_above_it_is);
 	RUN(test_the_group_whose_limit_it_is_has_a_path);
 
 	return TEST_RESULT();
