@@ -41,6 +41,9 @@
 #define STACK_BYTES ((size_t)64 << 10)
 #define STACK_MAX_BYTES ((size_t)4 << 20)
 
+/* The least that glibc counts for frames, PTHREAD_STACK_MIN: more on some machines. */
+#define FRAMES_MIN_BYTES ((size_t)16 << 10)
+
 /* Every user that a user namespace does not know is shown in it as this one. */
 #define NOBODY_UID 65534
 
@@ -59,7 +62,7 @@ struct agent {
 	bool displaced; /* our table is gone, and its numbers are the program's; filtered, too */
 };
 
-bool agent_allowed(void)
+int agent_filter(void)
 {
 	/*
 	 * Under a filter our own system calls might kill the program. To ask whether there
@@ -71,12 +74,17 @@ bool agent_allowed(void)
 	int mode;
 
 	if (fd < 0)
-		return false;
+		return fd;
 
 	mode = proc_seccomp(fd);
 	sys_close(fd);
 	/* No such line: a kernel without filters. */
-	return mode == 0 || mode == -ENODATA;
+	return mode == -ENODATA ? 0 : mode;
+}
+
+bool agent_allowed(void)
+{
+	return agent_filter() == 0;
 }
 
 /* Only root, or the user the program runs as, may tell it what to do. */
@@ -225,8 +233,12 @@ static int agent_park(struct agent *agent)
  */
 static int agent_look(struct agent *agent)
 {
+	bool *const anchoring = &agent->host->anchoring;
 	int r;
 
+	/* What threads make from now on may be locked as well. */
+	if (__atomic_load_n(anchoring, __ATOMIC_ACQUIRE) && proc_locked() > 0)
+		__atomic_store_n(anchoring, false, __ATOMIC_RELEASE);
 	if (rights_agree())
 		return 0;
 
@@ -409,15 +421,35 @@ static int add_tls(struct dl_phdr_info *info, size_t size, void *sum)
 	return 0;
 }
 
+/*
+ * With what glibc's loader keeps for objects that come later (glibc.rtld.optional_static_tls), which
+ * nothing public tells: what a stack needs besides the smallest frames. JVMs ask for it, too.
+ */
+static size_t least_stack_bytes(void)
+{
+	pthread_attr_t attr;
+	size_t bytes;
+
+	if (!__pthread_get_minstack || !pthread_attr_init || !pthread_attr_destroy ||
+	    pthread_attr_init(&attr) != 0)
+		return 0;
+
+	bytes = __pthread_get_minstack(&attr);
+	(void)pthread_attr_destroy(&attr);
+	return bytes < STACK_MAX_BYTES ? bytes + STACK_BYTES - FRAMES_MIN_BYTES : 0;
+}
+
 /* libc takes the static TLS of all objects from every thread's stack. */
 size_t agent_stack_bytes(void)
 {
-	size_t tls_bytes = 0;
+	size_t tls_bytes = 0, bytes, least_bytes;
 
 	if (dl_iterate_phdr)
 		(void)dl_iterate_phdr(add_tls, &tls_bytes);
+	bytes = STACK_BYTES + tls_bytes;
+	least_bytes = least_stack_bytes();
 
-	return (STACK_BYTES + tls_bytes + 0xfff) & ~(size_t)0xfff;
+	return ((bytes > least_bytes ? bytes : least_bytes) + 0xfff) & ~(size_t)0xfff;
 }
 
 /* Where the smallest stack allowed is larger than ours, try larger ones. */

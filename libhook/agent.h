@@ -17,6 +17,9 @@ typedef int (*agent_create_t)(pthread_t *, const pthread_attr_t *, void *(*)(voi
  */
 bool agent_allowed(void);
 
+/* What agent_allowed() found: 0 no filter on this thread, > 0 one, -errno: it cannot be known. */
+int agent_filter(void);
+
 /* Constructor only: what the agent's stack must hold besides its own frames is on it too. */
 size_t agent_stack_bytes(void);
 

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include "libhook/anchor.h"
+#include "libhook/life.h"
 #include "libhook/mem.h"
 
 /* glibc's HEAP_MAX_SIZE on 64-bit systems. Where it is another, places are told apart worse. */
@@ -23,10 +24,6 @@ static struct anchor {
 } anchors[ANCHORS_MAX];
 
 static unsigned int n_anchors; /* atomic */
-
-/* Whose blocks are taken, and in which process. */
-static const struct anchor *taken; /* atomic */
-static int taker; /* atomic */
 
 static uintptr_t size_word(const void *block)
 {
@@ -157,8 +154,8 @@ static void discard(struct anchor_block *list)
 static bool needs_blocks(const struct anchor *anchor)
 {
 	return !__atomic_load_n(&anchor->blocks, __ATOMIC_ACQUIRE) &&
-	       (__atomic_load_n(&taken, __ATOMIC_ACQUIRE) != anchor ||
-		__atomic_load_n(&taker, __ATOMIC_ACQUIRE) != sys_getpid());
+	       (__atomic_load_n(&life.taken, __ATOMIC_ACQUIRE) != anchor ||
+		__atomic_load_n(&life.taker, __ATOMIC_ACQUIRE) != life_id());
 }
 
 void anchor_drop(unsigned int n_blocks)
@@ -206,11 +203,11 @@ struct anchor_block *anchor_take(unsigned int i)
 {
 	struct anchor_block *blocks;
 
-	__atomic_store_n(&taker, sys_getpid(), __ATOMIC_RELEASE);
-	__atomic_store_n(&taken, &anchors[i], __ATOMIC_RELEASE);
+	__atomic_store_n(&life.taker, life_id(), __ATOMIC_RELEASE);
+	__atomic_store_n(&life.taken, &anchors[i], __ATOMIC_RELEASE);
 	blocks = __atomic_exchange_n(&anchors[i].blocks, NULL, __ATOMIC_ACQ_REL);
 	if (!blocks)
-		__atomic_store_n(&taken, NULL, __ATOMIC_RELEASE);
+		__atomic_store_n(&life.taken, NULL, __ATOMIC_RELEASE);
 
 	return blocks;
 }
@@ -220,7 +217,7 @@ void anchor_put(unsigned int i, struct anchor_block *blocks)
 	/* One that looked before they were taken may have left others: rare, and few. */
 	if (blocks)
 		discard(__atomic_exchange_n(&anchors[i].blocks, blocks, __ATOMIC_ACQ_REL));
-	__atomic_store_n(&taken, NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&life.taken, NULL, __ATOMIC_RELEASE);
 }
 
 uintptr_t anchor_arena(unsigned int i)

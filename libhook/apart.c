@@ -3,19 +3,16 @@
 #include "libhook/sys.h"
 
 #include "libhook/apart.h"
+#include "libhook/life.h"
+#include "libhook/mem.h"
 
 /* Below the usual limit of 1024, where programs seldom have one. */
 #define APART_FD 1000
 
 /*
- * A directory: to read one is refused with an error of its own, even to read nothing, and hardly a
- * program has one under such a number. Descriptor + 1; 0 is none.
+ * The mark is a directory: to read one is refused with an error of its own, even to read nothing, and
+ * hardly a program has one under such a number.
  */
-static struct {
-	int fd;
-	long answer;
-} mark;
-
 static long mark_answer(int fd)
 {
 	char nothing;
@@ -28,23 +25,23 @@ void apart_begin(void)
 	const long flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	int fd;
 
-	mark.fd = 0;
+	life.mark.fd = 0;
 	/* Of a file system that is in use for as long as we are anyway. */
 	fd = apart_move((int)SYS(SYS_openat, AT_FDCWD, "/proc/self", flags, 0));
 	if (fd < 0)
 		return;
 
-	mark.answer = mark_answer(fd);
+	life.mark.answer = mark_answer(fd);
 	/* What other files say as well tells nothing. */
-	if (mark.answer >= 0 || mark.answer == -EBADF)
+	if (life.mark.answer >= 0 || life.mark.answer == -EBADF)
 		sys_close(fd);
 	else
-		mark.fd = fd + 1;
+		life.mark.fd = fd + 1;
 }
 
 bool apart_is_ours(void)
 {
-	return mark.fd == 0 || mark_answer(mark.fd - 1) == mark.answer;
+	return life.mark.fd == 0 || mark_answer(life.mark.fd - 1) == life.mark.answer;
 }
 
 int apart_move(int fd)
@@ -66,6 +63,12 @@ int apart_move(int fd)
 
 int apart_open(const char *path)
 {
+	const char *name = text_after(path, "/proc/self/");
+
+	/* The mark is that directory, also after chroot(). */
+	if (name && life.mark.fd > 0)
+		return apart_move(sys_open_at(life.mark.fd - 1, name));
+
 	return apart_move(sys_open_read(path));
 }
 

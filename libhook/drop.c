@@ -2,8 +2,6 @@
 
 #include "libhook/sys.h"
 
-#include <sys/mman.h>
-
 #include "libhook/drop.h"
 #include "libhook/proc.h"
 
@@ -39,6 +37,18 @@ static bool is_swapped(struct drop *drop, uintptr_t begin, size_t bytes)
 	return swapped_bytes > 0;
 }
 
+/*
+ * By libc, as malloc_trim() does it: programs with RDMA (Open MPI, UCX) patch that function to learn
+ * which of the pages that a device knows are gone.
+ */
+static bool drop_range(uintptr_t begin, size_t bytes)
+{
+	if (madvise)
+		return madvise((void *)begin, bytes, MADV_DONTNEED) == 0;
+
+	return SYS(SYS_madvise, begin, bytes, MADV_DONTNEED) == 0;
+}
+
 enum found drop_chunk(struct drop *drop, uintptr_t begin, uintptr_t limit, bool look)
 {
 	const uintptr_t page_bytes = drop->page_bytes;
@@ -61,7 +71,7 @@ enum found drop_chunk(struct drop *drop, uintptr_t begin, uintptr_t limit, bool 
 		swapped = is_swapped(drop, begin, limit - begin);
 	if (n_resident == 0 && !swapped)
 		return FOUND_NOTHING;
-	if (SYS(SYS_madvise, begin, limit - begin, MADV_DONTNEED) < 0)
+	if (!drop_range(begin, limit - begin))
 		return FOUND_LOCKED;
 
 	drop->reply->dropped += n_resident * page_bytes;

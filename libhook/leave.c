@@ -4,6 +4,7 @@
 
 #include "libhook/agent.h"
 #include "libhook/leave.h"
+#include "libhook/life.h"
 
 /*
  * The agent has every signal blocked, and polls for this one. Whatever goes wrong with it:
@@ -18,12 +19,10 @@
 
 enum { AGENT_UNKNOWN = 0, AGENT_DEAF = -1 };
 
+/* A forked child has it, too. */
 static struct {
 	pthread_key_t key;
 	bool has_key;
-	int pid;    /* process that the rest is about: a forked child has a copy of it */
-	int agent;  /* thread id; minus that, when it leaves by itself; or as above; atomic */
-	bool asked; /* atomic */
 } leave;
 
 /*
@@ -36,7 +35,7 @@ static void await_end(int pid)
 	bool rung = false;
 
 	for (int i = 0; i < STEPS_MAX; i++) {
-		const int agent = __atomic_load_n(&leave.agent, __ATOMIC_SEQ_CST);
+		const int agent = __atomic_load_n(&life.leave.agent, __ATOMIC_SEQ_CST);
 
 		if (agent == AGENT_DEAF || (agent < 0 && i >= STEPS_ENDING))
 			return;
@@ -48,25 +47,35 @@ static void await_end(int pid)
 	}
 }
 
-/* By libc, on the main thread, when nothing of the program's own is left for it to run. */
+/*
+ * Under a filter by now, no call more than there must be. There is no telling after chroot(), or with
+ * no descriptor left: then what the program has not written yet counts for more.
+ */
+static bool may_wait(void)
+{
+	const int filter = agent_filter();
+
+	return filter == 0 || filter == -ENOENT || filter == -EMFILE || filter == -ENFILE;
+}
+
+/* By libc, on the main thread, among what the program has to be called at its end. */
 static void main_ends(void *arg)
 {
-	const int saved_errno = errno, pid = sys_getpid();
+	const int saved_errno = errno;
 
 	(void)arg;
-	/* Under a filter by now, no call more than there must be. */
-	if (leave.pid == pid && agent_allowed()) {
-		__atomic_store_n(&leave.asked, true, __ATOMIC_SEQ_CST);
-		await_end(pid);
+	if (life.leave.id == life_id() && may_wait()) {
+		__atomic_store_n(&life.leave.asked, true, __ATOMIC_SEQ_CST);
+		await_end(sys_getpid());
 	}
 	errno = saved_errno;
 }
 
 void leave_prepare(void)
 {
-	leave.pid = 0;
-	leave.asked = false;
-	leave.agent = AGENT_UNKNOWN;
+	life.leave.id = 0;
+	life.leave.asked = false;
+	life.leave.agent = AGENT_UNKNOWN;
 	if (!pthread_key_create || !pthread_setspecific || SYS(SYS_gettid) != sys_getpid())
 		return;
 
@@ -79,7 +88,7 @@ void leave_prepare(void)
 
 void leave_expect(void)
 {
-	leave.pid = sys_getpid();
+	life.leave.id = life_id();
 }
 
 int leave_bell(void)
@@ -88,18 +97,18 @@ int leave_bell(void)
 	const unsigned long mask[8 / sizeof(long)] = { 1UL << (BELL - 1) };
 	const int fd = (int)SYS(SYS_signalfd4, -1, mask, sizeof(mask), SOCK_CLOEXEC);
 
-	__atomic_store_n(&leave.agent, fd < 0 ? AGENT_DEAF : (int)SYS(SYS_gettid), __ATOMIC_SEQ_CST);
+	__atomic_store_n(&life.leave.agent, fd < 0 ? AGENT_DEAF : (int)SYS(SYS_gettid), __ATOMIC_SEQ_CST);
 	return fd < 0 ? -1 : fd;
 }
 
 void leave_done(void)
 {
-	const int agent = __atomic_load_n(&leave.agent, __ATOMIC_SEQ_CST);
+	const int agent = __atomic_load_n(&life.leave.agent, __ATOMIC_SEQ_CST);
 
-	__atomic_store_n(&leave.agent, agent > 0 ? -agent : AGENT_DEAF, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&life.leave.agent, agent > 0 ? -agent : AGENT_DEAF, __ATOMIC_SEQ_CST);
 }
 
 bool leave_asked(void)
 {
-	return __atomic_load_n(&leave.asked, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&life.leave.asked, __ATOMIC_SEQ_CST);
 }

@@ -10,6 +10,7 @@
 #include "libhook/agent.h"
 #include "libhook/heap.h"
 #include "libhook/leave.h"
+#include "libhook/life.h"
 #include "libhook/mem.h"
 #include "libhook/rights.h"
 #include "libhook/start.h"
@@ -19,9 +20,7 @@
 static struct {
 	agent_create_t create;      /* the program's own pthread_create; atomic */
 	struct host host;
-	int agent_pid;              /* process that has, or was refused, an agent; atomic */
 	bool enabled;               /* the constructor ran to its end and wants an agent; atomic */
-	bool anchoring;             /* threads leave anchors in the heap they use; atomic */
 } hook __attribute__((aligned(1024)));
 _Static_assert(sizeof(hook) <= 1024, "more than a part of a page");
 
@@ -69,7 +68,7 @@ static bool wants_agent(void)
 {
 	/* A forked child starts anew: the agent did not come with it. */
 	return __atomic_load_n(&hook.enabled, __ATOMIC_ACQUIRE) &&
-	       __atomic_load_n(&hook.agent_pid, __ATOMIC_ACQUIRE) != sys_getpid();
+	       __atomic_load_n(&life.has_agent, __ATOMIC_ACQUIRE) != life_id();
 }
 
 /* Whether anything in the environment makes a block of ours dear, or borrowing pointless. */
@@ -82,12 +81,14 @@ static bool anchors_are_safe(void)
 /* On a thread of the program, before its own thread is made. True: agent_start() after it. */
 static bool prepare(void)
 {
-	const int pid = sys_getpid();
-	int before = __atomic_load_n(&hook.agent_pid, __ATOMIC_ACQUIRE);
+	int id, before;
 
+	life_prepare(hook.host.page_bytes);
+	id = life_id();
+	before = __atomic_load_n(&life.has_agent, __ATOMIC_ACQUIRE);
 	/* Two threads at once: one of them goes on. */
-	if (before == pid || !__atomic_compare_exchange_n(&hook.agent_pid, &before, pid, false,
-							  __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+	if (before == id || !__atomic_compare_exchange_n(&life.has_agent, &before, id, false,
+							 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return false;
 	if (!agent_allowed())
 		return false;
@@ -99,7 +100,7 @@ static bool prepare(void)
 	(void)heap_prepare();
 	if (anchors_are_safe()) {
 		start_anchor();
-		__atomic_store_n(&hook.anchoring, true, __ATOMIC_RELEASE);
+		__atomic_store_n(&hook.host.anchoring, true, __ATOMIC_RELEASE);
 	}
 
 	return true;
@@ -167,7 +168,7 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
 	if (wants_agent())
 		first = prepare();
 
-	if (__atomic_load_n(&hook.anchoring, __ATOMIC_ACQUIRE))
+	if (__atomic_load_n(&hook.host.anchoring, __ATOMIC_ACQUIRE))
 		wrapped = start_wrap(&start, &arg);
 
 	r = create(thread, attr, start, arg);
@@ -176,7 +177,7 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
 
 	/* Where the program could not have its thread, ours must not take the room. */
 	if (first && r != 0)
-		__atomic_store_n(&hook.agent_pid, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&life.has_agent, 0, __ATOMIC_RELEASE);
 	else if (first)
 		agent_start(&hook.host, create);
 

@@ -177,18 +177,32 @@ int proc_leader_seccomp(void)
 	return mode;
 }
 
-uint64_t proc_swapped(void)
+/* Of a line of the status in KiB; 0 where there is none. */
+static uint64_t status_bytes(const char *key, size_t length)
 {
-	static const char key[] = "\nVmSwap:\t";
 	const int fd = begin_status();
 	int64_t kib;
 
 	if (fd < 0)
 		return 0;
 
-	kib = status_number(fd, key, sizeof(key) - 1);
+	kib = status_number(fd, key, length);
 	end_status(fd);
 	return kib > 0 ? (uint64_t)kib * 1024 : 0;
+}
+
+uint64_t proc_swapped(void)
+{
+	static const char key[] = "\nVmSwap:\t";
+
+	return status_bytes(key, sizeof(key) - 1);
+}
+
+uint64_t proc_locked(void)
+{
+	static const char key[] = "\nVmLck:\t";
+
+	return status_bytes(key, sizeof(key) - 1);
 }
 
 /* Stays open: should a filter come meanwhile, there is nothing to be closed under it. */
@@ -473,7 +487,7 @@ void proc_each_heap(void (*f)(uint64_t begin, uint64_t end, void *arg), void *ar
 	(void)feed_file(&scan, "/proc/self/maps");
 }
 
-uint64_t proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap)
+bool proc_heap_rss(uint64_t *ret, uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap)
 {
 	struct proc_smaps scan = {
 		.begins_at = anchor_is_at,
@@ -482,10 +496,11 @@ uint64_t proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_s
 	};
 
 	if (feed_file(&scan, "/proc/self/smaps") < 0)
-		return 0;
+		return false;
 
+	*ret = scan.heap_rss;
 	*ret_huge = scan.heap_huge;
 	*ret_hollow = scan.hollow + scan.tail;
 	*ret_swap = scan.heap_swap;
-	return scan.heap_rss;
+	return true;
 }

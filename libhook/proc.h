@@ -31,8 +31,9 @@ bool proc_knows_users(void);
 /* Resident set in bytes; 0 when unknown. */
 uint64_t proc_rss(uint64_t page_bytes);
 
-/* Swapped out, in bytes; 0 when unknown. */
+/* Swapped out, and locked in memory, in bytes; 0 when unknown. */
 uint64_t proc_swapped(void);
+uint64_t proc_locked(void);
 
 /* To be called before the next. False: the process may not, as one that is not dumpable. */
 bool proc_open_pages(void);
@@ -41,13 +42,14 @@ bool proc_open_pages(void);
 uint64_t proc_swapped_pages(uint64_t begin, uint64_t n_pages);
 
 /*
- * RSS of the mappings that hold glibc arenas: the break's "[heap]" and what begins on a
+ * False where that cannot be read.
+ * @ret: RSS of the mappings that hold glibc arenas: the break's "[heap]" and what begins on a
  * 64-MiB boundary, where thread arenas begin, or has a heap with an anchor in it.
  * @ret_huge: of it in huge pages.
  * @ret_hollow: what is not resident at the ends of thread arenas' heaps, where tops are.
  * @ret_swap: swapped out. Walks the page tables: not for every second.
  */
-uint64_t proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap);
+bool proc_heap_rss(uint64_t *ret, uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap);
 
 /* Calls @f with each of these mappings. Cheap: walks none of them. */
 void proc_each_heap(void (*f)(uint64_t begin, uint64_t end, void *arg), void *arg);

@@ -30,12 +30,7 @@ static void touch(void)
 
 void reserve_make(void)
 {
-#ifdef SYS_mmap2
-	const long number = SYS_mmap2;
-#else
-	const long number = SYS_mmap;
-#endif
-	const long r = SYS(number, 0L, RESERVE_BYTES, (long)(PROT_READ | PROT_WRITE),
+	const long r = SYS(SYS_MMAP, 0L, RESERVE_BYTES, (long)(PROT_READ | PROT_WRITE),
 			   (long)(MAP_PRIVATE | MAP_ANONYMOUS), -1L, 0L);
 
 	reserve.pages = NULL;

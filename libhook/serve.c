@@ -69,7 +69,9 @@ static void read_rss(struct wire_stats *stats)
 {
 	const uint64_t begin_usec = sys_now_usec();
 
-	stats->heap_rss = proc_heap_rss(&stats->heap_huge, &stats->hollow, &stats->heap_swap);
+	if (!proc_heap_rss(&stats->heap_rss, &stats->heap_huge, &stats->hollow, &stats->heap_swap))
+		return;
+
 	huge_bytes = stats->heap_huge;
 	stats->flags |= WIRE_STATS_RSS;
 	stats->rss_usec = (uint32_t)(sys_now_usec() - begin_usec);

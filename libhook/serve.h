@@ -17,6 +17,7 @@ struct host {
 	uint32_t tuned_at_start; /* from MEMGUARD_MALLOPT */
 	uint32_t explicit_knobs; /* those that were asked for by name */
 	size_t stack_bytes; /* for the agent, with room for the program's static TLS */
+	bool anchoring; /* threads leave anchors in the heap they use; atomic */
 };
 
 /* Puts one frame on the wire; 0 or negative, then the connection is over. */

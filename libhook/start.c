@@ -4,13 +4,12 @@
 
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "libhook/anchor.h"
+#include "libhook/life.h"
 #include "libhook/mem.h"
 #include "libhook/start.h"
-
-/* Threads under way at the same time; more start without an anchor. */
-#define STARTS_MAX 64
 
 /*
  * One block would do, and a second where the first can grow in place. From glibc 2.42 on
@@ -18,12 +17,6 @@
  */
 #define BLOCKS 2
 #define BLOCKS_SINCE_2_42 32
-
-static struct start {
-	start_routine_t routine;
-	void *arg;
-	int taken; /* by a thread of this process; 0: free; atomic */
-} starts[STARTS_MAX];
 
 /* Only of how many spare blocks to have; what works is found out by doing it. */
 static unsigned int n_blocks(void)
@@ -34,11 +27,26 @@ static unsigned int n_blocks(void)
 	return minor && text_number(&minor, 10) < 42 ? BLOCKS : BLOCKS_SINCE_2_42;
 }
 
+/* An arena takes up 64 MiB of it: that is for who would have allocated. */
+static bool has_addresses(void)
+{
+	struct {
+		uint64_t soft, hard;
+	} limit = { 0, 0 };
+
+	return SYS(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit) == 0 && limit.soft == UINT64_MAX;
+}
+
 bool start_is_useful(uint32_t page_bytes)
 {
-	const long page = SYS(SYS_mmap, NULL, (size_t)page_bytes, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
 	bool useful;
+	long page;
+
+	if (!has_addresses())
+		return false;
+
+	page = SYS(SYS_MMAP, NULL, (size_t)page_bytes, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
 
 	if (page < 0 && page > -4096)
 		return false;
@@ -84,14 +92,15 @@ WITH_JUMPS static void *start_thread(void *arg)
 
 struct start *start_wrap(start_routine_t *routine, void **arg)
 {
-	const int pid = sys_getpid();
+	struct start *const starts = life.starts;
+	const int id = life_id();
 
 	for (size_t i = 0; i < STARTS_MAX; i++) {
 		int taken = __atomic_load_n(&starts[i].taken, __ATOMIC_ACQUIRE);
 
 		/* What a fork has met half-way stays with the parent: those threads are not here. */
-		if (taken == pid || !__atomic_compare_exchange_n(&starts[i].taken, &taken, pid, false,
-								 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		if (taken == id || !__atomic_compare_exchange_n(&starts[i].taken, &taken, id, false,
+								__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			continue;
 
 		starts[i].routine = *routine;

@@ -13,13 +13,17 @@ typedef void *(*start_routine_t)(void *);
  * returns what start_cancel() takes if the thread was not made. NULL: no room, and
  * both are as they were. Takes no memory and no lock.
  */
-struct start;
+struct start {
+	start_routine_t routine;
+	void *arg;
+	int taken; /* by a thread of this process (life.h); 0: free; atomic */
+};
 struct start *start_wrap(start_routine_t *routine, void **arg);
 void start_cancel(struct start *start);
 
 /*
  * False where memory is locked: it cannot be dropped, and an arena that a thread would
- * not have made would be locked too, address space included.
+ * not have made would be locked too, address space included. Nor where that is limited.
  */
 bool start_is_useful(uint32_t page_bytes);
 

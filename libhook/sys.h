@@ -23,19 +23,32 @@
 
 static inline long sys_result(long r)
 {
-	return r < 0 ? -errno : r;
+	/* An address of mmap() may be negative. */
+	return r == -1 ? -errno : r;
 }
 
 #define SYS(...) sys_result(syscall(__VA_ARGS__))
+
+/* Where there are two, the older one takes a structure. */
+#ifdef SYS_mmap2
+#define SYS_MMAP SYS_mmap2
+#else
+#define SYS_MMAP SYS_mmap
+#endif
 
 static inline int sys_getpid(void)
 {
 	return (int)SYS(SYS_getpid);
 }
 
+static inline int sys_open_at(int directory, const char *path)
+{
+	return (int)SYS(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC, 0);
+}
+
 static inline int sys_open_read(const char *path)
 {
-	return (int)SYS(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	return sys_open_at(AT_FDCWD, path);
 }
 
 static inline long sys_read(int fd, void *buf, size_t size)

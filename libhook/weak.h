@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,6 +54,13 @@ extern void *__libc_dlsym(void *, const char *);
 
 /* Only where it is libc's own, see sys.h. */
 #pragma weak clock_gettime
+
+/* Who keeps track of mappings stands in front of it, or in its code: see drop.c. */
+#pragma weak madvise
+
+/* glibc's own, for JVMs; no header has it. */
+extern size_t __pthread_get_minstack(const pthread_attr_t *);
+#pragma weak __pthread_get_minstack
 
 /* glibc: a heap that can be read and trimmed */
 extern const char *gnu_get_libc_version(void);

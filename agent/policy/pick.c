@@ -39,8 +39,10 @@ enum choice {
  */
 static bool is_known(const struct member *m)
 {
+	const uint32_t flags = WIRE_STATS_HEAP | WIRE_STATS_RSS;
+
 	return m->stats_usec > 0 && m->stats_usec >= m->last_release_usec &&
-	       (m->stats.flags & WIRE_STATS_HEAP) != 0 &&
+	       (m->stats.flags & flags) == flags &&
 	       (m->hello.allocators & ~(uint32_t)WIRE_ALLOCATOR_GLIBC) == 0;
 }
 

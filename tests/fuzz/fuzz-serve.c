@@ -32,7 +32,7 @@ int __wrap_malloc_trim(size_t pad);
 int __wrap_mallopt(int param, int value);
 int __wrap_malloc_info(int options, FILE *stream);
 bool __wrap_borrow_release(const struct borrow_order *order, struct wire_reclaim_reply *reply);
-uint64_t __wrap_proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap);
+bool __wrap_proc_heap_rss(uint64_t *ret, uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap);
 void __wrap_huge_split(uint64_t page_bytes, uint64_t until_usec, bool (*go_on)(void *), void *arg);
 
 static struct {
@@ -85,10 +85,11 @@ int __wrap_malloc_info(int options, FILE *stream)
 }
 
 /* Under a sanitizer there are very many mappings. */
-uint64_t __wrap_proc_heap_rss(uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap)
+bool __wrap_proc_heap_rss(uint64_t *ret, uint64_t *ret_huge, uint64_t *ret_hollow, uint64_t *ret_swap)
 {
 	*ret_huge = *ret_hollow = *ret_swap = stage.borrowed;
-	return stage.info_size;
+	*ret = stage.info_size;
+	return stage.borrowed != 254;
 }
 
 bool __wrap_borrow_release(const struct borrow_order *order, struct wire_reclaim_reply *reply)

@@ -47,7 +47,7 @@ static inline struct member *add(size_t i, uint64_t retained_mib, uint64_t rss_m
 			.malloc_owner = WIRE_ALLOCATOR_GLIBC,
 		},
 		.time_usec = NOW,
-		.stats = { .flags = WIRE_STATS_HEAP, .rss = rss_mib * MIB },
+		.stats = { .flags = WIRE_STATS_HEAP | WIRE_STATS_RSS, .rss = rss_mib * MIB },
 		.stats_usec = NOW - 1,
 		.retained_bytes = retained_mib * MIB,
 	};

@@ -117,7 +117,8 @@ static void begin_anew(void)
 	for (size_t i = 0; i < ANCHORS_MAX; i++)
 		anchors[i] = (struct anchor){ .place = 0 };
 	n_anchors = 0;
-	taken = NULL;
+	life_prepare((uint32_t)sysconf(_SC_PAGESIZE));
+	life.taken = NULL;
 	n_out = 0;
 	heap_init(&heaps[0], main_heap, 0, 0);
 	for (size_t i = 1; i < ARENAS; i++)

@@ -160,14 +160,14 @@ static void test_so_does_one_that_the_kernel_has_joined(void)
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 	heap = (uintptr_t)blocks[0] & ~((UINT64_C(64) << 20) - 1);
 	before = (void *)(uintptr_t)(heap - before_bytes);
-	rss = proc_heap_rss(&huge, &tail, &swap);
+	CHECK(proc_heap_rss(&rss, &huge, &tail, &swap));
 	CHECK(anchor_is_at(heap));
 	/* Or something lies there already. */
 	if (mmap(before, before_bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) == before) {
 		memset(before, 1, before_bytes);
 		CHECK(rss >= BLOCKS * (uint64_t)BLOCK_BYTES);
-		CHECK(proc_heap_rss(&huge, &tail, &swap) >= BLOCKS * (uint64_t)BLOCK_BYTES);
+		CHECK(proc_heap_rss(&rss, &huge, &tail, &swap) && rss >= BLOCKS * (uint64_t)BLOCK_BYTES);
 		munmap(before, before_bytes);
 	}
 	for (size_t i = 0; i < BLOCKS; i++)
@@ -245,17 +245,17 @@ static int n_open(void)
 static void test_what_a_guard_forbids_is_not_called(void)
 {
 	const int before = n_open();
-	uint64_t huge = 1, tail = 1, swap = 1;
+	uint64_t rss = 0, huge = 1, tail = 1, swap = 1;
 	int left = 1000000;
 
 	proc_set_guard(count_down, &left);
-	CHECK(proc_heap_rss(&huge, &tail, &swap) > 0);
+	CHECK(proc_heap_rss(&rss, &huge, &tail, &swap) && rss > 0);
 	CHECK_EQ(n_open(), before);
 	CHECK(left < 1000000);
 
 	left = 0;
 	huge = tail = swap = 1;
-	CHECK(proc_heap_rss(&huge, &tail, &swap) == 0);
+	CHECK(!proc_heap_rss(&rss, &huge, &tail, &swap));
 	CHECK(huge == 1 && tail == 1 && swap == 1);
 	CHECK_EQ(n_open(), before + 1);
 	proc_set_guard(NULL, NULL);

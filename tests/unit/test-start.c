@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "libhook/anchor.h"
+#include "libhook/life.h"
 #include "tests/unit/test.h"
 
 /* More than that are not under way at a time; see start.c. */
@@ -184,6 +185,7 @@ static void test_a_child_has_all_the_room(void)
 
 int main(void)
 {
+	life_prepare((uint32_t)sysconf(_SC_PAGESIZE));
 	RUN(test_a_thread_leaves_an_anchor_and_does_its_work);
 	RUN(test_room_comes_back);
 	RUN(test_a_child_has_all_the_room);
