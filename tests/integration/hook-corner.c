@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #ifdef __GLIBC__
@@ -96,6 +97,77 @@ static int do_locked(void)
 	(void)find_agent(getenv("LD_PRELOAD") ? 2500 : 1);
 	fputs(task_line(getpid(), "VmLck:"), stdout);
 	fputs(task_line(getpid(), "VmRSS:"), stdout);
+	return 0;
+}
+
+static int n_begun; /* atomic */
+
+static void *begin_and_wait(void *arg)
+{
+	__atomic_add_fetch(&n_begun, 1, __ATOMIC_ACQ_REL);
+	return wait_for_ever(arg);
+}
+
+static void await_begun(int n)
+{
+	while (__atomic_load_n(&n_begun, __ATOMIC_ACQUIRE) < n)
+		usleep(2000);
+}
+
+/* Many threads that take no memory, then as much as there are addresses for. */
+static int do_addresses(void)
+{
+	const struct rlimit limit = { 1200UL << 20, 1200UL << 20 };
+	int n_made = 0;
+	void *rest;
+
+	if (setrlimit(RLIMIT_AS, &limit) < 0)
+		return 1;
+	for (int i = 0; i < 8; i++)
+		n_made += start_thread(begin_and_wait) == 0;
+	await_begun(n_made);
+	(void)find_agent(getenv("LD_PRELOAD") ? 2500 : 1);
+
+	rest = mmap(NULL, 700UL << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	printf("%d threads, %s\n", n_made, rest == MAP_FAILED ? strerror(errno) : "700 MiB");
+	return 0;
+}
+
+static int locked_mib(void)
+{
+	return atoi(task_line(getpid(), "VmLck:") + sizeof("VmLck:")) / 1024;
+}
+
+static long n_wakes(int id)
+{
+	static const char key[] = "voluntary_ctxt_switches:";
+
+	return atol(task_line(id, key) + strlen(key));
+}
+
+/* An arena would be locked with all its addresses, 64 MiB. The agent notices when it looks. */
+static int do_locked_later(void)
+{
+	const int agent = await_agent();
+	int before, grown;
+	long wakes;
+
+	if (agent == 0)
+		return 1;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0) {
+		printf("mlockall: %s\n", strerror(errno));
+		return 77;
+	}
+
+	/* It may have been on its way to sleep. */
+	for (wakes = n_wakes(agent); n_wakes(agent) < wakes + 2;)
+		usleep(2000);
+	before = locked_mib();
+	if (start_thread(begin_and_wait) != 0)
+		return 1;
+	await_begun(1);
+	grown = locked_mib() - before;
+	printf("%s\n", grown < 48 ? "just its stack" : "and an arena");
 	return 0;
 }
 
@@ -205,6 +277,8 @@ static const struct {
 	{ "sandbox", do_sandbox },
 	{ "single", do_single },
 	{ "locked", do_locked },
+	{ "addresses", do_addresses },
+	{ "locked-later", do_locked_later },
 	{ "mdwe", do_mdwe },
 	{ "stuck", do_stuck },
 	{ "stuck-first", do_stuck_first },

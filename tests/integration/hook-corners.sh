@@ -61,6 +61,23 @@ else
 fi
 
 #
+# Row 28: a filter may come after the first thread, and may kill for what the program does not do.
+#
+
+# Whatever the hook asks for the first thread, on the program's own.
+n_asked()
+{
+	strace -f -o "$scratch/calls" -E LD_PRELOAD="$hook" "$corner" "$1" >/dev/null 2>&1 || return 1
+	main=$(sed -n '1s/ .*//p' "$scratch/calls")
+	grep -c "^$main *get[pt]id(" "$scratch/calls"
+}
+if have strace && first=$(n_asked retain </dev/null) && eight=$(n_asked addresses); then
+	same "row 28: a thread after the first is made without a call of ours" "$eight" "$first"
+else
+	skip "row 28: a thread after the first is made without a call of ours" "there is no strace that works"
+fi
+
+#
 # Row 26: bytes, where every page is locked.
 #
 
@@ -89,6 +106,18 @@ if "$corner" locked >"$scratch/plain" 2>&1; then
 	done
 else
 	skip "row 26: what is locked grows little" "$(cat "$scratch/plain")"
+fi
+
+# Those that a thread would not have taken.
+same "row 25: address space that is limited stays the program's" "$(hooked "$corner" addresses 2>&1)" \
+	"$("$corner" addresses 2>&1)"
+r=0
+hooked "$corner" locked-later >"$scratch/out" 2>&1 || r=$?
+if [ $r -eq 77 ]; then
+	skip "row 26: nor does a thread lock an arena once memory is locked" "$(cat "$scratch/out")"
+else
+	same "row 26: nor does a thread lock an arena once memory is locked" "$r $(cat "$scratch/out")" \
+		"0 just its stack"
 fi
 
 exit "$bad"

@@ -5,8 +5,11 @@
  * there are, with something that libc has to write then.
  */
 
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <threads.h>
 
 #include "hook-look.h"
@@ -21,10 +24,28 @@ static int do_exit_main(void)
 
 static pthread_t main_thread;
 
+/* What the kernel says of this process, kept for when it cannot be opened any more. */
+static int own_stat = -1;
+
+static void open_stat(void)
+{
+	if (own_stat < 0)
+		own_stat = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	/* What glibc's pthread_exit() would open. */
+	(void)dlopen("libgcc_s.so.1", RTLD_NOW);
+}
+
 /* Is the main thread a zombie, as the kernel shows who has ended before the others? */
 static bool main_has_ended(void)
 {
-	return strncmp(task_line(getpid(), "State:"), "State:\tZ", 8) == 0;
+	char text[256] = "";
+	const char *state;
+
+	if (pread(own_stat, text, sizeof(text) - 1, 0) <= 0)
+		return false;
+
+	state = strrchr(text, ')');
+	return state && state[2] == 'Z';
 }
 
 static void *end_after_main(void *arg)
@@ -47,6 +68,7 @@ static int end_main(bool find, bool cancel, void (*end)(void))
 {
 	pthread_t thread;
 
+	open_stat();
 	main_thread = pthread_self();
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	if (atexit(say_bye) != 0 ||
@@ -156,6 +178,36 @@ static int do_leave_child(void)
 	return wait_child(pid);
 }
 
+static bool has_begun(void)
+{
+	open_stat();
+	return start_thread(end_at_once) == 0 && (!getenv("LD_PRELOAD") || find_agent(2500));
+}
+
+/* When main ends /proc cannot be reached. */
+static int do_leave_rooted(void)
+{
+	if (!has_begun())
+		return 1;
+	if (chroot("/proc/self/fdinfo") < 0 || chdir("/") < 0)
+		return 77;
+
+	return end_main(false, false, end_by_pthread_exit);
+}
+
+/* Or there is no number left to open it under. */
+static int do_leave_full(void)
+{
+	const struct rlimit few = { 64, 64 };
+
+	if (!has_begun() || setrlimit(RLIMIT_NOFILE, &few) < 0)
+		return 1;
+	while (dup(0) >= 0)
+		;
+
+	return end_main(false, false, end_by_pthread_exit);
+}
+
 static const struct thing things[] = {
 	{ "exit-main", do_exit_main },
 	{ "leave", do_leave },
@@ -164,6 +216,8 @@ static const struct thing things[] = {
 	{ "leave-cancel", do_leave_cancel },
 	{ "leave-pending", do_leave_pending },
 	{ "leave-child", do_leave_child },
+	{ "leave-rooted", do_leave_rooted },
+	{ "leave-full", do_leave_full },
 };
 
 int main(int argc, char **argv)

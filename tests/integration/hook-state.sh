@@ -57,6 +57,18 @@ for way in leave leave-thrd leave-cancel leave-child; do
 	same "row 18: nothing is lost when all threads end after main ($way)" "$r $(cat "$scratch/out")" \
 		"0 not flushed bye"
 done
+for way in rooted full; do
+	r=0
+	"$leaver" leave-$way >"$scratch/plain" 2>&1 || r=$?
+	if [ $r -eq 77 ]; then
+		skip "row 18: nor where nobody can tell whether there is a filter ($way)" "needs root"
+		continue
+	fi
+	r=0
+	hooked timeout -s KILL 60 "$leaver" leave-$way >"$scratch/out" 2>&1 || r=$?
+	same "row 18: nor where nobody can tell whether there is a filter ($way)" "$r $(cat "$scratch/out")" \
+		"0 $(cat "$scratch/plain")"
+done
 for agent in auto always; do
 	n=0
 	while [ $n -lt 100 ]; do
