@@ -491,8 +491,10 @@ static void ask_to_tune(struct peer *peer, struct command *command, uint64_t val
 
 	command->n_open++;
 	r = peer_check_agent(peer);
-	if (r >= 0)
+	if (r >= 0) {
+		peer_survey(peer, manager_now(peer->guard->manager));
 		r = request_tune(peer->conn, command->knob, value, SHOW_TIMEOUT_USEC, on_tuned, peer);
+	}
 
 	if (r < 0)
 		tell_tuned(peer, command, r, 0, NULL);

@@ -371,8 +371,9 @@ static enum ask round_ask(struct guard *guard, struct pick *pick)
 	}
 	timeout_usec = round_order(guard, pick, &reclaim);
 	r = request_reclaim(peer->conn, &reclaim, timeout_usec, on_reclaimed, peer);
-	/* Who does not even tell his figures is not at work on another question. */
-	if (r == -EBUSY && (peer->member.stats_usec == 0 || pick->measured))
+	/* Who does not even tell his figures, or is stopped, is not at work on another question. */
+	if (r == -EBUSY &&
+	    (peer->member.stats_usec == 0 || pick->measured || silence_is_held(peer)))
 		silence_count(peer, silence_is_work(peer, pick->cpu_usec));
 	else if (r < 0)
 		outcome_count_refusal(outcome, r == -EBUSY ? REFUSAL_BUSY : REFUSAL_CHANNEL);

@@ -35,6 +35,11 @@ static enum silence find(struct peer *peer, bool works)
 	return works ? SILENCE_WORKING : SILENCE_STILL;
 }
 
+bool silence_is_held(struct peer *peer)
+{
+	return find(peer, true) != SILENCE_WORKING;
+}
+
 void silence_count(struct peer *peer, bool works)
 {
 	outcome_count_silence(&peer->guard->round->outcome, peer->member.process.pid,

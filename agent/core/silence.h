@@ -11,5 +11,8 @@
  */
 bool silence_is_work(struct peer *peer, uint64_t since_cpu_usec);
 
+/* Stopped, traced or frozen, as of now. */
+bool silence_is_held(struct peer *peer);
+
 /* The round of its group goes on without an answer of it: counted, with what there is to be said. */
 void silence_count(struct peer *peer, bool works);

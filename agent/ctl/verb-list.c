@@ -31,6 +31,8 @@ static const char *note(const json_t *member)
 {
 	if (fields_is(member, "seccomp_changed"))
 		return "asleep: system call filter";
+	if (fields_is(member, "stopped"))
+		return "stopped";
 	if (fields_number(member, "failures") > 0)
 		return "did not answer";
 	if (fields_is(member, "bad_environment"))

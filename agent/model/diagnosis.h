@@ -66,6 +66,7 @@ enum advice {
 	ADVICE_HOOK,        /* see why the others carry no hook */
 	ADVICE_HUGE_PAGES,  /* keep malloc out of huge pages */
 	ADVICE_RESTART,
+	ADVICE_CONTINUE,    /* let the process go on, which is stopped */
 	ADVICE_SHARED,      /* look which shared memory it is */
 	ADVICE_KERNEL,      /* look what the kernel holds for it */
 	ADVICE_LOCKED,      /* look which files are locked in memory */

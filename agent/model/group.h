@@ -114,6 +114,7 @@ struct sums {
 	uint64_t huge_bytes;         /* of the heaps, in huge pages */
 	uint64_t opaque_bytes;       /* anonymous, of those whose allocator tells nothing */
 	uint32_t n_threads;
+	uint32_t n_stopped;          /* members that cannot answer */
 	uint32_t n_arenas;
 	uint32_t owners;             /* bits of enum wire_allocator that serve malloc() */
 	uint64_t floor_first_bytes;  /* of members whose in-use floor rises; see floors.h */

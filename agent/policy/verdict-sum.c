@@ -97,6 +97,7 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 		sums->use.largest_pid = p->pid;
 	}
 	sums->n_threads += MIN(p->n_threads, UINT32_MAX - sums->n_threads);
+	sums->n_stopped += member_is_stopped(member);
 	sum_release(sums, member);
 	sums->heap.untold_bytes = add_sat(sums->heap.untold_bytes, estimate_untold(member));
 	/* Of one that was never asked, and may never be, nothing is known but that. */

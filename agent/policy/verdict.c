@@ -394,6 +394,8 @@ static void find_advice(const struct facts *f, struct diagnosis *d)
 {
 	switch (d->verdict) {
 	case VERDICT_UNKNOWN:
+		if (f->sums->n_stopped > 0)
+			advise(d, ADVICE_CONTINUE);
 		advise(d, ADVICE_MEASURE);
 		return;
 	case VERDICT_GROWING:

@@ -417,6 +417,7 @@ void rows_member(struct dict *dict, const struct group *group,
 		rows_diagnosis(dict, group, member, diagnosis);
 	dict_u32(dict, "failures", member->n_failed);
 	dict_bool(dict, "seccomp_changed", member->seccomp_changed);
+	dict_bool(dict, "stopped", member_is_stopped(member));
 }
 
 static void put_arena(struct dict *dict, const struct wire_arena *arena,
@@ -453,7 +454,9 @@ static const char *fresh_error(int error, const struct member *member)
 	case ESRCH:
 		return "ended while it was asked";
 	case EBUSY:
-		return "is answering another request: these are the last known figures";
+		return member_is_stopped(member)
+			       ? "is stopped (SIGCONT lets it go on): these are the last known figures"
+			       : "is answering another request: these are the last known figures";
 	case EPERM:
 	case EACCES:
 		return "is under a system call filter since it connected, so its agent "
@@ -522,9 +525,13 @@ static void put_next_start(struct dict *dict, const struct tuned *tuned)
 /* A stable word, and a clause for people. */
 static const char *tuned_status(const struct tuned *tuned, const char **ret_text)
 {
+	const bool is_silent = tuned->error == -ETIMEDOUT || tuned->error == -EBUSY;
+
 	if (tuned->error < 0) {
-		*ret_text = tuned->error == -ETIMEDOUT ? "did not answer in time"
-			    : tuned->error == -ESRCH   ? "ended while it was asked"
+		*ret_text = is_silent && member_is_stopped(tuned->member)
+				    ? "is stopped: SIGCONT lets it go on"
+			    : tuned->error == -ETIMEDOUT ? "did not answer in time"
+			    : tuned->error == -ESRCH	 ? "ended while it was asked"
 			    : tuned->error == -EBUSY
 				    ? "is answering another request; try again"
 				    : strerror(-tuned->error);

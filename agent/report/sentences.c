@@ -162,6 +162,7 @@ static const char *const advices[] = {
 			      "Environment=GLIBC_TUNABLES=glibc.malloc.hugetlb=0 in {unit}, and "
 			      "madvise in /sys/kernel/mm/transparent_hugepage/enabled",
 	[ADVICE_RESTART] = "until then a restart helps: systemctl{user} restart {unit}",
+	[ADVICE_CONTINUE] = "let it go on, being stopped by a signal or a debugger: kill -CONT {pid}",
 	[ADVICE_SHARED] = "see its shared memory: ls -l /proc/{pid}/fd | grep -E 'memfd:|/dev/shm'; what "
 			  "it maps: grep -E 'memfd:|/dev/|SYSV' /proc/{pid}/maps; files: df -t tmpfs",
 	[ADVICE_KERNEL] = "see what the kernel holds for it: ls -l /proc/{pid}/fd | grep -cE "
@@ -267,6 +268,10 @@ static void find_words(const struct diagnosis *diagnosis, const struct group *gr
 	ret->limited_user = is_limit_of_user(group) ? " --user" : "";
 }
 
+/* Of a group. */
+static const char stopped_in[] = "let go on what is stopped there by a signal or a debugger; which that "
+				 "is: NOTE in memguardctl{user} list {what}";
+
 /* The word for what @text begins with, and how much of it that stands for. */
 static const char *word_at(const struct words *words, const char *text, size_t *ret_n)
 {
@@ -292,13 +297,16 @@ static const char *word_at(const struct words *words, const char *text, size_t *
 	return NULL;
 }
 
-static const char *text_of(enum advice advice, const struct group *group)
+static const char *text_of(enum advice advice, const struct group *group,
+			   const struct member *member)
 {
 	const unsigned int i = (unsigned int)advice;
 	char name[NAME_QUOTED_MAX];
 
 	if (i >= ARRAY_SIZE(advices))
 		return "unknown";
+	if (advice == ADVICE_CONTINUE && !member)
+		return stopped_in;
 	if (advice == ADVICE_RAISE_LIMIT && group->limit_level > 0)
 		return find_limited(group, name)
 			       ? advices[i]
@@ -311,7 +319,7 @@ char *sentences_advice(enum advice advice, const struct diagnosis *diagnosis,
 		       const struct group *group, const struct member *member, char *buf,
 		       size_t size)
 {
-	const char *text = text_of(advice, group);
+	const char *text = text_of(advice, group, member);
 	struct words words;
 	size_t used = 0, n;
 

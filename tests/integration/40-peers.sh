@@ -78,6 +78,12 @@ kill -STOP "$retainer"
 trim_retainer
 claim "who trims is told that it is stopped" told stopped
 claim "and what to do" grep -q "process $retainer is stopped: SIGCONT lets it go on" "$scratch/trim"
+trim_retainer
+claim "who trims again is told the same" told stopped
+claim "who tunes is told" eval \
+	'{ ctl --json=short tune '"$retainer"' ArenaMax=2 2>&1 || true; } | has "is stopped: SIGCONT"'
+claim "list has it" eval 'COLUMNS=160 ctl list '"$retainer"' | has "stopped"'
+claim "so does JSON" eval 'ctl --json=short list '"$retainer"' | jq -e ".[0].stopped"'
 kill -CONT "$retainer"
 claim "it goes on" wait_for 60 eval 'ctl trim '"$retainer"' >/dev/null'
 

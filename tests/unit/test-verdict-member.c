@@ -524,6 +524,18 @@ static void test_what_is_not_measured_is_unknown(void)
 	CHECK(has_advice(ADVICE_MEASURE));
 }
 
+static void test_who_is_stopped_has_to_go_on_before_it_is_measured(void)
+{
+	struct member m = process_of(900, 890, 860, 5);
+
+	m.stats_usec = 0;
+	m.process.state = 'T';
+	CHECK_STR(name_of(&m, HOUR), "unknown");
+	CHECK_EQ(d.n_advice, 2);
+	CHECK_EQ(d.advice[0], ADVICE_CONTINUE);
+	CHECK_EQ(d.advice[1], ADVICE_MEASURE);
+}
+
 static void test_claims_beyond_all_bounds_are_survived(void)
 {
 	struct group g = { .settings = &all_off, .reading = { .time_usec = 1, .anon_bytes = UINT64_MAX,
@@ -638,6 +650,7 @@ int main(void)
 	RUN(test_evidence_and_advice_of_all_kinds_have_room);
 	RUN(test_one_leaking_process_makes_its_group_grow);
 	RUN(test_what_is_not_measured_is_unknown);
+	RUN(test_who_is_stopped_has_to_go_on_before_it_is_measured);
 	RUN(test_claims_beyond_all_bounds_are_survived);
 	RUN(test_floors_keep_the_least_of_each_span_and_never_grow);
 	RUN(test_every_fact_and_advice_has_a_name_of_its_own);
