@@ -191,6 +191,13 @@ static struct plan plan_for(const struct group *group, const struct member *m,
 	return (struct plan){ METHOD_FULL, WHY_UNABLE };
 }
 
+/* Of a limit that it shares it has less than would be worth a release: the others have the rest. */
+static bool is_bystander(const struct group *group)
+{
+	return group->reading.others_bytes > 0 &&
+	       group->reading.anon_bytes < group->settings->min_release_bytes;
+}
+
 static enum choice choose(const struct group *group, const struct member *m,
 			  enum reason trigger, struct plan plan)
 {
@@ -207,7 +214,7 @@ static enum choice choose(const struct group *group, const struct member *m,
 		return CHOICE_UNABLE;
 
 	if (trigger == REASON_USAGE_CRITICAL)
-		return CHOICE_CHOSEN;
+		return is_bystander(group) ? CHOICE_NOT_WORTH : CHOICE_CHOSEN;
 
 	/* What it gives nobody knows before it is asked. */
 	if (trigger == REASON_UNTOLD)

@@ -77,6 +77,32 @@ static void test_what_others_have_of_the_limit_opens_the_gate(void)
 	CHECK_EQ(reason_of(&g), REASON_BELOW);
 }
 
+static enum reason chosen_at_critical(const struct group *group)
+{
+	const struct member m = {
+		.process = { .pid = 17, .state = 'S', .rss_bytes = group->reading.anon_bytes },
+		.time_usec = NOW,
+	};
+	const struct member *members[] = { &m };
+	struct decision decision;
+
+	pick_members(group, members, 1, REASON_USAGE_CRITICAL, METHOD_AUTO, &decision);
+	return decision.reason;
+}
+
+static void test_who_has_next_to_nothing_of_it_is_not_asked(void)
+{
+	struct group g = example(900);
+
+	g.reading.anon_bytes = 16 * MIB;
+	CHECK_EQ(chosen_at_critical(&g), REASON_USAGE_CRITICAL);
+	g.reading.anon_bytes--;
+	CHECK_EQ(chosen_at_critical(&g), REASON_NOT_WORTH);
+	/* All of the limit is its own: then what little there is may help. */
+	g.reading.others_bytes = 0;
+	CHECK_EQ(chosen_at_critical(&g), REASON_USAGE_CRITICAL);
+}
+
 /* Others take 10 MiB a second, this group nothing. */
 static struct trend grow(struct group *g, unsigned int n_sec)
 {
@@ -291,6 +317,7 @@ static void test_the_advice_names_whose_limit_it_is(void)
 int main(void)
 {
 	RUN(test_what_others_have_of_the_limit_opens_the_gate);
+	RUN(test_who_has_next_to_nothing_of_it_is_not_asked);
 	RUN(test_growth_of_others_leads_to_the_limit);
 	RUN(test_another_limit_is_no_growth);
 	RUN(test_the_next_reading_follows_the_room_of_all);
