@@ -51,3 +51,10 @@ int config_scope(struct config *config, enum scope_kind kind, const char *name,
 
 /* Puts what the scope sets over @settings. */
 void config_apply(const struct scope *scope, struct group_settings *settings);
+
+/* Is what the scope sets for this group? */
+bool config_matches(const struct scope *scope, const char *unit, const char *cgroup_path);
+
+/* As config_resolve(), contradictions left as they are. */
+void config_lay(const struct config *config, const char *unit, const char *cgroup_path,
+		struct group_settings *ret);

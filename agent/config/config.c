@@ -159,8 +159,7 @@ static bool is_instance(const char *template, const char *unit)
 	       streq(unit + n - strlen(suffix), suffix);
 }
 
-static bool scope_matches(const struct scope *scope, const char *unit,
-			  const char *cgroup_path)
+bool config_matches(const struct scope *scope, const char *unit, const char *cgroup_path)
 {
 	switch (scope->kind) {
 	case SCOPE_ALL:
@@ -190,8 +189,8 @@ void config_apply(const struct scope *scope, struct group_settings *settings)
 	}
 }
 
-void config_resolve(const struct config *config, const char *unit,
-		    const char *cgroup_path, struct group_settings *ret)
+void config_lay(const struct config *config, const char *unit, const char *cgroup_path,
+		struct group_settings *ret)
 {
 	*ret = config->scopes[0]->values;
 
@@ -200,10 +199,15 @@ void config_resolve(const struct config *config, const char *unit,
 			const struct scope *scope = config->scopes[i];
 
 			if ((int)scope->kind == kind &&
-			    scope_matches(scope, unit, cgroup_path))
+			    config_matches(scope, unit, cgroup_path))
 				config_apply(scope, ret);
 		}
+}
 
+void config_resolve(const struct config *config, const char *unit,
+		    const char *cgroup_path, struct group_settings *ret)
+{
+	config_lay(config, unit, cgroup_path, ret);
 	option_reconcile(ret);
 }
 
@@ -258,15 +262,17 @@ int config_settings(struct config *config, const char *unit, const char *cgroup_
 
 	config_resolve(config, unit, cgroup_path, &settings);
 	found = find_settings(config, &settings);
-	if (!found) {
-		r = keep_settings(config, &settings);
-		if (r < 0)
-			return r;
-		found = config->settings[config->n_settings - 1];
+	if (found) {
+		*ret = found;
+		return 0;
 	}
 
-	*ret = found;
-	return 0;
+	r = keep_settings(config, &settings);
+	if (r < 0)
+		return r;
+
+	*ret = config->settings[config->n_settings - 1];
+	return 1;
 }
 
 static int each_of_scope(const struct scope *scope,

@@ -7,6 +7,7 @@
  * shows.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,11 +42,18 @@ void config_resolve(const struct config *config, const char *unit,
 		    const char *cgroup_path, struct group_settings *ret);
 
 /*
- * The same for good: one for all groups to which the same applies, until config_free(). -ENOMEM,
- * but not for what was asked for before.
+ * The same for good: one for all groups to which the same applies, until config_free(). 1: nobody
+ * asked for these before. -ENOMEM, but not for what was asked for before.
  */
 int config_settings(struct config *config, const char *unit, const char *cgroup_path,
 		    const struct group_settings **ret);
+
+/*
+ * True when overrides that meet for this group contradict each other, and which: in @buf a
+ * sentence with their places. They were made to agree.
+ */
+bool config_clash(const struct config *config, const char *unit, const char *cgroup_path,
+		  char *buf, size_t size);
 
 /* One option in the file's own syntax. file is NULL for a compiled-in default. */
 struct config_item {

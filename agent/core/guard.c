@@ -53,12 +53,26 @@
 
 static struct sparse places = { .record_bytes = sizeof(struct guard) };
 
-int guard_configure(struct guard *guard)
+int guard_find_settings(const struct guard *guard, struct config *config,
+			const struct group_settings **ret)
 {
-	struct group *group = &guard->group;
+	const struct group *group = &guard->group;
+	char text[2048];
 	int r;
 
-	r = config_settings(guard->manager->config, group->unit, group->path, &group->settings);
+	/* Once for all groups to which the same applies. */
+	r = config_settings(config, group->unit, group->path, ret);
+	if (r > 0 && config_clash(config, group->unit, group->path, text, sizeof(text)))
+		log_warning("\"%s\": %s", group->unit ? group->unit : group->path, text);
+
+	return r;
+}
+
+int guard_configure(struct guard *guard)
+{
+	int r;
+
+	r = guard_find_settings(guard, guard->manager->config, &guard->group.settings);
 	if (r < 0)
 		return r;
 

@@ -15,6 +15,10 @@ struct guard *guard_free(struct guard *guard);
 void guard_add_peer(struct guard *guard, struct peer *peer);
 void guard_remove_peer(struct guard *guard, struct peer *peer);
 
+/* Its settings in @config, as config_settings(). Tells where overrides contradict each other. */
+int guard_find_settings(const struct guard *guard, struct config *config,
+			const struct group_settings **ret);
+
 /* Takes the settings of manager->config, and arms anew. Negative: none could be had. */
 int guard_configure(struct guard *guard);
 

@@ -240,7 +240,7 @@ static int prepare_config(const struct manager *manager, struct config *config)
 	int r;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
-		r = config_settings(config, guard->group.unit, guard->group.path, &settings);
+		r = guard_find_settings(guard, config, &settings);
 		if (r < 0)
 			return r;
 	}

@@ -275,7 +275,7 @@ static const struct group_settings *settings_of(const char *unit)
 {
 	const struct group_settings *settings = NULL;
 
-	CHECK_EQ(config_settings(config, unit, "/x", &settings), 0);
+	CHECK(config_settings(config, unit, "/x", &settings) >= 0);
 	return settings;
 }
 
@@ -360,6 +360,38 @@ static void overrides_that_meet_cannot_contradict_each_other(void)
 	clear();
 }
 
+/* What is told of it, without the scratch directory. */
+static const char *clash(const char *unit, const char *path)
+{
+	static char text[2048];
+	char *at;
+
+	if (!config_clash(config, unit, path, text, sizeof(text)))
+		return "";
+	while ((at = strstr(text, scratch)))
+		memmove(at, at + strlen(scratch), strlen(at + strlen(scratch)) + 1);
+
+	return text;
+}
+
+static void contradictions_that_meet_are_told_with_both_places(void)
+{
+	const struct group_settings *settings;
+
+	CHECK_EQ(load_text("[Cgroup /c*]\nUsageHigh=85%\n[Cgroup /c?]\nUsageCritical=83%\n"), 0);
+	CHECK_STR(clash(NULL, "/cc"),
+		  "UsageHigh=85% of /one.conf:2 and UsageCritical=83% of /one.conf:4 meet here, and "
+		  "UsageCritical= is not above UsageHigh=; lower UsageHigh= or raise UsageCritical=; "
+		  "until then the lower one counts for both");
+	CHECK_STR(clash(NULL, "/ccc"), "");
+	CHECK_STR(clash(NULL, "/b"), "");
+
+	/* Once for all to which the same applies. */
+	CHECK_EQ(config_settings(config, NULL, "/cc", &settings), 1);
+	CHECK_EQ(config_settings(config, NULL, "/cd", &settings), 0);
+	clear();
+}
+
 struct listing {
 	char text[65536];
 	size_t n;
@@ -435,6 +467,7 @@ int main(void)
 	RUN(the_empty_value_in_an_override_is_the_default_too);
 	RUN(drop_ins_may_repeat_sections_and_keys);
 	RUN(overrides_that_meet_cannot_contradict_each_other);
+	RUN(contradictions_that_meet_are_told_with_both_places);
 	RUN(every_option_is_listed_with_its_origin);
 
 	rmdir(scratch);
