@@ -180,18 +180,37 @@ static void on_accept(int fd, pid_t pid, uid_t uid, void *userdata)
 	}
 }
 
-struct first_message {
-	char *text;
+/* What is wrong with the files: the first one apart, and all of them for whoever asked. */
+struct mistakes {
+	char *text; /* a line each */
 	size_t size;
+	char first[512];
 	char file[256];
 	unsigned int line;
-	unsigned int n; /* all of them */
+	unsigned int n;
+	unsigned int n_left_out;
 };
 
-/* Every finding goes to the log; the first one with the reload's entry and to whoever asked. */
+#define LEFT_OUT_MAX 64 /* room for "... and %u more" */
+
+static void add_mistake(struct mistakes *mistakes, const char *where, const char *text)
+{
+	const size_t used = strlen(mistakes->text);
+	const size_t n = strlen(where) + strlen(text) + strlen("\n: ");
+
+	if (mistakes->n_left_out > 0 || used + n + LEFT_OUT_MAX > mistakes->size) {
+		mistakes->n_left_out++;
+		return;
+	}
+
+	snprintf(mistakes->text + used, mistakes->size - used, "%s%s: %s", used > 0 ? "\n" : "", where,
+		 text);
+}
+
+/* Every finding goes to the log, the first one with the reload's entry, and to whoever asked. */
 static void on_config_message(const char *file, unsigned int line, const char *text, void *userdata)
 {
-	struct first_message *first = userdata;
+	struct mistakes *mistakes = userdata;
 	char where[512];
 
 	if (line > 0)
@@ -199,14 +218,35 @@ static void on_config_message(const char *file, unsigned int line, const char *t
 	else
 		snprintf(where, sizeof(where), "%s", file);
 
-	if (first->n++ == 0) {
-		snprintf(first->text, first->size, "%s: %s", where, text);
-		snprintf(first->file, sizeof(first->file), "%s", file);
-		first->line = line;
+	add_mistake(mistakes, where, text);
+	if (mistakes->n++ == 0) {
+		snprintf(mistakes->first, sizeof(mistakes->first), "%s: %s", where, text);
+		snprintf(mistakes->file, sizeof(mistakes->file), "%s", file);
+		mistakes->line = line;
 		return;
 	}
 
 	log_error("%s: %s", where, text);
+}
+
+/* The settings in force stay. */
+static void refuse_config(struct manager *manager, struct mistakes *mistakes, int error)
+{
+	const size_t used = strlen(mistakes->text);
+
+	if (mistakes->n == 0) {
+		snprintf(mistakes->first, sizeof(mistakes->first), "Cannot read the configuration: %s",
+			 strerror(-error));
+		snprintf(mistakes->text, mistakes->size, "%s", mistakes->first);
+	} else if (mistakes->n_left_out > 0) {
+		snprintf(mistakes->text + used, mistakes->size - used, "%sand %u more, in the journal",
+			 used > 0 ? "\n" : "", mistakes->n_left_out);
+	}
+
+	snprintf(manager->config_state, sizeof(manager->config_state), "%.255s", mistakes->first);
+	bus_changed(manager->bus);
+	journal_bad_config(&(struct journal_mistake){
+		mistakes->first, mistakes->n > 0 ? mistakes->file : NULL, mistakes->line, mistakes->n });
 }
 
 static void notify_reloading(const struct manager *manager)
@@ -262,21 +302,17 @@ static void take_config(struct manager *manager)
 
 int manager_reload(struct manager *manager, char *text, size_t size)
 {
-	struct first_message first = { .text = text, .size = size };
+	struct mistakes mistakes = { .text = text, .size = size };
 	_cleanup_(config_freep) struct config *config = NULL, *old = NULL;
 	int r;
 
+	text[0] = '\0';
 	notify_reloading(manager);
-	r = config_load(manager->config_file, "", on_config_message, &first, &config);
+	r = config_load(manager->config_file, "", on_config_message, &mistakes, &config);
 	if (r >= 0)
 		r = prepare_config(manager, config);
 	if (r < 0) {
-		if (first.n == 0)
-			snprintf(text, size, "Cannot read the configuration: %s", strerror(-r));
-		snprintf(manager->config_state, sizeof(manager->config_state), "%s", text);
-		bus_changed(manager->bus);
-		journal_bad_config(&(struct journal_mistake){
-			text, first.n > 0 ? first.file : NULL, first.line, first.n });
+		refuse_config(manager, &mistakes, r);
 		notify_reloaded(manager);
 		return r;
 	}

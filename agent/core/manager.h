@@ -32,7 +32,10 @@ struct manager *manager_free(struct manager *manager);
 int manager_loop(struct manager *manager);
 void manager_freep(struct manager **manager);
 
-/* Parse all, then swap. 0, or negative with the first message in @text; old settings stay. */
+/*
+ * Parse all, then swap. 0, or negative with the messages in @text, a line each, as many as fit;
+ * old settings stay.
+ */
 int manager_reload(struct manager *manager, char *text, size_t size);
 
 /*

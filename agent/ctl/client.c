@@ -13,6 +13,7 @@
 #include "agent/basic/parse.h"
 #include "agent/basic/runtime.h"
 #include "agent/ctl/alone.h"
+#include "agent/ctl/fields.h"
 #include "agent/ctl/reply.h"
 #include "agent/ctl/systemd.h"
 #include "agent/report/bus-names.h"
@@ -191,6 +192,34 @@ static bool was_guarded(const struct ctl *ctl, const char *what)
 	return was;
 }
 
+char *client_verify(const struct ctl *ctl, char buf[static CLIENT_VERIFY_MAX])
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
+	json_t *status = NULL;
+	const char *file = "";
+
+	if (sd_bus_call_method(ctl->bus, BUS_NAME, BUS_PATH, BUS_INTERFACE, "GetStatus", NULL,
+			       &answer, "") >= 0 &&
+	    reply_to_json(answer, &status) >= 0)
+		file = fields_string(status, "config_file");
+
+	snprintf(buf, CLIENT_VERIFY_MAX, "memguardctl verify%s%s", file[0] != '\0' ? " " : "", file);
+	json_decref(status);
+	return buf;
+}
+
+/* All that is wrong with the files, a line each; the last one with what to do. */
+static void tell_mistakes(const struct ctl *ctl, const char *lines)
+{
+	char verify[CLIENT_VERIFY_MAX];
+
+	for (const char *end; (end = strchr(lines, '\n')); lines = end + 1)
+		log_error("%.*s", (int)(end - lines), lines);
+
+	log_error("%s; the settings in force stay: mend that, check with \"%s\", and reload again",
+		  lines, client_verify(ctl, verify));
+}
+
 static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 		       const char *what)
 {
@@ -217,9 +246,7 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BUSY))
 		log_error("%s: try again in a moment", text);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BAD_CONFIG))
-		log_error("%s; the settings in force stay: mend that, check with "
-			  "\"memguardctl verify\", and reload again",
-			  text);
+		tell_mistakes(ctl, text);
 	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
 		 sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
 		/* A bus daemon that refuses explains its rules, not ours. */

@@ -22,6 +22,13 @@ int client_call_trim(struct ctl *ctl, const char *what, const char *method, json
 int client_call_tune(struct ctl *ctl, const char *what, const char *knob, uint64_t value,
 		     json_t **ret);
 
+/*
+ * "memguardctl verify", of the file that the daemon reads where that is not the usual one. Asks
+ * the daemon; returns @buf.
+ */
+#define CLIENT_VERIFY_MAX 4224
+char *client_verify(const struct ctl *ctl, char buf[static CLIENT_VERIFY_MAX]);
+
 /* Ends the connection, if there is one. */
 void client_close(struct ctl *ctl);
 

@@ -148,6 +148,7 @@ static void print_odd_sections(const struct ctl *ctl, const json_t *options)
 static int print_options(const struct ctl *ctl, const json_t *options)
 {
 	_cleanup_(table_freep) struct table *table = NULL;
+	char verify[CLIENT_VERIFY_MAX];
 	const json_t *option;
 	size_t i;
 	int r;
@@ -164,9 +165,8 @@ static int print_options(const struct ctl *ctl, const json_t *options)
 	if (r >= 0)
 		output_hint(
 			ctl,
-			"memguard.conf(5) explains each key; after a change: memguardctl "
-			"verify, memguardctl%s reload",
-			ctl_user(ctl));
+			"memguard.conf(5) explains each key; after a change: %s, memguardctl%s reload",
+			client_verify(ctl, verify), ctl_user(ctl));
 	return r;
 }
 

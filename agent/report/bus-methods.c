@@ -434,13 +434,14 @@ static int run_record_last(struct bus *bus, sd_bus_message *call, uid_t uid)
 
 static int run_reload(struct bus *bus, sd_bus_message *call, uid_t uid)
 {
-	char text[512] = "";
+	static char text[4096];
 	int r;
 
 	(void)uid;
+	text[0] = '\0';
 	r = bus->handler->reload(text, sizeof(text), bus->userdata);
 	if (r < 0) {
-		bus_reply_error(call, -EBADMSG, text);
+		bus_reply_mistakes(call, text);
 		return 0;
 	}
 

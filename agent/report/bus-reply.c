@@ -57,6 +57,25 @@ void bus_reply_error(sd_bus_message *call, int error, const char *text)
 			  strerror(-r));
 }
 
+void bus_reply_mistakes(sd_bus_message *call, char *lines)
+{
+	static char clean[4096];
+	char *rest = lines;
+	size_t used = 0;
+	int r;
+
+	clean[0] = '\0';
+	for (char *line; (line = strsep(&rest, "\n")) && used + 1 < sizeof(clean);) {
+		if (used > 0)
+			clean[used++] = '\n';
+		used += strlen(dict_clean(line, clean + used, sizeof(clean) - used));
+	}
+
+	r = sd_bus_reply_method_errorf(call, BUS_ERROR_BAD_CONFIG, "%s", clean);
+	if (r < 0)
+		log_debug("Cannot send an error to a control client: %s; ignoring", strerror(-r));
+}
+
 /* The sentence for a failure: the fact; what to do about it is for memguardctl to say. */
 void bus_reply_failure(sd_bus_message *call, int error)
 {

@@ -16,5 +16,7 @@ bool bus_reply_may_see(const struct bus_reply *reply, uid_t owner);
 
 /* @error is a negative errno, which gives the error's name. */
 void bus_reply_error(sd_bus_message *call, int error, const char *text);
+/* What is wrong with the configuration, a line each. @lines is used up. */
+void bus_reply_mistakes(sd_bus_message *call, char *lines);
 /* The same with the sentence that belongs to it. */
 void bus_reply_failure(sd_bus_message *call, int error);
