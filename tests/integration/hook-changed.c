@@ -4,7 +4,7 @@
  * A program that has changed the ground under the hook, for hook-changed.py: it has freed memory, and a
  * thread, and for each line that it reads tells how much it was told of by madvise().
  *
- *	hook-changed [DIRECTORY]	chroot there, once it has an agent
+ *	hook-changed [DIRECTORY]	chroot there, after a line
  */
 
 #include <stddef.h>
@@ -48,7 +48,8 @@ int main(int argc, char **argv)
 	retain_memory();
 	if (!await_agent())
 		return 1;
-	if (argc > 1 && (chroot(argv[1]) < 0 || chdir("/") < 0))
+	/* Once the agent has found its daemon. */
+	if (argc > 1 && fgets(line, sizeof(line), stdin) && (chroot(argv[1]) < 0 || chdir("/") < 0))
 		return printf("chroot: %s\n", strerror(errno)) < 0;
 
 	do {

@@ -27,12 +27,16 @@ class Subject:
         self.listener = listen(path)
         self.process = spawn([SUBJECT, *words], HOOK, path, environment)
         self.agent = Agent.of(self.listener, self.process.pid)
-        self.ready = self.process.stdout.readline().strip()
+        if not words:
+            self.process.stdout.readline()
 
-    def told(self):
+    def go_on(self):
         self.process.stdin.write("\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline().split()[1])
+        return self.process.stdout.readline().strip()
+
+    def told(self):
+        return int(self.go_on().split()[1])
 
     def heap(self):
         """Flags of the figures, and how much of the heap is resident."""
@@ -62,8 +66,9 @@ def check_rooted():
     root = os.path.join(DIRECTORY, "root")
     os.mkdir(root)
     subject = Subject(root)
-    if subject.ready.startswith("chroot"):
-        print(f"ok - after chroot() the heap is read # SKIP {subject.ready}")
+    answer = subject.go_on()
+    if answer.startswith("chroot"):
+        print(f"ok - after chroot() the heap is read # SKIP {answer}")
         subject.process.stdin.close()
         return
     flags, heap_rss = subject.heap()
