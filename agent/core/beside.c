@@ -22,7 +22,8 @@ void beside_diagnose(const struct guard *guard, uint64_t now_usec, struct diagno
 	struct sums sums;
 
 	guard_diagnose(guard, now_usec, ret);
-	if (ret->verdict != VERDICT_NOT_MALLOC || !cgroup_is_open(&guard->cgroup))
+	if (ret->verdict != VERDICT_NOT_MALLOC || guard->group.n_members == 0 ||
+	    !cgroup_is_open(&guard->cgroup))
 		return;
 
 	/* What is compared with the charge must not be older. */

@@ -46,6 +46,9 @@
 
 #define GONE_GAP_USEC (500 * USEC_PER_MSEC)
 
+/* Who leaves so soon after a kill was killed. */
+#define KILLED_USEC (1 * USEC_PER_SEC)
+
 /* How long a group without members is remembered: a restart takes less. */
 #define EMPTY_KEEP_USEC (60 * USEC_PER_SEC)
 #define EMPTY_GAP_USEC (5 * USEC_PER_SEC) /* and looked at, in case that it was removed */
@@ -276,11 +279,29 @@ void guard_add_peer(struct guard *guard, struct peer *peer)
 	guard_look_soon(guard, 100 * USEC_PER_MSEC);
 }
 
+static void sum_last(struct guard *guard)
+{
+	const uint64_t killed_usec = history_of(guard)->alerts.killed_usec;
+	struct reading reading = guard->group.reading;
+	struct sums *left = &history_note(guard)->left;
+
+	guard_sum(guard, left);
+	/* With programs that are told of pressure there is more to come. */
+	if (history_of(guard)->n_hearers > 0)
+		return;
+
+	/* The kill of the last one is often seen before its connection is closed. */
+	if (killed_usec > 0 && manager_now(guard->manager) - killed_usec < KILLED_USEC &&
+	    reading.n_oom_kill > 0)
+		reading.n_oom_kill--;
+	verdict_leave(left, &reading);
+}
+
 void guard_remove_peer(struct guard *guard, struct peer *peer)
 {
 	/* Of the last one that leaves the figures stay, for the account of what happened. */
 	if (guard->group.n_members == 1)
-		guard_sum(guard, &history_note(guard)->left);
+		sum_last(guard);
 	SLIST_REMOVE(&guard->peers, peer, peer, in_guard);
 	if (guard->round && guard->round->waiting == peer)
 		guard->round->waiting = NULL;

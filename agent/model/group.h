@@ -129,6 +129,7 @@ struct sums {
 	uint64_t release_usec;       /* of the newest; 0: never */
 	uint32_t n_cut_short;        /* of them: ended before all was given */
 	uint32_t n_cut_unseen;       /* of these, their process not measured since */
+	struct reading left;         /* the group's, when its last member left; never read: it has some */
 };
 
 enum gate_state {

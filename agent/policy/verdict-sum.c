@@ -127,3 +127,10 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 		sums->heap.time_usec = member->stats_usec;
 	sum_floors(sums, member);
 }
+
+void verdict_leave(struct sums *sums, const struct reading *reading)
+{
+	sums->left = *reading;
+	/* Of who was killed the memory is gone before its connection is. */
+	sums->left.anon_bytes = MAX(reading->anon_bytes, sums->anon_bytes);
+}

@@ -106,14 +106,24 @@ static bool is_above(uint64_t taken_bytes, uint64_t limit_bytes, uint32_t permyr
 	       taken_bytes >= share_of(limit_bytes, permyriad);
 }
 
+/* Most of it came since the allocators were last asked: it may be theirs or not. */
+static bool is_stale(const struct facts *f)
+{
+	return add_sat(f->sums->use.grown_bytes, f->unseen_bytes) > f->anon_bytes / 2;
+}
+
 /*
  * Nearly all that it has is in use, and is most of the limit; and nobody has watched for long, or it
  * grew lately, or there is no room left for that. Where others fill the limit it need not be this one.
  */
 static bool fills_limit(const struct facts *f)
 {
+	/* What came since its allocators were asked is in use as well, as long as it is the smaller part. */
+	const uint64_t in_use_bytes =
+		add_sat(f->sums->use.in_use_bytes, is_stale(f) ? 0 : f->sums->use.grown_bytes);
+
 	if (!is_above(f->anon_bytes, f->limit_bytes, f->usage_high_permyriad) ||
-	    f->sums->use.in_use_bytes < share_of(f->anon_bytes, FULL_PERMYRIAD))
+	    in_use_bytes < share_of(f->anon_bytes, FULL_PERMYRIAD))
 		return false;
 
 	return f->sums->n_judged == 0 || f->sums->n_rising > 0 ||
@@ -123,12 +133,6 @@ static bool fills_limit(const struct facts *f)
 static bool is_not_malloc(const struct facts *f)
 {
 	return f->anon_bytes >= LEAST_BYTES && f->other_bytes > f->anon_bytes / 2;
-}
-
-/* Most of it came since the allocators were last asked: it may be theirs or not. */
-static bool is_stale(const struct facts *f)
-{
-	return add_sat(f->sums->use.grown_bytes, f->unseen_bytes) > f->anon_bytes / 2;
 }
 
 /* Most of it belongs to an allocator that tells nothing. */
@@ -443,9 +447,10 @@ static void judge(struct facts *f, struct diagnosis *ret)
 }
 
 /* Resident memory has the members' files in it, the charge of a cgroup has not. */
-static uint64_t anon_of(const struct group *group, const struct sums *sums)
+static uint64_t anon_of(const struct group *group, const struct reading *reading,
+			const struct sums *sums)
 {
-	const uint64_t anon = group->reading.anon_bytes;
+	const uint64_t anon = reading->anon_bytes;
 
 	return group->kind == GROUP_RSS ? sub_sat(anon, sums->file_bytes) : anon;
 }
@@ -475,27 +480,47 @@ static void divide(const struct group *group, struct facts *f)
 		f->unseen_bytes = rest_bytes;
 }
 
-static bool is_short(const struct group *group)
+static bool is_short(const struct group *group, const struct reading *reading)
 {
-	const struct reading *r = &group->reading;
-
-	return r->n_oom_kill > group->first_oom_kill ||
-	       is_above(reading_taken_bytes(r), r->limit_bytes,
+	return group->reading.n_oom_kill > group->first_oom_kill ||
+	       is_above(reading_taken_bytes(reading), reading->limit_bytes,
 			group->settings->usage_high_permyriad);
+}
+
+/*
+ * An empty group tells nothing of those who were in it. Who was killed after the last reading had come
+ * to the limit by then, and nobody had asked what for.
+ */
+static struct reading reading_of(const struct group *group, struct sums *sums)
+{
+	struct reading reading = sums->left;
+	uint64_t room_bytes;
+
+	if (reading.time_usec == 0)
+		return group->reading;
+	if (group->reading.n_oom_kill <= reading.n_oom_kill || reading.limit_bytes == BYTES_INFINITY)
+		return reading;
+
+	room_bytes = sub_sat(reading.limit_bytes, reading_taken_bytes(&reading));
+	sums->use.grown_bytes = add_sat(sums->use.grown_bytes, room_bytes);
+	reading.anon_bytes = add_sat(reading.anon_bytes, room_bytes);
+	return reading;
 }
 
 void verdict_group(const struct group *group, const struct sums *sums, uint64_t now_usec,
 		   struct diagnosis *ret)
 {
+	struct sums own = *sums;
+	const struct reading reading = reading_of(group, &own);
 	struct facts facts = {
-		.sums = sums,
+		.sums = &own,
 		.benefit = group_benefit(group),
-		.anon_bytes = anon_of(group, sums),
-		.limit_bytes = group->reading.limit_bytes,
+		.anon_bytes = anon_of(group, &reading, &own),
+		.limit_bytes = reading.limit_bytes,
 		.retained_high_bytes = group->settings->retained_high_bytes,
 		.usage_high_permyriad = group->settings->usage_high_permyriad,
 		.usage_critical_permyriad = group->settings->usage_critical_permyriad,
-		.is_short = is_short(group),
+		.is_short = is_short(group, &reading),
 		.now_usec = now_usec,
 	};
 
@@ -518,7 +543,7 @@ void verdict_member(const struct group *group, const struct member *member,
 		.anon_bytes = member->process.anon_bytes,
 		.limit_bytes = BYTES_INFINITY,
 		.retained_high_bytes = group->settings->retained_high_bytes,
-		.is_short = is_short(group),
+		.is_short = is_short(group, &group->reading),
 		.now_usec = now_usec,
 	};
 

@@ -15,6 +15,9 @@ uint64_t verdict_in_use(const struct stats *stats);
 /* Takes a member's last figures into a sum that begins as zeroes; @method: of its group. */
 void verdict_sum(struct sums *sums, const struct member *member, enum method method);
 
+/* The last of them leaves: from now on it is that reading, which is the last one with it, that counts. */
+void verdict_leave(struct sums *sums, const struct reading *reading);
+
 /*
  * From the sum over its members, its reading and its past rounds; and of one member, by
  * the settings of its group. @ret is always filled in; its evidence is what the verdict

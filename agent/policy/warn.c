@@ -265,6 +265,8 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 
 	warn.n_oom_new = sub_sat(n_oom_kill(group), warn.memory.n_oom_seen);
 	warn.memory.n_oom_seen = n_oom_kill(group);
+	if (warn.n_oom_new > 0)
+		warn.memory.killed_usec = MAX(now_usec, 1);
 	step_near(&warn.memory.near, group, now_usec);
 	for (int kind = 0; kind < ALERT_MAX_; kind++)
 		step_kind(&warn, group, (enum alert_kind)kind, now_usec);

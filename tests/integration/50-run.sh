@@ -103,6 +103,10 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 		env TMPDIR=/tmp "$MEMGUARDCTL" run --hook="$HOOK" --limit=200M -- sh -c 'exit 4'
 fi
 if [ "$(id -u)" = 0 ] && [ -e /sys/fs/cgroup/memory/memory.usage_in_bytes ]; then
+	claim "a command that is killed at its limit" exits_with 137 run --limit=48M -- \
+		"$shims/retainer" 300
+	claim "is not healthy in its account" eval \
+		'grep -q "OOM killer ended 1" "$scratch/run.err" && ! grep -q healthy "$scratch/run.err"'
 	# As a container that was out of memory before.
 	make_group 64
 	in_group()

@@ -94,6 +94,10 @@ static void test_mostly_in_use_near_the_limit_is_growing(void)
 	CHECK_STR(name(&g), "growing");
 	sums.use.in_use_bytes -= 1;
 	CHECK_STR(name(&g), "healthy");
+	/* Since then it has grown. */
+	sums.use.grown_bytes = 1;
+	CHECK_STR(name(&g), "growing");
+	sums.use.grown_bytes = 0;
 	sums.use.in_use_bytes += 1;
 	g.reading.limit_bytes = BYTES_INFINITY;
 	CHECK_STR(name(&g), "healthy");
@@ -155,6 +159,38 @@ static void test_who_is_short_of_memory_is_told_to_do_something(void)
 	g.first_oom_kill = 3;
 	g.reading.n_oom_kill = 4;
 	check_is_told_to_do_something(&g);
+}
+
+static void test_an_empty_group_is_judged_as_of_its_last_member(void)
+{
+	struct group g = group_of(900, 50, 60);
+
+	/* It filled its limit when it ended. */
+	g.reading.limit_bytes = 1000 * MIB;
+	verdict_leave(&sums, &g.reading);
+	g.reading.anon_bytes = 4 * KIB;
+	CHECK_STR(name(&g), "growing");
+	CHECK_EQ(d.confidence_percent, 40);
+
+	/* Two thirds of the limit at the last reading, then killed: who asked for the rest? */
+	g = group_of(900, 50, 60);
+	verdict_leave(&sums, &g.reading);
+	g.reading.anon_bytes = 4 * KIB;
+	CHECK_STR(name(&g), "healthy");
+	CHECK_EQ(d.advice[0], ADVICE_NONE);
+	g.reading.n_oom_kill++;
+	g.reading.limit_bytes = BYTES_INFINITY;
+	sums.use.grown_bytes = 1 * MIB;
+	CHECK_STR(name(&g), "unknown");
+	CHECK_EQ(d.use.grown_bytes, 1001 * MIB);
+
+	/* Seen when its memory was gone, and its connection was not. */
+	g = group_of(900, 50, 60);
+	sums.anon_bytes = 1900 * MIB;
+	sums.use.in_use_bytes = 1800 * MIB;
+	g.reading.anon_bytes = 4 * KIB;
+	verdict_leave(&sums, &g.reading);
+	CHECK_STR(name(&g), "growing");
 }
 
 static void test_half_unaccounted_for_is_not_malloc(void)
@@ -257,6 +293,7 @@ int main(void)
 	RUN(test_mostly_in_use_near_the_limit_is_growing);
 	RUN(test_near_the_limit_a_flat_floor_is_healthy_and_no_other);
 	RUN(test_who_is_short_of_memory_is_told_to_do_something);
+	RUN(test_an_empty_group_is_judged_as_of_its_last_member);
 	RUN(test_half_unaccounted_for_is_not_malloc);
 	RUN(test_free_but_in_no_whole_pages_is_fragmented);
 	RUN(test_a_release_that_gave_nothing_disproves_the_estimate);

@@ -271,6 +271,7 @@ static void test_kills_are_counted_and_old_ones_are_not_ours(void)
 	CHECK_EQ(look(T0 + USEC_PER_SEC, 100 * MIB), 1U << ALERT_OOM_KILL);
 	CHECK_EQ(n_oom_kills, 1);
 	CHECK_EQ(n_oom_new, 1);
+	CHECK_EQ(memory.killed_usec, T0 + USEC_PER_SEC);
 
 	/* A worker that is killed each second: those that were not told are in the next. */
 	for (uint64_t i = 2; i < 62; i++) {
