@@ -500,8 +500,10 @@ void guard_look(struct guard *guard)
 		guard_free(guard);
 		return;
 	}
-	if (r >= 0 && guard->empty_since_usec != 0)
+	if (r >= 0 && guard->empty_since_usec != 0) {
+		step_gate(guard, now_usec);
 		alert_look(guard);
+	}
 	if (guard->empty_since_usec != 0)
 		return;
 	if (r < 0) {

@@ -198,14 +198,16 @@ static void add_group(const struct ctl *ctl, struct table *table, const json_t *
 	add_last_outcome(ctl, table, group);
 }
 
-/* By what a look is worth: states as they are entered, then verdicts. The others are 0. */
+/* By what a look is worth: states as they are entered, then verdicts. 0: nobody is left. */
 static size_t rank_of(const json_t *group)
 {
 	static const char *const states[] = { "calm", "retaining", "pressed", "high", "critical" };
 	static const char *const verdicts[] = { "healthy",    "unknown",    "retained",
 						"fragmented", "not-malloc", "growing" };
-	size_t rank = 0;
+	size_t rank = 1;
 
+	if (fields_number(group, "members") == 0)
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
 		if (streq(fields_string(group, "state"), states[i]))
 			rank += i * ARRAY_SIZE(verdicts);

@@ -187,7 +187,8 @@ static enum reason gate_wanted(const struct group *group, const struct signals *
 	if (is_pressed_by_machine(group, signals))
 		return REASON_MACHINE;
 
-	if (!is_steady(group, now_usec))
+	/* Of the last one who left the figures stay. */
+	if (group->n_members == 0 || !is_steady(group, now_usec))
 		return REASON_BELOW;
 
 	if (!is_retaining(group))

@@ -283,6 +283,20 @@ static void test_a_never_read_group_is_calm(void)
 	CHECK_EQ(gate.since_usec, NOW);
 }
 
+static void test_who_left_retains_nothing(void)
+{
+	struct group g = example();
+	struct gate gate;
+
+	g.heap.time_usec = NOW - 1;
+	g.heap.retained_bytes = settings.retained_high_bytes;
+	CHECK_EQ(gate_step(&g, &none, NOW).state, GATE_RETAINING);
+	g.n_members = 0;
+	gate = gate_step(&g, &none, NOW);
+	CHECK_EQ(gate.state, GATE_CALM);
+	CHECK_EQ(gate.reason, REASON_BELOW);
+}
+
 static void test_zero_turns_every_threshold_off(void)
 {
 	const struct signals all = { true, true, false };
@@ -578,6 +592,7 @@ int main(void)
 	RUN(test_every_event_in_every_state);
 	RUN(test_settling_says_when_it_ends);
 	RUN(test_a_never_read_group_is_calm);
+	RUN(test_who_left_retains_nothing);
 	RUN(test_zero_turns_every_threshold_off);
 	RUN(test_without_a_limit_only_pressure_and_retained_count);
 	RUN(test_pressure_needs_something_to_give_even_if_min_release_is_zero);
