@@ -217,7 +217,7 @@ static const struct {
 	  "it may not see how much memory groups use", "look at who may read the files there" },
 	{ arm_triggers, "arm a trigger of the kernel's on its own cgroup",
 	  "groups are looked at by time alone", "run it as root, or with CAP_DAC_OVERRIDE and "
-	  "ProtectControlGroups=no" },
+	  "ProtectControlGroups=no; a user's daemon may in groups that are the user's own" },
 	{ write_journal, "write to the journal",
 	  "outcomes and alerts are lost", "look whether systemd-journald runs" },
 	{ make_signals, "make a signal for the bus",

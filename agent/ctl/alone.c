@@ -116,6 +116,16 @@ static bool may_part(pid_t pid, const struct mapped *mapped)
 	return mapped->capabilities && permitted > 0 && (permitted & of_set_id) != 0;
 }
 
+/* False, too, where that may not be seen. */
+static bool has_other_users(pid_t pid)
+{
+	char path[64];
+	struct stat own, its;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	return stat("/proc/self/ns/user", &own) == 0 && stat(path, &its) == 0 && own.st_ino != its.st_ino;
+}
+
 static const char *with_hook(pid_t pid, const struct mapped *mapped)
 {
 	if (status_number(pid, "Seccomp:", 10) > 0)
@@ -126,6 +136,10 @@ static const char *with_hook(pid_t pid, const struct mapped *mapped)
 	if (status_number(pid, "Threads:", 10) == 1)
 		return "It carries the hook, which adds no thread to a program that has only one, unless it "
 		       "is the main process of a unit or named by MEMGUARD_AGENT=";
+
+	if (has_other_users(pid))
+		return "It carries the hook, but in a user namespace of its own, where the hook cannot tell who "
+		       "this daemon is, and so obeys nobody; run a daemon or \"memguardctl run\" inside";
 
 	return "It carries the hook, which is switched off there, had no room for its thread, or does not "
 	       "reach this daemon (MEMGUARD, MEMGUARD_AGENT, MEMGUARD_SOCKET)";

@@ -249,7 +249,7 @@ has_inner()
 not_obeyed()
 {
 	during "nobody is obeyed there, and the daemon says why" \
-		wait_for 60 told "$1" "does not reach this daemon"
+		wait_for 60 told "$1" "obeys nobody"
 	during "it has its agent" grep -x memguard /proc/"$1"/task/*/comm
 }
 
