@@ -70,6 +70,7 @@ static const char *const advices[] = {
 	[ADVICE_HOOK] = "hook",
 	[ADVICE_HUGE_PAGES] = "huge-pages",
 	[ADVICE_RESTART] = "restart",
+	[ADVICE_RELEASE_IDLE] = "release-idle",
 	[ADVICE_CONTINUE] = "continue",
 	[ADVICE_SHARED] = "shared",
 	[ADVICE_KERNEL] = "kernel",

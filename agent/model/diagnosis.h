@@ -66,6 +66,7 @@ enum advice {
 	ADVICE_HOOK,        /* see why the others carry no hook */
 	ADVICE_HUGE_PAGES,  /* keep malloc out of huge pages */
 	ADVICE_RESTART,
+	ADVICE_RELEASE_IDLE, /* from now on while calm: there is little to release now */
 	ADVICE_CONTINUE,    /* let the process go on, which is stopped */
 	ADVICE_SHARED,      /* look which shared memory it is */
 	ADVICE_KERNEL,      /* look what the kernel holds for it */

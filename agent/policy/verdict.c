@@ -23,6 +23,9 @@
 #define PAID_USEC (6 * 3600 * USEC_PER_SEC)
 #define PAID_LEAST_BYTES (16 * MIB)
 
+/* Nobody types a command for less. */
+#define RELEASE_LEAST_BYTES (4 * MIB)
+
 /* Threads of this much outside of malloc each, or less: it may well be their stacks. */
 #define STACK_BYTES (8 * MIB)
 #define MANY_THREADS 16
@@ -394,6 +397,16 @@ static void advise_not_malloc(const struct facts *f, struct diagnosis *d)
 	advise(d, ADVICE_MAPS);
 }
 
+/* It may be retained no more: the last release has shown that it was. */
+static bool is_worth_release(const struct facts *f)
+{
+	const struct heap *heap = &f->sums->heap;
+	const uint64_t bytes = add_sat(add_sat(heap->retained_bytes, heap->untold_bytes),
+				       f->sums->use.swapped_free_bytes);
+
+	return bytes >= MAX(RELEASE_LEAST_BYTES, f->anon_bytes / 16);
+}
+
 static void find_advice(const struct facts *f, struct diagnosis *d)
 {
 	switch (d->verdict) {
@@ -408,7 +421,7 @@ static void find_advice(const struct facts *f, struct diagnosis *d)
 		advise(d, ADVICE_RAISE_LIMIT);
 		return;
 	case VERDICT_RETAINED:
-		advise(d, ADVICE_RELEASE);
+		advise(d, is_worth_release(f) ? ADVICE_RELEASE : ADVICE_RELEASE_IDLE);
 		if (is_on_glibc(f) && f->sums->n_arenas > MANY_ARENAS)
 			advise(d, ADVICE_ARENA_MAX);
 		if (is_on_glibc(f))

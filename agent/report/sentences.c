@@ -162,6 +162,8 @@ static const char *const advices[] = {
 			      "Environment=GLIBC_TUNABLES=glibc.malloc.hugetlb=0 in {unit}, and "
 			      "madvise in /sys/kernel/mm/transparent_hugepage/enabled",
 	[ADVICE_RESTART] = "until then a restart helps: systemctl{user} restart {unit}",
+	[ADVICE_RELEASE_IDLE] = "there is little to release now; from now on while it is idle: "
+				"RetainedHigh= in memguard.conf",
 	[ADVICE_CONTINUE] = "let it go on, being stopped by a signal or a debugger: kill -CONT {pid}",
 	[ADVICE_SHARED] = "see its shared memory: ls -l /proc/{pid}/fd | grep -E 'memfd:|/dev/shm'; what "
 			  "it maps: grep -E 'memfd:|/dev/|SYSV' /proc/{pid}/maps; files: df -t tmpfs",

@@ -102,7 +102,7 @@ check fill healthy '' 34
 check sawtooth healthy '' 24
 check steady healthy '' 12
 check holes fragmented allocator 0
-check burst retained release 0
+check burst retained release-idle 0
 check huge retained '' 0
 check map not-malloc maps 0
 check stacks not-malloc stacks 0

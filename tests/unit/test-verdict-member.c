@@ -217,6 +217,8 @@ static void test_retained_after_a_burst_is_surer_after_a_release(void)
 	};
 	m.last_release_usec = HOUR;
 	CHECK_STR(name_of(&m, HOUR + USEC_PER_SEC), "retained");
+	/* What it gave there is to give no more. */
+	CHECK(has_advice(ADVICE_RELEASE_IDLE) && !has_advice(ADVICE_RELEASE));
 	CHECK_EQ(d.confidence_percent, 95);
 	CHECK(has_fact(FACT_RELEASED_BYTES, 390 * MIB));
 	CHECK(has_fact(FACT_RELEASE_AGE_USEC, USEC_PER_SEC));
