@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "agent/basic/log.h"
 #include "agent/basic/name.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
@@ -35,6 +36,21 @@ void nobody_guarded(struct ctl *ctl)
 		output_note(ctl, "None of the %" PRIu64 " guarded process%s is yours: with sudo all "
 				 "are shown.",
 			    n, n == 1 ? "" : "es");
+}
+
+bool nobody_in(struct ctl *ctl, const char *what)
+{
+	char name[NAME_QUOTED_MAX];
+
+	if (count_all(ctl, "n_members") > 0) {
+		nobody_guarded(ctl);
+		return false;
+	}
+
+	(void)name_quote(what, name, sizeof(name));
+	log_error("No process is left there: \"memguardctl%s explain %s\" shows how it was", ctl_user(ctl),
+		  name);
+	return true;
 }
 
 void nobody_asked(struct ctl *ctl, const char *what)

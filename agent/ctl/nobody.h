@@ -8,5 +8,8 @@
 /* Says which it is, and what to do. Asks the daemon, unless the caller sees all anyway. */
 void nobody_guarded(struct ctl *ctl);
 
+/* The same of what was named; false where it is guarded, and only not the caller's. */
+bool nobody_in(struct ctl *ctl, const char *what);
+
 /* The same of past rounds, of @what only unless that is "". */
 void nobody_asked(struct ctl *ctl, const char *what);

@@ -2,6 +2,8 @@
 
 /* memguardctl list: one line per guarded process, from figures the daemon has anyway. */
 
+#include <errno.h>
+
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
 #include "agent/ctl/nobody.h"
@@ -93,12 +95,17 @@ static int print_members(struct ctl *ctl, const json_t *members)
 
 int verb_list(struct ctl *ctl, int argc, char **argv)
 {
+	const char *what = argc > 1 ? argv[1] : "";
 	json_t *members = NULL;
 	int r;
 
-	r = client_call_what(ctl, "ListMembers", argc > 1 ? argv[1] : "", &members);
-	if (r >= 0 && !output_json(ctl, members))
+	r = client_call_what(ctl, "ListMembers", what, &members);
+	if (r >= 0 && what[0] != '\0' && json_array_size(members) == 0) {
+		(void)output_json(ctl, members);
+		r = nobody_in(ctl, what) ? -ENOENT : 0;
+	} else if (r >= 0 && !output_json(ctl, members)) {
 		r = print_members(ctl, members);
+	}
 
 	json_decref(members);
 	return client_exit(r);

@@ -2,6 +2,8 @@
 
 /* memguardctl show: what processes hold right now, arena by arena. */
 
+#include <errno.h>
+
 #include "agent/basic/elf.h"
 #include "agent/basic/log.h"
 #include "agent/basic/macro.h"
@@ -406,6 +408,18 @@ static void tell_left_out(struct ctl *ctl, const char *what, size_t n_shown)
 	json_decref(members);
 }
 
+static bool are_gone(const json_t *members)
+{
+	const json_t *member;
+	size_t i;
+
+	json_array_foreach(members, i, member)
+		if (!fields_is(member, "gone"))
+			return false;
+
+	return json_array_size(members) > 0;
+}
+
 int verb_show(struct ctl *ctl, int argc, char **argv)
 {
 	json_t *members = NULL, *member;
@@ -424,7 +438,7 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 			print_process(ctl, member);
 			print_heap(ctl, member);
 			print_history(ctl, member);
-			if (json_object_get(member, "verdict"))
+			if (json_object_get(member, "verdict") && !fields_is(member, "gone"))
 				verdict_print(ctl, member);
 			r = print_arenas(ctl, member);
 			if (r < 0)
@@ -432,6 +446,10 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 		}
 	if (r >= 0)
 		tell_left_out(ctl, argv[1], json_array_size(members));
+	if (r >= 0 && are_gone(members)) {
+		log_error("Nothing was measured: \"%s\" ended while it was asked", argv[1]);
+		r = -ESRCH;
+	}
 
 	json_decref(members);
 	return client_exit(r);

@@ -89,16 +89,22 @@ static int print_outcomes(const struct ctl *ctl, const json_t *outcomes)
 	return 0;
 }
 
-/* Asked and not answered by anybody: the command did not do what it was for. */
+/*
+ * Asked and not answered by anybody, or nobody there in any of the groups: the command did not do
+ * what it was for.
+ */
 static bool has_failed(const json_t *outcomes)
 {
 	const json_t *outcome;
-	size_t i;
+	size_t i, n_empty = 0;
 
-	json_array_foreach(outcomes, i, outcome) if (streq(fields_string(outcome, "kind"),
-							   "failed")) return true;
+	json_array_foreach(outcomes, i, outcome) {
+		if (streq(fields_string(outcome, "kind"), "failed"))
+			return true;
+		n_empty += streq(fields_string(outcome, "reason"), "no-members");
+	}
 
-	return false;
+	return n_empty > 0 && n_empty == json_array_size(outcomes);
 }
 
 int verb_trim(struct ctl *ctl, int argc, char **argv)

@@ -82,9 +82,9 @@ void rows_figures(struct dict *dict, const struct outcome *outcome)
 		dict_u64(dict, "limit_bytes", outcome->limit_bytes);
 	dict_u64(dict, "usage_before_bytes", outcome->usage_before_bytes);
 	dict_u64(dict, "usage_after_bytes", outcome->usage_after_bytes);
-	/* While nobody was asked usage also moves, but that is not our doing. */
+	/* While nobody released usage also moves, as when who was asked ends, but that is not our doing. */
 	dict_u64(dict, "released_bytes",
-		 outcome->n_asked > 0 ? outcome_released_bytes(outcome) : 0);
+		 outcome->n_answered > 0 ? outcome_released_bytes(outcome) : 0);
 	dict_u64(dict, "held_bytes", outcome_held_bytes(outcome));
 	dict_u64(dict, "expected_bytes", outcome->expected_bytes);
 	dict_u32(dict, "asked", outcome->n_asked);

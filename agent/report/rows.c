@@ -474,6 +474,8 @@ void rows_fresh(struct dict *dict, const struct fresh *fresh,
 
 	rows_member(dict, fresh->group, fresh->member, diagnosis, now_usec);
 	dict_string(dict, "error", fresh_error(fresh->error, fresh->member));
+	if (fresh->error == -ESRCH)
+		dict_bool(dict, "gone", true);
 	if (fresh->n_rows == 0)
 		return;
 

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What ends while it is asked, and groups whose processes have ended: verbs fail and say so, and
+# count nothing as released that went with a program.
+
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+make_group 300
+path=${group#/sys/fs/cgroup/memory}
+start_daemon '[Trigger]\nRetainedHigh=0\nPressureSome=0\nOomEtaSec=0\n'
+
+# Another group has somebody all the time.
+start_retainer 8 1
+wait_for 20 is_member "$retainer"
+
+# start_vanishing : a member of $group that ends when it is asked; its memory is in a file.
+start_vanishing()
+{
+	(echo 0 >"$group/cgroup.procs" && exec "$shims/fake-hook" "$runtime/hook.sock" vanish) &
+	vanishing=$!
+	started+=("$vanishing")
+	wait_for 20 is_member "$vanishing"
+}
+
+# fails VERB WHAT TEXT : and standard error has that, and nothing that leads astray.
+fails()
+{
+	local r=0
+
+	ctl "$1" "$2" >"$scratch/out.txt" 2>"$scratch/err.txt" || r=$?
+	cat "$scratch/out.txt" "$scratch/err.txt"
+	[ $r = 1 ] && has "$3" <"$scratch/err.txt" && ! grep -q "Nothing is guarded yet" "$scratch/err.txt"
+}
+
+# It may be asked for its figures before it is named.
+shows()
+{
+	start_vanishing
+	fails show "$vanishing" "ended while it was asked" && ! grep -q "Try:" "$scratch/out.txt"
+}
+claim "show of who ends meanwhile fails, and advises nothing" wait_for 60 shows
+
+# What it had is free, but nobody has released it.
+(echo 0 >"$group/cgroup.procs" && exec "$shims/fake-hook" "$runtime/hook.sock" stuck 64) >"$scratch/stuck" &
+stuck=$!
+started+=("$stuck")
+wait_for 60 logged "Process $stuck .*retained 64M"
+ctl --json=short trim "$stuck" >"$scratch/trim" &
+trim=$!
+wait_for 20 grep -q 'asked reclaim' "$scratch/stuck"
+kill -9 "$stuck"
+wait "$trim" || true
+claim "what ends while it is asked to release has released nothing" \
+	jq -e '.[0] | .gone == 1 and .answered == 0 and .released_bytes == 0' "$scratch/trim"
+
+is_empty()
+{
+	ctl --json=short explain "$path" | jq -e '.[0].members == 0'
+}
+claim "the group is empty" wait_for 20 is_empty
+claim "list of it fails, and says that nobody is left" fails list "$path" "No process is left there"
+trims()
+{
+	local r=0
+
+	ctl trim "$path" || r=$?
+	[ $r = 1 ]
+}
+claim "trim of it fails" trims
+claim "list of all does not" ctl list
+
+finish
