@@ -284,8 +284,6 @@ static void print_next_calm(const struct ctl *ctl, const json_t *group)
 static const struct {
 	const char *reason, *next;
 } waits[] = {
-	{ "not-worth",
-	  "nothing, until more can be expected: lower MinRelease= to ask for less" },
 	{ "stall", "it is asked as soon as it is idle or a kill is near: raise "
 		   "StallBudgetMSec= to "
 		   "accept longer stalls" },
@@ -323,6 +321,23 @@ static void print_next_beyond(const struct ctl *ctl, const json_t *group)
 		output_pair(ctl, "Next:", "no release can help, see \"Try\" above");
 }
 
+/* What is expected is from figures that may be older than what the program has freed. */
+static void print_next_worth(const struct ctl *ctl, const json_t *group)
+{
+	const bool is_near = signals_taken_bytes(group) >= fields_number(group, "usage_high_bytes") &&
+			     json_object_get(group, "usage_high_bytes");
+	char age[FORMAT_MAX], measured[FORMAT_MAX + 32] = "it is not measured yet";
+	uint64_t usec;
+
+	if (fields_find(group, "heap_age_usec", &usec))
+		snprintf(measured, sizeof(measured), "it was measured %s ago",
+			 fields_round_usec(MAX(usec, USEC_PER_SEC), age));
+	output_pair(ctl, "Next:",
+		    "nothing, until more can be expected: %s, and is again %s; lower MinRelease= to "
+		    "ask for less", measured,
+		    is_near ? "every few seconds" : "some 2s after it has worked and usage is steady");
+}
+
 static void print_next(const struct ctl *ctl, const json_t *group)
 {
 	const char *reason = fields_string(group, "reason");
@@ -335,6 +350,10 @@ static void print_next(const struct ctl *ctl, const json_t *group)
 
 	if (streq(reason, "not-worth") && is_beyond_release(group)) {
 		print_next_beyond(ctl, group);
+		return;
+	}
+	if (streq(reason, "not-worth")) {
+		print_next_worth(ctl, group);
 		return;
 	}
 
