@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/basic/log.h"
@@ -270,14 +271,63 @@ static void on_message(const char *file, unsigned int line, const char *text, vo
 		log_error("%s: %s", file, text);
 }
 
+/* What the daemon could not start, as far as the caller can see. */
+struct programs {
+	const char *root;
+	bool is_missing;
+};
+
+static int check_program(const struct config_item *item, void *userdata)
+{
+	struct programs *programs = userdata;
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (!streq(item->key, "Exec") || item->value[0] == '\0' ||
+	    snprintf(path, sizeof(path), "%s%.*s", programs->root, (int)strcspn(item->value, " \t"),
+		     item->value) >= (int)sizeof(path))
+		return 0;
+
+	if (stat(path, &st) < 0) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			return 0;
+	} else if (S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0) {
+		return 0;
+	}
+
+	programs->is_missing = true;
+	log_error("%s:%u: Exec=: \"%s\" is no program; install it, or name another", item->file,
+		  item->line, path);
+	return 0;
+}
+
+static bool check_root(const char *root)
+{
+	struct stat st;
+
+	if (!root || (stat(root, &st) == 0 && S_ISDIR(st.st_mode)))
+		return true;
+
+	log_error("--root=%s is no directory: name the one that has the image's etc in it", root);
+	return false;
+}
+
 int verb_verify(struct ctl *ctl, int argc, char **argv)
 {
 	const char *file = argc > 1 ? argv[1] : own.config_file;
+	struct programs programs = { .root = ctl->root ? ctl->root : "" };
 	_cleanup_(config_freep) struct config *config = NULL;
 	int r;
 
-	r = config_load(file, ctl->root ? ctl->root : "", on_message, NULL, &config);
+	if (!check_root(ctl->root))
+		return CTL_FAILED;
+
+	r = config_load(file, programs.root, on_message, NULL, &config);
 	if (r < 0)
+		return CTL_FAILED;
+
+	(void)config_each(config, check_program, &programs);
+	if (programs.is_missing)
 		return CTL_FAILED;
 
 	if (ctl->legend && ctl->json == OUTPUT_TEXT)

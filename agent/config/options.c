@@ -120,6 +120,22 @@ static int parse_share(const char *s, void *field)
 	return 0;
 }
 
+/* Of two thresholds the lower one: the other has to fit above it. */
+static int parse_lower_share(const char *s, void *field)
+{
+	uint32_t permyriad;
+	int r;
+
+	r = parse_share(s, &permyriad);
+	if (r < 0)
+		return r;
+	if (permyriad >= 100 * ONE_PERCENT)
+		return -ERANGE;
+
+	*(uint32_t *)field = permyriad;
+	return 0;
+}
+
 static int parse_share_or_off(const char *s, void *field)
 {
 	if (!streq(s, "0") && !streq(s, "0%"))
@@ -384,8 +400,9 @@ const struct option_row option_rows[] = {
 	{ "Guard", "Mode", "trim", "\"trim\" or \"observe\"", parse_mode, format_mode,
 	  FIELD(mode) },
 
-	{ "Trigger", "UsageHigh", "80%", SHARE_HINT, parse_share, format_share,
-	  FIELD(usage_high_permyriad) },
+	{ "Trigger", "UsageHigh", "80%",
+	  "a percentage of the limit from 1% to less than 100%, such as 80%", parse_lower_share,
+	  format_share, FIELD(usage_high_permyriad) },
 	{ "Trigger", "UsageCritical", "92%", SHARE_HINT, parse_share, format_share,
 	  FIELD(usage_critical_permyriad) },
 	{ "Trigger", "PressureSome", "10%",

@@ -34,6 +34,11 @@ claim "out of range" fails 1 'bad.conf:2: ' with_config '[Trigger]\nUsageHigh=18
 claim "line too long" fails 1 'bad.conf:2: .*long' with_config "[Alert]\nExec=/bin/$long\n"
 claim "duplicate section" fails 1 'bad.conf:3: ' with_config '[Trim]\nMinRelease=1M\n[Trim]\n'
 claim "critical below high" fails 1 'UsageCritical' with_config '[Trigger]\nUsageHigh=90%\nUsageCritical=80%\n'
+claim "a threshold without room above it" fails 1 'less than 100%' with_config '[Trigger]\nUsageHigh=100%\n'
+claim "a program that is not there" fails 1 'bad.conf:2: Exec=.*is no program' with_config \
+	'[Alert]\nExec=/nonexistent/page me\n'
+claim "one that is" with_config '[Alert]\nExec=/bin/sh -c true\n'
+claim "verify: no such root" fails 1 'nowhere is no directory' ctl --root="$scratch/nowhere" verify
 claim "missing file" fails 1 'nowhere.conf' ctl verify "$scratch/nowhere.conf"
 claim "a good file" with_config '[Trigger]\nUsageHigh=70%\n'
 claim "unknown verb" fails 2 'frobnicate' ctl frobnicate

@@ -9,11 +9,11 @@ static void values_are_refused_with_what_to_write(void)
 	check_finding("[Trigger]\nUsageHigh=80\n",
 		      "2: UsageHigh=80 is not understood; write a percentage of the "
 		      "limit from 1% to "
-		      "100%, such as 80%");
+		      "less than 100%, such as 80%");
 	check_finding("[Trigger]\n\nUsageHigh=200%\n",
 		      "3: UsageHigh=200% is out of range; write a percentage of the "
 		      "limit from 1% to "
-		      "100%, such as 80%");
+		      "less than 100%, such as 80%");
 	check_finding("[Trim]\nCooldownSec=10 apples\n",
 		      "2: CooldownSec=10 apples is not understood; write a time from 1s "
 		      "to 1h, such as 5s");
@@ -238,7 +238,7 @@ static void a_value_that_was_refused_contradicts_nothing(void)
 	check_finding("[Trigger]\nUsageHigh=60\nUsageCritical=70%\n",
 		      "2: UsageHigh=60 is not understood; write a percentage of the "
 		      "limit from 1% to "
-		      "100%, such as 80%");
+		      "less than 100%, such as 80%");
 	clear();
 }
 

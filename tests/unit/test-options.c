@@ -103,7 +103,9 @@ static const struct example examples[] = {
 	{ "Mode", "off", -EINVAL, NULL },
 
 	{ "UsageHigh", "1%", 0, NULL },
-	{ "UsageHigh", "100%", 0, NULL },
+	{ "UsageHigh", "99.9%", 0, NULL },
+	{ "UsageHigh", "100%", -ERANGE, NULL },
+	{ "UsageCritical", "100%", 0, NULL },
 	{ "UsageHigh", "92.50%", 0, "92.5%" },
 	{ "UsageHigh", "0%", -ERANGE, NULL },
 	{ "UsageHigh", "0.99%", -ERANGE, NULL },
