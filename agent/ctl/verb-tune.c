@@ -102,6 +102,13 @@ static int parse_setting(const char *s, struct setting *ret)
 		return -EINVAL;
 	}
 
+	/* Brought into range it would be 1, the strictest cap there is. */
+	if (streq(knobs[setting.knob].key, "ArenaMax") && setting.value == 0) {
+		log_error("ArenaMax cannot be 0: there is no way back from a cap but to restart the "
+			  "program without it; write %s to change it", hints[KNOB_NUMBER]);
+		return -EINVAL;
+	}
+
 	*ret = setting;
 	return 0;
 }

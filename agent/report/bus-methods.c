@@ -341,6 +341,9 @@ static int run_tune(struct bus *bus, sd_bus_message *call, uid_t uid)
 		r = sd_bus_message_read_basic(call, 't', &value);
 	if (r >= 0)
 		r = knob_from_string(name, &knob);
+	/* For glibc no cap at all, which no program that runs comes back to. */
+	if (r >= 0 && knob == WIRE_KNOB_ARENA_MAX && value == 0)
+		r = -EDOM;
 	if (r < 0)
 		return r;
 

@@ -29,6 +29,7 @@ static const char *error_name(int error)
 	case EINVAL:
 	case ENAMETOOLONG:
 	case EDESTADDRREQ:
+	case EDOM:
 		return SD_BUS_ERROR_INVALID_ARGS;
 	case EACCES:
 	case EPERM:
@@ -98,6 +99,10 @@ void bus_reply_failure(sd_bus_message *call, int error)
 	case EDESTADDRREQ:
 		snprintf(text, sizeof(text),
 			 "The name is empty; name a process, a unit or a control group");
+		break;
+	case EDOM:
+		snprintf(text, sizeof(text),
+			 "A cap of arenas cannot be taken away but by a restart of the program");
 		break;
 	case ENOTUNIQ:
 		snprintf(text, sizeof(text),

@@ -67,6 +67,7 @@ for verb in list show explain diagnose history record trim; do
 	claim "$verb: an empty name is not everything" fails 2 'WHAT is empty' ctl $verb ""
 done
 claim "tune: nor is it" fails 2 'WHAT is empty' ctl tune "" TopPad=1M
+claim "no way back from a cap of arenas" fails 2 'no way back' ctl tune $$ ArenaMax=0
 claim "tune without value" fails 2 'KEY=VALUE' ctl tune $$ ArenaMax
 
 (MEMGUARD=disabled MEMGUARD_AGENT=always hooked sleep 300) &

@@ -225,6 +225,12 @@ static void test_tune_passes_knob_and_value(void)
 	json_decref(answer.value);
 
 	answer = (struct answer){ 0 };
+	send_call(client, "Tune", "1234", "arena_max", 0, &answer);
+	CHECK(turn_until(&answer.done));
+	CHECK_STR(answer.error, SD_BUS_ERROR_INVALID_ARGS);
+	CHECK(strstr(answer.text, "restart") != NULL);
+
+	answer = (struct answer){ 0 };
 	send_call(client, "Tune", "1234", "perturb", 2, &answer);
 	CHECK(turn_until(&answer.done));
 	CHECK_STR(answer.error, SD_BUS_ERROR_INVALID_ARGS);
