@@ -133,9 +133,60 @@ static int set_user(struct ctl *ctl)
 	return 0;
 }
 
+/* The options that are for some verbs only; --hook= is in many an alias, for whatever verb. */
+static const struct {
+	enum option_value option;
+	const char *verbs; /* each between blanks */
+} restricted[] = {
+	{ OPTION_CONFIG, " run verify " },
+	{ OPTION_LIMIT, " run " },
+	{ OPTION_VERBOSE, " run " },
+	{ OPTION_METHOD, " trim diagnose " },
+	{ OPTION_ALLOCATOR, " enable " },
+	{ OPTION_ROOT, " enable disable verify " },
+};
+
+static bool is_given[ARRAY_SIZE(restricted)];
+
+static void note_given(int option)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(restricted); i++)
+		if ((int)restricted[i].option == option)
+			is_given[i] = true;
+}
+
+static const char *option_name(int option)
+{
+	for (size_t i = 0; options[i].name; i++)
+		if (options[i].val == option)
+			return options[i].name;
+
+	return "";
+}
+
+/* What has no effect was meant to have one: --limit= of a `trim` is nobody's wish. */
+static int check_options(const char *verb)
+{
+	char word[64];
+
+	if (!verbs_find(verb) || snprintf(word, sizeof(word), " %s ", verb) >= (int)sizeof(word))
+		return 0; /* which is told by whoever looks for it */
+
+	for (size_t i = 0; i < ARRAY_SIZE(restricted); i++)
+		if (is_given[i] && !strstr(restricted[i].verbs, word)) {
+			log_error("--%s is not for \"%s\", but for:%.*s; see \"memguardctl --help\"",
+				  option_name(restricted[i].option), verb,
+				  (int)strlen(restricted[i].verbs) - 1, restricted[i].verbs);
+			return -EINVAL;
+		}
+
+	return 0;
+}
+
 /* 0 to go on, 1 when all is done, negative for wrong usage. */
 static int take_option(struct ctl *ctl, int option)
 {
+	note_given(option);
 	switch (option) {
 	case 'h':
 		verbs_help(stdout);
@@ -353,6 +404,8 @@ int main(int argc, char **argv)
 	}
 
 	r = parse_arguments(&ctl, argc, argv, words, &n_words);
+	if (r == 0 && n_words > 0)
+		r = check_options(words[0]);
 	if (r == 0)
 		r = verbs_dispatch(&ctl, n_words, words);
 	else

@@ -94,9 +94,9 @@ static int tell_connect(const struct ctl *ctl, int r, const char *path)
 	const char *command = systemd_command(ctl->user);
 
 	if (is_absent(r) || r == -ENOTCONN) {
-		log_error("memguardd is not running (no socket at %s): start it with "
+		log_error("memguardd is not running (%s at %s): start it with "
 			  "\"%s start memguard\", or name its --runtime-directory=",
-			  path, command);
+			  r == -ECONNREFUSED ? "nobody listens" : "no socket", path, command);
 		return CLIENT_NOT_RUNNING;
 	}
 

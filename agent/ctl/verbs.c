@@ -65,7 +65,8 @@ static const char options[] =
 	"                            trim, diagnose: how [as configured]\n"
 	"     --allocator=jemalloc|mimalloc|tcmalloc|glibc\n"
 	"                            enable: preload this allocator too [as it is]\n"
-	"     --root=DIR             enable, disable: change files below DIR only\n";
+	"     --root=DIR             enable, disable: change files below DIR only;\n"
+	"                            verify: look for them there\n";
 /* clang-format on */
 
 const struct verb *verbs_find(const char *name)

@@ -43,6 +43,8 @@ claim "missing file" fails 1 'nowhere.conf' ctl verify "$scratch/nowhere.conf"
 claim "a good file" with_config '[Trigger]\nUsageHigh=70%\n'
 claim "unknown verb" fails 2 'frobnicate' ctl frobnicate
 claim "unknown option" fails 2 'help' ctl --frobnicate
+claim "an option of another verb" fails 2 '--method is not for "status", but for: trim diagnose;' ctl --method=full status
+claim "wherever it stands" fails 2 '--limit is not for "list", but for: run;' ctl list --limit=5M
 claim "missing argument" fails 2 'trim' ctl trim
 claim "daemon: unknown option" fails 2 'help' "$MEMGUARDD" --frobnicate
 claim "daemon: stray argument" fails 2 'stray' "$MEMGUARDD" stray
@@ -55,6 +57,11 @@ claim "daemon: runtime directory is a file" fails 1 'runtime-directory' "$MEMGUA
 	--runtime-directory="$scratch/file"
 claim "daemon: no such cgroup root" fails 1 'cgroup' "$MEMGUARDD" --runtime-directory="$runtime" \
 	--cgroup-root="$scratch/nothing"
+
+mkdir -p "$scratch/stale"
+python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$scratch/stale/bus"
+claim "a socket that nobody serves" fails 1 "not running \(nobody listens at $scratch/stale/bus\)" \
+	"$MEMGUARDCTL" --runtime-directory="$scratch/stale" list
 
 start_daemon '[Trigger]\nUsageHigh=77%\n'
 claim "a second daemon on the directory" fails 1 'Another memguardd' "$MEMGUARDD" \
