@@ -94,6 +94,7 @@ struct heap {
 
 /* What a group is charged for, by kind. Read only for who asks what its memory is. */
 struct beside {
+	uint64_t charged_bytes; /* at the same time, as reading.anon_bytes */
 	uint64_t anon_bytes;   /* mapped by its processes and by those in groups below it */
 	uint64_t below_bytes;  /* of it, by the latter */
 	uint64_t shmem_bytes;  /* shared memory, mapped or not: memfd, tmpfs, MAP_SHARED, System V */

@@ -482,6 +482,8 @@ static void divide(const struct group *group, struct facts *f)
 	if (!b)
 		return;
 
+	/* The group's last reading may be older. */
+	f->anon_bytes = b->charged_bytes;
 	f->below_bytes = b->below_bytes;
 	f->shmem_bytes = b->shmem_bytes;
 	f->locked_bytes = b->locked_bytes;

@@ -112,6 +112,8 @@ int cgroup_read_beside(const struct cgroup *cgroup, struct beside *ret)
 	if (r < 0)
 		return r;
 
+	beside.charged_bytes =
+		sub_sat(usage_bytes, add_sat(stat.droppable_bytes, stat.held_bytes));
 	beside.anon_bytes = kinds.anon_bytes;
 	beside.shmem_bytes = kinds.shmem_bytes;
 	beside.locked_bytes =

@@ -54,6 +54,7 @@ static void check_kind(enum group_kind kind)
 
 	begin(kind);
 	CHECK_EQ(cgroup_read_beside(&cgroup, &beside), 0);
+	CHECK_EQ(beside.charged_bytes, (kind == GROUP_V2 ? 168 : 174) * KIB);
 	CHECK_EQ(beside.anon_bytes, 100 * KIB);
 	CHECK_EQ(beside.below_bytes, 0);
 	CHECK_EQ(beside.shmem_bytes, 20 * KIB);
