@@ -12,6 +12,7 @@
 #include "agent/core/beside.h"
 #include "agent/core/choice.h"
 #include "agent/core/guard.h"
+#include "agent/core/history.h"
 #include "agent/core/machine.h"
 #include "agent/core/membership.h"
 #include "agent/core/peer.h"
@@ -269,8 +270,12 @@ static void on_plan(const struct group *group, struct decision *ret, void *userd
 
 static void on_steps(const struct group *group, struct rung ret[static STEP_MAX_], void *userdata)
 {
+	const uint64_t now_usec = manager_now(userdata);
+
 	for (int i = 0; i < STEP_MAX_; i++)
-		ret[i] = ladder_look(group, (enum step)i, manager_now(userdata));
+		ret[i] = ladder_look(group, (enum step)i, now_usec);
+
+	ret[STEP_ALERT] = ladder_look_alert(group, &history_of(guard_of(group))->alerts, now_usec);
 }
 
 static void on_pressures(const struct group *group, struct pressures *ret, void *userdata)

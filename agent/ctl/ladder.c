@@ -20,7 +20,7 @@ static const struct {
 } step_settings[] = {
 	{ "release", "UsageHigh= and others above" },
 	{ "tune", "TuneAfter=" },
-	{ "alert", "UsageCritical=" },
+	{ "alert", "UsageCritical=, growth" },
 	{ "command", "Exec=" },
 };
 

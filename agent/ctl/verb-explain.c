@@ -338,6 +338,22 @@ static void print_next_worth(const struct ctl *ctl, const json_t *group)
 		    is_near ? "every few seconds" : "some 2s after it has worked and usage is steady");
 }
 
+/* When the alert for it is told. */
+#define NEAR_SEC 60
+
+static void print_next_threshold(const struct ctl *ctl, const json_t *group)
+{
+	char left[FORMAT_MAX];
+	uint64_t eta;
+
+	if (fields_find(group, "eta_usec", &eta) && eta <= NEAR_SEC * USEC_PER_SEC)
+		output_pair(ctl, "Next:",
+			    "at this growth the limit is reached in %s, and the kernel kills there",
+			    fields_round_usec(eta, left));
+	else
+		print_next_calm(ctl, group);
+}
+
 static void print_next(const struct ctl *ctl, const json_t *group)
 {
 	const char *reason = fields_string(group, "reason");
@@ -369,7 +385,7 @@ static void print_next(const struct ctl *ctl, const json_t *group)
 			    "at again",
 			    fields_usec(group, "settling_left_usec", left));
 	else if (streq(fields_string(group, "state"), "calm"))
-		print_next_calm(ctl, group);
+		print_next_threshold(ctl, group);
 	else
 		output_pair(ctl, "Next:", "a round asks the processes that retain most");
 }

@@ -45,6 +45,7 @@ static const struct {
 				      "while all is calm" },
 	[REASON_UNTOLD] = { "untold", "a program that is idle now has grown by more than RetainedHigh=, "
 				      "and its allocator does not tell what of it is free" },
+	[REASON_KILL_NEAR] = { "kill-near", "at this growth the limit will be reached within a minute" },
 };
 
 static const struct {

@@ -42,6 +42,8 @@ enum reason {
 	REASON_OTHERS,         /* calm, and other groups are being released */
 	/* open */
 	REASON_UNTOLD,         /* calm, who tells nothing has grown by much */
+	/* Of an alert only. */
+	REASON_KILL_NEAR,      /* at its growth the limit is a minute away */
 	REASON_MAX_,
 };
 

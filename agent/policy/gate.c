@@ -229,6 +229,7 @@ static enum gate_state state_of(enum reason reason)
 	case REASON_OFF:
 	case REASON_TAKEN:
 	case REASON_OTHERS:
+	case REASON_KILL_NEAR:
 	case REASON_MAX_:
 		break;
 	}

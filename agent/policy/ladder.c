@@ -88,3 +88,18 @@ struct rung ladder_look(const struct group *group, enum step step, uint64_t now_
 	return (struct rung){ reason == REASON_USAGE_CRITICAL || reason == REASON_RETURNED,
 			      reason };
 }
+
+struct rung ladder_look_alert(const struct group *group, const struct alert_memory *memory,
+			      uint64_t now_usec)
+{
+	const struct rung rung = ladder_look(group, STEP_ALERT, now_usec);
+
+	if (rung.due)
+		return rung;
+	if (memory->kinds[ALERT_KILL_NEAR].since_usec > 0)
+		return (struct rung){ true, REASON_KILL_NEAR };
+	if (memory->kinds[ALERT_NOT_PAYING].since_usec > 0)
+		return (struct rung){ true, REASON_BACKOFF };
+
+	return rung;
+}

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "agent/model/alert.h"
 #include "agent/model/group.h"
 
 /*
@@ -15,6 +16,10 @@
  * came to nothing; alert and command from UsageCritical= on.
  */
 struct rung ladder_look(const struct group *group, enum step step, uint64_t now_usec);
+
+/* Of the alert all that policy/warn knows of, not UsageCritical= alone. */
+struct rung ladder_look_alert(const struct group *group, const struct alert_memory *memory,
+			      uint64_t now_usec);
 
 /* REASON_NONE: it may. REASON_COOLDOWN, REASON_MAX_PER_HOUR: not so soon. */
 enum reason ladder_held(const struct group *group, enum step step, uint64_t now_usec);

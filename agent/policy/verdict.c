@@ -9,6 +9,7 @@
 #include "agent/policy/verdict.h"
 
 #include "agent/basic/macro.h"
+#include "agent/policy/warn.h"
 
 /* Less than this is not worth a diagnosis, in a group of whatever size. */
 #define LEAST_BYTES (64 * MIB)
@@ -497,7 +498,7 @@ static void divide(const struct group *group, struct facts *f)
 
 static bool is_short(const struct group *group, const struct reading *reading)
 {
-	return group->reading.n_oom_kill > group->first_oom_kill ||
+	return group->reading.n_oom_kill > group->first_oom_kill || warn_is_kill_near(group) ||
 	       is_above(reading_taken_bytes(reading), reading->limit_bytes,
 			group->settings->usage_high_permyriad);
 }

@@ -85,13 +85,16 @@ static void end_part(struct alert_near *near, const struct reading *reading, uin
 	near->part_bytes = reading_taken_bytes(reading);
 }
 
+bool warn_is_kill_near(const struct group *group)
+{
+	return group->trend.growth_bytes_per_sec > 0 &&
+	       group->trend.eta_usec <= WARN_KILL_NEAR_USEC &&
+	       usage_is_above(group, KILL_NEAR_FLOOR_PERMYRIAD);
+}
+
 static void step_near(struct alert_near *near, const struct group *group, uint64_t now_usec)
 {
-	const bool leads = group->trend.growth_bytes_per_sec > 0 &&
-			   group->trend.eta_usec <= WARN_KILL_NEAR_USEC &&
-			   usage_is_above(group, KILL_NEAR_FLOOR_PERMYRIAD);
-
-	if (!leads) {
+	if (!warn_is_kill_near(group)) {
 		*near = (struct alert_near){ 0 };
 		return;
 	}

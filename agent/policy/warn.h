@@ -38,6 +38,9 @@ struct warn {
 	uint64_t n_held_back[ALERT_MAX_];
 };
 
+/* By the trend alone, which takes a step for growth for a while. */
+bool warn_is_kill_near(const struct group *group);
+
 struct warn warn_step(const struct alert_memory *memory, const struct group *group,
 		      uint64_t now_usec);
 

@@ -179,6 +179,26 @@ static void test_a_command_has_its_own_cooldown_and_cap(void)
 	CHECK(!look(&group, STEP_COMMAND).due);
 }
 
+static void test_an_alert_has_more_reasons_than_critical_usage(void)
+{
+	struct group_settings settings = { .usage_critical_permyriad = 9000 };
+	struct alert_memory memory = { 0 };
+	struct group group = {
+		.settings = &settings,
+		.reading = { .limit_bytes = 100 * MIB, .anon_bytes = 89 * MIB },
+	};
+
+	CHECK(!ladder_look_alert(&group, &memory, SEC(1000)).due);
+	memory.kinds[ALERT_NOT_PAYING].since_usec = SEC(990);
+	CHECK(ladder_look_alert(&group, &memory, SEC(1000)).due);
+	CHECK_EQ(ladder_look_alert(&group, &memory, SEC(1000)).reason, REASON_BACKOFF);
+	memory.kinds[ALERT_KILL_NEAR].since_usec = SEC(990);
+	CHECK(ladder_look_alert(&group, &memory, SEC(1000)).due);
+	CHECK_EQ(ladder_look_alert(&group, &memory, SEC(1000)).reason, REASON_KILL_NEAR);
+	group.reading.anon_bytes = 90 * MIB;
+	CHECK_EQ(ladder_look_alert(&group, &memory, SEC(1000)).reason, REASON_USAGE_CRITICAL);
+}
+
 int main(void)
 {
 	RUN(test_nothing_was_ever_done);
@@ -191,6 +211,7 @@ int main(void)
 	RUN(test_a_release_is_the_gates_business);
 	RUN(test_tuning_waits_for_releases_that_came_to_nothing);
 	RUN(test_a_command_has_its_own_cooldown_and_cap);
+	RUN(test_an_alert_has_more_reasons_than_critical_usage);
 
 	return TEST_RESULT();
 }

@@ -149,6 +149,12 @@ static void test_who_is_short_of_memory_is_told_to_do_something(void)
 	g.reading.others_bytes = 600 * MIB;
 	check_is_told_to_do_something(&g);
 
+	/* So much that the rest will be gone within a minute. */
+	g = group_of(900, 50, 60);
+	g.trend.growth_bytes_per_sec = 20 * MIB;
+	g.trend.eta_usec = 50 * USEC_PER_SEC;
+	check_is_told_to_do_something(&g);
+
 	/* Little of it in use, and that is nobody's fault. */
 	g = group_of(1000, 100, 100);
 	g.reading.anon_bytes = 1700 * MIB;
