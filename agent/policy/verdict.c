@@ -180,8 +180,10 @@ static enum verdict decide(const struct facts *f)
 	if (has_paid(f))
 		return VERDICT_RETAINED;
 
+	/* However small, near its limit it is not called healthy by old figures. */
 	if (!is_fragmented(f))
-		return VERDICT_HEALTHY;
+		return is_stale(f) && is_above(f->anon_bytes, f->limit_bytes, f->usage_high_permyriad)
+			       ? VERDICT_UNKNOWN : VERDICT_HEALTHY;
 
 	/* Until it is measured again, nobody knows what there is left to give. */
 	return f->sums->n_cut_unseen > 0 ? VERDICT_UNKNOWN : VERDICT_FRAGMENTED;

@@ -190,6 +190,14 @@ static void test_an_empty_group_is_judged_as_of_its_last_member(void)
 	CHECK_STR(name(&g), "unknown");
 	CHECK_EQ(d.use.grown_bytes, 1001 * MIB);
 
+	/* However small. */
+	g = group_of(4, 0, 0);
+	g.reading.anon_bytes = 6 * MIB;
+	g.reading.limit_bytes = 48 * MIB;
+	verdict_leave(&sums, &g.reading);
+	g.reading.n_oom_kill++;
+	CHECK_STR(name(&g), "unknown");
+
 	/* Seen when its memory was gone, and its connection was not. */
 	g = group_of(900, 50, 60);
 	sums.anon_bytes = 1900 * MIB;
