@@ -303,7 +303,7 @@ static struct member *find_member(struct scene *scene, pid_t pid)
 	*member = (struct member){
 		.process = { .pid = pid, .state = 'S' },
 		.hello = { .allocators = WIRE_ALLOCATOR_GLIBC },
-		.stats = { .flags = WIRE_STATS_HEAP },
+		.stats = { .flags = WIRE_STATS_HEAP | WIRE_STATS_RSS },
 	};
 	return member;
 }
