@@ -12,8 +12,8 @@ if [ $# -eq 0 ]; then
 	exit 2
 fi
 
-# Copies and comparisons of plain memory.
-allowed='memcpy|memset|memcmp|memmove|strcmp|strlen'
+# Copies and comparisons of plain memory; clang makes bcmp() of a memcmp() that only asks whether.
+allowed='memcpy|memset|memcmp|bcmp|memmove|strcmp|strlen'
 # The same with a length check, and the check of the stack: hardening flags add them.
 allowed="$allowed|__mem(cpy|set|move)_chk|__stack_chk_(fail|guard|fail_local)"
 # 64-bit arithmetic on 32-bit machines; position-independent code.
