@@ -26,26 +26,12 @@ int madvise(void *begin, size_t bytes, int advice)
 	return (int)syscall(SYS_madvise, begin, bytes, advice);
 }
 
-static void retain_memory(void)
-{
-	static char *pieces[N_PIECES];
-
-	for (int i = 0; i < N_PIECES; i++) {
-		pieces[i] = malloc(PIECE_BYTES);
-		if (pieces[i])
-			memset(pieces[i], 1, PIECE_BYTES);
-	}
-	for (int i = 0; i < N_PIECES - 1; i++)
-		if (i % 20 != 0)
-			free(pieces[i]);
-}
-
 int main(int argc, char **argv)
 {
 	char line[64];
 
 	alarm(4 * LIMIT_SEC);
-	retain_memory();
+	retain_pieces(N_PIECES, PIECE_BYTES, 20);
 	if (!await_agent())
 		return 1;
 	/* Once the agent has found its daemon. */

@@ -29,21 +29,6 @@
 #define N_PIECES 20000
 #define PIECE_BYTES 1000
 
-/* What glibc keeps: all of it freed but the piece on top. */
-static void retain_memory(void)
-{
-	static char *pieces[N_PIECES];
-
-	for (int i = 0; i < N_PIECES; i++) {
-		pieces[i] = malloc(PIECE_BYTES);
-		if (pieces[i])
-			memset(pieces[i], 1, PIECE_BYTES);
-	}
-
-	for (int i = 0; i < N_PIECES - 1; i++)
-		free(pieces[i]);
-}
-
 static int wait_for_end(void)
 {
 	char c;
@@ -182,7 +167,7 @@ static int do_mdwe(void)
 	    MAP_FAILED)
 		return 1;
 
-	retain_memory();
+	retain_pieces(N_PIECES, PIECE_BYTES, 0);
 	if (!await_agent())
 		return 1;
 	puts("ready");
@@ -206,7 +191,7 @@ static int do_stuck(void)
 {
 	pthread_t thread;
 
-	retain_memory();
+	retain_pieces(N_PIECES, PIECE_BYTES, 0);
 	if (!await_agent() || pthread_create(&thread, NULL, load_library, NULL) != 0)
 		return 1;
 
@@ -218,7 +203,7 @@ static int do_stuck(void)
 /* The same, but held by the main thread, which makes the first thread meanwhile. */
 static int do_stuck_first(void)
 {
-	retain_memory();
+	retain_pieces(N_PIECES, PIECE_BYTES, 0);
 	(void)load_library(NULL);
 	puts("done");
 	return 0;
@@ -227,7 +212,7 @@ static int do_stuck_first(void)
 /* Retains, and waits. */
 static int do_retain(void)
 {
-	retain_memory();
+	retain_pieces(N_PIECES, PIECE_BYTES, 0);
 	if (start_thread(wait_for_ever) != 0)
 		return 1;
 	puts("ready");

@@ -17,6 +17,24 @@
 /* Nothing here takes long: what does is a hang, and ends by SIGALRM. */
 #define LIMIT_SEC 30
 
+#define PIECES_MAX 65536
+
+/* Holds what glibc will not give back by itself: all is freed but the piece on top, and each @keep_every-th. */
+static inline void retain_pieces(int n, size_t bytes, int keep_every)
+{
+	static char *pieces[PIECES_MAX];
+
+	for (int i = 0; i < n; i++) {
+		pieces[i] = malloc(bytes);
+		if (pieces[i])
+			memset(pieces[i], 1, bytes);
+	}
+
+	for (int i = 0; i < n - 1; i++)
+		if (keep_every == 0 || i % keep_every != 0)
+			free(pieces[i]);
+}
+
 static inline int task_ids(int *ids, int max)
 {
 	DIR *dir = opendir("/proc/self/task");

@@ -293,21 +293,6 @@ static int do_limit_stack(void)
 	return limited(RLIMIT_STACK, 64 * 1024);
 }
 
-/* Holds what glibc will not give back by itself: all freed but the piece on top. */
-static void retain_memory(void)
-{
-	static char *pieces[N_PIECES];
-
-	for (int i = 0; i < N_PIECES; i++) {
-		pieces[i] = malloc(PIECE_BYTES);
-		if (pieces[i])
-			memset(pieces[i], 1, PIECE_BYTES);
-	}
-
-	for (int i = 0; i < N_PIECES - 1; i++)
-		free(pieces[i]);
-}
-
 static void *allocate_and_stay(void *arg)
 {
 	/* Volatile, or the compiler sees that nobody needs it. */
@@ -351,7 +336,7 @@ static int do_serve(void)
 {
 	char line[64];
 
-	retain_memory();
+	retain_pieces(N_PIECES, PIECE_BYTES, 0);
 	if (!await_agent())
 		return 1;
 

@@ -9,44 +9,6 @@
 
 #define HOUR (3600 * USEC_PER_SEC)
 
-static const struct group_settings all_off;
-
-static bool has_fact(enum fact fact, uint64_t value)
-{
-	for (uint32_t i = 0; i < d.n_evidence; i++)
-		if (d.evidence[i].fact == fact && d.evidence[i].value == value)
-			return true;
-
-	return false;
-}
-
-static bool has_advice(enum advice advice)
-{
-	for (uint32_t i = 0; i < d.n_advice; i++)
-		if (d.advice[i] == advice)
-			return true;
-
-	return false;
-}
-
-/* A process on glibc that holds @in_use of a heap of @heap MiB, all of it resident. */
-static struct member process_of(uint64_t anon_mib, uint64_t heap_mib, uint64_t in_use_mib,
-				uint64_t retained_mib)
-{
-	return (struct member){
-		.process = { .pid = 7, .rss_bytes = (anon_mib + 10) * MIB,
-			     .anon_bytes = anon_mib * MIB, .n_threads = 4 },
-		.hello = { .allocators = WIRE_ALLOCATOR_GLIBC,
-			   .malloc_owner = WIRE_ALLOCATOR_GLIBC },
-		.stats = { .flags = WIRE_STATS_HEAP | WIRE_STATS_RSS,
-			   .heap_rss = heap_mib * MIB, .system = heap_mib * MIB,
-			   .in_use = in_use_mib * MIB,
-			   .n_arenas = 2 },
-		.stats_usec = 5,
-		.retained_bytes = retained_mib * MIB,
-	};
-}
-
 static const char *name_of(const struct member *member, uint64_t now_usec)
 {
 	static const struct group none = { .settings = &all_off };
@@ -411,97 +373,6 @@ static void test_a_fork_server_is_not_counted_again_for_each_child(void)
 	CHECK_STR(name(&g), "healthy");
 }
 
-/* 900 MiB are charged, 100 of them to a member; 80 less were when the group was read last. */
-static struct group group_beside(const struct beside *beside)
-{
-	struct member m = process_of(100, 95, 90, 0);
-
-	sums = (struct sums){ 0 };
-	verdict_sum(&sums, &m, METHOD_AUTO);
-	sums.beside = beside;
-	return (struct group){
-		.settings = &all_off,
-		.kind = GROUP_V1,
-		.n_members = 1,
-		.reading = { .time_usec = 1, .anon_bytes = (beside ? 820 : 900) * MIB, .limit_bytes = BYTES_INFINITY },
-	};
-}
-
-static void test_processes_without_the_hook_are_named(void)
-{
-	const struct beside beside = { .charged_bytes = 900 * MIB, .anon_bytes = 900 * MIB, .n_processes = 2 };
-	struct group g = group_beside(&beside);
-
-	CHECK_STR(name(&g), "not-malloc");
-	CHECK(has_advice(ADVICE_HOOK) && !has_advice(ADVICE_MAPS));
-	CHECK(has_fact(FACT_UNHOOKED_BYTES, 800 * MIB));
-
-	/* Of resident memory nothing else is known, and it can be nothing else. */
-	g = group_beside(NULL);
-	g.kind = GROUP_RSS;
-	CHECK_STR(name(&g), "not-malloc");
-	CHECK(has_advice(ADVICE_HOOK));
-	CHECK(has_fact(FACT_UNHOOKED_BYTES, 790 * MIB));
-}
-
-static void test_what_is_no_process_is_not_said_to_be_one_without_the_hook(void)
-{
-	static const struct {
-		struct beside beside;
-		enum fact fact;
-		enum advice advice;
-	} cases[] = {
-		{ { .shmem_bytes = 790 * MIB }, FACT_SHMEM_BYTES, ADVICE_SHARED },
-		{ { .kernel_bytes = 790 * MIB }, FACT_KERNEL_BYTES, ADVICE_KERNEL },
-		{ { .locked_bytes = 790 * MIB }, FACT_LOCKED_BYTES, ADVICE_LOCKED },
-		{ { .below_bytes = 790 * MIB }, FACT_BELOW_BYTES, ADVICE_BELOW },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct beside beside = cases[i].beside;
-		struct group g = group_beside(&beside);
-
-		beside.charged_bytes = 900 * MIB;
-		beside.n_processes = 1;
-		beside.anon_bytes = 95 * MIB + beside.below_bytes;
-		CHECK_STR(name(&g), "not-malloc");
-		CHECK(has_fact(cases[i].fact, 790 * MIB));
-		CHECK(has_fact(FACT_CHARGED_BYTES, 900 * MIB));
-		CHECK(!has_fact(FACT_UNHOOKED_BYTES, 0) && !has_fact(FACT_ANON_BYTES, 900 * MIB));
-		CHECK(has_advice(cases[i].advice));
-		CHECK_EQ(d.n_advice, 1);
-	}
-
-	/* Not looked for: nothing is said. */
-	struct group g = group_beside(NULL);
-	CHECK_STR(name(&g), "not-malloc");
-	CHECK(!has_fact(FACT_UNHOOKED_BYTES, 800 * MIB));
-	CHECK(has_advice(ADVICE_MAPS) && !has_advice(ADVICE_HOOK));
-}
-
-static void test_what_a_member_has_got_since_it_was_looked_at_is_nobody_elses(void)
-{
-	const struct beside beside = { .charged_bytes = 900 * MIB, .anon_bytes = 895 * MIB, .n_processes = 1 };
-	struct group g = group_beside(&beside);
-
-	CHECK_STR(name(&g), "unknown");
-}
-
-static void test_evidence_and_advice_of_all_kinds_have_room(void)
-{
-	const struct beside beside = {
-		.charged_bytes = 900 * MIB, .anon_bytes = 500 * MIB, .below_bytes = 100 * MIB, .shmem_bytes = 100 * MIB,
-		.locked_bytes = 100 * MIB, .kernel_bytes = 100 * MIB, .n_processes = 2,
-	};
-	struct group g = group_beside(&beside);
-
-	sums.n_threads = 100;
-	CHECK_STR(name(&g), "not-malloc");
-	CHECK(has_fact(FACT_THREADS, 100));
-	CHECK_EQ(d.n_evidence, DIAGNOSIS_EVIDENCE_MAX);
-	CHECK(has_advice(ADVICE_HOOK));
-}
-
 static void test_one_leaking_process_makes_its_group_grow(void)
 {
 	struct member m = process_of(900, 890, 860, 5), calm = process_of(200, 190, 180, 0);
@@ -647,17 +518,13 @@ int main(void)
 	RUN(test_swapped_memory_counts_as_in_use_not_as_outside);
 	RUN(test_what_was_freed_and_swapped_out_is_retained);
 	RUN(test_a_fork_server_is_not_counted_again_for_each_child);
-	RUN(test_processes_without_the_hook_are_named);
-	RUN(test_what_is_no_process_is_not_said_to_be_one_without_the_hook);
-	RUN(test_what_a_member_has_got_since_it_was_looked_at_is_nobody_elses);
-	RUN(test_evidence_and_advice_of_all_kinds_have_room);
 	RUN(test_one_leaking_process_makes_its_group_grow);
 	RUN(test_what_is_not_measured_is_unknown);
 	RUN(test_who_is_stopped_has_to_go_on_before_it_is_measured);
 	RUN(test_claims_beyond_all_bounds_are_survived);
 	RUN(test_floors_keep_the_least_of_each_span_and_never_grow);
 	RUN(test_every_fact_and_advice_has_a_name_of_its_own);
-
 	RUN(test_a_member_that_was_never_asked_is_not_outside_of_malloc);
+
 	return TEST_RESULT();
 }

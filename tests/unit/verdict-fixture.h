@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A group whose figures can be changed, and the diagnosis of it. */
+/* A group whose figures can be changed, a process, and the diagnosis of either. */
 
 #include "agent/policy/verdict.h"
 
@@ -45,5 +45,43 @@ static inline struct group group_of(uint64_t in_use_mib, uint64_t retained_mib,
 			.anon_bytes = 1000 * MIB,
 			.limit_bytes = 2000 * MIB,
 		},
+	};
+}
+
+static const struct group_settings all_off __attribute__((unused));
+
+static inline bool has_fact(enum fact fact, uint64_t value)
+{
+	for (uint32_t i = 0; i < d.n_evidence; i++)
+		if (d.evidence[i].fact == fact && d.evidence[i].value == value)
+			return true;
+
+	return false;
+}
+
+static inline bool has_advice(enum advice advice)
+{
+	for (uint32_t i = 0; i < d.n_advice; i++)
+		if (d.advice[i] == advice)
+			return true;
+
+	return false;
+}
+
+/* A process on glibc that holds @in_use of a heap of @heap MiB, all of it resident. */
+static inline struct member process_of(uint64_t anon_mib, uint64_t heap_mib, uint64_t in_use_mib,
+				uint64_t retained_mib)
+{
+	return (struct member){
+		.process = { .pid = 7, .rss_bytes = (anon_mib + 10) * MIB,
+			     .anon_bytes = anon_mib * MIB, .n_threads = 4 },
+		.hello = { .allocators = WIRE_ALLOCATOR_GLIBC,
+			   .malloc_owner = WIRE_ALLOCATOR_GLIBC },
+		.stats = { .flags = WIRE_STATS_HEAP | WIRE_STATS_RSS,
+			   .heap_rss = heap_mib * MIB, .system = heap_mib * MIB,
+			   .in_use = in_use_mib * MIB,
+			   .n_arenas = 2 },
+		.stats_usec = 5,
+		.retained_bytes = retained_mib * MIB,
 	};
 }
