@@ -314,8 +314,9 @@ int verb_run(struct ctl *ctl, int argc, char **argv)
 
 static void on_message(const char *file, unsigned int line, const char *text, void *userdata)
 {
-	(void)userdata;
+	bool *is_told = userdata;
 
+	*is_told = true;
 	if (line > 0)
 		log_error("%s:%u: %s", file, line, text);
 	else
@@ -368,17 +369,18 @@ int verb_verify(struct ctl *ctl, int argc, char **argv)
 	const char *file = argc > 1 ? argv[1] : own.config_file;
 	struct programs programs = { .root = ctl->root ? ctl->root : "" };
 	_cleanup_(config_freep) struct config *config = NULL;
+	bool is_told = false;
 	int r;
 
 	if (!check_root(ctl->root))
 		return CTL_FAILED;
 
-	r = config_load(file, programs.root, on_message, NULL, &config);
+	r = config_load(file, programs.root, on_message, &is_told, &config);
 	if (r < 0)
 		return CTL_FAILED;
 
 	(void)config_each(config, check_program, &programs);
-	if (programs.is_missing)
+	if (is_told || programs.is_missing)
 		return CTL_FAILED;
 
 	if (ctl->legend && ctl->json == OUTPUT_TEXT)

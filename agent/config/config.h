@@ -25,7 +25,7 @@ typedef void (*config_message_t)(const char *file, unsigned int line, const char
  * the system's directories ("" or a scratch tree in tests).
  * 0; -EINVAL when any file had an error (each was told to @message); other errno when a
  * file could not be read (told too). A missing @file is an error, missing system files
- * are not.
+ * are not. What is no file there, as a link to nothing, is told behind all others, also with 0.
  */
 int config_load(const char *file, const char *root, config_message_t message,
 		void *userdata, struct config **ret);

@@ -54,8 +54,18 @@ static int add(struct files *files, char *path, int error)
 		return -ENOMEM;
 
 	files->items = items;
-	files->items[files->n++] = (struct file){ TAKE_PTR(owned), error };
+	files->items[files->n++] = (struct file){ .path = TAKE_PTR(owned), .error = error };
 	return 0;
+}
+
+/* As add(). It is told, and the others are read. */
+static int pass_over(struct files *files, char *path, int error)
+{
+	const int r = add(files, path, error);
+
+	if (r >= 0)
+		files->items[files->n - 1].passed_over = true;
+	return r;
 }
 
 static char *join(const char *a, const char *b, const char *c)
@@ -70,10 +80,12 @@ static const char *base_name(const char *path)
 	return strrchr(path, '/') + 1;
 }
 
+/* A directory keeps no namesake out. */
 static bool has_name(const struct files *files, const char *name)
 {
 	for (size_t i = 0; i < files->n; i++)
-		if (streq(base_name(files->items[i].path), name))
+		if (files->items[i].error != -EISDIR &&
+		    streq(base_name(files->items[i].path), name))
 			return true;
 
 	return false;
@@ -83,7 +95,7 @@ static bool is_drop_in(const struct dirent *entry)
 {
 	const size_t n = strlen(entry->d_name), suffix = strlen(SUFFIX);
 
-	return entry->d_type != DT_DIR && entry->d_name[0] != '.' && n > suffix &&
+	return entry->d_name[0] != '.' && n > suffix &&
 	       streq(entry->d_name + n - suffix, SUFFIX);
 }
 
@@ -99,13 +111,36 @@ static bool is_mask(const char *path)
 				   : S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
 }
 
+/* A link to nothing: whoever made it believes that something is read there. */
+static bool is_dangling(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 && errno == ENOENT && lstat(path, &st) == 0;
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int add_main(const char *root, struct files *files)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
 		_cleanup_(freep) char *path = join(root, directories[i], MAIN_FILE);
 
+		int r;
+
 		if (!path)
 			return -ENOMEM;
+		if (is_dangling(path)) {
+			r = pass_over(files, TAKE_PTR(path), -ENOENT);
+			if (r < 0)
+				return r;
+			continue;
+		}
 		if (access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
 			continue;
 
@@ -115,6 +150,27 @@ static int add_main(const char *root, struct files *files)
 	return 0;
 }
 
+static int add_drop_in(struct files *files, char *path)
+{
+	if (!path)
+		return -ENOMEM;
+	if (is_directory(path))
+		return pass_over(files, path, -EISDIR);
+
+	return is_dangling(path) ? pass_over(files, path, -ENOENT) : add(files, path, 0);
+}
+
+/* There is no directory at @path: nothing at all is as it should be. */
+static int add_no_directory(struct files *files, const char *path, int error)
+{
+	struct stat st;
+
+	if (error != -ENOENT && error != -ENOTDIR)
+		return add(files, strdup(path), error);
+
+	return lstat(path, &st) == 0 ? pass_over(files, strdup(path), error) : 0;
+}
+
 static int add_drop_ins(const char *path, struct files *files)
 {
 	_cleanup_(closedirp) DIR *directory = opendir(path);
@@ -122,9 +178,7 @@ static int add_drop_ins(const char *path, struct files *files)
 	int r;
 
 	if (!directory)
-		return errno == ENOENT || errno == ENOTDIR
-			       ? 0
-			       : add(files, strdup(path), -errno);
+		return add_no_directory(files, path, -errno);
 
 	for (;;) {
 		errno = 0;
@@ -134,7 +188,7 @@ static int add_drop_ins(const char *path, struct files *files)
 		if (!is_drop_in(entry) || has_name(files, entry->d_name))
 			continue;
 
-		r = add(files, join(path, "", entry->d_name), 0);
+		r = add_drop_in(files, join(path, "", entry->d_name));
 		if (r < 0)
 			return r;
 	}
@@ -144,7 +198,9 @@ static int compare(const void *a, const void *b)
 {
 	const struct file *x = a, *y = b;
 
-	return strcmp(base_name(x->path), base_name(y->path));
+	const int r = strcmp(base_name(x->path), base_name(y->path));
+
+	return r != 0 ? r : strcmp(x->path, y->path);
 }
 
 /* Only now: until here a mask has kept its namesakes out. */
@@ -184,6 +240,7 @@ int files_find(const char *root, struct files *ret)
 			drop_ins.items[i].error);
 		if (r < 0)
 			return r;
+		files.items[files.n - 1].passed_over = drop_ins.items[i].passed_over;
 	}
 
 	*ret = files;

@@ -3,11 +3,14 @@
 
 /* Which files make up the configuration, in the order in which to read them. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct file {
 	char *path;
-	int error; /* negative errno: a directory that could not be read */
+	int error; /* negative errno: it could not be read */
+	/* Nobody would read it, by @error: a link to nothing, a directory for a file or the reverse. */
+	bool passed_over;
 };
 
 struct files {

@@ -283,7 +283,7 @@ static void load_file(struct load *load, const struct file *file, bool named)
 		return;
 	}
 
-	/* Removed since it was listed, or a link to nowhere. */
+	/* Removed since it was listed. */
 	if (r == -ENOENT && !named)
 		return;
 
@@ -293,6 +293,21 @@ static void load_file(struct load *load, const struct file *file, bool named)
 	load->message(file->path, 0, text, load->userdata);
 	if (load->error == 0)
 		load->error = r;
+}
+
+/* No mistake in what is read, but surely not what was meant. */
+static void tell_passed_over(const struct load *load, const struct file *file)
+{
+	const char *text = "is no directory, and is passed over; make it one for drop-ins, or remove it";
+
+	if (file->error == -ENOENT)
+		text = "is a link to nothing, and is passed over; mend or remove it (a link to /dev/null "
+		       "would switch off)";
+	else if (file->error == -EISDIR)
+		text = "is a directory, and is passed over; move the files in it to the one above, or "
+		       "rename it";
+
+	load->message(file->path, 0, text, load->userdata);
 }
 
 /* A value that was not taken may seem to contradict others. It was told about. */
@@ -345,10 +360,15 @@ int load_files(struct config *config, bool named, config_message_t message,
 	struct load load = { .config = config, .message = message, .userdata = userdata };
 
 	for (size_t i = 0; i < config->files.n; i++)
-		load_file(&load, &config->files.items[i], named);
+		if (!config->files.items[i].passed_over)
+			load_file(&load, &config->files.items[i], named);
 	for (size_t i = 0; i < config->n_scopes; i++)
 		for (unsigned int rule = 0; rule < OPTION_RULES; rule++)
 			check_rule(&load, config->scopes[i], rule);
+	/* Behind all mistakes: they are no reason to refuse anything. */
+	for (size_t i = 0; i < config->files.n; i++)
+		if (config->files.items[i].passed_over)
+			tell_passed_over(&load, &config->files.items[i]);
 
 	return load.is_bad ? -EINVAL : load.error;
 }

@@ -317,6 +317,9 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 		return r;
 	}
 
+	if (mistakes.n > 0)
+		log_warning("%s", mistakes.first);
+
 	/* The old one goes at the end: until then groups have their settings of it. */
 	old = manager->config;
 	manager->config = TAKE_PTR(config);

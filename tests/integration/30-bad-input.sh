@@ -39,6 +39,13 @@ claim "a program that is not there" fails 1 'bad.conf:2: Exec=.*is no program' w
 	'[Alert]\nExec=/nonexistent/page me\n'
 claim "one that is" with_config '[Alert]\nExec=/bin/sh -c true\n'
 claim "verify: no such root" fails 1 'nowhere is no directory' ctl --root="$scratch/nowhere" verify
+mkdir -p "$scratch/image/etc/memguard/memguard.conf.d/20-b.conf"
+ln -s /nonexistent "$scratch/image/etc/memguard/memguard.conf"
+ln -s /nonexistent "$scratch/image/etc/memguard/memguard.conf.d/10-a.conf"
+claim "verify: a link to nothing" fails 1 'memguard.conf: is a link to nothing' \
+	ctl --root="$scratch/image" verify
+claim "also as a drop-in" grep -q '10-a.conf: is a link to nothing' "$scratch/message"
+claim "and a directory in its place" grep -q '20-b.conf: is a directory' "$scratch/message"
 claim "missing file" fails 1 'nowhere.conf' ctl verify "$scratch/nowhere.conf"
 claim "a good file" with_config '[Trigger]\nUsageHigh=70%\n'
 claim "unknown verb" fails 2 'frobnicate' ctl frobnicate

@@ -256,6 +256,44 @@ static void all_mistakes_of_all_files_are_told_at_once(void)
 	clear();
 }
 
+/* Whoever put them there believes that they are read. All others are. */
+static void what_is_no_file_is_told_and_passed_over(void)
+{
+	static const char at[] = "/etc/memguard/memguard.conf";
+	char expected[2048];
+
+	put_link(at, "/nonexistent");
+	put_link("/etc/memguard/memguard.conf.d/10-a.conf", "/nonexistent");
+	put("/etc/memguard/memguard.conf.d/20-b.conf/x", "bad\n");
+	put_link("/run/memguard/memguard.conf.d", "/nonexistent");
+	put("/usr/lib/memguard/memguard.conf", "[Trigger]\nUsageHigh=12%\n");
+	put("/usr/lib/memguard/memguard.conf.d/20-b.conf", "[Trim]\nMinRelease=12M\n");
+	put("/usr/local/lib/memguard/memguard.conf.d", "");
+	CHECK_EQ(load_root(), 0);
+	snprintf(expected, sizeof(expected),
+		 "%s:0: is a link to nothing, and is passed over; mend or remove it (a link to "
+		 "/dev/null would switch off)\n"
+		 "%s.d/10-a.conf:0: is a link to nothing, and is passed over; mend or remove it (a "
+		 "link to /dev/null would switch off)\n"
+		 "%s.d/20-b.conf:0: is a directory, and is passed over; move the files in it to the "
+		 "one above, or rename it\n"
+		 "/run/memguard/memguard.conf.d:0: is a link to nothing, and is passed over; mend or "
+		 "remove it (a link to /dev/null would switch off)\n"
+		 "/usr/local/lib/memguard/memguard.conf.d:0: is no directory, and is passed over; "
+		 "make it one for drop-ins, or remove it\n", at, at, at);
+	CHECK_STR(findings, expected);
+	CHECK_EQ(config_n_files(config), 2);
+	CHECK_EQ(resolve(NULL, "/").usage_high_permyriad, 1200);
+	CHECK_EQ(resolve(NULL, "/").min_release_bytes, 12 * MIB);
+
+	/* What is wrong within others comes first, and is the reason to refuse them. */
+	put("/usr/lib/memguard/memguard.conf", "[Trigger]\nUsageHigh=120%\n");
+	CHECK_EQ(load_root(), -EINVAL);
+	CHECK(strstr(findings, "/usr/lib/memguard/memguard.conf:2: ") == findings);
+	CHECK(strstr(findings, "is a link to nothing"));
+	clear();
+}
+
 static void files_that_cannot_be_read_are_told(void)
 {
 	char name[512];
@@ -329,6 +367,8 @@ int main(void)
 	RUN(one_threshold_of_two_is_no_mistake);
 	RUN(a_value_that_was_refused_contradicts_nothing);
 	RUN(all_mistakes_of_all_files_are_told_at_once);
+	RUN(what_is_no_file_is_told_and_passed_over);
+	RUN(what_is_no_file_is_told_and_passed_over);
 	RUN(files_that_cannot_be_read_are_told);
 	RUN(dev_null_is_an_empty_configuration);
 

@@ -146,8 +146,7 @@ static void what_is_no_drop_in_is_not_read(void)
 	put("/etc/memguard/memguard.conf.d/backup.conf~", "bad\n");
 	put("/etc/memguard/memguard.conf.d/README", "bad\n");
 	put("/etc/memguard/memguard.conf.d/.conf", "bad\n");
-	put("/etc/memguard/memguard.conf.d/directory.conf/x", "bad\n");
-	put_link("/etc/memguard/memguard.conf.d/dangling.conf", "/nonexistent");
+	put("/etc/memguard/memguard.conf.d/directory/x.conf", "bad\n");
 	CHECK_EQ(load_root(), 0);
 	CHECK_STR(findings, "");
 	CHECK_EQ(config_n_files(config), 0);
