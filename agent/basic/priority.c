@@ -7,15 +7,17 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/basic/attributes.h"
 #include "agent/basic/clock.h"
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/basic/macro.h"
+#include "agent/basic/realtime.h"
 
 /* One process of the whole machine may write there in a tenth of a second; others are told so. */
 #define AUTOGROUP_GAP_NSEC (110 * 1000 * 1000)
@@ -23,18 +25,6 @@
 
 /* As much as a question takes. With the shortest that the kernel takes, 0.1 ms, more of them were late. */
 #define SLICE_NSEC (500 * 1000)
-
-/* As in uapi/linux/sched/types.h, which must not be included beside older <sched.h>. */
-struct attributes {
-	uint32_t n_bytes;
-	uint32_t policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime_nsec;
-	uint64_t deadline_nsec;
-	uint64_t period_nsec;
-};
 
 static int write_autogroup(int nice)
 {
@@ -83,17 +73,25 @@ static void favour_session(int nice)
  */
 static void shorten_slice(void)
 {
-	struct attributes attributes = { 0 };
+	struct attributes attributes;
+	int r;
 
-	if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) < 0 ||
-	    attributes.policy != SCHED_OTHER)
+	if (attributes_get(&attributes) < 0 || attributes.policy != SCHED_OTHER)
 		return;
 
-	attributes.n_bytes = sizeof(attributes);
 	attributes.runtime_nsec = SLICE_NSEC;
-	if (syscall(SYS_sched_setattr, 0, &attributes, 0) < 0)
-		log_warning("Cannot have a short time slice: %m; is there SystemCallFilter=sched_setattr? "
-			    "Busy programs may keep us waiting");
+	r = attributes_set(&attributes);
+	if (r < 0)
+		log_warning("Cannot have a short time slice: %s; is there SystemCallFilter=sched_setattr? "
+			    "Busy programs may keep us waiting", strerror(-r));
+}
+
+static void become_urgent(void)
+{
+	const int r = realtime_take();
+
+	if (r < 0)
+		log_debug("Not scheduled in real time, but by nice value: %s", strerror(-r));
 }
 
 void priority_make_count(void)
@@ -107,4 +105,5 @@ void priority_make_count(void)
 
 	favour_session(nice);
 	shorten_slice();
+	become_urgent();
 }

@@ -3,7 +3,8 @@
 
 /*
  * What the process's nice value means to the kernel: as much in practice as the service
- * manager meant by it. Call once, before anything is started that should not inherit it.
+ * manager meant by it; and a realtime policy where that is meant (realtime.h). Call once, before
+ * anything is started that should not inherit it.
  *
  * Does nothing where the nice value is 0 or more. What is refused is logged, and done without.
  */

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "agent/basic/fd.h"
+#include "agent/basic/realtime.h"
 
 static int control(struct bell *bell, int operation, int fd, uint32_t events, struct rope *rope)
 {
@@ -75,6 +76,7 @@ int bell_loop(struct bell *bell)
 	int r, code;
 
 	while (sd_event_get_state(bell->event) != SD_EVENT_FINISHED) {
+		realtime_renew();
 		r = bell_turn(bell, -1);
 		if (r < 0)
 			return r;

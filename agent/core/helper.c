@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -71,8 +72,11 @@ static void split(char *text, const char *separators, char **words, size_t n_max
 __attribute__((noreturn)) static void become(char *const words[], char *const variables[],
 					     volatile int *error)
 {
+	const struct rlimit ordinary = { 0 };
 	sigset_t none;
 
+	/* The daemon alone may be scheduled in real time. */
+	(void)setrlimit(RLIMIT_RTPRIO, &ordinary);
 	/* A session of its own: it is ended with all that it started, and by no terminal. */
 	(void)setsid();
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);

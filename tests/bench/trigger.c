@@ -22,7 +22,7 @@
  *
  * With --control nobody is a member, and the daemon knows nothing of the group. Instead of it a
  * process that is the same to the kernel (of that nice value, in a session of its own that has the
- * same, with the same time slice: agent/basic/priority.c) waits for the same event, and does
+ * same, with the same slice and realtime policy: agent/basic/priority.c) waits for the same event, and does
  * nothing but note when it woke up and send that to us. What passes until then the machine takes
  * itself, whoever waits. A third figure is from the kernel's word to that; the first two end where
  * its message was received, as a question is.

@@ -29,6 +29,12 @@ nice_of()
 	awk '{ sub(/^.*\) /, ""); print $17 }' "/proc/$1/stat"
 }
 
+# 0: ordinary, 2: SCHED_RR.
+policy_of()
+{
+	awk '{ sub(/^.*\) /, ""); print $39 }' "/proc/$1/stat"
+}
+
 # As of the daemon where the kernel does not know of it.
 session_nice_of()
 {
@@ -51,6 +57,8 @@ testcase_1_the_start_says_that_nothing_is_denied()
 	grep -E '^(VmRSS|VmLck)' "/proc/$(helper)/status"
 	assert_eq "the daemon's nice value" "$(nice_of "$(unit_show memguard.service MainPID)")" -20
 	assert_eq "and that of what it starts" "$(nice_of "$(helper)")" 0
+	assert_eq "it is scheduled in real time" "$(policy_of "$(unit_show memguard.service MainPID)")" 2
+	assert_eq "and what it starts is not" "$(policy_of "$(helper)")" 0
 	assert_eq "its session's, where there is such a thing" \
 		"$(session_nice_of "$(unit_show memguard.service MainPID)")" -20
 }
