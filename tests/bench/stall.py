@@ -10,7 +10,7 @@ method. "Not waiting" is the longest malloc or free less what of it the thread w
 had no processor: what locks, pages and lists took. A markdown table; every result as JSON to
 BUILD/bench-stall.jsonl. Ratios within a row's heap mean something, times do not.
 
-Usage: stall.py --build=DIR [--quick] [--heap=TEXT,...] [--method=TEXT,...]
+Usage: stall.py --build=DIR [--quick] [--runs=N] [--heap=TEXT,...] [--method=TEXT,...]
        stall.py --build=DIR --readme: the table in README.md, of the last run's results
 
 Without options all heaps and methods are measured: HEAPS and METHODS below; a heap is named by what
@@ -23,6 +23,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,7 @@ HOLES = ["--holes=8192:1048576", "--busy=2", "--sorted"]
 
 
 class Options:
-    build, quick, readme, heap, method = None, False, False, "", ""
+    build, quick, readme, heap, method, runs = None, False, False, "", "", 1
 
 
 def parse_options():
@@ -67,6 +68,8 @@ def parse_options():
             Options.build = os.path.abspath(word[8:])
         elif word == "--quick":
             Options.quick = True
+        elif word.startswith("--runs="):
+            Options.runs = int(word[7:])
         elif word == "--readme":
             Options.readme = True
         elif word.startswith("--heap="):
@@ -234,6 +237,22 @@ def measure(binary, directory, heap, name, release, guard):
     return result
 
 
+def combine(results):
+    """Of several runs."""
+    combined = {}
+    for key, value in results[0].items():
+        values = [result[key] for result in results]
+        if key == "method" or key == "heap":
+            combined[key] = value
+        elif key == "chosen":
+            combined[key] = " and ".join(sorted(set(values)))
+        elif isinstance(value, list):
+            combined[key] = [max(each) for each in zip(*values)]
+        else:
+            combined[key] = statistics.median_low(values)
+    return {**combined, "runs": len(results), "all_worst_msec": [result["worst_msec"] for result in results]}
+
+
 def shown(msec):
     longest, own = max(msec[:2]), msec[3]
     return f"{longest:.1f} ({own:.1f})" + (f", a fork {msec[2]:.1f}" if msec[2] else "")
@@ -309,12 +328,15 @@ def main():
                 for name, release, kind, method in METHODS:
                     if not any(text in name for text in texts(Options.method)) or release is by_gdb and not shutil.which("gdb"):
                         continue
-                    guard = kind(directory, method) if kind else None
-                    try:
-                        result = measure(binary, directory, heap, name, release, guard)
-                    finally:
-                        if guard:
-                            guard.end()
+                    results = []
+                    for _ in range(Options.runs if kind else 1):
+                        guard = kind(directory, method) if kind else None
+                        try:
+                            results.append(measure(binary, directory, heap, name, release, guard))
+                        finally:
+                            if guard:
+                                guard.end()
+                    result = combine(results) if len(results) > 1 else results[0]
                     trim = trim or result
                     log.write(json.dumps(result) + "\n")
                     print("| " + " | ".join(row(result, trim)) + " |", flush=True)
