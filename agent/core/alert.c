@@ -112,7 +112,7 @@ static void tell(struct guard *guard, const struct warn *warn, enum alert_kind k
 
 	guard_diagnose(guard, manager_now(manager), &diagnosis);
 	alert.verdict = verdict_to_string(diagnosis.verdict);
-	alert.verdict_text = verdict_to_text(diagnosis.verdict);
+	alert.verdict_text = diagnosis_to_text(&diagnosis);
 	alert.use = diagnosis.use;
 
 	steps_count(&history_note(guard)->steps, STEP_ALERT, manager_now(manager));

@@ -434,7 +434,7 @@ static void tell_verdict(const struct diagnosis *diagnosis)
 	if (diagnosis->confidence_percent > 0)
 		snprintf(sure, sizeof(sure), " (%u%% sure)", diagnosis->confidence_percent);
 	log_info("verdict so far: %s%s. %s", verdict_to_string(diagnosis->verdict), sure,
-		 verdict_to_text(diagnosis->verdict));
+		 diagnosis_to_text(diagnosis));
 }
 
 static void tell_account(struct run *run)

@@ -100,17 +100,22 @@ static uint64_t sum(const json_t *rows, const json_t *group, const char *key)
 	return bytes;
 }
 
-static uint64_t sum_in_use(const json_t *rows, const json_t *group)
+/* False: none of their allocators tells. */
+static bool sum_in_use(const json_t *rows, const json_t *group, uint64_t *ret)
 {
 	uint64_t bytes = 0, in_use;
 	const json_t *row;
+	bool found = false;
 	size_t i;
 
 	json_array_foreach(rows, i, row)
-		if (is_in(row, group) && fields_in_use(row, &in_use))
+		if (is_in(row, group) && fields_in_use(row, &in_use)) {
 			bytes = add_sat(bytes, in_use);
+			found = true;
+		}
 
-	return bytes;
+	*ret = bytes;
+	return found;
 }
 
 /* "520M resident, 131M in use, 390M should go" */
@@ -118,18 +123,27 @@ static void print_state(const struct ctl *ctl, const char *label, const json_t *
 			const json_t *group)
 {
 	char rss[FORMAT_MAX], in_use[FORMAT_MAX], retained[FORMAT_MAX];
+	uint64_t bytes;
+
+	if (!sum_in_use(rows, group, &bytes)) {
+		output_pair(ctl, label, "%s resident; what of it is in use is not known",
+			    format_bytes(rss, sum(rows, group, "rss_bytes")));
+		return;
+	}
 
 	output_pair(ctl, label, "%s resident, %s in use, %s should go in a release",
 		    format_bytes(rss, sum(rows, group, "rss_bytes")),
-		    format_bytes(in_use, sum_in_use(rows, group)),
+		    format_bytes(in_use, bytes),
 		    format_bytes(retained, sum(rows, group, "retained_bytes")));
 }
 
-static void print_release(const struct ctl *ctl, const json_t *outcome)
+static void print_release(const struct ctl *ctl, const struct examination *e, const json_t *group)
 {
-	char gave[FORMAT_MAX], expected[FORMAT_MAX], stall[FORMAT_MAX];
+	char gave[FORMAT_MAX], expected[FORMAT_MAX], stall[FORMAT_MAX], of[FORMAT_MAX + 32];
+	const json_t *outcome = outcome_of(e, group);
 	const uint64_t rss = sub_sat(fields_number(outcome, "rss_before_bytes"),
 				     fields_number(outcome, "rss_after_bytes"));
+	uint64_t in_use;
 
 	if (!outcome) {
 		output_pair(ctl, "Release:", "none was made: the group is new or has gone");
@@ -147,9 +161,12 @@ static void print_release(const struct ctl *ctl, const json_t *outcome)
 		return;
 	}
 
-	output_pair(ctl, "Release:",
-		    "gave %s of %s that were predicted, by %s, stalling for at most %s",
-		    format_bytes(gave, rss), fields_bytes(outcome, "expected_bytes", expected),
+	snprintf(of, sizeof(of), "of %s that were predicted",
+		 fields_bytes(outcome, "expected_bytes", expected));
+	if (!sum_in_use(e->before, group, &in_use) && fields_number(outcome, "expected_bytes") == 0)
+		snprintf(of, sizeof(of), "where nothing could be predicted");
+	output_pair(ctl, "Release:", "gave %s %s, by %s, stalling for at most %s",
+		    format_bytes(gave, rss), of,
 		    fields_string(outcome, "method"), fields_usec(outcome, "stall_usec", stall));
 }
 
@@ -159,6 +176,7 @@ static void add_member(const struct ctl *ctl, struct table *table, const json_t 
 	const json_t *row = after ? after : before;
 	const uint64_t unused = sub_sat(fields_number(row, "heap_rss_bytes"),
 					fields_number(row, "in_use_bytes"));
+	uint64_t in_use;
 	char text[FORMAT_MAX];
 
 	table_row(table);
@@ -169,9 +187,10 @@ static void add_member(const struct ctl *ctl, struct table *table, const json_t 
 	table_cell(table, COLOR_NONE, "%s %s", ctl->utf8 ? "→" : "->",
 		   after ? fields_bytes(after, "rss_bytes", text) : "gone");
 	table_cell(table, COLOR_NONE, "%s",
-		   before ? fields_bytes(before, "retained_bytes", text) : "-");
+		   before && fields_in_use(before, &in_use) ?
+			   fields_bytes(before, "retained_bytes", text) : "-");
 	table_cell(table, COLOR_NONE, "%s", fields_in_use_text(row, text));
-	table_cell(table, COLOR_NONE, "%s", format_bytes(text, unused));
+	table_cell(table, COLOR_NONE, "%s", fields_in_use(row, &in_use) ? format_bytes(text, unused) : "-");
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(row, "swap_bytes", text));
 	verdict_cell(table, row);
 }
@@ -206,7 +225,7 @@ static int print_group(const struct ctl *ctl, const struct examination *e,
 		fields_name(group), output_color(ctl, COLOR_NONE));
 	verdict_print(ctl, subject);
 	print_state(ctl, "Before:", e->before, group);
-	print_release(ctl, outcome_of(e, group));
+	print_release(ctl, e, group);
 	print_state(ctl, "After:", e->after, group);
 	return print_members(ctl, e, group);
 }

@@ -179,6 +179,8 @@ static char *of_expected(const json_t *last, char *buf, size_t size)
 
 	if (streq(fields_string(last, "trigger"), "untold"))
 		snprintf(buf, size, "where nothing could be predicted");
+	else if (fields_number(last, "expected_bytes") == 0)
+		snprintf(buf, size, "where nothing was expected");
 	else
 		snprintf(buf, size, "of %s expected", fields_bytes(last, "expected_bytes", expected));
 	return buf;

@@ -5,6 +5,7 @@
 #include "agent/model/diagnosis.h"
 
 #include "agent/basic/macro.h"
+#include "libhook/wire.h"
 
 static const struct {
 	const char *name;
@@ -76,6 +77,7 @@ static const char *const advices[] = {
 	[ADVICE_KERNEL] = "kernel",
 	[ADVICE_LOCKED] = "locked",
 	[ADVICE_BELOW] = "below",
+	[ADVICE_DECAY] = "decay",
 };
 
 const char *verdict_to_string(enum verdict verdict)
@@ -84,8 +86,16 @@ const char *verdict_to_string(enum verdict verdict)
 							    : "unknown";
 }
 
-const char *verdict_to_text(enum verdict verdict)
+const char *diagnosis_to_text(const struct diagnosis *diagnosis)
 {
+	const enum verdict verdict = diagnosis->verdict;
+
+	if (diagnosis->untold == WIRE_ALLOCATOR_MIMALLOC)
+		return "mimalloc does not tell what of its memory is free, and what it keeps for threads "
+		       "that live no other thread can give back.";
+	if (diagnosis->untold != 0)
+		return "Most of the memory is an allocator's that does not tell what of it is free.";
+
 	return (unsigned int)verdict < ARRAY_SIZE(verdicts)
 		       ? verdicts[verdict].text
 		       : "The verdict is unknown to this version.";

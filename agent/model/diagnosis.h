@@ -72,6 +72,7 @@ enum advice {
 	ADVICE_KERNEL,      /* look what the kernel holds for it */
 	ADVICE_LOCKED,      /* look which files are locked in memory */
 	ADVICE_BELOW,       /* look into the groups below it */
+	ADVICE_DECAY,       /* have the allocator give back by itself what is free */
 	ADVICE_MAX_,
 };
 
@@ -93,6 +94,7 @@ struct diagnosis {
 	struct heap_use use; /* as it was when it was made */
 	enum verdict verdict;
 	uint32_t confidence_percent;
+	uint32_t untold; /* unknown, because these allocators do not tell; bits of enum wire_allocator */
 	const char *allocator; /* ADVICE_ALLOCATOR: which; as in `enable --allocator=` */
 	uint32_t n_evidence;
 	struct evidence evidence[DIAGNOSIS_EVIDENCE_MAX]; /* the strongest first */
@@ -102,8 +104,8 @@ struct diagnosis {
 
 /* "retained": stable, in JSON and journal. */
 const char *verdict_to_string(enum verdict verdict);
-/* One sentence: what it means and what to do. */
-const char *verdict_to_text(enum verdict verdict);
+/* One sentence: what the verdict means and what to do. */
+const char *diagnosis_to_text(const struct diagnosis *diagnosis);
 /* "in_use_bytes", "heaptrack": stable, in JSON. */
 const char *fact_to_string(enum fact fact);
 const char *advice_to_string(enum advice advice);

@@ -114,6 +114,8 @@ struct sums {
 	uint64_t swap_bytes;
 	uint64_t huge_bytes;         /* of the heaps, in huge pages */
 	uint64_t opaque_bytes;       /* anonymous, of those whose allocator tells nothing */
+	uint32_t opaque_owners;      /* those allocators */
+	uint32_t n_opaque_lazy;      /* members on them that nobody told to give back by themselves */
 	uint32_t n_threads;
 	uint32_t n_stopped;          /* members that cannot answer */
 	uint32_t n_arenas;

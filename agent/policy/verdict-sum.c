@@ -36,6 +36,15 @@ static bool is_opaque(const struct member *member)
 	return true;
 }
 
+/* It could give back what is free by itself, and nobody has set when. */
+static bool is_lazy(const struct member *member)
+{
+	const uint32_t decays = WIRE_ALLOCATOR_MIMALLOC | WIRE_ALLOCATOR_JEMALLOC;
+	const uint32_t set = member->hello.tuned | member->hello.env_tuned;
+
+	return (member->hello.malloc_owner & decays) && !(set & 1U << WIRE_KNOB_DECAY);
+}
+
 static bool rises(const struct rise *rise)
 {
 	const uint64_t all = sub_sat(rise->last_bytes, rise->first_bytes);
@@ -121,8 +130,11 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 	sums->owners |= member->hello.malloc_owner;
 	if (s->rss > 0)
 		sums->use.grown_bytes = add_sat(sums->use.grown_bytes, sub_sat(p->rss_bytes, s->rss));
-	if (is_opaque(member))
+	if (is_opaque(member)) {
 		sums->opaque_bytes = add_sat(sums->opaque_bytes, p->anon_bytes);
+		sums->opaque_owners |= member->hello.malloc_owner;
+		sums->n_opaque_lazy += is_lazy(member);
+	}
 	if (sums->heap.time_usec == 0 || member->stats_usec < sums->heap.time_usec)
 		sums->heap.time_usec = member->stats_usec;
 	sum_floors(sums, member);

@@ -204,6 +204,13 @@ static uint32_t confidence_of_rise(uint64_t span_usec)
 	return 50;
 }
 
+/* It was measured, and nothing came of that. */
+static uint32_t find_untold(const struct facts *f, enum verdict verdict)
+{
+	return verdict == VERDICT_UNKNOWN && f->sums->heap.time_usec > 0 && is_untold(f)
+		       ? f->sums->opaque_owners : 0;
+}
+
 static uint32_t confidence(const struct facts *f, enum verdict verdict)
 {
 	const struct sums *s = f->sums;
@@ -310,6 +317,8 @@ static void find_evidence(const struct facts *f, struct diagnosis *d)
 	switch (d->verdict) {
 	case VERDICT_UNKNOWN:
 		show_limit(f, d);
+		if (d->untold != 0)
+			show_release(f, d);
 		return;
 	case VERDICT_GROWING:
 		show_rise(f, d);
@@ -410,13 +419,24 @@ static bool is_worth_release(const struct facts *f)
 	return bytes >= MAX(RELEASE_LEAST_BYTES, f->anon_bytes / 16);
 }
 
+/* The last release has shown how little there is to give; another one would show the same. */
+static bool is_tried(const struct facts *f)
+{
+	const uint64_t left_bytes = sub_sat(f->sums->before_bytes, f->sums->released_bytes);
+
+	return f->sums->release_usec > 0 &&
+	       f->anon_bytes <= add_sat(left_bytes, PAID_LEAST_BYTES);
+}
+
 static void find_advice(const struct facts *f, struct diagnosis *d)
 {
 	switch (d->verdict) {
 	case VERDICT_UNKNOWN:
 		if (f->sums->n_stopped > 0)
 			advise(d, ADVICE_CONTINUE);
-		advise(d, ADVICE_MEASURE);
+		if (d->untold != 0 && f->sums->n_opaque_lazy > 0)
+			advise(d, ADVICE_DECAY);
+		advise(d, d->untold != 0 && is_tried(f) ? ADVICE_HEAPTRACK : ADVICE_MEASURE);
 		return;
 	case VERDICT_GROWING:
 		advise(d, ADVICE_HEAPTRACK);
@@ -457,6 +477,7 @@ static void judge(struct facts *f, struct diagnosis *ret)
 							MAX(s->heap.retained_bytes,
 							    s->use.unused_bytes)));
 	*ret = (struct diagnosis){ .use = s->use, .verdict = decide(f) };
+	ret->untold = find_untold(f, ret->verdict);
 	ret->confidence_percent = confidence(f, ret->verdict);
 	find_evidence(f, ret);
 	find_advice(f, ret);

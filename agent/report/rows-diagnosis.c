@@ -29,7 +29,7 @@ void rows_diagnosis(struct dict *dict, const struct group *group,
 	char text[SENTENCES_ADVICE_MAX];
 
 	dict_string(dict, "verdict", verdict_to_string(diagnosis->verdict));
-	dict_string(dict, "verdict_text", verdict_to_text(diagnosis->verdict));
+	dict_string(dict, "verdict_text", diagnosis_to_text(diagnosis));
 	dict_u32(dict, "confidence_percent", diagnosis->confidence_percent);
 	rows_evidence(dict, diagnosis->evidence, diagnosis->n_evidence);
 

@@ -171,6 +171,9 @@ static const char *const advices[] = {
 			  "'pipe:|socket:'; buffers of sockets: ss -amp | grep -A1 pid={pid},",
 	[ADVICE_LOCKED] = "see whether it has to lock files in memory: grep VmLck /proc/{pid}/status; "
 			  "which: grep -E '^[0-9a-f]+-|^Locked' /proc/{pid}/smaps",
+	[ADVICE_DECAY] = "have its threads give back themselves what they free from now on: "
+			 "memguardctl{user} tune {what} DecaySec=0; and from its start on: DecaySec=0 in "
+			 "memguard.conf",
 	[ADVICE_BELOW] = "see which group below it that is: memguardctl{user} status, or "
 			 "systemd-cgtop -m {path}",
 };

@@ -83,6 +83,17 @@ for each in libjemalloc.so.2:stay libmimalloc.so.2:end libtcmalloc_minimal.so.4:
 	claim "$library: and ends well" end_subject
 done
 
+if loads libmimalloc.so.2; then
+	start_subject plain stay libmimalloc.so.2
+	claim "mimalloc: diagnose says why nothing is known" eval \
+		'ctl diagnose "$subject" | tee "$scratch/told" | has "mimalloc does not tell"'
+	claim "and predicts nothing" grep -q 'where nothing could be predicted' "$scratch/told"
+	claim "and does not propose to do the same again" eval \
+		'! grep -q "memguardctl diagnose" "$scratch/told"'
+	claim "but to have it give back by itself" grep -q 'tune .* DecaySec=0' "$scratch/told"
+	end_subject
+fi
+
 if loads libjemalloc.so.2; then
 	start_subject plain stay libjemalloc.so.2
 	claim "\"show\" tells what another allocator holds" shows \

@@ -328,8 +328,27 @@ static void test_an_allocator_that_tells_is_believed_and_one_that_does_not_is_un
 		{ .allocator = WIRE_ALLOCATOR_MIMALLOC },
 	};
 	CHECK_STR(name_of(&m, HOUR), "unknown");
+	CHECK(strstr(diagnosis_to_text(&d), "mimalloc does not tell") == diagnosis_to_text(&d));
+	CHECK(has_advice(ADVICE_DECAY));
 	CHECK(has_advice(ADVICE_MEASURE));
 	m.has_lessons = true;
+
+	/* What was tried in vain is not proposed again, nor is what is set, until it has grown. */
+	m.lessons = &(struct lessons){
+		.last_release = { .rss_before = 530 * MIB, .rss_after = 530 * MIB },
+	};
+	m.last_release_usec = HOUR;
+	m.hello.env_tuned = 1U << WIRE_KNOB_DECAY;
+	CHECK_STR(name_of(&m, HOUR + 1), "unknown");
+	CHECK(!has_advice(ADVICE_DECAY));
+	CHECK(!has_advice(ADVICE_MEASURE));
+	CHECK(has_advice(ADVICE_HEAPTRACK));
+	CHECK(has_fact(FACT_RELEASED_BYTES, 0));
+	m.process.anon_bytes += 32 * MIB;
+	CHECK_STR(name_of(&m, HOUR + 1), "unknown");
+	CHECK(has_advice(ADVICE_MEASURE));
+	m.process.anon_bytes -= 32 * MIB;
+
 	m.lessons = &(struct lessons){
 		.last_release = { .rss_before = 900 * MIB, .rss_after = 530 * MIB },
 	};

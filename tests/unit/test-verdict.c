@@ -286,7 +286,7 @@ static void test_extreme_groups_get_some_verdict(void)
 static void test_every_verdict_has_a_name_and_a_sentence(void)
 {
 	for (int i = VERDICT_UNKNOWN; i < VERDICT_MAX_; i++) {
-		const char *text = verdict_to_text((enum verdict)i);
+		const char *text = diagnosis_to_text(&(struct diagnosis){ .verdict = (enum verdict)i });
 
 		CHECK(strlen(verdict_to_string((enum verdict)i)) > 0);
 		CHECK(text[strlen(text) - 1] == '.');
