@@ -43,10 +43,10 @@
 #define PATIENCE_USEC (500 * USEC_PER_MSEC)
 #define PATIENCE_CRITICAL_USEC (100 * USEC_PER_MSEC)
 
-/* Rounds at once; made at start, since memory is short when they begin. */
-#define ROUNDS_MAX 32
+/* Rounds at once that are there from the start, since memory is short when they begin. */
+#define ROUNDS_READY 32
 
-static struct round rounds[ROUNDS_MAX];
+static struct round rounds[ROUNDS_READY];
 
 static void round_ask_next(struct guard *guard);
 
@@ -56,21 +56,24 @@ void round_touch(void)
 	memset(rounds, 0, 4 * sizeof(rounds[0]));
 }
 
-/* A command may begin a round in every group there is, and may allocate. */
-static struct round *round_take(bool may_allocate)
+/*
+ * A command, which may begin a round in every group there is, takes none from a crisis. Nor may
+ * who answers slowly, be it with all of them, keep others from being asked: then more are made.
+ */
+static struct round *round_take(bool is_command)
 {
-	for (size_t i = 0; i < ROUNDS_MAX; i++)
+	for (size_t i = 0; i < ROUNDS_READY && !is_command; i++)
 		if (!rounds[i].used) {
 			rounds[i].used = true;
 			return &rounds[i];
 		}
 
-	return may_allocate ? calloc(1, sizeof(struct round)) : NULL;
+	return calloc(1, sizeof(struct round));
 }
 
 static void round_give_back(struct round *round)
 {
-	if (round >= rounds && round < rounds + ROUNDS_MAX)
+	if (round >= rounds && round < rounds + ROUNDS_READY)
 		round->used = false;
 	else
 		free(round);
@@ -555,7 +558,7 @@ int round_begin(struct guard *guard, enum reason trigger, pid_t only, struct com
 	struct manager *manager = guard->manager;
 	struct round *round = round_take(command);
 
-	/* As many rounds are under way as there may be: it is looked again soon. */
+	/* There is no memory: it is looked again soon. */
 	if (!round)
 		return -EAGAIN;
 

@@ -15,7 +15,7 @@ void round_touch(void);
 /*
  * Begins a round of @guard, which has none running. @only: this process alone, or 0.
  * @command: told the outcome; or NULL. Ends in exactly one outcome, maybe before it returns.
- * -EAGAIN: too many rounds are under way; not begun.
+ * -EAGAIN: there is no memory for it; not begun.
  */
 int round_begin(struct guard *guard, enum reason trigger, pid_t only, struct command *command);
 
