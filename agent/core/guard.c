@@ -79,6 +79,9 @@ int guard_configure(struct guard *guard)
 	if (r < 0)
 		return r;
 
+	/* Who has not been asked yet is not to be any more; a command does as it is told. */
+	if (guard->group.settings->mode == MODE_OBSERVE && guard->round && !guard->round->command)
+		round_stop(guard);
 	watch_arm_pressure(guard);
 	watch_arm_threshold(guard);
 	watch_arm_level(guard);

@@ -200,6 +200,11 @@ static void test_a_round_goes_on_after_a_reload(void)
 	CHECK(is_other_asked_after("[Trim]\nCooldownSec=7s\n"));
 }
 
+static void test_who_is_only_to_be_observed_from_now_on_is_not_asked(void)
+{
+	CHECK(!is_other_asked_after("[Guard]\nMode=observe\n"));
+}
+
 int main(void)
 {
 	if (!mkdtemp(directory))
@@ -208,6 +213,7 @@ int main(void)
 
 	RUN(test_who_does_not_answer_keeps_no_other_group_from_being_asked);
 	RUN(test_a_round_goes_on_after_a_reload);
+	RUN(test_who_is_only_to_be_observed_from_now_on_is_not_asked);
 
 	(void)unlink(config);
 	/* All else the daemon has removed itself. */
