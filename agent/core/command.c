@@ -9,19 +9,14 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/parse.h"
-#include "agent/core/beside.h"
-#include "agent/core/choice.h"
+#include "agent/core/explain.h"
 #include "agent/core/guard.h"
-#include "agent/core/history.h"
-#include "agent/core/machine.h"
 #include "agent/core/membership.h"
 #include "agent/core/peer.h"
 #include "agent/core/recorder.h"
 #include "agent/core/round.h"
 #include "agent/core/target.h"
 #include "agent/policy/estimate.h"
-#include "agent/policy/ladder.h"
-#include "agent/policy/verdict.h"
 #include "agent/report/bus-names.h"
 #include "agent/report/journal.h"
 
@@ -248,44 +243,6 @@ static int on_each_option(int (*f)(const struct bus_item *, void *), void *arg, 
 	struct option_visit visit = { f, arg };
 
 	return config_each(manager->config, visit_option, &visit);
-}
-
-static void on_diagnose(const struct group *group, const struct member *member,
-			struct diagnosis *ret, void *userdata)
-{
-	const struct manager *manager = userdata;
-
-	if (member)
-		verdict_member(group, member, manager_now(manager), ret);
-	else
-		beside_diagnose(guard_of(group), manager_now(manager), ret);
-}
-
-static void on_plan(const struct group *group, struct decision *ret, void *userdata)
-{
-	(void)userdata;
-	*ret = (struct decision){ .reason = REASON_NONE };
-	choice_plan(guard_of(group), ret);
-}
-
-static void on_steps(const struct group *group, struct rung ret[static STEP_MAX_], void *userdata)
-{
-	const uint64_t now_usec = manager_now(userdata);
-
-	for (int i = 0; i < STEP_MAX_; i++)
-		ret[i] = ladder_look(group, (enum step)i, now_usec);
-
-	ret[STEP_ALERT] = ladder_look_alert(group, &history_of(guard_of(group))->alerts, now_usec);
-}
-
-static void on_pressures(const struct group *group, struct pressures *ret, void *userdata)
-{
-	const struct cgroup *cgroup = &guard_of(group)->cgroup;
-	struct psi_line some;
-
-	*ret = (struct pressures){ PRESSURE_UNKNOWN, machine_some(userdata) };
-	if (cgroup_is_open(cgroup) && cgroup_read_some(cgroup, &some) >= 0)
-		ret->group_permyriad = some.avg10_permyriad;
 }
 
 static int command_new(struct bus_reply *reply, struct command **ret)
@@ -577,10 +534,12 @@ const struct bus_handler command_handler = {
 	.each_member = on_each_member,
 	.each_option = on_each_option,
 	.each_past = on_each_past,
-	.diagnose = on_diagnose,
-	.plan = on_plan,
-	.steps = on_steps,
-	.pressures = on_pressures,
+	.refresh = explain_refresh,
+	.diagnose = explain_diagnose,
+	.plan = explain_plan,
+	.steps = explain_steps,
+	.pressures = explain_pressures,
+	.clash = explain_clash,
 	.show = on_show,
 	.trim = on_trim,
 	.tune = on_tune,

@@ -98,6 +98,13 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 			    plural(fields_number(group, "shared_oom_kills")));
 }
 
+/* The table has what counts, which is not what was written. */
+static void print_clash(const struct ctl *ctl, const json_t *group)
+{
+	if (json_object_get(group, "clash_text"))
+		output_pair(ctl, "Settings:", "%s", fields_string(group, "clash_text"));
+}
+
 /* What is rarely asked for comes after what is always. */
 static void print_source(const struct ctl *ctl, const json_t *group)
 {
@@ -455,6 +462,7 @@ static int explain(struct ctl *ctl, const json_t *groups)
 		if (i > 0)
 			fputc('\n', ctl->out);
 		print_state(ctl, group);
+		print_clash(ctl, group);
 		r = signals_print(ctl, group);
 		if (r >= 0)
 			r = ladder_print(ctl, group);

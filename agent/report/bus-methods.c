@@ -8,6 +8,7 @@
 
 #include "agent/basic/macro.h"
 #include "agent/report/bus-caller.h"
+#include "agent/report/bus-explain.h"
 #include "agent/report/bus-reply.h"
 #include "agent/report/rows.h"
 
@@ -66,18 +67,8 @@ static int add_group(const struct group *group, void *userdata)
 	bus->handler->diagnose(group, NULL, &diagnosis, bus->userdata);
 	dict_open(dict);
 	groups->row(dict, group, &diagnosis, bus_now(bus));
-	if (groups->row == rows_explain && bus->handler->plan) {
-		static struct decision plan;
-		struct rung rungs[STEP_MAX_];
-		struct pressures pressures;
-
-		bus->handler->plan(group, &plan, bus->userdata);
-		rows_plan(dict, &plan);
-		bus->handler->steps(group, rungs, bus->userdata);
-		rows_steps(dict, group, rungs, bus_now(bus));
-		bus->handler->pressures(group, &pressures, bus->userdata);
-		rows_pressures(dict, &pressures);
-	}
+	if (groups->row == rows_explain && bus->handler->plan)
+		bus_explain(bus, group, dict);
 	dict_close(dict);
 	return dict->error;
 }
@@ -110,6 +101,9 @@ static int list_groups(struct bus *bus, sd_bus_message *call, uid_t uid, group_r
 	if (r < 0)
 		return r;
 
+	if (row == rows_explain)
+		bus->handler->refresh(what, bus_private_is_privileged(uid) ? NULL : &uid,
+				      bus->userdata);
 	if (bus_private_is_privileged(uid)) {
 		r = bus->handler->each_group(what, add_group, &groups, bus->userdata);
 	} else {

@@ -149,6 +149,8 @@ struct bus_handler {
 	/* The oldest first; WHAT as above, or the name of a group that is gone. */
 	int (*each_past)(const char *what, int (*f)(const struct past *, void *),
 			 void *arg, void *userdata);
+	/* Reads groups now that a member of @uid is in, NULL: of anybody. */
+	void (*refresh)(const char *what, const uid_t *uid, void *userdata);
 	/* Which disease: of the group, or of @member (not NULL) of it. */
 	void (*diagnose)(const struct group *group, const struct member *member,
 			 struct diagnosis *ret, void *userdata);
@@ -159,6 +161,8 @@ struct bus_handler {
 		      void *userdata);
 	/* As of now: these are read when somebody asks. */
 	void (*pressures)(const struct group *group, struct pressures *ret, void *userdata);
+	/* Do settings for it contradict each other? Then a sentence with their places. */
+	bool (*clash)(const struct group *group, char *buf, size_t size, void *userdata);
 	/* These take the reply on 0; on a negative return bus answers with that error. */
 	int (*show)(const char *what, struct bus_reply *reply, void *userdata);
 	/* @method: METHOD_AUTO leaves it to the group's settings. */

@@ -224,6 +224,20 @@ static void on_pressures(const struct group *group, struct pressures *ret, void 
 	*ret = (struct pressures){ group->id == 4713 ? PRESSURE_UNKNOWN : 1234, 50 };
 }
 
+static void on_refresh(const char *what, const uid_t *uid, void *userdata)
+{
+	(void)what;
+	(void)uid;
+	(void)userdata;
+}
+
+static bool on_clash(const struct group *group, char *buf, size_t size, void *userdata)
+{
+	(void)userdata;
+	snprintf(buf, size, "UsageHigh=85%% of /etc/a.conf:2 and UsageCritical=83%% of /etc/a.conf:4 meet here");
+	return group->id == 4712;
+}
+
 static void on_steps(const struct group *group, struct rung ret[static STEP_MAX_], void *userdata)
 {
 	(void)userdata;
@@ -395,6 +409,8 @@ const struct bus_handler fake_handler = {
 	.plan = on_plan,
 	.steps = on_steps,
 	.pressures = on_pressures,
+	.refresh = on_refresh,
+	.clash = on_clash,
 	.show = on_show,
 	.trim = on_trim,
 	.tune = on_tune,
