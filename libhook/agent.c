@@ -13,6 +13,7 @@
 #include "libhook/proc.h"
 #include "libhook/reserve.h"
 #include "libhook/rights.h"
+#include "libhook/start.h"
 
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL
@@ -58,6 +59,7 @@ struct agent {
 	int nothing; /* never readable; -1 */
 	int bell;    /* readable when the main thread is at its end; -1 */
 	long look_msec;
+	uint64_t locked_bytes; /* of the program, when it was last tried what that means */
 	bool filtered; /* seen under a filter, which nobody takes away */
 	bool displaced; /* our table is gone, and its numbers are the program's; filtered, too */
 };
@@ -228,6 +230,19 @@ static int agent_park(struct agent *agent)
 }
 
 /*
+ * What threads make from now on may be locked as well, or addresses be limited by now. Locked may also
+ * be just some page of the program's: to try that takes memory for a moment, so it is done once.
+ */
+static bool anchors_stay_useful(struct agent *agent)
+{
+	const uint64_t locked_bytes = proc_locked();
+	const bool known = locked_bytes == 0 || locked_bytes == agent->locked_bytes;
+
+	agent->locked_bytes = locked_bytes;
+	return known ? start_has_addresses() : start_is_useful(agent->host->page_bytes);
+}
+
+/*
  * May the agent stay? libc changes the ids of one thread after the other, and programs raise
  * and lower what they may do: only a difference that lasts counts.
  */
@@ -236,8 +251,7 @@ static int agent_look(struct agent *agent)
 	bool *const anchoring = &agent->host->anchoring;
 	int r;
 
-	/* What threads make from now on may be locked as well. */
-	if (__atomic_load_n(anchoring, __ATOMIC_ACQUIRE) && proc_locked() > 0)
+	if (__atomic_load_n(anchoring, __ATOMIC_ACQUIRE) && !anchors_stay_useful(agent))
 		__atomic_store_n(anchoring, false, __ATOMIC_RELEASE);
 	if (rights_agree())
 		return 0;

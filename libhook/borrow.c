@@ -83,6 +83,12 @@ static const struct {
  */
 #define RUN_BYTES ((uint64_t)8 << 20)
 
+/*
+ * Programs lock a page for a secret, and free it as it is: that is one chunk. So many in a row, and
+ * it is all memory, as after mlockall().
+ */
+#define LOCKED_MAX 8
+
 /* With less than that swapped out, where free memory is swapped out is not looked for. */
 #define SWAPPED_LOOK_BYTES ((uint64_t)1 << 20)
 
@@ -95,6 +101,7 @@ struct borrow {
 	uint64_t rested_usec;
 	uint64_t asked_usec;
 	long rest_usec;
+	unsigned int n_locked; /* in a row */
 	bool over;
 
 	/* The arena at hand. */
@@ -217,16 +224,20 @@ static void give_all_back(struct borrow *borrow)
 	}
 }
 
-/* Locked memory cannot be dropped, and there is no use in trying on. */
+/* Locked memory cannot be dropped, and where all is locked there is no use in trying on. */
 static enum found drop_pages(struct borrow *borrow, const struct loan *loan, bool look)
 {
 	const enum found found = drop_chunk(&borrow->drop, (uintptr_t)(loan + 1),
 					    (uintptr_t)loan + loan->bytes, look);
 
-	if (found != FOUND_LOCKED)
+	if (found != FOUND_LOCKED) {
+		if (found == FOUND_PAGES)
+			borrow->n_locked = 0;
 		return found;
+	}
 
-	end(borrow, WIRE_END_DONE);
+	if (++borrow->n_locked == LOCKED_MAX)
+		end(borrow, WIRE_END_DONE);
 	return FOUND_NOTHING;
 }
 

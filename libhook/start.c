@@ -28,7 +28,7 @@ static unsigned int n_blocks(void)
 }
 
 /* An arena takes up 64 MiB of it: that is for who would have allocated. */
-static bool has_addresses(void)
+bool start_has_addresses(void)
 {
 	struct {
 		uint64_t soft, hard;
@@ -42,7 +42,7 @@ bool start_is_useful(uint32_t page_bytes)
 	bool useful;
 	long page;
 
-	if (!has_addresses())
+	if (!start_has_addresses())
 		return false;
 
 	page = SYS(SYS_MMAP, NULL, (size_t)page_bytes, PROT_READ | PROT_WRITE,

@@ -27,5 +27,8 @@ void start_cancel(struct start *start);
  */
 bool start_is_useful(uint32_t page_bytes);
 
+/* False where addresses are limited: the part of it that takes no memory. */
+bool start_has_addresses(void);
+
 /* Leaves an anchor in the arena of this thread. No signal handler runs meanwhile. */
 void start_anchor(void);

@@ -99,15 +99,28 @@ static void await_begun(int n)
 		usleep(2000);
 }
 
-/* Many threads that take no memory, then as much as there are addresses for. */
-static int do_addresses(void)
+static long n_wakes(int id)
 {
-	const struct rlimit limit = { 1200UL << 20, 1200UL << 20 };
+	static const char key[] = "voluntary_ctxt_switches:";
+
+	return atol(task_line(id, key) + strlen(key));
+}
+
+/* The agent looks now and then. It may have been on its way to sleep. */
+static void await_look(int agent)
+{
+	const long wakes = n_wakes(agent);
+
+	while (n_wakes(agent) < wakes + 2)
+		usleep(2000);
+}
+
+/* Many threads that take no memory, then as much as there are addresses for. */
+static int use_addresses(void)
+{
 	int n_made = 0;
 	void *rest;
 
-	if (setrlimit(RLIMIT_AS, &limit) < 0)
-		return 1;
 	for (int i = 0; i < 8; i++)
 		n_made += start_thread(begin_and_wait) == 0;
 	await_begun(n_made);
@@ -118,24 +131,48 @@ static int do_addresses(void)
 	return 0;
 }
 
-static int locked_mib(void)
+static const struct rlimit addresses = { 1200UL << 20, 1200UL << 20 };
+
+static int do_addresses(void)
 {
-	return atoi(task_line(getpid(), "VmLck:") + sizeof("VmLck:")) / 1024;
+	return setrlimit(RLIMIT_AS, &addresses) == 0 ? use_addresses() : 1;
 }
 
-static long n_wakes(int id)
+static int do_addresses_later(void)
 {
-	static const char key[] = "voluntary_ctxt_switches:";
+	int agent;
 
-	return atol(task_line(id, key) + strlen(key));
+	if (start_thread(wait_for_ever) != 0)
+		return 1;
+	agent = find_agent(getenv("LD_PRELOAD") ? 2500 : 1);
+	if (setrlimit(RLIMIT_AS, &addresses) < 0)
+		return 1;
+	if (agent)
+		await_look(agent);
+	return use_addresses();
+}
+
+static int mib_of(const char *key)
+{
+	return atoi(task_line(getpid(), key) + strlen(key)) / 1024;
+}
+
+/* Of what @key tells: does a thread that does not allocate take an arena, of 64 MiB? */
+static int tell_thread(const char *key)
+{
+	const int before = mib_of(key);
+
+	if (start_thread(begin_and_wait) != 0)
+		return 1;
+	await_begun(1);
+	printf("%s\n", mib_of(key) - before < 48 ? "just its stack" : "and an arena");
+	return 0;
 }
 
 /* An arena would be locked with all its addresses, 64 MiB. The agent notices when it looks. */
 static int do_locked_later(void)
 {
 	const int agent = await_agent();
-	int before, grown;
-	long wakes;
 
 	if (agent == 0)
 		return 1;
@@ -144,16 +181,25 @@ static int do_locked_later(void)
 		return 77;
 	}
 
-	/* It may have been on its way to sleep. */
-	for (wakes = n_wakes(agent); n_wakes(agent) < wakes + 2;)
-		usleep(2000);
-	before = locked_mib();
-	if (start_thread(begin_and_wait) != 0)
+	await_look(agent);
+	return tell_thread("VmLck:");
+}
+
+/* A program that keeps a secret in one. */
+static int do_locked_page(void)
+{
+	const int agent = await_agent();
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (agent == 0)
 		return 1;
-	await_begun(1);
-	grown = locked_mib() - before;
-	printf("%s\n", grown < 48 ? "just its stack" : "and an arena");
-	return 0;
+	if (page == MAP_FAILED || mlock(page, 4096) < 0) {
+		printf("mlock: %s\n", strerror(errno));
+		return 77;
+	}
+
+	await_look(agent);
+	return tell_thread("VmSize:");
 }
 
 /* As MemoryDenyWriteExecute= does where the kernel has it without a filter. */
@@ -263,7 +309,9 @@ static const struct {
 	{ "single", do_single },
 	{ "locked", do_locked },
 	{ "addresses", do_addresses },
+	{ "addresses-later", do_addresses_later },
 	{ "locked-later", do_locked_later },
+	{ "locked-page", do_locked_page },
 	{ "mdwe", do_mdwe },
 	{ "stuck", do_stuck },
 	{ "stuck-first", do_stuck_first },

@@ -111,6 +111,8 @@ fi
 # Those that a thread would not have taken.
 same "row 25: address space that is limited stays the program's" "$(hooked "$corner" addresses 2>&1)" \
 	"$("$corner" addresses 2>&1)"
+same "row 25: also when the limit comes later" "$(hooked "$corner" addresses-later 2>&1)" \
+	"$("$corner" addresses-later 2>&1)"
 r=0
 hooked "$corner" locked-later >"$scratch/out" 2>&1 || r=$?
 if [ $r -eq 77 ]; then
@@ -118,6 +120,15 @@ if [ $r -eq 77 ]; then
 else
 	same "row 26: nor does a thread lock an arena once memory is locked" "$r $(cat "$scratch/out")" \
 		"0 just its stack"
+fi
+r=0
+hooked "$corner" locked-page >"$scratch/out" 2>&1 || r=$?
+if [ $r -eq 77 ]; then
+	skip "row 26: a page that the program has locked keeps no thread from leaving an anchor" \
+		"$(cat "$scratch/out")"
+else
+	same "row 26: a page that the program has locked keeps no thread from leaving an anchor" \
+		"$r $(cat "$scratch/out")" "0 and an arena"
 fi
 
 exit "$bad"

@@ -437,6 +437,36 @@ static void test_what_is_swapped_out_is_given_back(void)
 	}
 }
 
+/* Row 26 of the hazards, and the one below. */
+static void test_a_locked_page_costs_its_own_chunk_alone(void)
+{
+	for (size_t i = 0; i < sizeof(heaps) / sizeof(*heaps); i++) {
+		uintptr_t page;
+
+		make_holes(heaps[i].least, heaps[i].most, true);
+		/* One of the largest, which are taken first. */
+		page = (parts[HOLES - 2].begin + 2 * 4096 - 1) & ~(uintptr_t)4095;
+		CHECK(mlock((void *)page, 4096) == 0);
+		(void)release();
+		CHECK(munlock((void *)page, 4096) == 0);
+		CHECK(resident_bytes() <= 2 * 4096 * HOLES + 64 * 4096 + heaps[i].most);
+		CHECK_EQ(n_parts, HOLES + n_freed);
+	}
+}
+
+static void test_where_all_is_locked_it_soon_gives_up(void)
+{
+	size_t bytes;
+
+	make_holes(8192, 24576, true);
+	bytes = parts[HOLES - 1].begin + parts[HOLES - 1].bytes - space;
+	/* What is locked already is counted as well, and a user may lock 8 MiB. */
+	CHECK(mlock((void *)space, bytes) == 0);
+	CHECK(release().n_borrowed < 2 * LOCKED_MAX);
+	CHECK(munlock((void *)space, bytes) == 0);
+	CHECK_EQ(n_lent, 0);
+}
+
 int main(void)
 {
 	space = (uintptr_t)mmap(NULL, SPACE_BYTES, PROT_READ | PROT_WRITE,
@@ -452,6 +482,8 @@ int main(void)
 	RUN(test_an_anchor_before_a_hole_hides_no_other);
 	RUN(test_an_empty_heap_is_left_as_it_was);
 	RUN(test_what_is_swapped_out_is_given_back);
+	RUN(test_a_locked_page_costs_its_own_chunk_alone);
+	RUN(test_where_all_is_locked_it_soon_gives_up);
 
 	return TEST_RESULT();
 }
