@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/basic/log.h"
+#include "agent/basic/owner.h"
 #include "agent/core/warner.h"
 
 /* Between two lines of one kind. */
@@ -73,6 +74,11 @@ static void tell_foreign(struct manager *manager, const char *socket, const char
 		    manager->runtime_directory, socket, (unsigned int)uid, lack, more);
 }
 
+static const char *others_of(uid_t uid)
+{
+	return owner_is_range(uid) ? " with the others of its range" : "";
+}
+
 void closed_refused(int error, pid_t pid, uid_t uid, void *userdata)
 {
 	struct manager *manager = userdata;
@@ -83,8 +89,8 @@ void closed_refused(int error, pid_t pid, uid_t uid, void *userdata)
 	else if (!may_tell(manager, CLOSED_PEER, more))
 		log_debug("Closed the connection of process %d: %s", (int)pid, strerror(-error));
 	else if (error == -EDQUOT)
-		log_notice("Closed the connection of process %d: user %u has %d already, and no more of "
-			   "his programs are guarded%s", (int)pid, (unsigned int)uid,
+		log_notice("Closed the connection of process %d: user %u%s has %d already, and no more of "
+			   "his programs are guarded%s", (int)pid, (unsigned int)uid, others_of(uid),
 			   LISTENER_PER_UID_MAX, more);
 	else if (error == -EUSERS)
 		log_notice("Closed the connection of process %d of user %u: there are %d already, and no "
@@ -106,9 +112,9 @@ static void tell_quota(struct manager *manager, int error, uid_t uid)
 		log_debug("Closed a connection to %s/pressure of user %u", manager->runtime_directory,
 			  (unsigned int)uid);
 	else if (error == -EDQUOT)
-		log_notice("Closed a connection to %s/pressure: %d programs of user %u hear of memory "
+		log_notice("Closed a connection to %s/pressure: %d programs of user %u%s hear of memory "
 			   "pressure, and no more may: %s%s", manager->runtime_directory,
-			   WARNER_PER_UID_MAX, (unsigned int)uid, next, more);
+			   WARNER_PER_UID_MAX, (unsigned int)uid, others_of(uid), next, more);
 	else
 		log_notice("Closed a connection to %s/pressure of user %u: %d programs hear of memory "
 			   "pressure, and no more may: %s%s", manager->runtime_directory,

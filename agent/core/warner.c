@@ -14,6 +14,7 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/basic/owner.h"
 #include "agent/core/closed.h"
 #include "agent/core/guard.h"
 #include "agent/core/history.h"
@@ -101,7 +102,7 @@ static int check_quota(const struct manager *manager, uid_t uid)
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		LIST_FOREACH(hearer, &history_of(guard)->hearers, in_guard)
-			n += hearer->uid == uid;
+			n += owner_of(hearer->uid) == owner_of(uid);
 
 	return n >= WARNER_PER_UID_MAX ? -EDQUOT : 0;
 }

@@ -21,6 +21,7 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/basic/owner.h"
 
 #define LOCK_NAME "lock"
 #define SOCKET_NAME "hook.sock"
@@ -34,7 +35,7 @@
 #define PAUSE_USEC (1 * USEC_PER_SEC)
 
 struct tally {
-	uid_t uid;
+	uid_t owner;
 	unsigned int n;
 };
 
@@ -58,10 +59,11 @@ struct listener {
 /* NULL: this user has no connection, and @add was not asked or there is no memory. */
 static struct tally *find_tally(struct listener *listener, uid_t uid, bool add)
 {
+	const uid_t owner = owner_of(uid);
 	struct tally *tallies;
 
 	for (size_t i = 0; i < listener->n_tallies; i++)
-		if (listener->tallies[i].uid == uid)
+		if (listener->tallies[i].owner == owner)
 			return &listener->tallies[i];
 
 	if (!add)
@@ -77,7 +79,7 @@ static struct tally *find_tally(struct listener *listener, uid_t uid, bool add)
 		listener->n_tallies_max = n_max;
 	}
 
-	listener->tallies[listener->n_tallies] = (struct tally){ .uid = uid };
+	listener->tallies[listener->n_tallies] = (struct tally){ .owner = owner };
 	return &listener->tallies[listener->n_tallies++];
 }
 

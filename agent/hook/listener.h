@@ -4,8 +4,8 @@
 /*
  * The door for hooks: RUNTIME/hook.sock, SOCK_SEQPACKET, by socket activation or our own.
  * Tells the caller who connected according to the kernel. Quotas: LISTENER_PER_UID_MAX
- * connections per user (root excepted) and LISTENER_MAX altogether; more are closed at
- * once.
+ * connections per user (root excepted; see basic/owner.h) and LISTENER_MAX altogether; more
+ * are closed at once.
  */
 
 #include <systemd/sd-event.h>

@@ -90,6 +90,32 @@ static void test_users_are_counted_apart(void)
 	door_done(&door);
 }
 
+/* With those that /etc/subuid gives to one user he would keep out everybody else. */
+static void test_subordinate_users_are_counted_together(void)
+{
+	struct door door;
+
+	if (geteuid() != 0) {
+		printf("# only root can be several users\n");
+		return;
+	}
+
+	door_open(&door);
+	for (uid_t uid = 100000; uid < 100005; uid++)
+		CHECK_EQ(reap(&door, fill_quota(door.path, uid)), 0);
+	CHECK_EQ(door.n_accepted, LISTENER_PER_UID_MAX);
+	CHECK_EQ(door.error, -EDQUOT);
+	CHECK_EQ(door_visit(&door), 1);
+
+	/* Those of the next range are others; who leaves makes room for one of his own. */
+	listener_release(door.listener, 100000);
+	listener_release(door.listener, 100000);
+	CHECK_EQ(reap(&door, fill_quota(door.path, 100004)), 0);
+	CHECK_EQ(reap(&door, fill_quota(door.path, 2 * 65536)), 0);
+	CHECK_EQ(door.n_accepted, 2 * LISTENER_PER_UID_MAX + 3);
+	door_done(&door);
+}
+
 static void test_there_is_a_quota_for_all(void)
 {
 	struct door door;
@@ -121,6 +147,7 @@ int main(void)
 {
 	RUN(test_a_user_has_a_quota);
 	RUN(test_users_are_counted_apart);
+	RUN(test_subordinate_users_are_counted_together);
 	RUN(test_there_is_a_quota_for_all);
 	return TEST_RESULT();
 }
