@@ -5,6 +5,7 @@
 #include "agent/core/beside.h"
 
 #include "agent/core/guard.h"
+#include "agent/core/history.h"
 #include "agent/core/peer.h"
 #include "agent/policy/verdict.h"
 
@@ -33,5 +34,5 @@ void beside_diagnose(const struct guard *guard, uint64_t now_usec, struct diagno
 
 	guard_sum(guard, &sums);
 	sums.beside = &beside;
-	verdict_group(&guard->group, &sums, now_usec, ret);
+	verdict_group(&guard->group, &sums, &history_of(guard)->alerts, now_usec, ret);
 }

@@ -51,7 +51,8 @@ void explain_diagnose(const struct group *group, const struct member *member,
 	const struct manager *manager = userdata;
 
 	if (member)
-		verdict_member(group, member, manager_now(manager), ret);
+		verdict_member(group, member, &history_of(guard_of(group))->alerts,
+			       manager_now(manager), ret);
 	else
 		beside_diagnose(guard_of(group), manager_now(manager), ret);
 }

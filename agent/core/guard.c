@@ -405,7 +405,7 @@ void guard_diagnose(const struct guard *guard, uint64_t now_usec, struct diagnos
 	struct sums sums;
 
 	guard_sum(guard, &sums);
-	verdict_group(&guard->group, &sums, now_usec, ret);
+	verdict_group(&guard->group, &sums, &history_of(guard)->alerts, now_usec, ret);
 }
 
 void guard_look_soon(struct guard *guard, uint64_t in_usec)

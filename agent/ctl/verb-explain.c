@@ -61,6 +61,24 @@ static void print_held(const struct ctl *ctl, const json_t *group)
 			    fields_bytes(group, "held_bytes", held));
 }
 
+/* Of a restarted service the kill was in the group before. */
+static void print_kills(const struct ctl *ctl, const json_t *group)
+{
+	const uint64_t n = fields_number(group, "oom_kills");
+	const bool is_seen = json_object_get(group, "oom_kill_age_usec");
+	char ago[FORMAT_MAX], last[FORMAT_MAX + 32] = "";
+
+	if (is_seen)
+		fields_ago(group, "oom_kill_age_usec", ago);
+	if (is_seen && n > 0)
+		snprintf(last, sizeof(last), ", the last one %s ago", ago);
+	if (n > 0)
+		output_pair(ctl, "Kills:", "the kernel's OOM killer acted here %" PRIu64 " time%s%s",
+			    n, plural(n), last);
+	else if (is_seen)
+		output_pair(ctl, "Kills:", "the kernel's OOM killer acted %s ago, before this began", ago);
+}
+
 static void print_state(const struct ctl *ctl, const json_t *group)
 {
 	char usage[FORMAT_MAX], limit[FORMAT_MAX], age[FORMAT_MAX], rate[2 * FORMAT_MAX];
@@ -85,11 +103,7 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 	print_held(ctl, group);
 
 	verdict_print(ctl, group);
-	if (fields_number(group, "oom_kills") > 0)
-		output_pair(ctl, "Kills:",
-			    "the kernel's OOM killer acted here %" PRIu64 " time%s",
-			    fields_number(group, "oom_kills"),
-			    plural(fields_number(group, "oom_kills")));
+	print_kills(ctl, group);
 	if (fields_number(group, "shared_oom_kills") > 0)
 		output_pair(ctl, "Beside:",
 			    "the kernel's OOM killer acted %" PRIu64 " time%s in other groups "

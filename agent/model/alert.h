@@ -42,7 +42,9 @@ struct alert_memory {
 	struct alert_near near;
 	uint64_t n_oom_kill;      /* since the group's first_oom_kill, when that was last told */
 	uint64_t n_oom_seen;      /* and at the last look */
-	uint64_t killed_usec;     /* when that last rose; 0: never */
+	uint64_t killed_usec;     /* when that last rose; 0: never. Also of the group before of this name */
+	uint64_t killed_limit_bytes; /* and the limit then */
+	uint64_t killed_level;    /* likewise, whose: as group.limit_level */
 	uint64_t n_beside;        /* the group's shared.n_kills, when that was last told */
 };
 

@@ -95,6 +95,7 @@ struct diagnosis {
 	enum verdict verdict;
 	uint32_t confidence_percent;
 	uint32_t untold; /* unknown, because these allocators do not tell; bits of enum wire_allocator */
+	uint64_t killed_usec;  /* when the kernel last killed in the group; 0: never, or of a member */
 	const char *allocator; /* ADVICE_ALLOCATOR: which; as in `enable --allocator=` */
 	uint32_t n_evidence;
 	struct evidence evidence[DIAGNOSIS_EVIDENCE_MAX]; /* the strongest first */

@@ -47,6 +47,7 @@ struct facts {
 	uint64_t retained_high_bytes;
 	uint32_t usage_high_permyriad;
 	uint32_t usage_critical_permyriad;
+	uint64_t killed_usec; /* 0: never; of a member */
 	bool is_short; /* of memory, near the limit or for want of it killed; of a member: its group */
 	uint64_t now_usec;
 };
@@ -68,7 +69,7 @@ static bool is_disproved(const struct facts *f, uint64_t bytes)
 	       f->sums->expected_bytes > 0 && f->sums->released_bytes < bytes / 10;
 }
 
-/* The last release gave back a good part of what was there. */
+/* The last release gave back a good part of what was there, and nobody was killed since in spite of it. */
 static bool has_paid(const struct facts *f)
 {
 	const struct benefit *b = f->benefit;
@@ -76,10 +77,11 @@ static bool has_paid(const struct facts *f)
 
 	if (b && b->n_rounds > 0 &&
 	    sub_sat(f->now_usec, b->last_round_usec) < PAID_USEC)
-		return b->last_released_bytes >=
+		return b->last_round_usec > f->killed_usec &&
+		       b->last_released_bytes >=
 		       MAX(add_sat(b->last_usage_bytes, b->last_released_bytes) / 4, 1);
 
-	return s->release_usec > 0 && sub_sat(f->now_usec, s->release_usec) < PAID_USEC &&
+	return s->release_usec > f->killed_usec && sub_sat(f->now_usec, s->release_usec) < PAID_USEC &&
 	       s->released_bytes >= MAX(s->before_bytes / 4, PAID_LEAST_BYTES);
 }
 
@@ -519,9 +521,10 @@ static void divide(const struct group *group, struct facts *f)
 		f->unseen_bytes = rest_bytes;
 }
 
-static bool is_short(const struct group *group, const struct reading *reading)
+static bool is_short(const struct group *group, const struct reading *reading,
+		     const struct alert_memory *alerts, uint64_t now_usec)
 {
-	return group->reading.n_oom_kill > group->first_oom_kill || warn_is_kill_near(group) ||
+	return warn_is_kill_recent(alerts, group, now_usec) || warn_is_kill_near(group) ||
 	       is_above(reading_taken_bytes(reading), reading->limit_bytes,
 			group->settings->usage_high_permyriad);
 }
@@ -546,8 +549,8 @@ static struct reading reading_of(const struct group *group, struct sums *sums)
 	return reading;
 }
 
-void verdict_group(const struct group *group, const struct sums *sums, uint64_t now_usec,
-		   struct diagnosis *ret)
+void verdict_group(const struct group *group, const struct sums *sums,
+		   const struct alert_memory *alerts, uint64_t now_usec, struct diagnosis *ret)
 {
 	struct sums own = *sums;
 	const struct reading reading = reading_of(group, &own);
@@ -559,7 +562,8 @@ void verdict_group(const struct group *group, const struct sums *sums, uint64_t 
 		.retained_high_bytes = group->settings->retained_high_bytes,
 		.usage_high_permyriad = group->settings->usage_high_permyriad,
 		.usage_critical_permyriad = group->settings->usage_critical_permyriad,
-		.is_short = is_short(group, &reading),
+		.killed_usec = alerts->killed_usec,
+		.is_short = is_short(group, &reading, alerts, now_usec),
 		.now_usec = now_usec,
 	};
 
@@ -571,10 +575,11 @@ void verdict_group(const struct group *group, const struct sums *sums, uint64_t 
 
 	divide(group, &facts);
 	judge(&facts, ret);
+	ret->killed_usec = alerts->killed_usec;
 }
 
 void verdict_member(const struct group *group, const struct member *member,
-		    uint64_t now_usec, struct diagnosis *ret)
+		    const struct alert_memory *alerts, uint64_t now_usec, struct diagnosis *ret)
 {
 	struct sums sums = { 0 };
 	struct facts facts = {
@@ -582,7 +587,7 @@ void verdict_member(const struct group *group, const struct member *member,
 		.anon_bytes = member->process.anon_bytes,
 		.limit_bytes = BYTES_INFINITY,
 		.retained_high_bytes = group->settings->retained_high_bytes,
-		.is_short = is_short(group, &group->reading),
+		.is_short = is_short(group, &group->reading, alerts, now_usec),
 		.now_usec = now_usec,
 	};
 

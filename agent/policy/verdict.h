@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "agent/model/alert.h"
 #include "agent/model/diagnosis.h"
 #include "agent/model/group.h"
 #include "agent/model/member.h"
@@ -19,11 +20,11 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 void verdict_leave(struct sums *sums, const struct reading *reading);
 
 /*
- * From the sum over its members, its reading and its past rounds; and of one member, by
+ * From the sum over its members, its reading, its past rounds and kills; and of one member, by
  * the settings of its group. @ret is always filled in; its evidence is what the verdict
  * was decided by, the strongest first.
  */
-void verdict_group(const struct group *group, const struct sums *sums, uint64_t now_usec,
-		   struct diagnosis *ret);
+void verdict_group(const struct group *group, const struct sums *sums,
+		   const struct alert_memory *alerts, uint64_t now_usec, struct diagnosis *ret);
 void verdict_member(const struct group *group, const struct member *member,
-		    uint64_t now_usec, struct diagnosis *ret);
+		    const struct alert_memory *alerts, uint64_t now_usec, struct diagnosis *ret);

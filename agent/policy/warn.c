@@ -19,6 +19,9 @@
 /* By then those in whose group a kill was have told it. */
 #define BESIDE_LASTS_USEC (1 * USEC_PER_SEC)
 
+/* What a program needs comes back by the day. */
+#define KILL_RECENT_USEC (24 * 3600 * USEC_PER_SEC)
+
 /* Growth while most of the limit is free is a program that starts. */
 #define KILL_NEAR_FLOOR_PERMYRIAD 2500
 
@@ -90,6 +93,15 @@ bool warn_is_kill_near(const struct group *group)
 	return group->trend.growth_bytes_per_sec > 0 &&
 	       group->trend.eta_usec <= WARN_KILL_NEAR_USEC &&
 	       usage_is_above(group, KILL_NEAR_FLOOR_PERMYRIAD);
+}
+
+bool warn_is_kill_recent(const struct alert_memory *memory, const struct group *group,
+			 uint64_t now_usec)
+{
+	return memory->killed_usec > 0 &&
+	       sub_sat(now_usec, memory->killed_usec) < KILL_RECENT_USEC &&
+	       (memory->killed_level != group->limit_level ||
+		memory->killed_limit_bytes >= group->reading.limit_bytes);
 }
 
 static void step_near(struct alert_near *near, const struct group *group, uint64_t now_usec)
@@ -268,8 +280,11 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 
 	warn.n_oom_new = sub_sat(n_oom_kill(group), warn.memory.n_oom_seen);
 	warn.memory.n_oom_seen = n_oom_kill(group);
-	if (warn.n_oom_new > 0)
+	if (warn.n_oom_new > 0) {
 		warn.memory.killed_usec = MAX(now_usec, 1);
+		warn.memory.killed_limit_bytes = group->reading.limit_bytes;
+		warn.memory.killed_level = group->limit_level;
+	}
 	step_near(&warn.memory.near, group, now_usec);
 	for (int kind = 0; kind < ALERT_MAX_; kind++)
 		step_kind(&warn, group, (enum alert_kind)kind, now_usec);

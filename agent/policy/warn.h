@@ -41,6 +41,13 @@ struct warn {
 /* By the trend alone, which takes a step for growth for a while. */
 bool warn_is_kill_near(const struct group *group);
 
+/*
+ * One was in it so short a time ago that it says there is too little, and the limit was not raised
+ * since.
+ */
+bool warn_is_kill_recent(const struct alert_memory *memory, const struct group *group,
+			 uint64_t now_usec);
+
 struct warn warn_step(const struct alert_memory *memory, const struct group *group,
 		      uint64_t now_usec);
 

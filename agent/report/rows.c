@@ -174,6 +174,7 @@ void rows_group(struct dict *dict, const struct group *group,
 	dict_string(dict, "mode", rows_mode(group->settings->mode));
 	dict_u64(dict, "members", group->n_members);
 	put_reading(dict, group);
+	age(dict, "oom_kill_age_usec", diagnosis->killed_usec, now_usec);
 	dict_u64(dict, "rss_bytes", group->heap.rss_bytes);
 	put_heap(dict, &group->heap, &diagnosis->use, now_usec);
 	put_gate(dict, &group->gate, now_usec);

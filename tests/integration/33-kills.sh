@@ -46,6 +46,8 @@ claim "a round is a round in the status" eval \
 	'[ "$(ctl --json=short status | jq .rounds)" = "$(ctl --json=short history | jq "map(select(.round)) | length")" ]'
 greedy
 claim "the next one is another row" wait_for 60 killed 2
+claim "and explain tells how long ago" eval \
+	'ctl explain "$path" | grep -Eq "Kills: +the kernel.s OOM killer acted here 2 times, the last one [0-9]"'
 claim "which people see as such" eval \
 	'ctl history "$path" >"$scratch/told" && cat "$scratch/told" &&
 	[ "$(grep -c " oom-kill .* the kernel killed 1 process" "$scratch/told")" = 2 ]'

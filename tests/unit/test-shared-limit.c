@@ -288,7 +288,7 @@ static void check_advice(const struct group *group, const char *expected)
 	struct diagnosis d;
 	char text[SENTENCES_ADVICE_MAX];
 
-	verdict_group(group, &sums, NOW, &d);
+	verdict_group(group, &sums, &(struct alert_memory){ 0 }, NOW, &d);
 	CHECK_STR(verdict_to_string(d.verdict), "healthy");
 	CHECK_EQ(d.n_advice, 1);
 	CHECK_STR(sentences_advice(d.advice[0], &d, group, NULL, text, sizeof(text)), expected);

@@ -13,7 +13,7 @@ static const char *name_of(const struct member *member, uint64_t now_usec)
 {
 	static const struct group none = { .settings = &all_off };
 
-	verdict_member(&none, member, now_usec, &d);
+	verdict_member(&none, member, &alerts, now_usec, &d);
 	return verdict_to_string(d.verdict);
 }
 

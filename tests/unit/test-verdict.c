@@ -45,6 +45,7 @@ static void test_a_release_that_paid_is_evidence_of_retention(void)
 	struct group g = group_of(700, 0, 100);
 
 	benefit.n_rounds = 1;
+	benefit.last_round_usec = 5;
 	benefit.last_usage_bytes = 750 * MIB;
 	benefit.last_released_bytes = 250 * MIB;
 	CHECK_STR(name(&g), "retained");
@@ -134,7 +135,7 @@ static void check_is_told_to_do_something(const struct group *group)
 {
 	static const struct member member = { .stats_usec = 1 };
 
-	verdict_member(group, &member, 10, &d);
+	verdict_member(group, &member, &alerts, 10, &d);
 	CHECK_EQ(d.advice[0], ADVICE_RAISE_LIMIT);
 	CHECK_STR(name(group), "healthy");
 	CHECK_EQ(d.advice[0], ADVICE_RAISE_LIMIT);
@@ -162,8 +163,61 @@ static void test_who_is_short_of_memory_is_told_to_do_something(void)
 
 	/* Killed, and begun again. */
 	g = group_of(900, 50, 60);
-	g.first_oom_kill = 3;
-	g.reading.n_oom_kill = 4;
+	alerts.killed_usec = 5;
+	alerts.killed_limit_bytes = 2000 * MIB;
+	check_is_told_to_do_something(&g);
+	CHECK_EQ(d.killed_usec, 5);
+}
+
+static void check_advice_after(const struct group *group, uint64_t now_usec, enum advice advice)
+{
+	verdict_group(group, &sums, &alerts, now_usec, &d);
+	CHECK_STR(verdict_to_string(d.verdict), "healthy");
+	CHECK_EQ(d.advice[0], advice);
+}
+
+static void test_a_kill_says_something_for_a_day_and_of_that_limit(void)
+{
+	const uint64_t day_usec = 24 * 3600 * USEC_PER_SEC;
+	struct group g = group_of(900, 50, 60);
+
+	alerts.killed_usec = 5;
+	alerts.killed_limit_bytes = 2000 * MIB;
+	check_advice_after(&g, day_usec + 4, ADVICE_RAISE_LIMIT);
+	check_advice_after(&g, day_usec + 5, ADVICE_NONE);
+
+	/* What was advised is done. */
+	g.reading.limit_bytes = 2000 * MIB + 1;
+	check_advice_after(&g, 10, ADVICE_NONE);
+	/* But not of whose limit it was. */
+	g.limit_level = 1;
+	check_advice_after(&g, 10, ADVICE_RAISE_LIMIT);
+	/* Nor of one that is lower now. */
+	g.limit_level = 0;
+	g.reading.limit_bytes = 1900 * MIB;
+	check_advice_after(&g, 10, ADVICE_RAISE_LIMIT);
+}
+
+static void test_who_was_killed_after_a_release_had_more_than_it_gave(void)
+{
+	struct group g = group_of(900, 50, 60);
+
+	benefit.n_rounds = 1;
+	benefit.last_round_usec = 5;
+	benefit.last_usage_bytes = benefit.last_released_bytes = 1000 * MIB;
+	CHECK_STR(name(&g), "retained");
+	alerts.killed_usec = 4;
+	alerts.killed_limit_bytes = 2000 * MIB;
+	CHECK_STR(name(&g), "retained");
+	alerts.killed_usec = 5;
+	check_is_told_to_do_something(&g);
+
+	/* By the figures of its members, too. */
+	benefit = (struct benefit){ 0 };
+	sums.release_usec = 6;
+	sums.before_bytes = sums.released_bytes = 100 * MIB;
+	CHECK_STR(name(&g), "retained");
+	alerts.killed_usec = 6;
 	check_is_told_to_do_something(&g);
 }
 
@@ -307,6 +361,8 @@ int main(void)
 	RUN(test_mostly_in_use_near_the_limit_is_growing);
 	RUN(test_near_the_limit_a_flat_floor_is_healthy_and_no_other);
 	RUN(test_who_is_short_of_memory_is_told_to_do_something);
+	RUN(test_a_kill_says_something_for_a_day_and_of_that_limit);
+	RUN(test_who_was_killed_after_a_release_had_more_than_it_gave);
 	RUN(test_an_empty_group_is_judged_as_of_its_last_member);
 	RUN(test_half_unaccounted_for_is_not_malloc);
 	RUN(test_free_but_in_no_whole_pages_is_fragmented);

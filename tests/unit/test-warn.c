@@ -272,6 +272,7 @@ static void test_kills_are_counted_and_old_ones_are_not_ours(void)
 	CHECK_EQ(n_oom_kills, 1);
 	CHECK_EQ(n_oom_new, 1);
 	CHECK_EQ(memory.killed_usec, T0 + USEC_PER_SEC);
+	CHECK_EQ(memory.killed_limit_bytes, LIMIT);
 
 	/* A worker that is killed each second: those that were not told are in the next. */
 	for (uint64_t i = 2; i < 62; i++) {
@@ -317,6 +318,8 @@ static void test_a_restarted_unit_is_the_same_one(void)
 		memory = warn_renew(&memory);
 		group.reading.n_oom_kill = 0;
 		CHECK_EQ(look(T0 + i * USEC_PER_SEC, 100 * MIB), 0);
+		/* For the verdict its end was not the end of it. */
+		CHECK_EQ(memory.killed_usec, T0 + (i - 1) * USEC_PER_SEC + (i > 2));
 		group.reading.n_oom_kill = 1;
 		CHECK_EQ(look(T0 + i * USEC_PER_SEC + 1, 100 * MIB), 0);
 	}

@@ -13,10 +13,11 @@ static struct diagnosis d;
 static struct group_settings settings; /* of the last group_of(), as those below */
 static struct benefit benefit;
 static struct sums sums;
+static struct alert_memory alerts;
 
 static inline const char *name(const struct group *group)
 {
-	verdict_group(group, &sums, 10, &d);
+	verdict_group(group, &sums, &alerts, 10, &d);
 	return verdict_to_string(d.verdict);
 }
 
@@ -25,6 +26,7 @@ static inline struct group group_of(uint64_t in_use_mib, uint64_t retained_mib,
 			     uint64_t unused_mib)
 {
 	benefit = (struct benefit){ 0 };
+	alerts = (struct alert_memory){ 0 };
 	sums = (struct sums){
 		.heap = {
 			.retained_bytes = retained_mib * MIB,
