@@ -17,6 +17,16 @@
 #include "agent/report/journal-alert.h"
 #include "agent/report/journal-text.h"
 
+static uint64_t hash_of(const char *path)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (; *path; path++)
+		hash = (hash ^ (unsigned char)*path) * 0x100000001b3;
+
+	return hash;
+}
+
 /* The names are those of the fields of a round's journal entry, and so are the values. */
 static bool describe(const struct group *group, const struct outcome *outcome, struct text *text)
 {
@@ -38,6 +48,15 @@ static bool describe(const struct group *group, const struct outcome *outcome, s
 	return !text->overflow;
 }
 
+/* Below a limit that is shared it is one for all who have the same. */
+static uint64_t command_key(const struct group *group)
+{
+	static char path[4096]; /* no stack, as below */
+	const char *limit_of = group_limit_of(group, path, sizeof(path));
+
+	return limit_of ? hash_of(limit_of) + hash_of(group->settings->exec_line) : group->id;
+}
+
 static int start_command(struct guard *guard, const struct outcome *outcome)
 {
 	/* No stack that may not be there yet. */
@@ -49,24 +68,51 @@ static int start_command(struct guard *guard, const struct outcome *outcome)
 		return -EMSGSIZE;
 
 	return exec_run(guard->manager->exec, &(struct exec_call){
-		.group_id = group->id,
+		.key = command_key(group),
 		.name = text_name_of(group),
 		.line = group->settings->exec_line,
 		.environment = environment,
 	});
 }
 
-void alert_run(struct guard *guard, const struct outcome *outcome)
+static bool shares_command(const struct group *group, const struct group *other)
+{
+	return group != other && other->settings->exec_line &&
+	       streq(group->settings->exec_line, other->settings->exec_line) &&
+	       group_shares_limit(group, other);
+}
+
+/* Of all below the limit who have the same command the one that has the most; NULL: not so soon. */
+static struct guard *find_starter(struct guard *guard)
+{
+	const uint64_t now_usec = manager_now(guard->manager);
+	struct guard *starter = guard, *other;
+
+	if (guard->group.limit_level == 0)
+		return guard;
+
+	LIST_FOREACH(other, &guard->manager->guards, in_manager) {
+		if (!shares_command(&guard->group, &other->group))
+			continue;
+		if (ladder_held(&other->group, STEP_COMMAND, now_usec) != REASON_NONE) {
+			log_debug("The Exec= command for %s is left to that for %s, which is below the same limit",
+				  text_name_of(&guard->group), text_name_of(&other->group));
+			return NULL;
+		}
+		if (other->group.n_members > 0 && ladder_look(&other->group, STEP_COMMAND, now_usec).due &&
+		    other->group.reading.anon_bytes > starter->group.reading.anon_bytes)
+			starter = other;
+	}
+
+	return starter;
+}
+
+static void run_command(struct guard *guard, const struct outcome *outcome)
 {
 	struct group *group = &guard->group;
-	const uint64_t now_usec = manager_now(guard->manager);
 	int r;
 
-	if (!group->settings->exec_line ||
-	    ladder_held(group, STEP_COMMAND, now_usec) != REASON_NONE)
-		return;
-
-	steps_count(&history_note(guard)->steps, STEP_COMMAND, now_usec);
+	steps_count(&history_note(guard)->steps, STEP_COMMAND, manager_now(guard->manager));
 	r = start_command(guard, outcome);
 	if (r >= 0)
 		log_debug("The Exec= command for %s is being started", text_name_of(group));
@@ -83,7 +129,8 @@ void alert_run(struct guard *guard, const struct outcome *outcome)
 			    exec_n_lost(guard->manager->exec));
 }
 
-void alert_run_alone(struct guard *guard)
+/* Of a group that no round has just ended in. */
+static void run_alone(struct guard *guard)
 {
 	const struct group *group = &guard->group;
 	const struct outcome *last = group_last_outcome(group);
@@ -96,7 +143,22 @@ void alert_run_alone(struct guard *guard)
 		.verdict = last ? last->verdict : VERDICT_UNKNOWN,
 	};
 
-	alert_run(guard, &outcome);
+	run_command(guard, &outcome);
+}
+
+void alert_run(struct guard *guard, const struct outcome *outcome)
+{
+	struct guard *starter;
+
+	if (!guard->group.settings->exec_line ||
+	    ladder_held(&guard->group, STEP_COMMAND, manager_now(guard->manager)) != REASON_NONE)
+		return;
+
+	starter = find_starter(guard);
+	if (starter == guard && outcome)
+		run_command(guard, outcome);
+	else if (starter)
+		run_alone(starter);
 }
 
 static void tell(struct guard *guard, const struct warn *warn, enum alert_kind kind)
@@ -252,16 +314,6 @@ void alert_look(struct guard *guard)
 	for (int kind = 0; kind < ALERT_MAX_; kind++)
 		if (warn.due & UINT32_C(1) << kind)
 			tell_or_leave(guard, &warn, (enum alert_kind)kind, &before);
-}
-
-static uint64_t hash_of(const char *path)
-{
-	uint64_t hash = 0xcbf29ce484222325;
-
-	for (; *path; path++)
-		hash = (hash ^ (unsigned char)*path) * 0x100000001b3;
-
-	return hash;
 }
 
 static uint64_t last_told(const struct alert_memory *memory)

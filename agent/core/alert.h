@@ -7,11 +7,11 @@
 
 /*
  * Has Exec= of the group started (exec.h), if it has one: at most once per CooldownSec= and
- * MaxPerHour= times, and not while the last one runs. What it is told stands in memguard.conf(5).
+ * MaxPerHour= times, and not while the last one runs. Where others share its limit and have the same
+ * command one is for all, and of the one that has the most. @outcome of the round that ended; NULL:
+ * the group is critical and none may begin. What it is told stands in memguard.conf(5).
  */
 void alert_run(struct guard *guard, const struct outcome *outcome);
-/* The same of a critical group in which no round may begin. */
-void alert_run_alone(struct guard *guard);
 
 /* After each reading of the group: tells what is worth an alert, never twice in a row. */
 void alert_look(struct guard *guard);

@@ -32,7 +32,7 @@ extern char **environ;
 /* A command that was asked for and has not ended. */
 struct open_call {
 	uint32_t number; /* 0: none */
-	uint64_t group_id;
+	uint64_t key;
 	const char *line;
 	char name[160];
 };
@@ -351,10 +351,10 @@ void exec_want(struct exec *exec, bool wanted)
 }
 
 /* 0 with a free place, or as exec_run(). */
-static int find_place(struct exec *exec, uint64_t group_id, struct open_call **ret)
+static int find_place(struct exec *exec, uint64_t key, struct open_call **ret)
 {
 	for (size_t i = 0; i < HELPER_RUNS_MAX; i++)
-		if (exec->calls[i].number != 0 && exec->calls[i].group_id == group_id)
+		if (exec->calls[i].number != 0 && exec->calls[i].key == key)
 			return -EALREADY;
 
 	*ret = find_call(exec, 0);
@@ -387,7 +387,7 @@ static int run(struct exec *exec, const struct exec_call *call)
 	if (exec->fd < 0)
 		return -ENOTCONN;
 
-	r = find_place(exec, call->group_id, &place);
+	r = find_place(exec, call->key, &place);
 	if (r < 0)
 		return r;
 
@@ -398,7 +398,7 @@ static int run(struct exec *exec, const struct exec_call *call)
 		return r;
 
 	place->number = exec->n_calls;
-	place->group_id = call->group_id;
+	place->key = call->key;
 	place->line = call->line;
 	snprintf(place->name, sizeof(place->name), "%s", call->name);
 	return 0;

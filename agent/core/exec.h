@@ -13,7 +13,7 @@
 struct exec;
 
 struct exec_call {
-	uint64_t group_id;
+	uint64_t key;            /* one at a time of each: a group, or those below one limit */
 	const char *name;        /* of the group, for the log; copied */
 	const char *line;        /* stays: as settings.h says of exec_line */
 	const char *environment; /* lines of NAME=VALUE, up to HELPER_ENVIRONMENT_MAX */
@@ -31,7 +31,7 @@ void exec_freep(struct exec **exec);
 void exec_want(struct exec *exec, bool wanted);
 
 /*
- * -EALREADY: that of the group still runs; -EBUSY: as many as may be run, of all groups;
+ * -EALREADY: that of the same key still runs; -EBUSY: as many as may be run, of all groups;
  * -EAGAIN: the helper does not keep up; -ENOTCONN: there is none now; -EMSGSIZE. How the
  * command ends is logged.
  */

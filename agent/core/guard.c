@@ -453,7 +453,7 @@ static void step_gate(struct guard *guard, uint64_t now_usec)
 		round_trigger(guard, gate.reason);
 	warner_tell(guard, now_usec);
 	if (gate.state == GATE_CRITICAL && gate.reason == REASON_MAX_PER_HOUR)
-		alert_run_alone(guard);
+		alert_run(guard, NULL);
 }
 
 /* True when the guard is no longer needed and was freed. */

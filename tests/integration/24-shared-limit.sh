@@ -30,7 +30,16 @@ others_mib()
 	echo $(($(figure others_bytes) >> 20))
 }
 
-start_daemon '[Trigger]\nRetainedHigh=0\nOomEtaSec=0\nUsageHigh=75%\n[Trim]\nCooldownSec=1s\n'
+# One line for each time that it is started; it ends when there is no file "hold".
+cat >"$scratch/command" <<-EOF
+	#!/bin/sh
+	echo "\$MEMGUARD_GROUP" >>$scratch/runs
+	while [ -e $scratch/hold ]; do sleep 0.05; done
+EOF
+chmod +x "$scratch/command"
+touch "$scratch/hold"
+
+start_daemon "[Alert]\nExec=$scratch/command\n"'[Trigger]\nRetainedHigh=0\nOomEtaSec=0\nUsageHigh=75%\n[Trim]\nCooldownSec=1s\n'
 retainer_group=$group/a start_retainer 100
 claim "the limit is told to be the parent's" wait_for 20 eval \
 	'[ "$(figure limit_of)" = "\"${group#"$base"}\"" ]'
@@ -70,6 +79,11 @@ claim "people are warned when the parent is nearly full" wait_for 20 logged \
 claim "by the one with the most" logged "$sibling_path: usage stays above UsageCritical="
 claim "the other leaves it to that one" wait_for 20 logged "\"$path\" leaves [a-z-]* to \"$sibling_path\""
 claim "so it was once" [ "$(alerts 'usage stays above UsageCritical=')" = 1 ]
+claim "the command of Exec= is started" wait_for 20 test -s "$scratch/runs"
+claim "and nobody else starts it" wait_for 20 logged \
+	"Exec= command for $path is left to that for $sibling_path|Exec= command for .* still runs"
+claim "it is one, of the one with the most" [ "$(cat "$scratch/runs")" = "$sibling_path" ]
+rm "$scratch/hold"
 
 kill "$beside"
 kill "$sibling"

@@ -58,9 +58,9 @@ static void end(void)
 	peer = fd_close(peer);
 }
 
-static int call(uint64_t group_id)
+static int call(uint64_t key)
 {
-	return exec_run(exec, &(struct exec_call){ group_id, "a.service", "/bin/x y", "A=b\n" });
+	return exec_run(exec, &(struct exec_call){ key, "a.service", "/bin/x y", "A=b\n" });
 }
 
 static struct helper_request hear(void)
