@@ -453,15 +453,20 @@ static size_t least_stack_bytes(void)
 	return bytes < STACK_MAX_BYTES ? bytes + STACK_BYTES - FRAMES_MIN_BYTES : 0;
 }
 
-/* libc takes the static TLS of all objects from every thread's stack. */
-size_t agent_stack_bytes(void)
+size_t agent_tls_bytes(void)
 {
-	size_t tls_bytes = 0, bytes, least_bytes;
+	size_t bytes = 0;
 
-	if (dl_iterate_phdr)
-		(void)dl_iterate_phdr(add_tls, &tls_bytes);
-	bytes = STACK_BYTES + tls_bytes;
-	least_bytes = least_stack_bytes();
+	/* Asked when there is to be a thread, which most programs never have. */
+	if (!__pthread_get_minstack && dl_iterate_phdr)
+		(void)dl_iterate_phdr(add_tls, &bytes);
+
+	return bytes;
+}
+
+static size_t stack_bytes_of(const struct host *host)
+{
+	const size_t bytes = STACK_BYTES + host->tls_bytes, least_bytes = least_stack_bytes();
 
 	return ((bytes > least_bytes ? bytes : least_bytes) + 0xfff) & ~(size_t)0xfff;
 }
@@ -472,13 +477,13 @@ static void create_thread(struct host *host, agent_create_t create)
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	for (size_t stack_bytes = host->stack_bytes; stack_bytes <= STACK_MAX_BYTES; stack_bytes *= 2) {
+	for (size_t bytes = stack_bytes_of(host); bytes <= STACK_MAX_BYTES; bytes *= 2) {
 		int r;
 
 		if (pthread_attr_init(&attr) != 0)
 			return;
 		(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-		r = pthread_attr_setstacksize(&attr, stack_bytes);
+		r = pthread_attr_setstacksize(&attr, bytes);
 		if (r == 0)
 			r = create(&thread, &attr, agent_main, host);
 		if (r == 0)

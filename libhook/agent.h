@@ -20,8 +20,8 @@ bool agent_allowed(void);
 /* What agent_allowed() found: 0 no filter on this thread, > 0 one, -errno: it cannot be known. */
 int agent_filter(void);
 
-/* Constructor only: what the agent's stack must hold besides its own frames is on it too. */
-size_t agent_stack_bytes(void);
+/* Constructor only: libc takes the static TLS of all objects from every thread's stack. */
+size_t agent_tls_bytes(void);
 
 /*
  * Starts the thread with the program's own pthread_create. @host lives for ever.

@@ -3,6 +3,7 @@
 #include "libhook/sys.h"
 
 #include "libhook/allocator.h"
+#include "libhook/loader.h"
 
 sys_clock_t sys_clock;
 
@@ -11,32 +12,35 @@ sys_clock_t sys_clock;
  * canonical PLT entry), so one match with libc among the four is enough: a program that
  * brings its own allocator brings all of them.
  */
-static bool is_served_by(const void *object)
+static bool is_served_by(const struct foreign_object *object)
 {
-	return object && (foreign_owner_of((const void *)&malloc) == object ||
-			  foreign_owner_of((const void *)&calloc) == object ||
-			  foreign_owner_of((const void *)&realloc) == object ||
-			  foreign_owner_of((const void *)&free) == object);
+	return foreign_is_in(object, (const void *)&malloc) || foreign_is_in(object, (const void *)&realloc) ||
+	       foreign_is_in(object, (const void *)&free) || foreign_is_in(object, loader_find("calloc"));
 }
 
 /*
  * One that makes all four its own, as Node does, leaves what every allocator brings as well
- * and hardly a program points to. Asked only where the two differ: dladdr1() reads all names of
- * an object, which for libc took most of our time in a program's start.
+ * and hardly a program points to. Asked only where malloc is not libc's: dladdr1() reads all names
+ * of an object.
  */
-static const void *malloc_owner(const void *libc)
+static const void *malloc_owner(void)
 {
+	typedef int ask_t(const void *, Dl_info *, void **, int);
 	const void *address = (const void *)&malloc, *owner = foreign_owner_of(address);
 	const ElfW(Sym) *symbol = NULL;
 	Dl_info info = { 0 };
 	const void *brought;
+	ask_t *ask;
 
-	if (!owner || owner == libc)
+	if (!owner)
+		return NULL;
+
+	brought = foreign_owner_of(loader_find("malloc_usable_size"));
+	if (brought == owner)
 		return owner;
 
-	brought = foreign_owner_of((const void *)&malloc_usable_size);
-	if (brought != owner && dladdr1 &&
-	    dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 && symbol &&
+	ask = (ask_t *)loader_find("dladdr1");
+	if (ask && ask(address, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 && symbol &&
 	    symbol->st_shndx == SHN_UNDEF)
 		return brought;
 
@@ -46,18 +50,21 @@ static const void *malloc_owner(const void *libc)
 void allocator_find(const struct environment_symbols *symbols, struct allocators *ret,
 		    struct foreigners *ret_foreigners)
 {
-	const void *libc = foreign_owner_of((const void *)&gnu_get_libc_version);
-	const void *owner = malloc_owner(libc);
+	const struct foreign_object libc = foreign_object_of((const void *)&gnu_get_libc_version);
+	const void *owner = libc.parts;
+
+	if (!libc.parts || !foreign_is_in(&libc, (const void *)&malloc))
+		owner = malloc_owner();
 
 	foreign_find(ret_foreigners, symbols);
 	*ret = (struct allocators){ .present = ret_foreigners->present };
-	if (libc && foreign_owner_of((const void *)&clock_gettime) == libc)
+	if (foreign_is_in(&libc, (const void *)&clock_gettime))
 		ret->clock = clock_gettime;
 
-	if (libc)
+	if (libc.parts)
 		ret->present |= WIRE_ALLOCATOR_GLIBC;
 
-	if (libc && (owner == libc || is_served_by(libc)))
+	if (libc.parts && (owner == libc.parts || is_served_by(&libc)))
 		ret->owner = WIRE_ALLOCATOR_GLIBC;
 	for (uint32_t i = 0; ret->owner == 0 && owner && i < ret_foreigners->n; i++)
 		if (ret_foreigners->all[i].owner == owner)

@@ -5,6 +5,9 @@
 #include "libhook/environment.h"
 #include "libhook/mem.h"
 
+/* Of a program's variables that could be ours. */
+#define FEW 16
+
 #define DEFAULT_SOCKET "/run/memguard/hook.sock"
 
 static const struct knob_name {
@@ -120,15 +123,60 @@ bool environment_parse_knobs(const char *s, uint64_t knobs[static WIRE_KNOB_MAX_
 	return good;
 }
 
-/* The operator's own words win over ours: find out which knobs he set. */
-static uint32_t operator_knobs(void)
+/*
+ * Twenty names are looked for, and programs have as many variables and more: those that could be
+ * one of ours are picked out first. By hand, since programs bring a getenv() of their own.
+ */
+static bool could_be_ours(const char *s)
 {
-	const char *tunables = getenv("GLIBC_TUNABLES");
+	static const char begins[][3] = { "GL", "JE", "MA", "ME", "MI", "SY", "TC", "_R" };
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+		if (s[0] == begins[i][0] && s[1] == begins[i][1])
+			return true;
+
+	return false;
+}
+
+/* All there are, where @few has not room enough. */
+static char **pick_out(char *few[static FEW], char **all)
+{
+	size_t n = 0;
+
+	for (char **s = all; *s; s++) {
+		if (!could_be_ours(*s))
+			continue;
+		if (n == FEW - 1)
+			return all;
+		few[n++] = *s;
+	}
+
+	few[n] = NULL;
+	return few;
+}
+
+/* As getenv() says it. */
+static const char *value_of(char **variables, const char *name)
+{
+	for (; *variables; variables++) {
+		const char *s = text_after(*variables, name);
+
+		if (s && *s == '=')
+			return s + 1;
+	}
+
+	return NULL;
+}
+
+/* The operator's own words win over ours: find out which knobs he set. */
+static uint32_t operator_knobs(char **variables)
+{
+	const char *tunables = value_of(variables, "GLIBC_TUNABLES");
 	uint32_t set = 0;
 
 	for (int i = 1; i < WIRE_KNOB_MAX_; i++)
 		if (knob_names[i].variable &&
-		    (getenv(knob_names[i].variable) ||
+		    (value_of(variables, knob_names[i].variable) ||
 		     (tunables && text_find(tunables, knob_names[i].tunable))))
 			set |= 1U << i;
 
@@ -156,13 +204,13 @@ static bool has_huge_pages(const char *tunables)
  * malloc() that fills memory touches what we want to drop, and so does memory tagging;
  * huge pages cannot be dropped in parts; a thread cache for large chunks would keep ours.
  */
-static bool is_borrow_unsafe(void)
+static bool is_borrow_unsafe(char **variables)
 {
 	static const char *const names[] = { "glibc.malloc.perturb=", "glibc.malloc.tcache_max=",
 					     "glibc.mem.tagging=" };
-	const char *tunables = getenv("GLIBC_TUNABLES");
+	const char *tunables = value_of(variables, "GLIBC_TUNABLES");
 
-	if (getenv("MALLOC_PERTURB_") || (tunables && has_huge_pages(tunables)))
+	if (value_of(variables, "MALLOC_PERTURB_") || (tunables && has_huge_pages(tunables)))
 		return true;
 
 	for (size_t i = 0; tunables && i < sizeof(names) / sizeof(names[0]); i++)
@@ -172,12 +220,12 @@ static bool is_borrow_unsafe(void)
 	return false;
 }
 
-static uint32_t operator_decay(void)
+static uint32_t operator_decay(char **variables)
 {
 	uint32_t bits = 0;
 
 	for (size_t i = 0; i < sizeof(decay_variables) / sizeof(decay_variables[0]); i++) {
-		const char *value = getenv(decay_variables[i].variable);
+		const char *value = value_of(variables, decay_variables[i].variable);
 
 		if (value && (!decay_variables[i].word || text_find(value, decay_variables[i].word)))
 			bits |= decay_variables[i].allocator;
@@ -187,10 +235,10 @@ static uint32_t operator_decay(void)
 }
 
 /* How many arenas there may be before glibc fixes their limit. */
-static uint32_t read_arena_test(void)
+static uint32_t read_arena_test(char **variables)
 {
 	static const char tunable[] = "glibc.malloc.arena_test=";
-	const char *tunables = getenv("GLIBC_TUNABLES"), *s = getenv("MALLOC_ARENA_TEST");
+	const char *tunables = value_of(variables, "GLIBC_TUNABLES"), *s = value_of(variables, "MALLOC_ARENA_TEST");
 	const char *found = tunables ? text_find(tunables, tunable) : NULL;
 	uint64_t n;
 
@@ -267,10 +315,10 @@ static bool is_pid(const char *s, int pid)
 	return pid > 0 && text_number(&end, 10) == (uint64_t)pid && end != s && *end == '\0';
 }
 
-static void read_agent(struct environment *e, int pid)
+static void read_agent(struct environment *e, char **variables, int pid)
 {
-	const char *agent = getenv("MEMGUARD_AGENT");
-	const char *exec_pid = getenv("SYSTEMD_EXEC_PID");
+	const char *agent = value_of(variables, "MEMGUARD_AGENT");
+	const char *exec_pid = value_of(variables, "SYSTEMD_EXEC_PID");
 	const char *end = agent;
 
 	e->named = exec_pid && is_pid(exec_pid, pid);
@@ -290,9 +338,9 @@ static void read_agent(struct environment *e, int pid)
 	}
 }
 
-static void read_socket(struct environment *e)
+static void read_socket(struct environment *e, char **variables)
 {
-	const char *s = getenv("MEMGUARD_SOCKET");
+	const char *s = value_of(variables, "MEMGUARD_SOCKET");
 	const bool given = s && *s != '\0';
 	const bool good = given && *s == '/' && text_length(s) < sizeof(e->socket);
 
@@ -323,12 +371,14 @@ bool environment_read(struct environment *ret, int pid)
 {
 	static const char *const off[4] = { "off", "no", "false", "0" };
 	static const char *const on[4] = { "on", "yes", "true", "1" };
+	char *few[FEW], **variables;
 	const char *s, *said;
 
 	/* The off switch comes before anything that could go wrong. */
-	if (!getenv)
+	if (!&__environ || !__environ)
 		return false;
-	said = getenv("MEMGUARD");
+	variables = pick_out(few, __environ);
+	said = value_of(variables, "MEMGUARD");
 	if (said && is_one_of(said, off))
 		return false;
 
@@ -339,19 +389,19 @@ bool environment_read(struct environment *ret, int pid)
 	*ret = (struct environment){ .mode = AGENT_AUTO };
 	/* Meant to be off, perhaps: whoever looks is to see that it was not understood. */
 	ret->bad = said && *said != '\0' && !is_one_of(said, on);
-	read_socket(ret);
+	read_socket(ret, variables);
 
-	ret->env_tuned = operator_knobs();
-	ret->borrow_unsafe = is_borrow_unsafe();
-	ret->env_decay = operator_decay();
-	ret->arena_test = read_arena_test();
-	s = getenv("MEMGUARD_SYMBOLS");
+	ret->env_tuned = operator_knobs(variables);
+	ret->borrow_unsafe = is_borrow_unsafe(variables);
+	ret->env_decay = operator_decay(variables);
+	ret->arena_test = read_arena_test(variables);
+	s = value_of(variables, "MEMGUARD_SYMBOLS");
 	if (s && *s != '\0' && !environment_parse_symbols(s, &ret->symbols))
 		ret->bad = true;
-	s = getenv("MEMGUARD_MALLOPT");
+	s = value_of(variables, "MEMGUARD_MALLOPT");
 	if (s && !environment_parse_knobs(s, ret->knobs, &ret->knobs_set))
 		ret->bad = true;
 
-	read_agent(ret, pid);
+	read_agent(ret, variables, pid);
 	return true;
 }

@@ -3,6 +3,7 @@
 #include "libhook/sys.h"
 
 #include "libhook/foreign.h"
+#include "libhook/loader.h"
 #include "libhook/mem.h"
 #include "libhook/symbols.h"
 
@@ -26,52 +27,68 @@
 #define MI_VERSION_FIRST 209
 #define MI_VERSION_LAST 399
 
+/* Found in the constructor, where their allocator is: weak.h has one name of each. */
+static struct {
+	void (*mi_thread_init)(void);
+	void (*mi_collect)(_Bool);
+	long (*mi_option_get)(int);
+	void (*mi_option_set)(int, long);
+	int (*tc_property)(const char *, size_t *);
+} calls;
+
 struct search {
-	uintptr_t address;
-	const void *owner;
+	const void *address;
+	struct foreign_object object;
 };
 
-static int find_owner(struct dl_phdr_info *info, size_t size, void *arg)
+bool foreign_is_in(const struct foreign_object *object, const void *address)
 {
-	struct search *search = arg;
+	for (int i = 0; i < object->n_parts; i++) {
+		const ElfW(Phdr) *part = &object->parts[i];
 
-	(void)size;
-
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-		const uintptr_t begin = (uintptr_t)info->dlpi_addr + part->p_vaddr;
-
-		if (part->p_type != PT_LOAD || search->address - begin >= part->p_memsz)
-			continue;
-		/* Its program headers are as good a name for an object as any. */
-		search->owner = info->dlpi_phdr;
-		return 1;
+		if (part->p_type == PT_LOAD &&
+		    (uintptr_t)address - object->base - part->p_vaddr < part->p_memsz)
+			return true;
 	}
 
-	return 0;
+	return false;
+}
+
+static int find_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct search *search = arg;
+	const struct foreign_object object = { (uintptr_t)info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum };
+
+	(void)size;
+	if (!foreign_is_in(&object, search->address))
+		return 0;
+
+	search->object = object;
+	return 1;
 }
 
 /* Not by dladdr(), which glibc before 2.34 keeps in a library the program may not have. */
-const void *foreign_owner_of(const void *address)
+struct foreign_object foreign_object_of(const void *address)
 {
-	struct search search = { .address = (uintptr_t)address };
+	struct search search = { .address = address };
 
 	if (address && dl_iterate_phdr)
-		(void)dl_iterate_phdr(find_owner, &search);
+		(void)dl_iterate_phdr(find_object, &search);
 
-	return search.owner;
+	return search.object;
 }
 
-/* All there, and all from one object; NULL otherwise. */
-static const void *common_owner(const void *const *addresses, size_t n)
+const void *foreign_owner_of(const void *address)
 {
-	const void *owner = foreign_owner_of(addresses[0]);
+	return foreign_object_of(address).parts;
+}
 
-	for (size_t i = 1; i < n; i++)
-		if (!addresses[i] || foreign_owner_of(addresses[i]) != owner)
-			return NULL;
+/* The function of that name, if it is in @object; else NULL. */
+static void *function_of(const struct foreign_object *object, const char *name)
+{
+	void *const function = loader_find(name);
 
-	return owner;
+	return function && foreign_is_in(object, function) ? function : NULL;
 }
 
 static void add(struct foreigners *foreigners, uint32_t bit, foreign_mallctl_t *ctl,
@@ -94,29 +111,57 @@ static void find_jemalloc(struct foreigners *foreigners)
 {
 	const struct {
 		foreign_mallctl_t *ctl;
-		const void *malloc;
+		const char *malloc;
 	} names[] = {
-		{ mallctl, (const void *)&mallocx },
-		{ je_mallctl, (const void *)&je_mallocx },
-		{ _rjem_mallctl, (const void *)&_rjem_mallocx },
+		{ mallctl, "mallocx" },
+		{ je_mallctl, "je_mallocx" },
+		{ _rjem_mallctl, "_rjem_mallocx" },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const void *const addresses[] = { (const void *)names[i].ctl, names[i].malloc };
+		struct foreign_object object;
 
-		if (names[i].ctl)
-			add(foreigners, WIRE_ALLOCATOR_JEMALLOC, names[i].ctl,
-			    common_owner(addresses, 2));
+		if (!names[i].ctl)
+			continue;
+		object = foreign_object_of((const void *)names[i].ctl);
+		add(foreigners, WIRE_ALLOCATOR_JEMALLOC, names[i].ctl,
+		    function_of(&object, names[i].malloc) ? object.parts : NULL);
 	}
+}
+
+static void find_mimalloc(struct foreigners *foreigners)
+{
+	const struct foreign_object object = foreign_object_of((const void *)&mi_version);
+	bool all;
+
+	calls.mi_thread_init = (void (*)(void))function_of(&object, "mi_thread_init");
+	calls.mi_collect = (void (*)(_Bool))function_of(&object, "mi_collect");
+	calls.mi_option_get = (long (*)(int))function_of(&object, "mi_option_get");
+	calls.mi_option_set = (void (*)(int, long))function_of(&object, "mi_option_set");
+	all = calls.mi_thread_init && calls.mi_collect && calls.mi_option_get && calls.mi_option_set &&
+	      function_of(&object, "mi_malloc");
+	add(foreigners, WIRE_ALLOCATOR_MIMALLOC, NULL, all ? object.parts : NULL);
+}
+
+static void find_tcmalloc(struct foreigners *foreigners)
+{
+	const struct foreign_object object = foreign_object_of((const void *)&MallocExtension_ReleaseToSystem);
+	bool all;
+
+	calls.tc_property = (int (*)(const char *, size_t *))
+		function_of(&object, "MallocExtension_GetNumericProperty");
+	all = calls.tc_property && function_of(&object, "tc_malloc");
+	add(foreigners, WIRE_ALLOCATOR_TCMALLOC, NULL, all ? object.parts : NULL);
 }
 
 /* It has to serve malloc: a program may have it in a library that nobody calls. */
 static void add_google(struct foreigners *foreigners, foreign_google_t *release)
 {
-	const void *const addresses[] = { (const void *)release, (const void *)&malloc };
+	const struct foreign_object object = foreign_object_of((const void *)release);
 	const uint32_t n = foreigners->n;
 
-	add(foreigners, WIRE_ALLOCATOR_GTCMALLOC, NULL, common_owner(addresses, 2));
+	add(foreigners, WIRE_ALLOCATOR_GTCMALLOC, NULL,
+	    foreign_is_in(&object, (const void *)&malloc) ? object.parts : NULL);
 	if (foreigners->n > n)
 		foreigners->all[n].google = release;
 }
@@ -138,22 +183,12 @@ static void find_unexported(struct foreigners *foreigners, const struct environm
 
 void foreign_find(struct foreigners *ret, const struct environment_symbols *symbols)
 {
-	const void *const mi[] = {
-		(const void *)&mi_version,     (const void *)&mi_malloc,
-		(const void *)&mi_thread_init, (const void *)&mi_collect,
-		(const void *)&mi_option_get,  (const void *)&mi_option_set,
-	};
-	const void *const tc[] = {
-		(const void *)&MallocExtension_ReleaseToSystem,
-		(const void *)&MallocExtension_GetNumericProperty,
-		(const void *)&tc_malloc,
-	};
 	*ret = (struct foreigners){ 0 };
 	find_jemalloc(ret);
-	if (mi[0])
-		add(ret, WIRE_ALLOCATOR_MIMALLOC, NULL, common_owner(mi, sizeof(mi) / sizeof(mi[0])));
-	if (tc[0])
-		add(ret, WIRE_ALLOCATOR_TCMALLOC, NULL, common_owner(tc, 3));
+	if (mi_version)
+		find_mimalloc(ret);
+	if (MallocExtension_ReleaseToSystem)
+		find_tcmalloc(ret);
 	if (MallocExtension_Internal_ReleaseMemoryToSystem)
 		add_google(ret, MallocExtension_Internal_ReleaseMemoryToSystem);
 	find_unexported(ret, symbols);
@@ -271,7 +306,7 @@ static size_t tc_property(const char *name)
 {
 	size_t value = 0;
 
-	return MallocExtension_GetNumericProperty(name, &value) ? value : 0;
+	return calls.tc_property(name, &value) ? value : 0;
 }
 
 void foreign_read(struct foreigners *foreigners, struct wire_foreign ret[static WIRE_FOREIGN])
@@ -364,9 +399,9 @@ static void je_purge(foreign_mallctl_t *ctl, struct course *course)
 static void mi_purge(struct course *course)
 {
 	/* Without a heap of its own the caller's collection is empty. */
-	mi_thread_init();
+	calls.mi_thread_init();
 	call_begin(course);
-	mi_collect(true);
+	calls.mi_collect(true);
 	(void)call_end(course);
 }
 
@@ -502,13 +537,13 @@ static bool je_decay(foreign_mallctl_t *ctl, uint64_t msec)
 /* The number may be another option's in a version to come: see that it was taken. */
 static bool mi_decay(uint64_t msec)
 {
-	const long before = mi_option_get(MI_DELAY);
+	const long before = calls.mi_option_get(MI_DELAY);
 
 	if (before < -1 || before > 3600 * 1000)
 		return false;
 
-	mi_option_set(MI_DELAY, (long)msec);
-	return mi_option_get(MI_DELAY) == (long)msec;
+	calls.mi_option_set(MI_DELAY, (long)msec);
+	return calls.mi_option_get(MI_DELAY) == (long)msec;
 }
 
 /* @operator: what the environment says. jemalloc is asked only when it is one we know. */

@@ -33,7 +33,18 @@ struct foreigners {
 	struct foreign all[FOREIGN_MAX];
 };
 
-/* The object that holds @address; NULL when unknown. Constructor only: asks the loader. */
+/* What the loader has mapped of one object. */
+struct foreign_object {
+	uintptr_t base;
+	const ElfW(Phdr) *parts; /* as good a name for an object as any; NULL: there is none */
+	int n_parts;
+};
+
+/* The object that holds @address. Constructor only: asks the loader, which goes through all. */
+struct foreign_object foreign_object_of(const void *address);
+bool foreign_is_in(const struct foreign_object *object, const void *address);
+
+/* Its name alone; NULL when unknown. */
 const void *foreign_owner_of(const void *address);
 
 /* Constructor only. @symbols: where the executable has what it does not export. */

@@ -11,6 +11,7 @@
 #include "libhook/heap.h"
 #include "libhook/leave.h"
 #include "libhook/life.h"
+#include "libhook/loader.h"
 #include "libhook/mem.h"
 #include "libhook/rights.h"
 #include "libhook/start.h"
@@ -24,29 +25,6 @@ static struct {
 } hook __attribute__((aligned(1024)));
 _Static_assert(sizeof(hook) <= 1024, "more than a part of a page");
 
-/*
- * glibc before 2.34 keeps threads in a library of its own, which may come later by
- * dlopen, and dlsym in another, which the program may not have.
- */
-static agent_create_t find_in_libpthread(void)
-{
-	static const char name[] = "libpthread.so.0", symbol[] = "pthread_create";
-	/* What __libc_dlopen_mode() wants to be told by libc's own callers. */
-	const int internal = (int)0x80000000U;
-	void *library;
-
-	if (dlopen && dlsym) {
-		library = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
-		return library ? (agent_create_t)dlsym(library, symbol) : NULL;
-	}
-	if (__libc_dlopen_mode && __libc_dlsym) {
-		library = __libc_dlopen_mode(name, internal | RTLD_LAZY | RTLD_NOLOAD);
-		return library ? (agent_create_t)__libc_dlsym(library, symbol) : NULL;
-	}
-
-	return NULL;
-}
-
 /* Also needed before our constructor: a library's may start a thread earlier. */
 static agent_create_t find_create(void)
 {
@@ -55,11 +33,7 @@ static agent_create_t find_create(void)
 	if (create)
 		return create;
 
-	if (dlsym)
-		create = (agent_create_t)dlsym(RTLD_NEXT, "pthread_create");
-	if (!create)
-		create = find_in_libpthread();
-
+	create = (agent_create_t)loader_next_create();
 	__atomic_store_n(&hook.create, create, __ATOMIC_RELEASE);
 	return create;
 }
@@ -125,8 +99,7 @@ static void load(void)
 	if (e->mode == AGENT_OFF || !find_create())
 		return;
 
-	hook.host.page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
-	hook.host.stack_bytes = agent_stack_bytes();
+	hook.host.tls_bytes = agent_tls_bytes();
 	__atomic_store_n(&hook.enabled, true, __ATOMIC_RELEASE);
 	if (is_wanted_at_start(e) && prepare())
 		agent_start(&hook.host, find_create());
@@ -136,11 +109,13 @@ __attribute__((constructor)) static void hook_load(void)
 {
 	int saved_errno;
 
-	if (!syscall || !__errno_location || !sysconf) {
+	if (!syscall || !__errno_location || !getauxval) {
 		(void)find_create();
 		return;
 	}
 
+	/* A page that is written before it is read takes one fault, else two. */
+	hook.host.page_bytes = (uint32_t)getauxval(AT_PAGESZ);
 	/*
 	 * Also when we are switched off: we still stand in front of pthread_create(), and
 	 * there the loader must not be asked, whose lock another thread may hold.

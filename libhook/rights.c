@@ -4,6 +4,7 @@
 
 #include <linux/capability.h>
 
+#include "libhook/loader.h"
 #include "libhook/mem.h"
 #include "libhook/proc.h"
 #include "libhook/rights.h"
@@ -31,11 +32,13 @@ static bool get_capabilities(int tid, struct capabilities *ret)
 /* What setuid() and setgid() look at: libc compares all threads' results. */
 static const uint64_t of_set_id = CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID);
 
+/* By libcap or libcap-ng: who has one of them loaded may change its capabilities. */
 bool rights_may_part(void)
 {
 	struct capabilities ours;
 
-	return (cap_set_proc || capng_apply) && get_capabilities(0, &ours) && (ours.permitted & of_set_id);
+	return get_capabilities(0, &ours) && (ours.permitted & of_set_id) &&
+	       (loader_find("cap_set_proc") || loader_find("capng_apply"));
 }
 
 bool rights_agree(void)

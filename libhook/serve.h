@@ -16,7 +16,7 @@ struct host {
 	uint32_t tuned; /* knobs set by us, the paired ones too */
 	uint32_t tuned_at_start; /* from MEMGUARD_MALLOPT */
 	uint32_t explicit_knobs; /* those that were asked for by name */
-	size_t stack_bytes; /* for the agent, with room for the program's static TLS */
+	size_t tls_bytes; /* the program's static TLS, where libc tells no more; else 0 */
 	bool anchoring; /* threads leave anchors in the heap they use; atomic */
 };
 

@@ -24,10 +24,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* libc of any kind */
-#pragma weak getenv
+/* libc of any kind. Not environ, which some programs have as well, and empty. */
+#pragma weak __environ
 #pragma weak syscall
-#pragma weak sysconf
 #pragma weak __errno_location
 #pragma weak pthread_attr_init
 #pragma weak pthread_attr_destroy
@@ -38,13 +37,11 @@
 #pragma weak pthread_setspecific
 #pragma weak sigfillset
 #pragma weak dlsym
-#pragma weak dlopen
-#pragma weak dladdr1
 #pragma weak dl_iterate_phdr
 #pragma weak getauxval
 
 /*
- * glibc before 2.34 has dlopen and dlsym in a library of their own, which a program with
+ * glibc before 2.34 has dlsym in a library of its own, which a program with
  * threads need not have. Its own entries are then all there is.
  */
 extern void *__libc_dlopen_mode(const char *, int);
@@ -74,52 +71,25 @@ extern const char *gnu_get_libc_version(void);
 
 /* Their addresses tell whose malloc is in force; borrow.c calls them, if it is glibc's. */
 #pragma weak malloc
-#pragma weak calloc
 #pragma weak realloc
 #pragma weak free
-#pragma weak malloc_usable_size
-
-/* libcap and libcap-ng: never called. Who has them loaded may change its capabilities. */
-extern int cap_set_proc(void *);
-#pragma weak cap_set_proc
-extern int capng_apply(int);
-#pragma weak capng_apply
 
 /*
- * Other allocators. A function is called only when its allocator's other names come from
- * the same object; the *malloc* ones serve for
- * nothing but this comparison. See foreign.h.
+ * Other allocators: one name of each, which tells that it is here. The others are asked for
+ * then, and a function is called only when all come from the same object. See foreign.c.
  */
 typedef int foreign_mallctl_t(const char *, void *, size_t *, void *, size_t);
 extern foreign_mallctl_t mallctl, je_mallctl, _rjem_mallctl;
-extern void *mallocx(size_t, int), *je_mallocx(size_t, int), *_rjem_mallocx(size_t, int);
 #pragma weak mallctl
-#pragma weak mallocx
 #pragma weak je_mallctl
-#pragma weak je_mallocx
 #pragma weak _rjem_mallctl
-#pragma weak _rjem_mallocx
 
 extern int mi_version(void);
-extern void *mi_malloc(size_t);
-extern void mi_thread_init(void);
-extern void mi_collect(_Bool);
-extern long mi_option_get(int);
-extern void mi_option_set(int, long);
 #pragma weak mi_version
-#pragma weak mi_malloc
-#pragma weak mi_thread_init
-#pragma weak mi_collect
-#pragma weak mi_option_get
-#pragma weak mi_option_set
 
 /* gperftools */
-extern void *tc_malloc(size_t);
 extern void MallocExtension_ReleaseToSystem(size_t);
-extern int MallocExtension_GetNumericProperty(const char *, size_t *);
-#pragma weak tc_malloc
 #pragma weak MallocExtension_ReleaseToSystem
-#pragma weak MallocExtension_GetNumericProperty
 
 /* google/tcmalloc; its result, where it has one, is not looked at */
 typedef void foreign_google_t(size_t);

@@ -115,6 +115,19 @@ build unlisted 'extern int system(const char *);
 __attribute__((constructor)) static void take(void) { pointer = (void *)&system; }'
 refused "$scratch/unlisted.so" 'libhook/weak.h lists all it imports'
 
+many=
+for i in 0 1 2 3 4 5 6 7 8 9; do
+	for j in 0 1 2 3; do
+		many="$many extern int n$i$j(void);
+#pragma weak n$i$j
+__attribute__((constructor)) static void take$i$j(void) { pointer = (void *)&n$i$j; }
+"
+	done
+done
+build many "$many"
+refused "$scratch/many.so" \
+	'\(libhook/weak.h lists all it imports\|the loader has few names to look up\)'
+
 sed 's/pthread_create;/pthread_create; leaked;/' "$sym" >"$scratch/leak.sym"
 sym=$scratch/leak.sym
 build leak '__attribute__((visibility("default"))) int leaked(void) { return 1; }'

@@ -14,6 +14,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 hook=${1:-${HOOK:-libmemguard-hook.so}}
 readelf=${READELF:-readelf}
 size_max=$((64 * 1024))
+imports_max=36
 bad=0
 
 scratch=$(mktemp -d)
@@ -89,6 +90,14 @@ sed -n 's/^#pragma weak \([A-Za-z_0-9]*\)$/\1/p' "$top/libhook/weak.h" | sort >"
 [ -s "$scratch/listed" ] || fail "libhook/weak.h lists imports"
 awk '$1 { print $3 }' "$scratch/names" | sort -u >"$scratch/imports"
 nothing "libhook/weak.h lists all it imports" "$(comm -23 "$scratch/imports" "$scratch/listed")"
+
+# Each is a search through all objects of each program that starts.
+n_imports=$(wc -l <"$scratch/imports")
+if [ "$n_imports" -le "$imports_max" ]; then
+	echo "ok - the loader has few names to look up: $n_imports, at most $imports_max"
+else
+	fail "the loader has few names to look up: $n_imports, must be at most $imports_max"
+fi
 
 sed -n '/global:/,/local:/s/^[[:space:]]*\([A-Za-z_0-9]*\);$/\1/p' "$top/libhook/memguard-hook.sym" |
 	sort >"$scratch/promised"

@@ -201,7 +201,7 @@ static inline void world_run(void)
 	/* Before there is a thread: dlsym() locks. */
 	*(void **)&world_kernel = dlsym(RTLD_NEXT, "syscall");
 	CHECK(world_kernel);
-	host.stack_bytes = agent_stack_bytes();
+	host.tls_bytes = agent_tls_bytes();
 	agent_start(&host, world_create);
 	CHECK_EQ(pthread_join(world_thread, &result), 0);
 }

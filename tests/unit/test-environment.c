@@ -67,6 +67,30 @@ static void test_off_is_off(void)
 	CHECK(!read_with("MEMGUARD", "false"));
 }
 
+/* A program with many variables that look like ours, and a getenv() of its own, as shells have. */
+char *getenv(const char *name)
+{
+	(void)name;
+	return NULL;
+}
+
+static void test_off_is_off_behind_many_others(void)
+{
+	char name[32];
+
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "MALLOC_%d", i);
+		setenv(name, "1", 1);
+	}
+	CHECK(!read_with("MEMGUARD", "off"));
+	CHECK(read_with("MALLOC_ARENA_MAX", "2"));
+	CHECK_EQ(environment.env_tuned, 1U << WIRE_KNOB_ARENA_MAX);
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "MALLOC_%d", i);
+		unsetenv(name);
+	}
+}
+
 static void test_what_is_not_off_is_reported_unless_it_is_on(void)
 {
 	static const char *const on[] = { "on", "1", "yes", "True", "" };
@@ -219,6 +243,7 @@ int main(void)
 	RUN(test_without_words_it_is_auto);
 	RUN(test_huge_pages_are_not_borrowed);
 	RUN(test_off_is_off);
+	RUN(test_off_is_off_behind_many_others);
 	RUN(test_what_is_not_off_is_reported_unless_it_is_on);
 	RUN(test_a_pid_names_that_process_alone);
 	RUN(test_agent_words);

@@ -91,6 +91,7 @@ int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new
 	return strncmp(name, "arena.", 6) == 0 ? arena_ctl(name, old, old_size, new, new_size) : 2;
 }
 
+__attribute__((visibility("default"))) void *mallocx(size_t, int);
 void *mallocx(size_t size, int flags)
 {
 	(void)size;
