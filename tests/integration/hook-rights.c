@@ -316,6 +316,25 @@ static _Noreturn void echo_and_exit(void)
 	_exit(5);
 }
 
+/* In ppoll(), where the kernel tells; what comes between two looks is what the agent is made for. */
+static bool is_asleep(int id)
+{
+	char path[64];
+	FILE *file;
+	int number;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", id);
+	file = fopen(path, "re");
+	if (!file)
+		return true;
+
+	/* "running" is no number. */
+	if (fscanf(file, "%d", &number) != 1)
+		number = -1;
+	fclose(file);
+	return number == SYS_ppoll;
+}
+
 /*
  * All threads are under it, and whatever else is called kills the program. Tells first who
  * its agent is, then lives until its input ends.
@@ -332,6 +351,8 @@ static int do_filter_all(void)
 	/* The first line asks for the filter. */
 	if (read(0, line, sizeof(line)) <= 0)
 		return 1;
+	for (int i = 0; i < TRIES_TO_LEAVE && !is_asleep(id); i++)
+		usleep(2000);
 	if (install_strict() < 0)
 		return 77;
 	if (write(1, "filtered\n", 9) != 9)
@@ -340,19 +361,25 @@ static int do_filter_all(void)
 	echo_and_exit();
 }
 
+/* The main thread is where it does nothing any more that the filter kills for. */
+static bool main_only_reads;
+
 /*
  * The hook's call of it, on the agent's thread, in whose table of descriptors nothing is ours:
- * the filter comes in the middle of a release.
+ * the filter comes in the middle of a release. That may be before main() has begun.
  */
 int malloc_trim(size_t pad)
 {
 	(void)pad;
+	while (!__atomic_load_n(&main_only_reads, __ATOMIC_ACQUIRE))
+		usleep(2000);
 	(void)install_strict();
 	return 0;
 }
 
 static int do_filter_trim(void)
 {
+	__atomic_store_n(&main_only_reads, true, __ATOMIC_RELEASE);
 	echo_and_exit();
 }
 
