@@ -34,7 +34,7 @@ claim "and finds a wrong decision" eval '! "$replay" "$scratch/bent.round"'
 
 echo again >&9
 wait_for 60 eval '[ "$(grep -c retained "$scratch/out")" = 2 ]'
-printf '[Trigger]\nRetainedHigh=32M\n[Trim]\nMinRelease=8M\nCooldownSec=1s\n' >"$scratch/memguard.conf"
+configure '[Trigger]\nRetainedHigh=32M\n[Trim]\nMinRelease=8M\nCooldownSec=1s\n'
 ctl reload
 claim "a round of its own accord" wait_for 60 rss_is_below "$retainer" 64
 claim "is recorded" record last

@@ -31,7 +31,7 @@ number()
 }
 
 shift_clock 0 0
-printf '[Trigger]\nRetainedHigh=16M\n[Trim]\nCooldownSec=1s\n' >"$scratch/memguard.conf"
+configure '[Trigger]\nRetainedHigh=16M\n[Trim]\nCooldownSec=1s\n'
 LD_PRELOAD=$scratch/shift.so "$MEMGUARDD" --log-level=debug --runtime-directory="$runtime" \
 	--config="$scratch/memguard.conf" 2>>"$scratch/daemon.log" &
 started+=($!)

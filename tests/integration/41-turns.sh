@@ -31,7 +31,7 @@ is_crowded()
 	[ "$(asked)" = "$at_once" ] && [ "$(wc -l <"$scratch/waiting")" = 2 ]
 }
 
-start_daemon '[Trigger]\nRetainedHigh=32M\nPressureSome=0\nMachinePressureSome=0\nOomEtaSec=0\n[Trim]\nMinRelease=8M\nCooldownSec=1s\n'
+start_daemon '[Trigger]\nRetainedHigh=32M\nPressureSome=0\nOomEtaSec=0\n[Trim]\nMinRelease=8M\nCooldownSec=1s\n'
 for ((i = 0; i < n_groups; i++)); do
 	mkdir "$group/$i"
 	(

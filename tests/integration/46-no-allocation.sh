@@ -16,8 +16,7 @@ here=$(dirname "$0")
 	-D_GNU_SOURCE -ldl || skip "no compiler here"
 
 # With all that the crisis takes there is room left: the kernel is to kill nobody.
-printf '[Trigger]\nUsageHigh=60%%\nUsageCritical=75%%\nRetainedHigh=0\nPressureSome=0\nOomEtaSec=0\n[Trim]\nCooldownSec=1s\n[Alert]\nExec=/bin/true\n' \
-	>"$scratch/memguard.conf"
+configure '[Trigger]\nUsageHigh=60%\nUsageCritical=75%\nRetainedHigh=0\nPressureSome=0\nOomEtaSec=0\n[Trim]\nCooldownSec=1s\n[Alert]\nExec=/bin/true\n'
 
 locked_kib()
 {

@@ -34,7 +34,7 @@ n_runs_are()
 
 start_daemon "$conf"
 claim "without Exec= there is no helper" eval '! helper_of "$daemon"'
-printf '%b[Alert]\nExec=%s two words\n' "$conf" "$scratch/command" >"$scratch/memguard.conf"
+configure "$conf[Alert]\nExec=$scratch/command two words\n"
 ctl reload
 claim "a reload with one starts it" wait_for 20 helper_of "$daemon"
 helper=$(helper_of "$daemon")
@@ -98,7 +98,7 @@ claim "and the command runs again" wait_for 60 n_runs_are -gt "$n"
 # One that the old helper had just started may have come first.
 claim "started by that" wait_for 60 eval '[ "$(cat "$scratch/helper")" != "$helper" ]'
 
-printf '%b' "$conf" >"$scratch/memguard.conf"
+configure "$conf"
 ctl reload
 claim "without Exec= it goes" wait_for 60 eval '! helper_of "$daemon"'
 

@@ -12,7 +12,7 @@
 make_group 4000
 retainer_group=$group
 name=${group#/sys/fs/cgroup/memory}
-start_daemon '[Trigger]\nRetainedHigh=0\nPressureSome=0\nMachinePressureSome=0\nOomEtaSec=0\nUsageHigh=80%\nUsageCritical=85%\n[Trim]\nCooldownSec=1s\nStallBudgetMSec=0\n'
+start_daemon '[Trigger]\nRetainedHigh=0\nPressureSome=0\nOomEtaSec=0\nUsageHigh=80%\nUsageCritical=85%\n[Trim]\nCooldownSec=1s\nStallBudgetMSec=0\n'
 
 # round TRIGGER KEY : of the rounds by it that gave way, the last.
 round()
@@ -53,7 +53,7 @@ end_program()
 # microseconds: there a small program is at it for as long as a large one is elsewhere.
 start_retainer 128 4 grow=1
 program=$retainer
-claim "a small one is measured" wait_for 60 logged "Process $program .*retained [1-9][0-9]"
+claim "a small one is measured" wait_for 60 is_measured "$program" "[1-9][0-9]"
 began=${EPOCHREALTIME/./}
 ctl trim --method=full "$program" >/dev/null
 took_usec=$((${EPOCHREALTIME/./} - began))
@@ -66,7 +66,7 @@ echo "# a full trim of 128 MiB took $took_usec us: $mib MiB for what comes"
 # it has gone; but a full trim has to be done in the three seconds that it is given then.
 start_retainer $mib 4 grow=$((mib / 7))
 program=$retainer
-claim "a busy program is measured" wait_for 60 logged "Process $program .*retained [1-9][0-9]"
+claim "a busy program is measured" wait_for 60 is_measured "$program" "[1-9][0-9]"
 claim "and seen at work" wait_for 60 eval \
 	'[ "$(ctl --json=short show $program | jq ".[0].busy_permyriad // .busy_permyriad")" -ge 500 ]'
 # Else the new limit is so near in time that nothing is borrowed to begin with.
