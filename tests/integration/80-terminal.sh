@@ -145,8 +145,13 @@ at 80 explain "$holder"
 cp "$scratch/seen" "$scratch/coloured"
 claim "there is colour on a terminal" grep -q $'\x1b\\[' "$scratch/colours"
 claim "NO_COLOR takes it away" eval 'NO_COLOR=1 at 80 explain "$holder"; ! grep -q $'"'\x1b'"' "$scratch/colours"'
+# What it holds may have changed meanwhile.
+breaks()
+{
+	grep -A3 Verdict: "$1" | sed 's/[0-9]/0/g'
+}
 claim "and lines break where they did" eval \
-	'diff <(grep -A3 Verdict: "$scratch/coloured") <(grep -A3 Verdict: "$scratch/seen")'
+	'diff <(breaks "$scratch/coloured") <(breaks "$scratch/seen")'
 
 claim "what is mapped singly is in use too" eval \
 	'at 80 list "$holder"; awk "/high/ { exit !(\$5 + 0 >= 80) }" "$scratch/seen"'

@@ -91,6 +91,7 @@ static const struct mode modes[] = {
 	{ "late", greet_and_pass_on, answer_refusing, "leaves all to a child" },
 	{ "early", pass_on_and_greet, answer_refusing, "also HELLO, after a line of input" },
 	{ "vanish", greet_hello, answer_by_vanishing, "is gone when asked" },
+	{ "vanish-shown", greet_hello, answer_but_rows, "good, but is gone when asked for arenas" },
 	{ "wrong-id", greet_hello, answer_another, "answers another question" },
 	{ "more-rows", greet_hello, answer_more_rows, "sends more than announced" },
 	{ "half-answer", greet_hello, answer_half, "answers with half a frame" },

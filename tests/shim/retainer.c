@@ -9,20 +9,25 @@
  * Prints "retained" when all is freed; then each line on standard input runs another burst,
  * and its end ends the program with status 0. With "hold" it first prints "held" and waits for
  * a line before it frees. With "grow=MIB" it is busy from then on with looking at how much it has
- * resident, and takes so much when that falls: it grows while somebody releases it.
+ * resident, and takes so much when that falls: it grows while somebody releases it. Whoever borrows
+ * from it gets no further before it has grown and he was asked for something else.
  */
 
+#include <dlfcn.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define THREADS_MAX 64
 #define KEPT_ONE_IN 200
 #define GROWING_KEPT_ONE_IN 2 /* very many holes, so that a release takes its time */
+#define GROWS_AFTER_BYTES ((size_t)4 << 20)
 
 struct worker {
 	pthread_t thread;
@@ -33,7 +38,7 @@ struct worker {
 /* Passed twice by all threads and main(): when all is held, and when it is to be freed. */
 static pthread_barrier_t stage;
 static bool holds;
-static size_t grow_mib;
+static size_t grow_mib, dropped_bytes;
 
 static unsigned int next_random(unsigned int *seed)
 {
@@ -61,12 +66,49 @@ static void *grow(void *arg)
 	if (memory == MAP_FAILED)
 		exit(1);
 
-	while (resident_bytes() + ((size_t)4 << 20) > before)
+	while (resident_bytes() + GROWS_AFTER_BYTES > before)
 		;
 	memset(memory, 'g', bytes);
 	puts("grown");
 	fflush(stdout);
 	return NULL;
+}
+
+/*
+ * In front of libc's. By this one the hook asks the kernel whether it is asked for something else:
+ * that takes until it is, the first time after it has dropped so much that we grow. At work all the
+ * time, for all that the daemon can see.
+ */
+__attribute__((visibility("default"))) long syscall(long number, ...)
+{
+	static long (*real)(long number, ...);
+	static bool interrupted;
+	long args[6], r;
+	va_list list;
+
+	if (!real)
+		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+	va_start(list, number);
+	for (int i = 0; i < 6; i++)
+		args[i] = va_arg(list, long);
+	va_end(list);
+
+	for (;;) {
+		r = real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+		if (number != SYS_ppoll || args[1] != 1 || dropped_bytes < 2 * GROWS_AFTER_BYTES)
+			return r;
+		interrupted |= r != 0;
+		if (interrupted)
+			return r;
+	}
+}
+
+/* The hook's alone: libc calls its own by another name. */
+__attribute__((visibility("default"))) int madvise(void *address, size_t bytes, int advice)
+{
+	if (grow_mib > 0 && advice == MADV_DONTNEED)
+		dropped_bytes += bytes;
+	return (int)syscall(SYS_madvise, address, bytes, (long)advice, 0L, 0L, 0L);
 }
 
 static void *burst(void *arg)
