@@ -14,7 +14,7 @@
 
 /*
  * In the heaps of glibc's, until @until_usec (0: to the end), or until @go_on says no, which is
- * asked before anything is done, and now and then. Takes some 0.1 to 0.6 ms for each huge page, without any lock of the
- * allocator.
+ * asked before anything is done, and now and then. Takes some 0.1 to 0.6 ms for each huge page,
+ * without any lock of the allocator.
  */
 void huge_split(uint64_t page_bytes, uint64_t until_usec, bool (*go_on)(void *), void *arg);

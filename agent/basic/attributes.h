@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* How the kernel schedules this thread: sched_getattr(2) and sched_setattr(2), which glibc has no functions for. */
+/*
+ * How the kernel schedules this thread: sched_getattr(2) and sched_setattr(2), which glibc has
+ * no functions for.
+ */
 
 #include <errno.h>
 #include <stdint.h>

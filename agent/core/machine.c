@@ -53,7 +53,8 @@ void machine_on_pressure(struct rope *rope, uint32_t revents)
 		return;
 
 	guard = find_richest(manager);
-	log_debug("The machine stalls on memory; %s%s%s", guard ? "asking \"" : "no group has anything to give",
+	log_debug("The machine stalls on memory; %s%s%s",
+		  guard ? "asking \"" : "no group has anything to give",
 		  guard ? guard->group.path : "", guard ? "\"" : "");
 	if (guard) {
 		guard->signals.machine = true;

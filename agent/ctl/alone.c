@@ -138,8 +138,9 @@ static const char *with_hook(pid_t pid, const struct mapped *mapped)
 		       "is the main process of a unit or named by MEMGUARD_AGENT=";
 
 	if (has_other_users(pid))
-		return "It carries the hook, but in a user namespace of its own, where the hook cannot tell who "
-		       "this daemon is, and so obeys nobody; run a daemon or \"memguardctl run\" inside";
+		return "It carries the hook, but in a user namespace of its own, where the hook cannot "
+		       "tell who this daemon is, and so obeys nobody; run a daemon or "
+		       "\"memguardctl run\" inside";
 
 	return "It carries the hook, which is switched off there, had no room for its thread, or does not "
 	       "reach this daemon (MEMGUARD, MEMGUARD_AGENT, MEMGUARD_SOCKET)";

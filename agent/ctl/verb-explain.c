@@ -177,7 +177,8 @@ static void print_hurry(const struct ctl *ctl, const json_t *hurried)
 		return;
 
 	if (n_overtaken > 0)
-		snprintf(how, sizeof(how), "; %" PRIu64 " of %" PRIu64 " borrowing%s ended early for it, after %s",
+		snprintf(how, sizeof(how),
+			 "; %" PRIu64 " of %" PRIu64 " borrowing%s ended early for it, after %s",
 			 fields_number(hurried, "ended_early"), n_overtaken, plural(n_overtaken),
 			 fields_bytes(hurried, "overtaken_bytes", given));
 	output_pair(ctl, "Hurried:", "%s after it began, because %s%s",
@@ -236,7 +237,8 @@ static void print_last_round(const struct ctl *ctl, const json_t *last)
 		    fields_string(last, "trigger_text"),
 		    fields_bytes(last, "released_bytes", released),
 		    of_expected(last, expected, sizeof(expected)), held,
-		    how_last(last, how, sizeof(how)), fields_number(last, "answered"), fields_number(last, "asked"),
+		    how_last(last, how, sizeof(how)), fields_number(last, "answered"),
+		    fields_number(last, "asked"),
 		    fields_usec(last, "longest_usec", longest));
 	print_hurry(ctl, json_object_get(last, "hurried"));
 	print_spared(ctl, fields_number(last, "not_needed"));

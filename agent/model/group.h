@@ -165,7 +165,8 @@ struct benefit {
 	uint32_t last_n_silent;       /* whom it asked and had no release of */
 	uint64_t backoff_usec;        /* extra cool-down: doubles when releases disappoint */
 	uint64_t urgent_backoff_usec; /* the one of GATE_CRITICAL, far shorter */
-	uint64_t calm_backoff_usec;   /* the one of GATE_RETAINING: doubles when memory comes back, or a try gave nothing */
+	/* the one of GATE_RETAINING: doubles when memory comes back, or a try gave nothing */
+	uint64_t calm_backoff_usec;
 	uint64_t left_until_usec;     /* what the last one left is asked for, too; 0: it is not */
 	uint64_t last_quiet_usec;     /* end of the last one that asked nobody; 0: none yet */
 	enum reason last_quiet_reason; /* why nobody */

@@ -97,7 +97,7 @@ struct member {
 				    * that was expected since */
 
 	uint64_t retained_bytes;   /* policy/estimate, from stats */
-	uint64_t rested_bytes;     /* the least it has had, of anon_bytes, since its last release; 0: of none */
+	uint64_t rested_bytes;     /* the least of anon_bytes since its last release; 0: of none */
 	uint32_t stall_usec;       /* policy/estimate: of a full trim */
 	uint32_t release_usec;     /* policy/estimate: how long a full trim takes */
 	struct forecast borrow;    /* policy/estimate: by METHOD_BORROW */

@@ -22,8 +22,8 @@ struct benefit benefit_add(const struct group *group, const struct outcome *outc
 /*
  * People are to be told of @outcome, which benefit_add() has not been given yet: somebody was asked;
  * or nobody, and why (near the limit) or what would have been done (Mode=observe) is told of for the
- * first time since somebody was asked, or since all was calm. Of a group that comes and goes between the two not each
- * time, but after a pause that doubles from CooldownSec= up to 1 h.
+ * first time since somebody was asked, or since all was calm. Of a group that comes and goes
+ * between the two not each time, but after a pause that doubles from CooldownSec= up to 1 h.
  */
 bool benefit_is_news(const struct group *group, const struct outcome *outcome);
 

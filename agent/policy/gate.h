@@ -14,7 +14,8 @@
 /* What woke us, beside the reading. */
 struct signals {
 	bool pressure; /* a PSI trigger of the group fired, or v1's memory.pressure_level */
-	bool limit_hit; /* memory.events max or v1 failcnt rose since the last reading, or that of a limit it shares */
+	/* memory.events max or v1 failcnt rose since the last reading, or that of a limit it shares */
+	bool limit_hit;
 	bool machine; /* the machine's PSI trigger fired, and this group was chosen */
 	bool crowded; /* as many other groups are in a calm round as may be at once */
 };

@@ -4,13 +4,14 @@
 /*
  * Whom to ask, and for how much. Pure.
  *
- * First who gives most for what it costs: near a kill the time that it takes, before that the
- * stall of a program at work; where that is alike, the largest. Left out: members whose agent must not be woken, that
- * failed three times in a row, whose expected release is below MinRelease= (unless a kill
- * is near or a command named them), or whose predicted stall is over the budget while
- * the group is calm and the program is busy. Of a member without figures nothing is
- * expected: it comes last, by RSS, and is asked from UsageHigh= on only. A command
- * asks everybody who can be asked, also those that failed.
+ * First who gives most for what it costs: near a kill the time that it takes, before
+ * that the stall of a program at work; where that is alike, the largest. Left out:
+ * members whose agent must not be woken, that failed three times in a row, whose
+ * expected release is below MinRelease= (unless a kill is near or a command named them),
+ * or whose predicted stall is over the budget while the group is calm and the program is
+ * busy. Of a member without figures nothing is expected: it comes last, by RSS, and is
+ * asked from UsageHigh= on only. A command asks everybody who can be asked, also those
+ * that failed.
  *
  * Above UsageHigh= as many are asked as it takes to leave that state, and the others not, unless the
  * limit will be reached soon. For every other reason all are: while calm so that all that is

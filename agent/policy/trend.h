@@ -16,8 +16,9 @@ struct trend trend_add(const struct trend *trend, const struct reading *reading)
 /*
  * When to sample next, in microseconds from now: the headroom up to UsageHigh divided by
  * the fastest growth we promise to catch (2 GiB/s), between 10 ms and 5 s; 50 ms while
- * the gate is open, less near UsageCritical while a round is under way; while it settles not before it ends, or before UsageCritical could be
- * reached; slower where a kernel event (v1 threshold) will wake us anyway (@has_event).
+ * the gate is open, less near UsageCritical while a round is under way; while it settles
+ * not before it ends, or before UsageCritical could be reached; slower where a kernel
+ * event (v1 threshold) will wake us anyway (@has_event).
  */
 uint64_t trend_next_usec(const struct group *group, bool has_event, uint64_t now_usec);
 

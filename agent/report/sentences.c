@@ -135,7 +135,10 @@ char *sentences_evidence(const struct diagnosis *diagnosis, char *buf, size_t si
 	return buf;
 }
 
-/* By enum advice. {what}, {path}, {unit}, {limited}, {pid}, {allocator} and {user}, with its space, are filled in. */
+/*
+ * By enum advice. {what}, {path}, {unit}, {limited}, {pid}, {allocator} and {user}, with its
+ * space, are filled in.
+ */
 static const char *const advices[] = {
 	[ADVICE_NONE] = "nothing to do",
 	[ADVICE_MEASURE] = "measure by a release: memguardctl{user} diagnose {what}",

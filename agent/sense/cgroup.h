@@ -122,7 +122,8 @@ const char *cgroup_bad_file(const struct cgroup *cgroup);
 
 /*
  * v1: an eventfd that becomes readable when usage crosses @bytes (less than 2^63; whole
- * pages, rounded up) in either direction, and when the group is removed. -EOPNOTSUPP on v2. The caller closes it, which disarms.
+ * pages, rounded up) in either direction, and when the group is removed. -EOPNOTSUPP on v2. The
+ * caller closes it, which disarms.
  */
 int cgroup_arm_threshold(struct cgroup *cgroup, uint64_t bytes);
 

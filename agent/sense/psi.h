@@ -36,8 +36,9 @@ static inline bool psi_trigger_is_open(const struct psi_trigger *trigger)
 
 /*
  * Arms "some @stall_usec per 2 s" on @path below @dirfd (2 s: the only window family an
- * unprivileged process gets); to be polled for EPOLLPRI. -EOPNOTSUPP: PSI is built in but disabled; -ENOENT: none;
- * -EACCES, -EROFS: read only, so poll instead; -EINVAL: no such stall, or no such file.
+ * unprivileged process gets); to be polled for EPOLLPRI. -EOPNOTSUPP: PSI is built in but
+ * disabled; -ENOENT: none; -EACCES, -EROFS: read only, so poll instead; -EINVAL: no such
+ * stall, or no such file.
  */
 int psi_trigger_open(int dirfd, const char *path, uint64_t stall_usec,
 		     struct psi_trigger *ret);

@@ -74,6 +74,12 @@ seq -f '/* %.0f */' 601 >"$tree/agent/basic/extra.c"
 refused check-sizes.sh "$tree" "a file of 601 lines" extra.c
 rm "$tree/agent/basic/extra.c"
 
+printf '/*%0108d*/\n' 0 >"$tree/agent/basic/extra.c"
+refused check-sizes.sh "$tree" "a line of 112 columns" extra.c:1
+printf '\t\t\t\t\t\t\t\tx%046d;\n' 0 >"$tree/agent/basic/extra.c"
+refused check-sizes.sh "$tree" "a line of 112 columns with tabs" extra.c:1
+rm "$tree/agent/basic/extra.c"
+
 refused check-sizes.sh "$scratch/empty" "a tree without sources" 'source tree'
 
 echo 'struct needs { uint64_t more; };' >"$tree/agent/basic/extra.h"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Files of agent/ and libhook/ have at most 600 lines, their functions at most 80.
+# Files of agent/ and libhook/ have at most 600 lines of 110 columns, their functions at most 80.
 # Tables are not functions and may be longer. Usage: check-sizes.sh [TREE].
 
 set -eu
@@ -11,6 +11,7 @@ cd "${1:-$(dirname "$0")/../..}"
 ctags=${CTAGS:-ctags}
 file_max=600
 function_max=80
+column_max=110
 
 if ! "$ctags" --version 2>/dev/null | grep -q 'Universal Ctags'; then
 	echo "skip: \"$ctags\" is not universal-ctags, which knows where a function ends"
@@ -50,12 +51,21 @@ find agent libhook -name '*.[ch]' -exec "$ctags" --quiet=yes --options=NONE --la
 	}'
 
 find agent libhook -name '*.[ch]' | sort |
-	awk -v max="$file_max" '
+	awk -v max="$file_max" -v columns="$column_max" '
+	function width(line,   i, n) {
+		for (i = 1; i <= length(line); i++)
+			n += substr(line, i, 1) == "\t" ? 8 - n % 8 : 1
+		return n
+	}
+
 	{
 		file = $0
 		n_files++
 		for (n = 0; (r = getline line <file) > 0; n++)
-			;
+			if (length(line) > columns / 2 && width(line) > columns) {
+				print "not ok - " file ":" n + 1 ": more than " columns " columns: break it"
+				bad = 1
+			}
 		close(file)
 		if (r < 0 || n > max) {
 			print "not ok - " file " has " n " lines, more than " max ": split it"
@@ -64,6 +74,6 @@ find agent libhook -name '*.[ch]' | sort |
 	}
 	END {
 		if (!bad)
-			print "ok - none of " n_files " files has more than " max " lines"
+			print "ok - none of " n_files " files has more than " max " lines, and none more than " columns " columns"
 		exit bad
 	}'
