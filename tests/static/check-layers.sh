@@ -31,10 +31,10 @@ rules()
 	agent/config  libc  ^(agent/(model|basic)/.*|<ini\.h)$
 	agent/sense   libc  ^(agent/(model|basic)/.*|<libproc2/.*)$
 	agent/hook    libc  ^(agent/(model|basic)/.*|libhook/wire\.h|<systemd/sd-event\.h)$
-	agent/report  libc  ^(agent/(model|basic)/.*|libhook/wire\.h|<systemd/sd-(bus|event|journal|id128)\.h)$
-	agent/core    libc  ^(agent/(config|sense|policy|hook|report|model|basic)/.*|libhook/wire\.h|<systemd/sd-(event|daemon|login)\.h)$
-	agent/ctl     libc  ^(agent/basic/.*|agent/report/bus-names\.h|<(systemd/sd-(bus|event)|jansson)\.h|<libsmartcols.*)$
-	agent         libc  ^(agent/.*|libhook/wire\.h|<systemd/.*)$
+	agent/report  libc  ^(agent/(model|basic)/.*|<systemd/sd-(bus|event|id128)\.h)$
+	agent/core    libc  ^(agent/(config|sense|policy|hook|report|model|basic)/.*|<systemd/sd-(event|login)\.h)$
+	agent/ctl     libc  ^(agent/basic/.*|agent/report/bus-names\.h|<(systemd/sd-bus|jansson)\.h|<libsmartcols.*)$
+	agent         libc  ^(agent/.*|<systemd/sd-daemon\.h)$
 	libhook       libc  ^$
 	RULES
 }
