@@ -38,11 +38,18 @@ static const char help[] =
 	"  --cgroup-root=DIR         the memory hierarchy [found by itself]\n"
 	"  --log-level=LEVEL         error, warning, notice, info or debug [info]\n"
 	"  --version                 print the version\n"
-	"  --help                    print this\n"
+	"  -h --help                 print this\n"
 	"\n"
 	"See memguard(8) and memguard.conf(5).\n";
 
-enum option_value { OPTION_CONFIG = 256, OPTION_RUNTIME, OPTION_CGROUP, OPTION_LOG, OPTION_USER, OPTION_VERSION };
+enum option_value {
+	OPTION_CONFIG = 256,
+	OPTION_RUNTIME,
+	OPTION_CGROUP,
+	OPTION_LOG,
+	OPTION_USER,
+	OPTION_VERSION,
+};
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, OPTION_CONFIG },

@@ -71,7 +71,7 @@ _memguardctl() {
     '--verbose[run\: tell every round]' \
     '--method=[trim, diagnose\: how]:method:(auto full borrow)' \
     '--allocator=[enable\: preload this allocator]:allocator:(jemalloc mimalloc tcmalloc glibc)' \
-    '--root=[enable, disable\: change files below this]:directory:_files -/' \
+    '--root=[enable, disable\: change files below this; verify\: look there]:directory:_files -/' \
     '1:verb:->verb' \
     '*::argument:->argument' && return
 
