@@ -261,6 +261,7 @@ int main(int argc, char **argv)
 	if (r != 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 
+	fd_raise_limit();
 	priority_make_count();
 
 	r = choose_directory(&chosen, directory);

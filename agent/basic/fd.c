@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/select.h>
 #include <unistd.h>
 
 int fd_close(int fd)
@@ -89,4 +91,26 @@ int fd_write_exact(int fd, const void *buf, size_t size)
 		return -errno;
 
 	return (size_t)n == size ? 0 : -EIO;
+}
+
+/* Where it is refused, as in a sandbox, it stays as the service manager has set it. */
+static void set_limit(rlim_t n)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+
+	limit.rlim_cur = MIN(n, limit.rlim_max);
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void fd_raise_limit(void)
+{
+	set_limit(RLIM_INFINITY);
+}
+
+void fd_lower_limit(void)
+{
+	set_limit(FD_SETSIZE);
 }

@@ -23,5 +23,12 @@ ssize_t fd_read_line_file(int dirfd, const char *path, char *buf, size_t size);
 ssize_t fd_read_again(int fd, char *buf, size_t size);
 ssize_t fd_read_line_again(int fd, char *buf, size_t size);
 
+/*
+ * As many open files as the hard limit has: some for each process and group. For programs that
+ * are started from here: as many as select() can name at most.
+ */
+void fd_raise_limit(void);
+void fd_lower_limit(void);
+
 /* Writes all @size bytes in one write(), or a negative errno (-EIO when short). */
 int fd_write_exact(int fd, const void *buf, size_t size);

@@ -136,8 +136,14 @@ static int guard_new(struct manager *manager, char *path, uint64_t id, struct gu
 	return 0;
 }
 
-/* Without files of its own (the root of v2, a vanished group) RSS has to do. */
-static void open_cgroup(struct guard *guard)
+/* It may be another time that there is enough. */
+static bool is_shortage(int r)
+{
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
+/* Without files of its own (the root of v2, a vanished group) RSS has to do, for good. */
+static int open_cgroup(struct guard *guard)
 {
 	struct manager *manager = guard->manager;
 	int r;
@@ -150,15 +156,18 @@ static void open_cgroup(struct guard *guard)
 			    "processes' RSS is watched without a limit; nest control groups less. "
 			    "Said once, whatever others do", guard->group.path);
 	}
+	if (is_shortage(r))
+		return r;
 	if (r < 0) {
 		log_debug("Cannot read the memory of \"%s\": %s; watching RSS instead",
 			  guard->group.path, strerror(-r));
-		return;
+		return 0;
 	}
 
 	guard->group.kind = manager->cgroup_root.kind;
 	watch_arm_events(guard);
 	limits_watch(guard);
+	return 0;
 }
 
 int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
@@ -175,7 +184,7 @@ int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
 
 	if (manager->has_cgroup) {
 		r = cgroup_of_pid(&manager->cgroup_root, pid, &path, &id);
-		if (r == -ESRCH || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		if (r == -ESRCH || is_shortage(r))
 			return r;
 	}
 	if (!path)
@@ -195,10 +204,9 @@ int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
 		return r;
 
 	guard->group.unit = membership_unit(manager, pid, path);
-	if (id != 0)
-		open_cgroup(guard);
-
-	r = watch_prepare(guard);
+	r = id != 0 ? open_cgroup(guard) : 0;
+	if (r >= 0)
+		r = watch_prepare(guard);
 	if (r >= 0)
 		r = guard_configure(guard);
 	if (r < 0) {

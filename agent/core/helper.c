@@ -290,6 +290,7 @@ int helper_main(void)
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	(void)syscall(SYS_close_range, HELPER_FD + 1, ~0U, 0);
 	(void)fcntl(HELPER_FD, F_SETFD, FD_CLOEXEC);
+	fd_lower_limit();
 	(void)lock_memory();
 	/* A page that is touched now is there later. */
 	memset(&helper.request, 0, sizeof(helper.request));

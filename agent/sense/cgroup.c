@@ -79,9 +79,23 @@ void cgroup_close(struct cgroup *cgroup)
 	cgroup->other_fd = fd_close(cgroup->other_fd);
 }
 
+static int open_other(const struct cgroup *cgroup, const struct cgroup_root *root,
+		      const char *path)
+{
+	int fd;
+
+	if (root->kind != GROUP_V2)
+		return root->unified_fd < 0 ? -ENOENT : cgroup_path_open(root->unified_fd, path);
+
+	fd = openat(cgroup->fd, "memory.events", O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int open_files(struct cgroup *cgroup, const struct cgroup_root *root,
 		      const char *path)
 {
+	int r;
+
 	cgroup->fd = cgroup_path_open(root->fd, path);
 	if (cgroup->fd < 0)
 		return cgroup->fd;
@@ -92,13 +106,8 @@ static int open_files(struct cgroup *cgroup, const struct cgroup_root *root,
 		return cgroup_gone(-errno);
 
 	/* Either may be missing, and is negative then; sampling and usage have to do. */
-	if (root->kind == GROUP_V2)
-		cgroup->other_fd =
-			openat(cgroup->fd, "memory.events", O_RDONLY | O_CLOEXEC);
-	else if (root->unified_fd >= 0)
-		cgroup->other_fd = cgroup_path_open(root->unified_fd, path);
-
-	return 0;
+	r = cgroup->other_fd = open_other(cgroup, root, path);
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
 }
 
 /* To whoever asked for it; what is left has nothing to close. */
