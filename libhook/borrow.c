@@ -543,7 +543,7 @@ bool borrow_release(const struct borrow_order *order, struct wire_reclaim_reply 
 	const unsigned int n = anchor_count();
 	uint64_t swapped_bytes;
 
-	if (!malloc || !realloc || !free || order->page_bytes < 4096 || n == 0)
+	if (!malloc || !realloc || !free || order->page_bytes < 4096 || n == 0 || loan_is_filled())
 		return false;
 
 	borrow = (struct borrow){ .order = order, .reply = reply, .rest_usec = REST_USEC };

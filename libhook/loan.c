@@ -5,6 +5,11 @@
 #include "libhook/anchor.h"
 #include "libhook/loan.h"
 
+/* Larger than what a thread keeps for itself, which is not filled. */
+#define FILL_BYTES ((size_t)2048)
+#define FILLS 3
+#define FILL_TRIES 16
+
 /* Since then a call into the allocator was made, or two, and nothing else. */
 static void note_stall(struct lender *lender, uint64_t since_usec)
 {
@@ -115,4 +120,48 @@ size_t loan_unmapped(size_t largest)
 	}
 
 	return bytes;
+}
+
+/* Ours does not look like what it is filled with, which is one byte many times over. */
+static void mark(volatile unsigned char *block)
+{
+	for (size_t i = 0; i < FILL_BYTES; i++)
+		block[i] = (unsigned char)i;
+}
+
+/* In the middle, where the allocator has nothing of its own. */
+static bool is_one_byte(const volatile unsigned char *block)
+{
+	for (size_t i = FILL_BYTES / 4; i < FILL_BYTES * 3 / 4; i++)
+		if (block[i] != block[FILL_BYTES / 4])
+			return false;
+
+	return true;
+}
+
+/*
+ * Found out by doing it, since nothing tells: a block is freed, and taken again. Which is the one that
+ * fits best, so that soon it is the same. Another thread may have had it meanwhile, and emptied
+ * it: hence several times.
+ */
+bool loan_is_filled(void)
+{
+	unsigned char *block = malloc(FILL_BYTES);
+	unsigned int n_filled = 0;
+
+	for (unsigned int i = 0; block && n_filled < FILLS && i < FILL_TRIES; i++) {
+		const uintptr_t before = (uintptr_t)block;
+
+		mark(block);
+		free(block);
+		block = malloc(FILL_BYTES);
+		if ((uintptr_t)block != before)
+			continue;
+		if (!is_one_byte(block))
+			break;
+		n_filled++;
+	}
+
+	free(block);
+	return n_filled == FILLS;
 }

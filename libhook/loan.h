@@ -42,3 +42,9 @@ void loan_give_back(struct lender *lender);
  * of a hole. Tried in our own arena, where there are none.
  */
 size_t loan_unmapped(size_t largest);
+
+/*
+ * Does free() write over what it is given? A program can have it so at any time, by
+ * mallopt(M_PERTURB): then whatever is dropped would be written to, and come back.
+ */
+bool loan_is_filled(void);

@@ -22,8 +22,8 @@ MIB = 1 << 20
 class Holes(Program, Agent):
     """stall.c with the hook in it."""
 
-    def __init__(self, listener, *options, **environment):
-        self.process = spawn([STALL, *options], HOOK, PATH, environment)
+    def __init__(self, listener, *options, preload=HOOK, **environment):
+        self.process = spawn([STALL, *options], preload, PATH, environment)
         self.listener = listener
         agent = Agent.of(listener, self.process.pid)
         self.conn, self.hello = agent.conn, agent.hello
@@ -176,6 +176,8 @@ def check_refused(listener):
         {"GLIBC_TUNABLES": "glibc.malloc.perturb=7"},
         {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=2"},
         {"GLIBC_TUNABLES": "glibc.malloc.arena_max=4:glibc.malloc.tcache_max=1048576"},
+        # By the program itself: fill.so calls mallopt(M_PERTURB).
+        {"preload": f"{HOOK}:{os.path.join(DIRECTORY, 'fill.so')}"},
     ]
     for environment in cases:
         program = Holes(listener, "--total=8", "--arenas=2", "--holes=65536:65536", **environment)
