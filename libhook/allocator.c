@@ -14,8 +14,10 @@ sys_clock_t sys_clock;
  */
 static bool is_served_by(const struct foreign_object *object)
 {
-	return foreign_is_in(object, (const void *)&malloc) || foreign_is_in(object, (const void *)&realloc) ||
-	       foreign_is_in(object, (const void *)&free) || foreign_is_in(object, loader_find("calloc"));
+	return foreign_is_in(object, (const void *)&malloc) ||
+	       foreign_is_in(object, (const void *)&realloc) ||
+	       foreign_is_in(object, (const void *)&free) ||
+	       foreign_is_in(object, loader_find("calloc"));
 }
 
 /*

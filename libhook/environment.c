@@ -237,7 +237,8 @@ static uint32_t operator_decay(char **variables)
 static uint32_t read_arena_test(char **variables)
 {
 	static const char tunable[] = "glibc.malloc.arena_test=";
-	const char *tunables = value_of(variables, "GLIBC_TUNABLES"), *s = value_of(variables, "MALLOC_ARENA_TEST");
+	const char *tunables = value_of(variables, "GLIBC_TUNABLES");
+	const char *s = value_of(variables, "MALLOC_ARENA_TEST");
 	const char *found = tunables ? text_find(tunables, tunable) : NULL;
 	uint64_t n;
 

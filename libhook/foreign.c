@@ -57,7 +57,8 @@ bool foreign_is_in(const struct foreign_object *object, const void *address)
 static int find_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	struct search *search = arg;
-	const struct foreign_object object = { (uintptr_t)info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum };
+	const struct foreign_object object = { (uintptr_t)info->dlpi_addr, info->dlpi_phdr,
+					       info->dlpi_phnum };
 
 	(void)size;
 	if (!foreign_is_in(&object, search->address))
@@ -145,7 +146,8 @@ static void find_mimalloc(struct foreigners *foreigners)
 
 static void find_tcmalloc(struct foreigners *foreigners)
 {
-	const struct foreign_object object = foreign_object_of((const void *)&MallocExtension_ReleaseToSystem);
+	const struct foreign_object object =
+		foreign_object_of((const void *)&MallocExtension_ReleaseToSystem);
 	bool all;
 
 	calls.tc_property = (int (*)(const char *, size_t *))

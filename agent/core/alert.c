@@ -95,7 +95,8 @@ static struct guard *find_starter(struct guard *guard)
 		if (!shares_command(&guard->group, &other->group))
 			continue;
 		if (ladder_held(&other->group, STEP_COMMAND, now_usec) != REASON_NONE) {
-			log_debug("The Exec= command for %s is left to that for %s, which is below the same limit",
+			log_debug("The Exec= command for %s is left to that for %s, which is below the "
+				  "same limit",
 				  text_name_of(&guard->group), text_name_of(&other->group));
 			return NULL;
 		}
