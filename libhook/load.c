@@ -64,6 +64,8 @@ static bool prepare(void)
 	if (before == id || !__atomic_compare_exchange_n(&life.has_agent, &before, id, false,
 							 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return false;
+	/* A forked child has it from its parent, and anchors are for an agent. */
+	__atomic_store_n(&hook.host.anchoring, false, __ATOMIC_RELEASE);
 	if (!agent_allowed())
 		return false;
 

@@ -8,6 +8,8 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -160,11 +162,11 @@ static int mib_of(const char *key)
 /* Of what @key tells: does a thread that does not allocate take an arena, of 64 MiB? */
 static int tell_thread(const char *key)
 {
-	const int before = mib_of(key);
+	const int before = mib_of(key), n_before = __atomic_load_n(&n_begun, __ATOMIC_ACQUIRE);
 
 	if (start_thread(begin_and_wait) != 0)
 		return 1;
-	await_begun(1);
+	await_begun(n_before + 1);
 	printf("%s\n", mib_of(key) - before < 48 ? "just its stack" : "and an arena");
 	return 0;
 }
@@ -200,6 +202,40 @@ static int do_locked_page(void)
 
 	await_look(agent);
 	return tell_thread("VmSize:");
+}
+
+/* Allows everything, but nobody who only sees that there is one can know. */
+static bool set_filter(void)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	const struct sock_fprog filter = { 1, &allow };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, 2, &filter) == 0;
+}
+
+/* A worker of a program with an agent that puts itself under a filter before its first thread. */
+static int do_filtered_child(void)
+{
+	pid_t pid;
+
+	if (!await_agent())
+		return 1;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		int r = 77;
+
+		if (set_filter()) {
+			/* The first one finds an arena that a thread of the parent's has left. */
+			start_thread(begin_and_wait);
+			await_begun(1);
+			r = tell_thread("VmSize:");
+		}
+		fflush(stdout);
+		_exit(r);
+	}
+
+	return WEXITSTATUS(wait_child(pid));
 }
 
 /* As MemoryDenyWriteExecute= does where the kernel has it without a filter. */
@@ -309,6 +345,7 @@ static const struct {
 	{ "single", do_single },
 	{ "locked", do_locked },
 	{ "addresses", do_addresses },
+	{ "filtered-child", do_filtered_child },
 	{ "addresses-later", do_addresses_later },
 	{ "locked-later", do_locked_later },
 	{ "locked-page", do_locked_page },

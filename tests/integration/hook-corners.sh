@@ -78,6 +78,19 @@ else
 fi
 
 #
+# Row 27: where there is no agent because of one, nothing is done for it either.
+#
+
+r=0
+hooked "$corner" filtered-child >"$scratch/out" 2>&1 || r=$?
+if [ $r -eq 77 ]; then
+	skip "row 27: a forked child under a filter makes threads without anchors" "no filter can be set here"
+else
+	same "row 27: a forked child under a filter makes threads without anchors" \
+		"$r $(cat "$scratch/out")" "0 just its stack"
+fi
+
+#
 # Row 26: bytes, where every page is locked.
 #
 
