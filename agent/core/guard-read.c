@@ -76,6 +76,7 @@ static void take(struct guard *guard, const struct reading *reading)
 	if (level != group->limit_level || reading->limit_bytes != group->reading.limit_bytes)
 		trend_move(&group->trend, &group->reading, reading);
 	group->reading = *reading;
+	guard->has_parted = false;
 	group->limit_level = level;
 	/* At its threshold it is not calm, and nobody asks by how much it may have grown. */
 	if (reading_taken_bytes(reading) < guard_high_bytes(guard))

@@ -319,6 +319,7 @@ void guard_remove_peer(struct guard *guard, struct peer *peer)
 	guard->group.n_members--;
 	guard->manager->n_peers--;
 	if (guard->group.n_members > 0) {
+		guard->has_parted = true;
 		guard_sum_heaps(guard);
 	} else if (!guard->has_leader && history_of(guard)->n_hearers == 0) {
 		guard->empty_since_usec = manager_now(guard->manager);
@@ -395,7 +396,8 @@ void guard_sum(const struct guard *guard, struct sums *ret)
 {
 	const struct peer *peer;
 
-	*ret = guard->group.n_members > 0 ? (struct sums){ 0 } : history_of(guard)->left;
+	*ret = guard->group.n_members > 0 ? (struct sums){ .has_parted = guard->has_parted }
+					  : history_of(guard)->left;
 	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		verdict_sum(ret, &peer->member, guard->group.settings->method);
 }

@@ -116,6 +116,7 @@ struct guard {
 	bool is_ready : 1;    /* for a round: what it writes has its memory */
 	bool events_came : 1; /* the next ones are awaited from the next look on */
 	bool has_history : 1; /* there is something in it */
+	bool has_parted : 1;  /* a member has left since the last reading, and others stay */
 	uint32_t pace_index;
 	uint32_t survey_gap_usec; /* doubles while nothing moves; some minutes at most */
 	struct tripwires *tripwires; /* NULL: not on v1 */

@@ -503,7 +503,10 @@ static void divide(const struct group *group, struct facts *f)
 	const struct beside *b = f->sums->beside;
 	uint64_t rest_bytes;
 
-	if (group->kind == GROUP_RSS && f->sums->anon_bytes > 0)
+	/* Of a member that ended the group was still charged when it was read. */
+	if (!b && f->sums->has_parted)
+		f->unseen_bytes = sub_sat(f->anon_bytes, f->sums->anon_bytes);
+	else if (group->kind == GROUP_RSS && f->sums->anon_bytes > 0)
 		f->unhooked_bytes = sub_sat(f->anon_bytes, f->sums->anon_bytes);
 	if (!b)
 		return;

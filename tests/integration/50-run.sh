@@ -92,6 +92,29 @@ claim "it ends well" [ $status -eq 0 ]
 claim "with an account: peak, released, verdict" \
 	eval 'grep -qE "peak .*released [0-9.]+[MG]" "$scratch/run.err" && grep -q "verdict" "$scratch/run.err"'
 
+# All memory is a child's, which ends right before its shell.
+printf '[Trigger]\nRetainedHigh=0\n' >"$scratch/parted.conf"
+(
+	exec "$MEMGUARDCTL" run --hook="$HOOK" --config="$scratch/parted.conf" \
+		--runtime-directory="$scratch/parted" -- sh -c '"$1" 128; true' - "$shims/retainer"
+) <"$scratch/in" >"$scratch/out" 2>"$scratch/run.err" &
+supervisor=$!
+started+=("$supervisor")
+exec 9>"$scratch/in"
+sees_both()
+{
+	"$MEMGUARDCTL" --runtime-directory="$scratch/parted" --json=short status 2>/dev/null |
+		jq -e '.groups[0] | .usage_bytes > 128 * 1024 * 1024' >/dev/null &&
+		"$MEMGUARDCTL" --runtime-directory="$scratch/parted" --json=short list |
+		jq -e '[.[] | select(.command == "sh" and .stats_age_usec)] | length == 1' >/dev/null
+}
+claim "a shell and its child are measured" wait_for 60 sees_both
+exec 9>&-
+status=0
+wait "$supervisor" || status=$?
+claim "what a child had that has ended is not called memory outside of malloc" eval \
+	'[ $status -eq 0 ] && grep verdict "$scratch/run.err" && ! grep -q not-malloc "$scratch/run.err"'
+
 if [ "$(id -u)" = 0 ] && command -v unshare >/dev/null; then
 	claim "it works as PID 1 and reaps orphans" exits_with 3 unshare --fork --pid --mount-proc \
 		"$MEMGUARDCTL" run --hook="$HOOK" --runtime-directory="$scratch/pid1" -- \

@@ -37,6 +37,27 @@ static void test_processes_without_the_hook_are_named(void)
 	CHECK(has_fact(FACT_UNHOOKED_BYTES, 790 * MIB));
 }
 
+static void test_a_member_that_has_ended_is_not_taken_for_memory_outside_malloc(void)
+{
+	struct group g = group_beside(NULL);
+
+	CHECK_STR(name(&g), "not-malloc");
+	sums.has_parted = true;
+	CHECK_STR(name(&g), "unknown");
+	g.kind = GROUP_RSS;
+	CHECK_STR(name(&g), "unknown");
+
+	/* So it is told of a group whose last member ended right after it. */
+	verdict_leave(&sums, &g.reading);
+	CHECK_STR(name(&g), "unknown");
+
+	/* One that was small, beside much that is no member's. */
+	g = group_beside(NULL);
+	sums.anon_bytes = 600 * MIB;
+	sums.has_parted = true;
+	CHECK_STR(name(&g), "not-malloc");
+}
+
 static void test_what_is_no_process_is_not_said_to_be_one_without_the_hook(void)
 {
 	static const struct {
@@ -98,6 +119,7 @@ static void test_evidence_and_advice_of_all_kinds_have_room(void)
 int main(void)
 {
 	RUN(test_processes_without_the_hook_are_named);
+	RUN(test_a_member_that_has_ended_is_not_taken_for_memory_outside_malloc);
 	RUN(test_what_is_no_process_is_not_said_to_be_one_without_the_hook);
 	RUN(test_what_a_member_has_got_since_it_was_looked_at_is_nobody_elses);
 	RUN(test_evidence_and_advice_of_all_kinds_have_room);
