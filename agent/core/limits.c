@@ -17,13 +17,28 @@
 /* Who writes it again and again is looked at ten times a second. */
 #define HOLD_OFF_USEC (100 * USEC_PER_MSEC)
 
+/*
+ * The kernel keeps 16384 of them, and they are all taken at once: each user may write to the limits
+ * of groups that are his, as often as he likes, and is not to keep us busy, or others waiting.
+ */
+#define EVENTS_PER_READ 256
+#define READS_MAX 64
+
+/* Beyond them nobody knows whose were lost: all groups are looked at, which is much work. */
+#define LOST_USEC (5 * USEC_PER_SEC)
+
 static struct sparse places = { .record_bytes = sizeof(struct watched) };
 
-static struct watched *find(const struct limits *limits, int wd)
+static struct watched_list *list_of(struct limits *limits, int wd)
+{
+	return &limits->watched[(unsigned int)wd % LIMITS_BUCKETS];
+}
+
+static struct watched *find(struct limits *limits, int wd)
 {
 	struct watched *watched;
 
-	SLIST_FOREACH(watched, &limits->watched, list)
+	SLIST_FOREACH(watched, list_of(limits, wd), list)
 		if (watched->wd == wd)
 			return watched;
 
@@ -54,7 +69,7 @@ static int watch_file(struct limits *limits, const char *path, struct watched **
 	}
 
 	*watched = (struct watched){ .wd = wd, .n_users = 1 };
-	SLIST_INSERT_HEAD(&limits->watched, watched, list);
+	SLIST_INSERT_HEAD(list_of(limits, wd), watched, list);
 	*ret = watched;
 	return 0;
 }
@@ -67,55 +82,74 @@ static void forget_file(struct limits *limits, struct watched *watched)
 	for (; watched && --watched->n_users == 0; watched = above) {
 		above = watched->above;
 		(void)inotify_rm_watch(limits->fd, watched->wd);
-		SLIST_REMOVE(&limits->watched, watched, watched, list);
+		SLIST_REMOVE(list_of(limits, watched->wd), watched, watched, list);
 		sparse_give(&places, watched, true);
 	}
 }
 
-static bool has_watch(const struct guard *guard, int wd)
+static bool is_written(const struct guard *guard)
 {
 	for (const struct watched *w = guard->watched; w; w = w->above)
-		if (w->wd == wd)
+		if (w->is_written)
 			return true;
 
 	return false;
 }
 
-/* @wd -1: any. */
-static void look_at(struct manager *manager, int wd)
+/* @lost: what else was written nobody knows. */
+static void look_at_written(struct manager *manager, bool lost)
 {
+	struct watched *watched;
 	struct guard *guard;
 
-	LIST_FOREACH(guard, &manager->guards, in_manager)
-		if (wd < 0 || has_watch(guard, wd)) {
+	LIST_FOREACH(guard, &manager->guards, in_manager) {
+		const bool written = is_written(guard);
+
+		if (!written && !lost)
+			continue;
+		if (written)
 			log_debug("A limit of \"%s\" was written", guard->group.path);
-			if (cgroup_is_open(&guard->cgroup))
-				cgroup_limits_written(&guard->cgroup);
-			guard_look_soon(guard, HOLD_OFF_USEC);
-		}
+		if (cgroup_is_open(&guard->cgroup))
+			cgroup_limits_written(&guard->cgroup);
+		guard_look_soon(guard, written ? 0 : LOST_USEC);
+	}
+
+	for (size_t i = 0; i < LIMITS_BUCKETS; i++)
+		SLIST_FOREACH(watched, &manager->limits.watched[i], list)
+			watched->is_written = false;
+}
+
+/* Of watched files no event has a name behind it. False: some were lost. */
+static bool take_events(struct limits *limits, const struct inotify_event *events, size_t n)
+{
+	struct watched *watched;
+	bool all = true;
+
+	for (size_t i = 0; i < n; i++) {
+		watched = events[i].mask & IN_MODIFY ? find(limits, events[i].wd) : NULL;
+		if (watched)
+			watched->is_written = true;
+		if (events[i].mask & IN_Q_OVERFLOW)
+			all = false;
+	}
+
+	return all;
 }
 
 static int on_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-	static union {
-		struct inotify_event event;
-		char bytes[64 * sizeof(struct inotify_event)];
-	} events;
-	const struct inotify_event *event;
-	const ssize_t n = read(fd, &events, sizeof(events));
+	static struct inotify_event events[EVENTS_PER_READ];
+	struct manager *manager = userdata;
+	bool lost = false;
+	ssize_t n;
 
 	(void)source;
 	(void)revents;
-	/* Of watched files no event has a name behind it. */
-	for (ssize_t at = 0; at + (ssize_t)sizeof(*event) <= n;
-	     at += (ssize_t)(sizeof(*event) + event->len)) {
-		event = (const struct inotify_event *)(events.bytes + at);
-		if (event->mask & IN_Q_OVERFLOW)
-			look_at(userdata, -1);
-		else if (event->mask & IN_MODIFY)
-			look_at(userdata, event->wd);
-	}
+	for (int i = 0; i < READS_MAX && (n = read(fd, events, sizeof(events))) > 0; i++)
+		if (!take_events(&manager->limits, events, (size_t)n / sizeof(events[0])))
+			lost = true;
 
+	look_at_written(manager, lost);
 	return 0;
 }
 
@@ -138,6 +172,7 @@ void limits_start(struct manager *manager)
 	}
 
 	(void)sd_event_source_set_description(limits->source, "limits");
+	(void)sd_event_source_set_ratelimit(limits->source, HOLD_OFF_USEC, 1);
 }
 
 void limits_stop(struct manager *manager)

@@ -133,11 +133,13 @@ struct guard {
 	struct round *round; /* under way; one of a few, see round.c. Or NULL */
 };
 
+#define LIMITS_BUCKETS 64
+
 /* See limits.h. */
 struct limits {
 	int fd; /* inotify; -1: none */
 	sd_event_source *source;
-	SLIST_HEAD(, watched) watched;
+	SLIST_HEAD(watched_list, watched) watched[LIMITS_BUCKETS]; /* by wd */
 };
 
 /* A file of a limit; those above it are watched for as long as it is. */
@@ -145,8 +147,9 @@ struct watched {
 	SLIST_ENTRY(watched) list;
 	struct watched *above; /* the next one on the way to the root; or NULL */
 	int wd;
-	unsigned int n_users : 31; /* guards, and files below it */
+	unsigned int n_users : 30; /* guards, and files below it */
 	bool is_whole : 1;         /* all above it are watched, too */
+	bool is_written : 1;       /* and those below it do not know yet */
 };
 
 /* See pace.h. */

@@ -6,8 +6,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include "agent/core/pace.h"
 #include "tests/unit/test.h"
 
 static const char *refused = ""; /* the group whose file has no watch left */
@@ -35,6 +39,14 @@ int inotify_add_watch(int fd, const char *path, uint32_t mask)
 
 	errno = ENOSPC;
 	return -1;
+}
+
+static int events[2]; /* a pipe: what comes in there is read from the first */
+
+int inotify_init1(int flags)
+{
+	(void)flags;
+	return pipe2(events, O_NONBLOCK | O_CLOEXEC) < 0 ? -1 : events[0];
 }
 
 int inotify_rm_watch(int fd, int wd)
@@ -133,11 +145,100 @@ static void test_what_is_missing_below_is_missing_for_nobody_else(void)
 	CHECK_EQ(n_files(), 0);
 }
 
+static void tell(int wd, uint32_t mask)
+{
+	const struct inotify_event event = { .wd = wd, .mask = mask };
+
+	CHECK_EQ(write(events[1], &event, sizeof(event)), sizeof(event));
+}
+
+static int n_waiting(void)
+{
+	int n = -1;
+
+	CHECK(ioctl(events[0], FIONREAD, &n) == 0);
+	return n;
+}
+
+static void begin_events(struct guard guards[static 2])
+{
+	CHECK(sd_event_new(&manager.event) >= 0);
+	(void)sd_event_run(manager.event, 0);
+	CHECK(pace_start(&manager) >= 0 && pace_reserve(&manager) >= 0);
+	limits_start(&manager);
+	guards[0] = guard_at("/mine/a");
+	guards[1] = guard_at("/theirs");
+	for (int i = 0; i < 2; i++) {
+		limits_watch(&guards[i]);
+		LIST_INSERT_HEAD(&manager.guards, &guards[i], in_manager);
+	}
+}
+
+static void end_events(struct guard guards[static 2])
+{
+	for (int i = 0; i < 2; i++) {
+		limits_forget(&guards[i]);
+		LIST_REMOVE(&guards[i], in_manager);
+	}
+	limits_stop(&manager);
+	pace_stop(&manager);
+	manager.pace = (struct pace){ 0 };
+	close(events[1]);
+	manager.event = sd_event_unref(manager.event);
+}
+
+/* The numbers of two files that are above the first one. */
+static void tell_many(const struct guard *guard, int n)
+{
+	for (int i = 0; i < n; i++)
+		tell((i % 2 ? guard->watched : guard->watched->above)->wd, IN_MODIFY);
+}
+
+static void test_who_writes_without_end_is_looked_at_once_in_a_while(void)
+{
+	struct guard guards[2];
+	uint64_t interval_usec;
+	unsigned int burst;
+
+	begin_events(guards);
+	tell_many(&guards[0], 3000);
+	CHECK(sd_event_run(manager.event, UINT64_MAX) > 0);
+	CHECK_EQ(n_waiting(), 0);
+	CHECK(guards[0].look_usec > 0);
+	CHECK_EQ(guards[1].look_usec, 0);
+	CHECK(sd_event_source_get_ratelimit(manager.limits.source, &interval_usec, &burst) >= 0);
+	CHECK(burst == 1 && interval_usec >= 50 * USEC_PER_MSEC);
+	end_events(guards);
+}
+
+/* He can make the kernel lose what others have written, and is not to have all looked at at once. */
+static void test_what_was_lost_is_made_up_for_later(void)
+{
+	struct guard guards[2];
+
+	begin_events(guards);
+	tell_many(&guards[0], 2);
+	tell(-1, IN_Q_OVERFLOW);
+	CHECK(sd_event_run(manager.event, UINT64_MAX) > 0);
+	CHECK(guards[0].look_usec > 0);
+	CHECK(guards[1].look_usec >= guards[0].look_usec + USEC_PER_SEC);
+	end_events(guards);
+
+	/* The next event is one of somebody else. */
+	begin_events(guards);
+	tell(guards[1].watched->wd, IN_MODIFY);
+	CHECK(sd_event_run(manager.event, UINT64_MAX) > 0);
+	CHECK(guards[0].look_usec == 0 && guards[1].look_usec > 0);
+	end_events(guards);
+}
+
 int main(void)
 {
 	RUN(test_all_above_a_group_are_watched_once);
 	RUN(test_what_is_missing_above_another_is_missing_for_both);
 	RUN(test_what_is_missing_below_is_missing_for_nobody_else);
+	RUN(test_who_writes_without_end_is_looked_at_once_in_a_while);
+	RUN(test_what_was_lost_is_made_up_for_later);
 
 	return TEST_RESULT();
 }
