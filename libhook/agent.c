@@ -210,6 +210,12 @@ static bool agent_may_go_on(void *arg)
 	       !proc_leader_ended();
 }
 
+/* Nobody borrows any more, so threads that start leave nothing for it. */
+static void end_anchors(struct host *host)
+{
+	__atomic_store_n(&host->anchoring, false, __ATOMIC_RELEASE);
+}
+
 /*
  * Under a filter even the end of a thread may be a call too many: stay where we are, in the
  * one call that no filter refuses.
@@ -219,6 +225,7 @@ static int agent_park(struct agent *agent)
 	uint64_t n;
 	long r;
 
+	end_anchors(agent->host);
 	if (agent->displaced)
 		return -EPERM;
 
@@ -248,11 +255,10 @@ static bool anchors_stay_useful(struct agent *agent)
  */
 static int agent_look(struct agent *agent)
 {
-	bool *const anchoring = &agent->host->anchoring;
 	int r;
 
-	if (__atomic_load_n(anchoring, __ATOMIC_ACQUIRE) && !anchors_stay_useful(agent))
-		__atomic_store_n(anchoring, false, __ATOMIC_RELEASE);
+	if (__atomic_load_n(&agent->host->anchoring, __ATOMIC_ACQUIRE) && !anchors_stay_useful(agent))
+		end_anchors(agent->host);
 	if (rights_agree())
 		return 0;
 
@@ -386,6 +392,13 @@ static void agent_loop(struct agent *agent)
 	}
 }
 
+static void *agent_end(struct host *host)
+{
+	end_anchors(host);
+	leave_done();
+	return NULL;
+}
+
 static void *agent_main(void *arg)
 {
 	struct agent agent = { .host = arg, .fd = -1, .look_msec = LOOK_FIRST_MSEC };
@@ -394,10 +407,8 @@ static void *agent_main(void *arg)
 	 * From here on our descriptors and the program's are two tables: neither can close,
 	 * overwrite, inherit or even see the other's. Without that we do not stay.
 	 */
-	if (SYS(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) < 0) {
-		leave_done();
-		return NULL;
-	}
+	if (SYS(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+		return agent_end(agent.host);
 
 	apart_begin();
 	agent.bell = apart_move(leave_bell());
@@ -420,8 +431,7 @@ static void *agent_main(void *arg)
 	agent_loop(&agent);
 	/* It points into our stack. */
 	proc_set_guard(NULL, NULL);
-	leave_done();
-	return NULL;
+	return agent_end(agent.host);
 }
 
 static int add_tls(struct dl_phdr_info *info, size_t size, void *sum)
@@ -472,7 +482,7 @@ static size_t stack_bytes_of(const struct host *host)
 }
 
 /* Where the smallest stack allowed is larger than ours, try larger ones. */
-static void create_thread(struct host *host, agent_create_t create)
+static bool create_thread(struct host *host, agent_create_t create)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -481,7 +491,7 @@ static void create_thread(struct host *host, agent_create_t create)
 		int r;
 
 		if (pthread_attr_init(&attr) != 0)
-			return;
+			return false;
 		(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 		r = pthread_attr_setstacksize(&attr, bytes);
 		if (r == 0)
@@ -490,8 +500,10 @@ static void create_thread(struct host *host, agent_create_t create)
 			leave_expect();
 		(void)pthread_attr_destroy(&attr);
 		if (r != EINVAL)
-			return;
+			return r == 0;
 	}
+
+	return false;
 }
 
 void agent_start(struct host *host, agent_create_t create)
@@ -510,6 +522,7 @@ void agent_start(struct host *host, agent_create_t create)
 	if (pthread_sigmask(SIG_SETMASK, &all, &theirs) != 0)
 		return;
 
-	create_thread(host, create);
+	if (!create_thread(host, create))
+		end_anchors(host);
 	(void)pthread_sigmask(SIG_SETMASK, &theirs, NULL);
 }

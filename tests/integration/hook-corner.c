@@ -238,6 +238,19 @@ static int do_filtered_child(void)
 	return WEXITSTATUS(wait_child(pid));
 }
 
+/* It does not guard a program whose main thread alone is under a filter. */
+static int do_agent_gone(void)
+{
+	if (!await_agent())
+		return 1;
+	if (!set_filter())
+		return 77;
+
+	while (find_agent(1))
+		usleep(2000);
+	return tell_thread("VmSize:");
+}
+
 /* As MemoryDenyWriteExecute= does where the kernel has it without a filter. */
 static int do_mdwe(void)
 {
@@ -346,6 +359,7 @@ static const struct {
 	{ "locked", do_locked },
 	{ "addresses", do_addresses },
 	{ "filtered-child", do_filtered_child },
+	{ "agent-gone", do_agent_gone },
 	{ "addresses-later", do_addresses_later },
 	{ "locked-later", do_locked_later },
 	{ "locked-page", do_locked_page },

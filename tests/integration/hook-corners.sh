@@ -78,17 +78,22 @@ else
 fi
 
 #
-# Row 27: where there is no agent because of one, nothing is done for it either.
+# Rows 17, 27: where there is no agent, nothing is done for it either.
 #
 
-r=0
-hooked "$corner" filtered-child >"$scratch/out" 2>&1 || r=$?
-if [ $r -eq 77 ]; then
-	skip "row 27: a forked child under a filter makes threads without anchors" "no filter can be set here"
-else
-	same "row 27: a forked child under a filter makes threads without anchors" \
-		"$r $(cat "$scratch/out")" "0 just its stack"
-fi
+# @1: which corner; @2: the claim.
+no_anchor()
+{
+	r=0
+	hooked "$corner" "$1" >"$scratch/out" 2>&1 || r=$?
+	if [ $r -eq 77 ]; then
+		skip "$2" "no filter can be set here"
+	else
+		same "$2" "$r $(cat "$scratch/out")" "0 just its stack"
+	fi
+}
+no_anchor filtered-child "row 27: a forked child under a filter makes threads without anchors"
+no_anchor agent-gone "row 17: and so does a program that the agent has left"
 
 #
 # Row 26: bytes, where every page is locked.
