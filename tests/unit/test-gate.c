@@ -4,60 +4,11 @@
  * The gate over the full product of states and events, and at the edges of its numbers.
  */
 
-#include "agent/policy/gate.h"
-
-#include "agent/basic/macro.h"
-#include "tests/unit/test.h"
-
-#define SEC(x) ((x)*USEC_PER_SEC)
-#define NOW SEC(1000)
+#include "tests/unit/gate-fixture.h"
 
 static const enum gate_state all_states[] = {
 	GATE_CALM, GATE_RETAINING, GATE_PRESSED, GATE_HIGH, GATE_CRITICAL, GATE_SETTLING,
 };
-
-static const struct signals none;
-static struct group_settings settings; /* of the last example() */
-
-/* A group of 1000 MiB, half used, steady, nothing retained, no round so far. */
-/* Of example()'s group. */
-static struct benefit benefit;
-
-static struct group example(void)
-{
-	benefit = (struct benefit){ 0 };
-	settings = (struct group_settings){
-		.usage_high_permyriad = 8000,
-		.usage_critical_permyriad = 9200,
-		.pressure_some_permyriad = 1000,
-		.machine_pressure_permyriad = 1000,
-		.oom_eta_usec = SEC(10),
-		.retained_high_bytes = 200 * MIB,
-		.min_release_bytes = 32 * MIB,
-		.cooldown_usec = SEC(20),
-	};
-	return (struct group){
-		.settings = &settings,
-		.benefit = &benefit,
-		.reading = {
-			.time_usec = NOW,
-			.anon_bytes = 500 * MIB,
-			.limit_bytes = 1000 * MIB,
-		},
-		.trend = {
-			.time_usec = NOW,
-			.eta_usec = USEC_INFINITY,
-			.steady_since_usec = NOW - SEC(60),
-		},
-		.heap = { .time_usec = NOW },
-		.n_members = 1,
-	};
-}
-
-static struct gate step(const struct group *group)
-{
-	return gate_step(group, &none, NOW);
-}
 
 /* What can happen, and what must come of it in every state. */
 struct event {
@@ -423,94 +374,6 @@ static void test_times_beyond_the_end_saturate(void)
 	CHECK_EQ(step(&group).state, GATE_CALM);
 }
 
-static void test_observe_opens_the_gate_as_usual_but_not_again_at_once(void)
-{
-	struct group group = example();
-
-	settings.mode = MODE_OBSERVE;
-	group.reading.anon_bytes = 850 * MIB;
-	group.gate = step(&group);
-	CHECK(gate_is_open(&group.gate));
-
-	benefit.last_quiet_usec = NOW - SEC(19);
-	benefit.last_quiet_reason = REASON_OBSERVE;
-	group.gate = step(&group);
-	CHECK(!gate_is_open(&group.gate));
-	CHECK_EQ(group.gate.state, GATE_HIGH);
-	CHECK_EQ(group.gate.reason, REASON_OBSERVE);
-
-	benefit.last_quiet_usec = NOW - SEC(20);
-	group.gate = step(&group);
-	CHECK(gate_is_open(&group.gate));
-}
-
-/* How many seconds after an observed round the gate opens for the next one, of @group at rest. */
-static uint64_t observed_again_sec(struct group *group, uint32_t n_quiet)
-{
-	uint64_t sec = 0;
-
-	benefit.last_quiet_usec = NOW;
-	benefit.last_quiet_reason = REASON_OBSERVE;
-	benefit.n_quiet = n_quiet;
-	group->gate = gate_step(group, &none, NOW);
-	while (sec < 10000 && gate_step(group, &none, NOW + SEC(sec)).reason == REASON_OBSERVE)
-		sec++;
-	return sec;
-}
-
-static void test_what_is_observed_again_and_again_is_ever_later(void)
-{
-	struct group group = example();
-
-	settings.mode = MODE_OBSERVE;
-	group.heap.retained_bytes = 300 * MIB;
-	CHECK_EQ(observed_again_sec(&group, 1), 20);
-	CHECK_EQ(observed_again_sec(&group, 2), 40);
-	CHECK_EQ(observed_again_sec(&group, 8), 2560);
-	CHECK_EQ(observed_again_sec(&group, 9), 3600);
-	CHECK_EQ(observed_again_sec(&group, UINT32_MAX), 3600);
-
-	/* Something has changed, which may be worth another look. */
-	benefit.last_limit_bytes = 900 * MIB;
-	CHECK_EQ(observed_again_sec(&group, 9), 20);
-
-	/* Near the limit not as late: Exec= hangs on it. */
-	benefit.last_limit_bytes = 0;
-	group.reading.anon_bytes = 850 * MIB;
-	CHECK_EQ(observed_again_sec(&group, 1), 20);
-	CHECK_EQ(observed_again_sec(&group, 9), 32);
-
-	/* And at once when it is no longer only to be observed. */
-	settings.mode = MODE_TRIM;
-	CHECK_EQ(observed_again_sec(&group, 9), 0);
-}
-
-static void test_a_release_outdates_the_quiet_round_before_it(void)
-{
-	struct group group = example();
-
-	group.reading.anon_bytes = 950 * MIB;
-	group.gate.state = GATE_CRITICAL;
-	settings.cooldown_usec = 0;
-	benefit.last_quiet_usec = NOW - 2;
-	benefit.last_quiet_reason = REASON_NOT_WORTH;
-	benefit.last_round_usec = NOW - 1;
-	CHECK_EQ(step(&group).reason, REASON_USAGE_CRITICAL);
-}
-
-static void test_the_shortest_time_between_rounds_never_exceeds_the_cooldown(void)
-{
-	struct group_settings other = { .cooldown_usec = SEC(30) };
-
-	CHECK_EQ(gate_soonest_usec(&other), SEC(3));
-	other.cooldown_usec = SEC(5);
-	CHECK_EQ(gate_soonest_usec(&other), SEC(1));
-	other.cooldown_usec = SEC(1) / 2;
-	CHECK_EQ(gate_soonest_usec(&other), SEC(1) / 2);
-	other.cooldown_usec = 0;
-	CHECK_EQ(gate_soonest_usec(&other), 0);
-}
-
 static void test_thresholds_below_the_band_do_not_turn_off(void)
 {
 	struct group group = example();
@@ -525,68 +388,6 @@ static void test_thresholds_below_the_band_do_not_turn_off(void)
 	CHECK_EQ(step(&group).state, GATE_CALM);
 }
 
-static void test_near_a_kill_back_off_counts_until_something_has_changed(void)
-{
-	struct group group = example();
-
-	group.reading.anon_bytes = 950 * MIB;
-	benefit = (struct benefit){
-		.last_round_usec = NOW - SEC(9),
-		.backoff_usec = SEC(3600),
-		.urgent_backoff_usec = SEC(8),
-		.last_limit_bytes = 1000 * MIB,
-		.last_anon_bytes = 950 * MIB,
-	};
-	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
-	CHECK_EQ(step(&group).until_usec, NOW + SEC(1));
-	group.heap.fresh_bytes = 100 * MIB;
-	CHECK_EQ(step(&group).reason, REASON_USAGE_CRITICAL);
-
-	/* The cool-down is there to see what the last one did. */
-	benefit.last_round_usec = NOW - SEC(1);
-	CHECK_EQ(step(&group).reason, REASON_COOLDOWN);
-
-	/* The same where usage is high; what is calm can wait for its time. */
-	benefit.last_round_usec = NOW - SEC(30);
-	group.reading.anon_bytes = benefit.last_anon_bytes = 850 * MIB;
-	CHECK_EQ(step(&group).reason, REASON_USAGE_HIGH);
-	group.reading.anon_bytes = benefit.last_anon_bytes = 500 * MIB;
-	group.heap.retained_bytes = 200 * MIB;
-	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
-}
-
-static void test_who_finds_nobody_looks_ever_later_until_something_has_changed(void)
-{
-	static const uint64_t expect_msec[] = { 200, 200, 400, 800, 1600, 3200, 6400, 12800,
-						25600, 32000, 32000 };
-	struct group group = example();
-
-	group.reading.anon_bytes = 950 * MIB;
-	group.gate.state = GATE_CRITICAL;
-	benefit = (struct benefit){
-		.last_quiet_usec = SEC(500),
-		.last_quiet_reason = REASON_NO_MEMBERS,
-		.last_limit_bytes = 1000 * MIB,
-		.last_anon_bytes = 950 * MIB,
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(expect_msec); i++) {
-		const uint64_t at_usec = SEC(500) + expect_msec[i] * USEC_PER_MSEC;
-
-		benefit.n_quiet = (uint32_t)i;
-		CHECK_EQ(gate_step(&group, &none, at_usec - 1).reason, REASON_NO_MEMBERS);
-		CHECK_EQ(gate_step(&group, &none, at_usec).reason, REASON_USAGE_CRITICAL);
-	}
-
-	benefit.n_quiet = UINT32_MAX;
-	CHECK_EQ(gate_step(&group, &none, SEC(532) - 1).reason, REASON_NO_MEMBERS);
-	CHECK_EQ(gate_step(&group, &none, SEC(532)).reason, REASON_USAGE_CRITICAL);
-
-	/* Not at every reading of a group that changes all the time, either. */
-	group.n_joined = 1;
-	CHECK_EQ(gate_step(&group, &none, SEC(500) + 199999).reason, REASON_NO_MEMBERS);
-	CHECK_EQ(gate_step(&group, &none, SEC(500) + 200000).reason, REASON_USAGE_CRITICAL);
-}
-
 int main(void)
 {
 	RUN(test_every_event_in_every_state);
@@ -599,13 +400,7 @@ int main(void)
 	RUN(test_pressure_of_the_machine_is_for_what_is_retained);
 	RUN(test_limits_of_zero_and_of_nearly_everything);
 	RUN(test_times_beyond_the_end_saturate);
-	RUN(test_observe_opens_the_gate_as_usual_but_not_again_at_once);
-	RUN(test_what_is_observed_again_and_again_is_ever_later);
-	RUN(test_a_release_outdates_the_quiet_round_before_it);
-	RUN(test_the_shortest_time_between_rounds_never_exceeds_the_cooldown);
 	RUN(test_thresholds_below_the_band_do_not_turn_off);
-	RUN(test_near_a_kill_back_off_counts_until_something_has_changed);
-	RUN(test_who_finds_nobody_looks_ever_later_until_something_has_changed);
 
 	return TEST_RESULT();
 }
