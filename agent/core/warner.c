@@ -240,14 +240,9 @@ static bool is_short(const struct group *group)
 	case GATE_HIGH:
 	case GATE_CRITICAL:
 		return true;
-	case GATE_SETTLING:
-		/* Those that the hooks cannot help are the ones to be told. */
-		return group->gate.reason == REASON_BACKOFF &&
-		       reading_taken_bytes(&group->reading) >=
-			       share_of(group->reading.limit_bytes,
-					group->settings->usage_high_permyriad);
 	case GATE_CALM:
 	case GATE_RETAINING:
+	case GATE_SETTLING:
 		break;
 	}
 

@@ -404,7 +404,11 @@ static void print_next(const struct ctl *ctl, const json_t *group)
 			return;
 		}
 
-	if (streq(fields_string(group, "state"), "settling"))
+	if (streq(reason, "backoff"))
+		output_pair(ctl, "Next:",
+			    "a round in %s, or near the limit as soon as something changes",
+			    fields_usec(group, "settling_left_usec", left));
+	else if (streq(fields_string(group, "state"), "settling"))
 		output_pair(ctl, "Next:",
 			    "readings settle for another %s, then everything is looked "
 			    "at again",

@@ -27,7 +27,8 @@
  *   none                                      CALM       (below)
  *
  *   kept closed by (first that holds)         state      reason
- *   last round too fresh, and not overtaken   SETTLING   cooldown, then backoff
+ *   last round too fresh, and not overtaken   SETTLING   cooldown
+ *   releases did not pay                      as above   backoff
  *   nobody to ask                             as above   no-members
  *   as many rounds as MaxPerHour= allows      as above   max-per-hour
  *   a round just found nobody worth asking    as above   that round's reason
@@ -303,7 +304,9 @@ static void gate_settle(struct gate *gate, const struct group *group, uint64_t n
 	if (now_usec >= until)
 		return;
 
-	gate->state = GATE_SETTLING;
+	/* A back-off may last: who is critical for all of it is shown as that. */
+	if (now_usec < end)
+		gate->state = GATE_SETTLING;
 	gate->reason = now_usec < end ? REASON_COOLDOWN : REASON_BACKOFF;
 	gate->until_usec = until;
 }
@@ -378,7 +381,7 @@ struct gate gate_step(const struct group *group, const struct signals *signals,
 	gate.state = state_of(gate.reason);
 	gate_settle(&gate, group, now_usec);
 
-	if (gate.state != GATE_CALM && gate.state != GATE_SETTLING) {
+	if (gate.state != GATE_CALM && gate.until_usec == 0) {
 		if (group->n_members == 0)
 			gate.reason = REASON_NO_MEMBERS;
 		else if (ladder_held(group, STEP_RELEASE, now_usec) != REASON_NONE)

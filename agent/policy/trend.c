@@ -202,6 +202,12 @@ static uint64_t threshold_bytes(const struct group *group, uint64_t permyriad)
 	return share_of(group->reading.limit_bytes, permyriad);
 }
 
+/* The last round closed it. */
+static bool is_held(const struct gate *gate)
+{
+	return gate->state == GATE_SETTLING || gate->reason == REASON_BACKOFF;
+}
+
 /*
  * Time in which the fastest growth would reach the next threshold that can open the gate.
  */
@@ -212,10 +218,10 @@ static uint64_t reach_usec(const struct group *group)
 		threshold_bytes(group, group->settings->usage_high_permyriad);
 	uint64_t next = threshold_bytes(group, group->settings->usage_critical_permyriad);
 
-	/* While settling only CRITICAL opens it, or what has been released being gone again. */
-	if (group->gate.state == GATE_SETTLING && taken < benefit_half_way_bytes(group))
+	/* Then only CRITICAL opens it, or what has been released being gone again. */
+	if (is_held(&group->gate) && taken < benefit_half_way_bytes(group))
 		next = MIN(next, benefit_half_way_bytes(group));
-	else if (taken < high && group->gate.state != GATE_SETTLING)
+	else if (taken < high && !is_held(&group->gate))
 		next = MIN(next, high);
 
 	if (taken >= next || next == BYTES_INFINITY)
@@ -233,7 +239,7 @@ static uint64_t settled_usec(const struct group *group, uint64_t now_usec)
 {
 	const uint64_t since = sub_sat(now_usec, group_benefit(group)->last_round_usec);
 
-	if (group->gate.state != GATE_SETTLING || benefit_half_way_bytes(group) != BYTES_INFINITY)
+	if (!is_held(&group->gate) || benefit_half_way_bytes(group) != BYTES_INFINITY)
 		return 0;
 
 	return sub_sat(gate_soonest_usec(group->settings), since);
@@ -266,7 +272,7 @@ static uint64_t ceiling_usec(const struct group *group, uint64_t now_usec)
 	if (gate_is_open(gate))
 		return SAMPLE_OPEN_USEC;
 
-	if (gate->state == GATE_SETTLING && gate->until_usec > now_usec)
+	if (is_held(gate) && gate->until_usec > now_usec)
 		return MIN(gate->until_usec - now_usec, SAMPLE_MAX_USEC);
 
 	/* Its turn may come soon. */

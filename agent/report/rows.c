@@ -140,7 +140,7 @@ static void put_gate(struct dict *dict, const struct gate *gate, uint64_t now_us
 {
 	dict_string(dict, "state", gate_state_to_string(gate->state));
 	age(dict, "state_age_usec", gate->since_usec, now_usec);
-	if (gate->state == GATE_SETTLING)
+	if (gate->until_usec > 0)
 		dict_u64(dict, "settling_left_usec", sub_sat(gate->until_usec, now_usec));
 	dict_string(dict, "reason", reason_to_string(gate->reason));
 	dict_string(dict, "reason_text", reason_to_text(gate->reason));
