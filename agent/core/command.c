@@ -11,6 +11,7 @@
 #include "agent/basic/parse.h"
 #include "agent/core/explain.h"
 #include "agent/core/guard.h"
+#include "agent/core/inquiry.h"
 #include "agent/core/membership.h"
 #include "agent/core/peer.h"
 #include "agent/core/recorder.h"
@@ -19,8 +20,6 @@
 #include "agent/policy/estimate.h"
 #include "agent/report/bus-names.h"
 #include "agent/report/journal.h"
-
-#define SHOW_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 /* What this process costs the machine: nobody else's pages. */
 static uint64_t private_bytes(void)
@@ -260,7 +259,7 @@ static int command_new(struct bus_reply *reply, struct command **ret)
 	return 0;
 }
 
-static void command_close(struct command *command)
+void command_close(struct command *command)
 {
 	if (--command->n_open > 0)
 		return;
@@ -316,77 +315,6 @@ static int on_trim(const char *what, enum method method, struct bus_reply *reply
 	return 0;
 }
 
-static void show_peer(struct peer *peer, struct command *command, int error,
-		      const struct request_answer *answer)
-{
-	static struct forecast forecasts[1024];
-	const size_t n = answer ? answer->n_rows : 0;
-	const struct fresh fresh = {
-		.group = &peer->guard->group,
-		.member = &peer->member,
-		.error = error,
-		.rows = answer ? answer->rows : NULL,
-		.n_rows = n,
-		.forecasts = n <= ARRAY_SIZE(forecasts) ? forecasts : NULL,
-	};
-
-	for (size_t i = 0; i < MIN(n, ARRAY_SIZE(forecasts)); i++)
-		estimate_arena(&peer->member, &answer->rows[i], &forecasts[i]);
-
-	(void)bus_reply_fresh(command->reply, &fresh);
-	command_close(command);
-}
-
-static int error_of(enum request_end end)
-{
-	switch (end) {
-	case REQUEST_ANSWERED:
-		return 0;
-	case REQUEST_TIMED_OUT:
-		return -ETIMEDOUT;
-	case REQUEST_GONE:
-		return -ESRCH;
-	case REQUEST_OVERTAKEN:
-		break; /* a RECLAIM alone can be */
-	}
-
-	return -EINVAL;
-}
-
-static void on_shown(struct conn *conn, enum request_end end, const struct request_answer *answer,
-		     void *userdata)
-{
-	struct peer *peer = userdata;
-	struct command *command = TAKE_PTR(peer->command);
-
-	(void)conn;
-	if (answer && answer->frame->header.status == WIRE_OK)
-		peer_take_stats(peer, &answer->frame->stats);
-	else if (end == REQUEST_TIMED_OUT)
-		peer->member.n_failed++;
-
-	show_peer(peer, command, error_of(end), answer);
-}
-
-static void ask_to_show(struct peer *peer, struct command *command)
-{
-	int r;
-
-	command->n_open++;
-	r = peer_check_agent(peer);
-	if (r >= 0) {
-		peer_survey(peer, manager_now(peer->guard->manager));
-		r = request_stats(peer->conn,
-				  WIRE_STATS_HEAP | WIRE_STATS_ARENAS | WIRE_STATS_RSS,
-				  SHOW_TIMEOUT_USEC, on_shown, peer);
-	}
-
-	if (r < 0)
-		show_peer(peer, command, r, NULL);
-	else
-		peer->command = command;
-}
-
 static int on_show(const char *what, struct bus_reply *reply, void *userdata)
 {
 	struct manager *manager = userdata;
@@ -403,7 +331,7 @@ static int on_show(const char *what, struct bus_reply *reply, void *userdata)
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		SLIST_FOREACH(peer, &guard->peers, in_guard)
 			if (target_is_peer(peer, what) && n++ < BUS_SHOW_MAX)
-				ask_to_show(peer, command);
+				inquiry_begin(peer, command);
 
 	if (n == 0) {
 		free(command);
@@ -412,56 +340,6 @@ static int on_show(const char *what, struct bus_reply *reply, void *userdata)
 
 	command_close(command);
 	return 0;
-}
-
-static void tell_tuned(struct peer *peer, struct command *command, int error, uint32_t status,
-		       const struct wire_tune_reply *reply)
-{
-	const struct tuned tuned = {
-		.member = &peer->member,
-		.error = error,
-		.status = status,
-		.knob = command->knob,
-		.value = reply ? reply->value : 0,
-		.effect = reply ? (enum wire_effect)reply->effect : WIRE_EFFECT_SET,
-	};
-
-	(void)bus_reply_tuned(command->reply, &tuned);
-	command_close(command);
-}
-
-static void on_tuned(struct conn *conn, enum request_end end, const struct request_answer *answer,
-		     void *userdata)
-{
-	struct peer *peer = userdata;
-	struct command *command = TAKE_PTR(peer->command);
-
-	(void)conn;
-	if (!answer) {
-		tell_tuned(peer, command, error_of(end), 0, NULL);
-		return;
-	}
-
-	if (answer->frame->header.status == WIRE_OK)
-		member_note_tuned(&peer->member, &answer->frame->tune_reply);
-	tell_tuned(peer, command, 0, answer->frame->header.status, &answer->frame->tune_reply);
-}
-
-static void ask_to_tune(struct peer *peer, struct command *command, uint64_t value)
-{
-	int r;
-
-	command->n_open++;
-	r = peer_check_agent(peer);
-	if (r >= 0) {
-		peer_survey(peer, manager_now(peer->guard->manager));
-		r = request_tune(peer->conn, command->knob, value, SHOW_TIMEOUT_USEC, on_tuned, peer);
-	}
-
-	if (r < 0)
-		tell_tuned(peer, command, r, 0, NULL);
-	else
-		peer->command = command;
 }
 
 static int on_tune(const char *what, enum wire_knob knob, uint64_t value, struct bus_reply *reply,
@@ -479,12 +357,13 @@ static int on_tune(const char *what, enum wire_knob knob, uint64_t value, struct
 		return r;
 
 	command->knob = knob;
+	command->value = value;
 	membership_check_all(manager);
 	LIST_FOREACH(guard, &manager->guards, in_manager)
 		SLIST_FOREACH(peer, &guard->peers, in_guard)
 			if (target_is_peer(peer, what)) {
 				n++;
-				ask_to_tune(peer, command, value);
+				inquiry_begin(peer, command);
 			}
 
 	if (n == 0) {

@@ -7,5 +7,8 @@
 
 extern const struct bus_handler command_handler; /* userdata: struct manager */
 
+/* One of those that it waits for has ended; with the last one the answer goes out. */
+void command_close(struct command *command);
+
 void command_take_outcome(struct command *command, const struct guard *guard,
 			  const struct outcome *outcome);

@@ -14,6 +14,7 @@
 #include "agent/core/closed.h"
 #include "agent/core/command.h"
 #include "agent/core/guard.h"
+#include "agent/core/inquiry.h"
 #include "agent/core/limits.h"
 #include "agent/core/machine.h"
 #include "agent/core/notify.h"
@@ -493,6 +494,8 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 	if (r >= 0)
 		r = patience_prepare(manager);
 	if (r >= 0)
+		r = inquiry_prepare(manager);
+	if (r >= 0)
 		r = make_status_source(manager);
 	if (r < 0) {
 		log_error("Cannot make the timers: %s", strerror(-r));
@@ -527,6 +530,7 @@ struct manager *manager_free(struct manager *manager)
 	pace_stop(manager);
 	limits_stop(manager);
 	manager->patience_source = sd_event_source_disable_unref(manager->patience_source);
+	manager->inquiry_source = sd_event_source_disable_unref(manager->inquiry_source);
 	manager->status_source = sd_event_source_disable_unref(manager->status_source);
 	exec_free(manager->exec);
 	bus_free(manager->bus);

@@ -41,8 +41,7 @@ static bool is_movable(const struct peer *peer)
 {
 	const struct manager *manager = peer->guard->manager;
 
-	return manager->has_cgroup && !manager->command_guard && !peer->command &&
-	       !request_busy(peer->conn);
+	return manager->has_cgroup && !manager->command_guard && !request_busy(peer->conn);
 }
 
 /* Unknown, for lack of descriptors or of the process itself, is no reason to move. */

@@ -10,6 +10,7 @@
 #include "agent/basic/log.h"
 #include "agent/core/guard.h"
 #include "agent/core/history.h"
+#include "agent/core/inquiry.h"
 #include "agent/core/round.h"
 #include "agent/core/versions.h"
 #include "agent/policy/calibrate.h"
@@ -196,6 +197,7 @@ struct peer *peer_free(struct peer *peer)
 	if (!peer)
 		return NULL;
 
+	inquiry_forget(peer);
 	/* Ends an open request first, which still finds the peer in its group. */
 	conn_free(peer->conn);
 	guard_remove_peer(peer->guard, peer);

@@ -19,7 +19,7 @@ bool silence_is_work(struct peer *peer, uint64_t since_cpu_usec)
 	return !member_is_stopped(member) && member->process.cpu_usec != since_cpu_usec;
 }
 
-static enum silence find(struct peer *peer, bool works)
+enum silence silence_find(struct peer *peer, bool works)
 {
 	const struct guard *guard = peer->guard;
 	const struct process *process = &peer->member.process;
@@ -37,11 +37,11 @@ static enum silence find(struct peer *peer, bool works)
 
 bool silence_is_held(struct peer *peer)
 {
-	return find(peer, true) != SILENCE_WORKING;
+	return silence_find(peer, true) != SILENCE_WORKING;
 }
 
 void silence_count(struct peer *peer, bool works)
 {
 	outcome_count_silence(&peer->guard->round->outcome, peer->member.process.pid,
-			      find(peer, works));
+			      silence_find(peer, works));
 }

@@ -11,6 +11,9 @@
  */
 bool silence_is_work(struct peer *peer, uint64_t since_cpu_usec);
 
+/* As of now. @works: it takes CPU time. */
+enum silence silence_find(struct peer *peer, bool works);
+
 /* Stopped, traced or frozen, as of now. */
 bool silence_is_held(struct peer *peer);
 

@@ -31,7 +31,8 @@ struct command {
 	struct bus_reply *reply;
 	unsigned int n_open;
 	enum method method;  /* trim: METHOD_AUTO unless the caller named one */
-	enum wire_knob knob; /* tune */
+	enum wire_knob knob; /* tune; 0: show */
+	uint64_t value;      /* of it, as on the wire */
 };
 
 struct peer {
@@ -44,7 +45,6 @@ struct peer {
 	uint64_t stats_cpu_usec; /* the process's CPU time when its statistics were taken */
 	uint64_t busy_usec;      /* begin of the span over which busy_permyriad is measured */
 	uint64_t busy_cpu_usec;  /* CPU time then */
-	struct command *command; /* waiting for the open request; or NULL */
 };
 
 /* One pass from a trigger to an outcome; begin and finish are far apart in time. */
@@ -208,6 +208,8 @@ struct manager {
 	LIST_HEAD(, guard) rounds;
 	sd_event_source *patience_source;
 	uint64_t patience_usec; /* when it strikes; 0: not at all */
+	LIST_HEAD(, inquiry) inquiries;  /* that wait; see inquiry.h */
+	sd_event_source *inquiry_source;
 	struct sparse histories;  /* struct history */
 	struct sparse lessons;    /* struct lessons */
 	SLIST_HEAD(, shared_versions) versions; /* see versions.h */

@@ -150,7 +150,11 @@ static void print_release(const struct ctl *ctl, const struct examination *e, co
 		return;
 	}
 	if (fields_number(outcome, "answered") == 0) {
-		if (streq(fields_string(outcome, "kind"), "failed"))
+		if (fields_string(outcome, "timed_out_reason_text")[0] != '\0')
+			output_pair(ctl, "Release:", "none was made: process %" PRIu64 " %s",
+				    fields_number(outcome, "timed_out_pid"),
+				    fields_string(outcome, "timed_out_reason_text"));
+		else if (streq(fields_string(outcome, "kind"), "failed"))
 			output_pair(ctl, "Release:",
 				    "none was made: no process answered; \"memguardctl%s list\" "
 				    "says what is wrong with each",

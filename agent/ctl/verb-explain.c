@@ -130,7 +130,7 @@ static void print_source(const struct ctl *ctl, const json_t *group)
 	sources_print(ctl, json_object_get(group, "signals"));
 }
 
-/* "by borrow, stalling for at most 1.2ms" */
+/* ", by borrow, stalling for at most 1.2ms" */
 static char *how_last(const json_t *last, char *buf, size_t size)
 {
 	const char *method = fields_string(last, "method");
@@ -139,12 +139,28 @@ static char *how_last(const json_t *last, char *buf, size_t size)
 	if (streq(method, "mixed"))
 		method = "both methods";
 	if (method[0] == '\0')
-		snprintf(buf, size, "by nobody");
+		buf[0] = '\0';
 	else if (json_object_get(last, "stall_usec"))
-		snprintf(buf, size, "by %s, stalling for at most %s", method,
+		snprintf(buf, size, ", by %s, stalling for at most %s", method,
 			 fields_usec(last, "stall_usec", stall));
 	else
-		snprintf(buf, size, "by %s", method);
+		snprintf(buf, size, ", by %s", method);
+	return buf;
+}
+
+/* "2 of 3 processes answered, in at most 12ms each" */
+static char *who_answered(const json_t *last, char *buf, size_t size)
+{
+	const uint64_t n_answered = fields_number(last, "answered"), n_asked = fields_number(last, "asked");
+	char longest[FORMAT_MAX];
+
+	if (n_answered == 0)
+		snprintf(buf, size, "none of %" PRIu64 " process%s answered", n_asked,
+			 n_asked == 1 ? "" : "es");
+	else
+		snprintf(buf, size, "%" PRIu64 " of %" PRIu64 " process%s answered, in at most %s%s",
+			 n_answered, n_asked, n_asked == 1 ? "" : "es",
+			 fields_usec(last, "longest_usec", longest), n_answered == 1 ? "" : " each");
 	return buf;
 }
 
@@ -212,7 +228,7 @@ static void print_last_round(const struct ctl *ctl, const json_t *last)
 {
 	const bool asked = fields_number(last, "asked") > 0;
 	char released[FORMAT_MAX], expected[FORMAT_MAX + 32], longest[FORMAT_MAX],
-		ago[FORMAT_MAX], how[256], held[FORMAT_MAX + 32] = "";
+		ago[FORMAT_MAX], how[256], who[128], held[FORMAT_MAX + 32] = "";
 
 	if (!asked) {
 		output_pair(ctl, "Last:",
@@ -230,16 +246,13 @@ static void print_last_round(const struct ctl *ctl, const json_t *last)
 			 fields_bytes(last, "held_bytes", longest));
 
 	output_pair(ctl, "Last:",
-		    "round %" PRIu64 ", %s ago, because %s: released %s %s%s, %s; "
-		    "%" PRIu64 " of %" PRIu64 " processes answered, in at most %s each",
+		    "round %" PRIu64 ", %s ago, because %s: released %s %s%s%s; %s",
 		    fields_number(last, "round"),
 		    fields_ago(last, "age_usec", ago),
 		    fields_string(last, "trigger_text"),
 		    fields_bytes(last, "released_bytes", released),
 		    of_expected(last, expected, sizeof(expected)), held,
-		    how_last(last, how, sizeof(how)), fields_number(last, "answered"),
-		    fields_number(last, "asked"),
-		    fields_usec(last, "longest_usec", longest));
+		    how_last(last, how, sizeof(how)), who_answered(last, who, sizeof(who)));
 	print_hurry(ctl, json_object_get(last, "hurried"));
 	print_spared(ctl, fields_number(last, "not_needed"));
 	print_look(ctl, json_object_get(last, "second_look"));

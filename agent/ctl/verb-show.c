@@ -148,6 +148,21 @@ static void print_last(const struct ctl *ctl, const json_t *last)
 		    ago);
 }
 
+/* "it is stopped: SIGCONT lets it go on; these are the last known figures, 12s old" */
+static void print_problem(const struct ctl *ctl, const json_t *member)
+{
+	const char *error = fields_string(member, "error");
+	char text[FORMAT_MAX], age[FORMAT_MAX + 16] = "";
+	uint64_t usec;
+
+	if (error[0] == '\0')
+		return;
+
+	if (!fields_is(member, "gone") && fields_find(member, "stats_age_usec", &usec))
+		snprintf(age, sizeof(age), ", %s old", fields_round_usec(MAX(usec, USEC_PER_SEC), text));
+	output_pair(ctl, "Problem:", "it %s%s", error, age);
+}
+
 static void print_history(const struct ctl *ctl, const json_t *member)
 {
 	const json_t *last = json_object_get(member, "last_release");
@@ -172,8 +187,7 @@ static void print_history(const struct ctl *ctl, const json_t *member)
 			    elf_symbols_allocator(fields_string(member, "missing_symbols")),
 			    ctl_user(ctl),
 			    fields_string(member, "missing_symbols"));
-	if (fields_string(member, "error")[0] != '\0')
-		output_pair(ctl, "Problem:", "it %s", fields_string(member, "error"));
+	print_problem(ctl, member);
 }
 
 /* "<=4K" and so on; the last one is open: ">1M". */

@@ -91,6 +91,7 @@ struct fresh {
 	const struct group *group;
 	const struct member *member;
 	int error; /* 0, or negative errno: why the figures are not fresh */
+	enum silence silence; /* and what holds it; SILENCE_NONE where that is not the reason */
 	const struct wire_arena *rows; /* valid during the call */
 	const struct forecast *forecasts; /* of each row; or NULL */
 	size_t n_rows;
@@ -99,6 +100,7 @@ struct fresh {
 struct tuned {
 	const struct member *member;
 	int error; /* 0, or negative errno: could not be asked, timed out */
+	enum silence silence; /* as above */
 	uint32_t status; /* enum wire_status, when error is 0 */
 	uint64_t value; /* as applied */
 	enum wire_knob knob;

@@ -23,12 +23,6 @@ static const char *const knobs[] = {
 	[WIRE_KNOB_DECAY] = "decay",
 };
 
-/*
- * Free chunks by size, as libhook/wire.h says: up to so many pages; the last class is
- * open.
- */
-static const uint32_t class_pages[WIRE_CLASSES - 1] = { 1, 2, 4, 16, 64, 256 };
-
 const char *rows_mode(enum mode mode)
 {
 	switch (mode) {
@@ -421,76 +415,6 @@ void rows_member(struct dict *dict, const struct group *group,
 	dict_bool(dict, "stopped", member_is_stopped(member));
 }
 
-static void put_arena(struct dict *dict, const struct wire_arena *arena,
-		      const struct forecast *forecast)
-{
-	dict_open(dict);
-	dict_u32(dict, "nr", arena->nr);
-	dict_u64(dict, "system_bytes", arena->system);
-	dict_u64(dict, "free_bytes", arena->free);
-	dict_u64(dict, "top_bytes", arena->top);
-	dict_u64(dict, "whole_pages_bytes", arena->whole_pages);
-	dict_u64(dict, "unsorted_bytes", arena->unsorted);
-	dict_u32(dict, "n_heaps", arena->n_heaps);
-	dict_u32(dict, "n_unsorted_chunks", arena->n_unsorted);
-	dict_u64s(dict, "class_bytes", arena->bytes, WIRE_CLASSES);
-	dict_u32s(dict, "class_chunks", arena->count, WIRE_CLASSES);
-	if (forecast) {
-		dict_u64(dict, "retained_bytes", forecast->bytes);
-		dict_u64(dict, "stall_usec", forecast->stall_usec);
-	}
-	dict_close(dict);
-}
-
-static const char *fresh_error(int error, const struct member *member)
-{
-	switch (-error) {
-	case 0:
-		return NULL;
-	case ETIMEDOUT:
-		return member_is_stopped(member)
-			       ? "did not answer in time, being stopped (SIGCONT lets it go on): these "
-				 "are the last known figures"
-			       : "did not answer in time: these are the last known figures";
-	case ESRCH:
-		return "ended while it was asked";
-	case EBUSY:
-		return member_is_stopped(member)
-			       ? "is stopped (SIGCONT lets it go on): these are the last known figures"
-			       : "is answering another request: these are the last known figures";
-	case EPERM:
-	case EACCES:
-		return "is under a system call filter since it connected, so its agent "
-		       "is "
-		       "left asleep: these are the last known figures";
-	}
-
-	return strerror(-error);
-}
-
-void rows_fresh(struct dict *dict, const struct fresh *fresh,
-		const struct diagnosis *diagnosis, uint64_t now_usec)
-{
-	uint64_t limits[ARRAY_SIZE(class_pages)];
-
-	rows_member(dict, fresh->group, fresh->member, diagnosis, now_usec);
-	dict_string(dict, "error", fresh_error(fresh->error, fresh->member));
-	if (fresh->error == -ESRCH)
-		dict_bool(dict, "gone", true);
-	if (fresh->n_rows == 0)
-		return;
-
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
-		limits[i] = (uint64_t)class_pages[i] * fresh->member->hello.versions->page_bytes;
-
-	dict_u64s(dict, "class_limit_bytes", limits, ARRAY_SIZE(limits));
-	dict_open_rows_entry(dict, "arenas");
-	for (size_t i = 0; i < fresh->n_rows; i++)
-		put_arena(dict, &fresh->rows[i],
-			  fresh->forecasts ? &fresh->forecasts[i] : NULL);
-	dict_close_rows_entry(dict);
-}
-
 /* By enum wire_effect. */
 static const char *const effects[] = { "set", "late", "maybe", "operator", "paired" };
 
@@ -528,11 +452,9 @@ static void put_next_start(struct dict *dict, const struct tuned *tuned)
 /* A stable word, and a clause for people. */
 static const char *tuned_status(const struct tuned *tuned, const char **ret_text)
 {
-	const bool is_silent = tuned->error == -ETIMEDOUT || tuned->error == -EBUSY;
-
 	if (tuned->error < 0) {
-		*ret_text = is_silent && member_is_stopped(tuned->member)
-				    ? "is stopped: SIGCONT lets it go on"
+		*ret_text = tuned->silence != SILENCE_NONE
+				    ? silence_to_text(tuned->silence)
 			    : tuned->error == -ETIMEDOUT ? "did not answer in time"
 			    : tuned->error == -ESRCH	 ? "ended while it was asked"
 			    : tuned->error == -EBUSY

@@ -58,7 +58,7 @@ claim "and no round" test "$(n_rounds)" = "$rounds"
 kill -STOP "$retainer"
 claim "row 50: a frozen member is told as such" eval \
 	'timeout 60 "$MEMGUARDCTL" --runtime-directory="$runtime" show '"$retainer"' |
-	grep "did not answer in time, being stopped"'
+	grep "it is stopped: SIGCONT lets it go on"'
 kill -CONT "$retainer"
 claim "and answers again when it thaws" wait_for 60 eval 'ctl trim '"$retainer"' >/dev/null'
 
