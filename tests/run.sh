@@ -32,6 +32,9 @@ check-pure.sh)
 check-symbols.sh)
 	set -- "$HOOK"
 	;;
+check-pages.sh | check-pages-bites.sh)
+	set -- "$build/man" "$build/tests/static/dump-options" "$source"
+	;;
 check-options-bites.sh)
 	set -- "$build/tests/static/dump-options"
 	;;
