@@ -45,7 +45,7 @@ claim "settings that contradict each other: the lower one counts" \
 	[ "$(explained usage_high_permyriad)" = 8300 ]
 claim "which explain says, with the places of both" eval \
 	'ctl explain "$retainer" | tr -s "\n " " " |
-	 has "Settings: UsageHigh=85% of $scratch/memguard.conf:9 and UsageCritical=83% of $scratch/memguard.conf:7 meet here"'
+	 has "Settings: UsageHigh=85% of $scratch/memguard.conf:[0-9]* and UsageCritical=83% of $scratch/memguard.conf:[0-9]* meet here"'
 claim "and JSON too" eval '[[ $(explained clash_text) == UsageHigh=85%* ]]'
 
 finish
