@@ -2,7 +2,6 @@
 
 #include "libhook/sys.h"
 
-#include <sched.h>
 #include <stddef.h>
 #include <sys/un.h>
 
@@ -86,7 +85,7 @@ int agent_filter(void)
 
 bool agent_allowed(void)
 {
-	return agent_filter() == 0;
+	return agent_filter() == 0 && !rights_real_time(0);
 }
 
 /* Only root, or the user the program runs as, may tell it what to do. */
@@ -249,6 +248,11 @@ static bool anchors_stay_useful(struct agent *agent)
 	return known ? start_has_addresses() : start_is_useful(agent->host->page_bytes);
 }
 
+static bool fits_main_thread(void)
+{
+	return rights_agree() && !rights_real_time(sys_getpid());
+}
+
 /*
  * May the agent stay? libc changes the ids of one thread after the other, and programs raise
  * and lower what they may do: only a difference that lasts counts.
@@ -259,7 +263,7 @@ static int agent_look(struct agent *agent)
 
 	if (__atomic_load_n(&agent->host->anchoring, __ATOMIC_ACQUIRE) && !anchors_stay_useful(agent))
 		end_anchors(agent->host);
-	if (rights_agree())
+	if (fits_main_thread())
 		return 0;
 
 	r = sys_poll(NULL, 0, SETTLE_MSEC);
@@ -267,7 +271,7 @@ static int agent_look(struct agent *agent)
 		return agent_park(agent);
 
 	/* Interrupted: libc is changing our ids right now. */
-	return r != 0 || rights_agree() ? 0 : -EPERM;
+	return r != 0 || fits_main_thread() ? 0 : -EPERM;
 }
 
 /*
@@ -417,8 +421,6 @@ static void *agent_main(void *arg)
 	(void)SYS(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
 	/* Who has this name is all that. */
 	(void)SYS(SYS_prctl, PR_SET_NAME, "memguard", 0L, 0L, 0L);
-	/* Whoever created us may be a real-time thread; our work is not. */
-	(void)SYS(SYS_sched_setscheduler, 0, SCHED_OTHER, &(struct sched_param){ 0 });
 	agent.leader = apart_move((int)SYS(SYS_pidfd_open, sys_getpid(), PIDFD_THREAD));
 	agent.status = apart_open("/proc/thread-self/status");
 	/* The kernel keeps what it needs for the first read: at a limit there may be no room. */

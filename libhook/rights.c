@@ -3,6 +3,7 @@
 #include "libhook/sys.h"
 
 #include <linux/capability.h>
+#include <sched.h>
 
 #include "libhook/loader.h"
 #include "libhook/mem.h"
@@ -31,6 +32,20 @@ static bool get_capabilities(int tid, struct capabilities *ret)
 
 /* What setuid() and setgid() look at: libc compares all threads' results. */
 static const uint64_t of_set_id = CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID);
+
+#ifndef SCHED_DEADLINE
+#define SCHED_DEADLINE 6
+#endif
+
+bool rights_real_time(int tid)
+{
+	const long policy = SYS(SYS_sched_getscheduler, tid);
+
+	/* Also where its threads are to begin without: it allocates, too. */
+	return policy >= 0 && ((policy & ~SCHED_RESET_ON_FORK) == SCHED_FIFO ||
+			       (policy & ~SCHED_RESET_ON_FORK) == SCHED_RR ||
+			       (policy & ~SCHED_RESET_ON_FORK) == SCHED_DEADLINE);
+}
 
 /* By libcap or libcap-ng: who has one of them loaded may change its capabilities. */
 bool rights_may_part(void)

@@ -15,6 +15,13 @@
 bool rights_agree(void);
 
 /*
+ * Has thread @tid (0: this one) real-time priority? Neither way of sharing an allocator's locks with such
+ * threads is right: with their priority a release would keep a processor from them, and without it
+ * they would wait for a thread that others keep from its processor.
+ */
+bool rights_real_time(int tid);
+
+/*
  * The program can change its ids, and carries a library to change the capabilities of a thread: it
  * may do the one right after the other, which with an agent that still has all of them libc
  * answers by ending it. Opens no descriptor.

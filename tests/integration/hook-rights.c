@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -289,6 +290,17 @@ static int do_filter_main(void)
 	return 0;
 }
 
+static int do_real_time(void)
+{
+	const struct sched_param first = { .sched_priority = 1 };
+
+	if (!await_agent() || sched_setscheduler(0, SCHED_RR, &first) < 0)
+		return 77;
+
+	printf("agent %s\n", has_left() ? "left" : "stays");
+	return 0;
+}
+
 /* For all threads: whatever else is called kills the program. */
 static int install_strict(void)
 {
@@ -448,6 +460,8 @@ int main(int argc, char **argv)
 		return do_no_new_privs();
 	if (strcmp(argv[1], "filter-main") == 0)
 		return do_filter_main();
+	if (strcmp(argv[1], "real-time") == 0)
+		return do_real_time();
 	if (strcmp(argv[1], "filter-asking") == 0)
 		return do_filter_asking();
 	if (strcmp(argv[1], "filter-all") == 0)

@@ -87,6 +87,15 @@ else
 fi
 
 r=0
+hooked "$rights" real-time >"$scratch/out" 2>&1 || r=$?
+if [ "$r" -eq 77 ]; then
+	skip "row 51: a main thread that takes real-time priority sends the agent away" "it may not"
+else
+	same "row 51: a main thread that takes real-time priority sends the agent away" \
+		"$r $(cat "$scratch/out")" "0 agent left"
+fi
+
+r=0
 hooked "$rights" filter-asking >"$scratch/out" 2>&1 || r=$?
 if [ "$r" -eq 77 ]; then
 	skip "row 27: to make the first thread under a filter that kills for asking" "$(cat "$scratch/out")"

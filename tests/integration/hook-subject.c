@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
@@ -41,6 +42,17 @@ static int do_agent(void)
 	const int id = await_agent();
 
 	printf("agent %s\n", id ? "yes" : "no");
+	return 0;
+}
+
+/* Of the main thread, and of the agent: policy, nice value, processors. */
+static int do_scheduled(void)
+{
+	const int ids[] = { getpid(), await_agent() };
+
+	for (int i = 0; i < 2; i++)
+		printf("%d %d %s", sched_getscheduler(ids[i]), getpriority(PRIO_PROCESS, (id_t)ids[i]),
+		       task_line(ids[i], "Cpus_allowed_list:"));
 	return 0;
 }
 
@@ -451,6 +463,7 @@ static const struct thing things[] = {
 	{ "count", do_count },
 	{ "thread", do_thread },
 	{ "agent", do_agent },
+	{ "scheduled", do_scheduled },
 	{ "fork", do_fork },
 	{ "vfork", do_vfork },
 	{ "storm", do_storm },

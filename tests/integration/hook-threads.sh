@@ -39,6 +39,33 @@ fi
 
 same "a program that starts a thread gets the agent besides" "$(tasks "$subject" thread)" "create 0 tasks 3"
 same "which names itself" "$(tasks "$subject" agent)" "agent yes"
+# scheduled HOW... - the agent as the thread that made it, and that one as it was told.
+scheduled()
+{
+	hooked "$@" "$subject" scheduled 2>&1 | tr '\t\n' '  '
+}
+nicer=$(nice -n 3 nice)
+if have chrt && have taskset && chrt --idle 0 true 2>/dev/null && taskset -c 0 true 2>/dev/null; then
+	same "row 51: it is as nice as the thread that made it, and on the same processors" \
+		"$(scheduled nice -n 3 taskset -c 0)" "0 $nicer Cpus_allowed_list: 0 0 $nicer Cpus_allowed_list: 0 "
+	same "row 51: nor has it more of them in a program for idle times" \
+		"$(scheduled chrt --idle 0 nice -n 3 taskset -c 0)" \
+		"5 $nicer Cpus_allowed_list: 0 5 $nicer Cpus_allowed_list: 0 "
+else
+	skip "row 51: it is scheduled as the thread that made it" "there is no chrt or taskset that works"
+fi
+if have chrt && chrt --rr 1 true 2>/dev/null; then
+	for policy in --rr --fifo '--reset-on-fork --fifo'; do
+		# shellcheck disable=SC2086 # it may be two words
+		same "row 51: with real-time priority there is none ($policy)" \
+			"$(tasks chrt $policy 1 "$subject" thread)" "create 0 tasks 2"
+	done
+	same "row 51: not even with MEMGUARD_AGENT=always" \
+		"$(MEMGUARD_AGENT=always tasks chrt --rr 1 "$subject" count)" "tasks 1"
+else
+	skip "row 51: with real-time priority there is none" "it cannot be had here"
+fi
+
 same "a forked child has no agent until it starts a thread" \
 	"$(tasks "$subject" fork)" "child before 1 create 0 agent yes"
 same "row 23: a vforked child runs" "$(tasks "$subject" vfork)" "vfork 0"
