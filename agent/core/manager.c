@@ -369,8 +369,9 @@ static int find_cgroups(struct manager *manager)
 	}
 
 	if (manager->options.cgroup_root) {
-		log_error("Cannot use \"%s\" as the cgroup hierarchy: %s", manager->options.cgroup_root,
-			  strerror(-r));
+		log_error("Cannot use \"%s\" as the cgroup hierarchy: %s; name the directory where "
+			  "the one with the memory controller is mounted, or leave --cgroup-root= out",
+			  manager->options.cgroup_root, strerror(-r));
 		return r;
 	}
 

@@ -48,6 +48,8 @@ claim "also as a drop-in" grep -q '10-a.conf: is a link to nothing' "$scratch/me
 claim "and a directory in its place" grep -q '20-b.conf: is a directory' "$scratch/message"
 claim "missing file" fails 1 'nowhere.conf' ctl verify "$scratch/nowhere.conf"
 claim "a good file" with_config '[Trigger]\nUsageHigh=70%\n'
+claim "a hierarchy that is none: says what to do" fails 1 'as the cgroup hierarchy: .*; name the directory' \
+	"$MEMGUARDD" --config=/dev/null --runtime-directory="$scratch/none" --cgroup-root="$scratch"
 claim "unknown verb" fails 2 'frobnicate' ctl frobnicate
 claim "unknown option" fails 2 'help' ctl --frobnicate
 claim "an option of another verb" fails 2 '--method is not for "status", but for: trim diagnose;' ctl --method=full status
