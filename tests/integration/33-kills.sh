@@ -55,7 +55,24 @@ claim "which people see as such" eval \
 exec 9>&-
 wait "$retainer" || true
 rmdir "$group"
-unset group
 claim "it is remembered when the group is gone" wait_for 90 eval \
 	'! ctl list "$path" >/dev/null 2>&1 && killed 2'
+
+# advises WHAT : is it the advice for the group?
+advises()
+{
+	ctl --json=short explain "$path" | jq -e --arg what "$1" '.[0].advice | map(.name) == [$what]'
+}
+
+# As a service that is started again.
+mkdir "$group"
+echo $((96 << 20)) >"$group/memory.limit_in_bytes"
+retainer_group=$group start_retainer 8
+claim "it is known of a new group of that name" wait_for 60 eval \
+	'ctl explain "$path" | grep -Eq "Kills: +the kernel.s OOM killer acted .* ago, before this began"'
+claim "whose limit is to be raised" wait_for 60 advises raise-limit
+echo $((200 << 20)) >"$group/memory.limit_in_bytes"
+claim "until it was" wait_for 60 advises none
+exec 9>&-
+wait "$retainer" || true
 finish
