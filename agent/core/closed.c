@@ -54,15 +54,14 @@ void closed_tell(struct manager *manager, const struct conn *conn, enum conn_end
 		    more);
 }
 
-/*
- * The daemon is in a container, and its socket is seen from outside. Whoever is outside tries
- * again and again: apart from the others, so that neither hides the other.
- */
-static void tell_foreign(struct manager *manager, const char *socket, const char *lack, uid_t uid)
+/* The daemon is in a container, and its socket is seen from outside. Whoever is outside tries again. */
+static void tell_foreign(struct manager *manager, enum closed_kind kind, uid_t uid)
 {
+	const bool is_hearer = kind == CLOSED_FOREIGN_HEARER;
+	const char *socket = is_hearer ? "pressure" : "hook.sock";
 	char more[MORE_MAX];
 
-	if (!may_tell(manager, CLOSED_FOREIGN, more)) {
+	if (!may_tell(manager, kind, more)) {
 		log_debug("Closed the connection to %s of a process outside of this pid namespace",
 			  socket);
 		return;
@@ -71,7 +70,8 @@ static void tell_foreign(struct manager *manager, const char *socket, const char
 	log_warning("Closed the connection to %s/%s of a process of user %u: it is outside of this "
 		    "daemon's pid namespace, and %s; run memguardd where all processes are seen, as on "
 		    "the host, or do not share this directory with what is outside%s",
-		    manager->runtime_directory, socket, (unsigned int)uid, lack, more);
+		    manager->runtime_directory, socket, (unsigned int)uid,
+		    is_hearer ? "does not hear of memory pressure" : "is not guarded", more);
 }
 
 static const char *others_of(uid_t uid)
@@ -85,8 +85,8 @@ void closed_refused(int error, pid_t pid, uid_t uid, void *userdata)
 	char more[MORE_MAX];
 
 	if (error == -EREMOTE)
-		tell_foreign(manager, "hook.sock", "is not guarded", uid);
-	else if (!may_tell(manager, CLOSED_PEER, more))
+		tell_foreign(manager, CLOSED_FOREIGN, uid);
+	else if (!may_tell(manager, CLOSED_REFUSED, more))
 		log_debug("Closed the connection of process %d: %s", (int)pid, strerror(-error));
 	else if (error == -EDQUOT)
 		log_notice("Closed the connection of process %d: user %u%s has %d already, and no more of "
@@ -108,7 +108,7 @@ static void tell_quota(struct manager *manager, int error, uid_t uid)
 				   "MEMORY_PRESSURE_WATCH= to hear of stalls by the kernel";
 	char more[MORE_MAX];
 
-	if (!may_tell(manager, CLOSED_PEER, more))
+	if (!may_tell(manager, CLOSED_HEARER, more))
 		log_debug("Closed a connection to %s/pressure of user %u", manager->runtime_directory,
 			  (unsigned int)uid);
 	else if (error == -EDQUOT)
@@ -124,7 +124,7 @@ static void tell_quota(struct manager *manager, int error, uid_t uid)
 void closed_hearer(struct manager *manager, int error, uid_t uid)
 {
 	if (error == -EREMOTE)
-		tell_foreign(manager, "pressure", "does not hear of memory pressure", uid);
+		tell_foreign(manager, CLOSED_FOREIGN_HEARER, uid);
 	else if (error == -EDQUOT || error == -EUSERS)
 		tell_quota(manager, error, uid);
 	else

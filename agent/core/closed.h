@@ -3,7 +3,7 @@
 
 /*
  * What is said of connections that are closed. Any user can be closed as often as he likes,
- * and shall fill nobody's journal: one line a minute says it, and how many there were besides.
+ * and shall fill nobody's journal: of each kind one line a minute says it, and how many there were besides.
  */
 
 #include "agent/core/state.h"

@@ -166,10 +166,13 @@ struct pace {
 /* Groups that are gone and of which something was told; the longest ago goes first. */
 #define ALERTS_KEPT 64
 
-/* Connections that were closed, which are told one a minute of each kind. */
+/* Connections that were closed, which are told one a minute of each kind: none hides another. */
 enum closed_kind {
-	CLOSED_PEER,
-	CLOSED_FOREIGN, /* outside of our pid namespace */
+	CLOSED_PEER,            /* was taken, and did what no hook does */
+	CLOSED_REFUSED,         /* was not taken: there are enough, or for lack of something */
+	CLOSED_HEARER,          /* the same, of who wants to hear of pressure */
+	CLOSED_FOREIGN,         /* outside of our pid namespace */
+	CLOSED_FOREIGN_HEARER,
 	CLOSED_KIND_MAX_,
 };
 

@@ -68,6 +68,8 @@ except OSError:
     pass
 ' "$runtime/pressure"
 claim "others are not" eval '! grep -q end "$scratch/one"'
+claim "at the other door somebody is closed, which is told" eval \
+	'timeout 60 "$shims/fake-hook" "$runtime/hook.sock" garbage && wait_for 20 logged "Closed the connection of process"'
 chmod o+x "$scratch" "$runtime"
 claim "no user fills it: the last one of too many is sent away" timeout 60 python3 -c '
 import os, socket, sys
@@ -81,7 +83,7 @@ def connect():
 all = [connect() for i in range(64)]
 sys.exit(connect().recv(1) != b"")
 ' "$runtime/pressure"
-claim "with how many there may be, and what else there is" \
+claim "which hides not how many may hear of pressure, and what else there is" \
 	logged 'pressure: 64 programs of user 65534 hear .* no more may: .*start it without MEMORY_PRESSURE_WATCH='
 claim "the daemon is well" ctl status
 kill "$daemon"
