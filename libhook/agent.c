@@ -313,8 +313,9 @@ static int agent_wait(struct agent *agent, long msec)
 			return agent_park(agent);
 		if (r < 0 && r != -EINTR)
 			return r;
-		if (r == 0 && agent->look_msec < LOOK_LAST_MSEC)
-			agent->look_msec *= 2;
+		if (r == 0)
+			agent->look_msec = agent->look_msec < LOOK_LAST_MSEC / 2 ? agent->look_msec * 2
+										 : LOOK_LAST_MSEC;
 
 		if (agent_shall_leave(agent, r > 0 && fds[1].revents, r > 0 && fds[2].revents, r == 0))
 			return -ESRCH;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* When the agent tries again for its daemon, row 40 of the hazards, in a world without a clock. */
+/*
+ * When the agent tries again for its daemon, row 40 of the hazards, and looks at the main thread,
+ * in a world without a clock.
+ */
 
 #include "tests/unit/agent-fixture.h"
 
@@ -70,11 +73,38 @@ static void test_after_one_that_stayed_the_first_wait_is_short_again(void)
 	check_doubling(10, 9);
 }
 
+static uint64_t longest_wait_usec;
+
+static void note_wait(long number, const long args[static 6])
+{
+	const struct timespec *timeout = (const struct timespec *)args[2];
+	uint64_t usec;
+
+	if (number != SYS_ppoll || !args[0] || !timeout)
+		return;
+
+	usec = (uint64_t)timeout->tv_sec * SEC + (uint64_t)timeout->tv_nsec / 1000;
+	if (longest_wait_usec < usec)
+		longest_wait_usec = usec;
+}
+
+/* The first one 10 ms after the start, and then each twice as long. */
+static void test_no_two_looks_at_the_main_thread_are_further_apart_than_30_s(void)
+{
+	begin(2);
+	world.lasts_usec[0] = 3600 * SEC;
+	world.on_call = note_wait;
+	longest_wait_usec = 0;
+	world_run();
+	CHECK_EQ(longest_wait_usec, 30 * SEC);
+}
+
 int main(void)
 {
 	RUN(test_without_a_daemon_each_wait_is_twice_the_last_up_to_64_s);
 	RUN(test_a_daemon_that_turns_us_away_is_asked_as_seldom);
 	RUN(test_after_one_that_stayed_the_first_wait_is_short_again);
+	RUN(test_no_two_looks_at_the_main_thread_are_further_apart_than_30_s);
 
 	return TEST_RESULT();
 }
