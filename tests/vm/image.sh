@@ -199,7 +199,8 @@ build_disk()
 		tar -xf "$2" -C "$1/root" --numeric-owner --exclude="./dev/*"
 		cp "$1"/root/boot/vmlinuz-* "$3/vmlinuz"
 		cp "$1"/root/boot/initrd.img-* "$3/initrd.img"
-		rm -r "$1"/root/boot/*
+		# What the kernel was made with stays.
+		find "$1/root/boot" -mindepth 1 ! -name "config-*" -delete
 		mke2fs -qF -t ext4 -O ^has_journal -E lazy_itable_init=0,root_owner=0:0 \
 			-m 0 -L memguard -d "$1/root" "$3/root.img" "$4" >/dev/null
 	' bash "$WORK" "$tarball" "$out" "$DISK_SIZE" ||
