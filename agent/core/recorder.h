@@ -19,7 +19,10 @@ void recorder_keep(struct guard *guard, const struct member *const *members, siz
 /* Has the text of a round of this group its memory. */
 void recorder_make_ready(struct guard *guard);
 
-/* The last one that was kept, if it was of a group that @what names: malloc'ed. -ENODATA. */
+/*
+ * The last one that was kept, if it was @guard's: malloc'ed. -ENODATA: it was not, or there is
+ * none; -EFBIG: there was no room for it.
+ */
 int recorder_last(struct guard *guard, char **ret);
 
 /* What would be decided now, by fresh readings; begins nothing. malloc'ed text. */

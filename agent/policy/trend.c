@@ -109,7 +109,7 @@ static uint64_t eta_of(const struct reading *reading, int64_t growth_bytes_per_s
 	return headroom / growth * USEC_PER_SEC + rest;
 }
 
-/* As if @rate had been so for @dt of some @smooth microseconds. */
+/* As if @rate had been so for @dt of some @smooth_usec. */
 static int64_t smoothed(int64_t growth, int64_t rate, int64_t dt, uint64_t smooth_usec)
 {
 	/* Once it rises again, how steep the fall was must not hide the growth. */

@@ -29,7 +29,7 @@ int cgroup_root_open(const char *path, struct cgroup_root *ret);
 void cgroup_root_close(struct cgroup_root *root);
 
 /*
- * The group that is charged for the process, "/" first (@ret is malloc'ed), and its id
+ * The group that is charged for the process, "/" first (@ret_path is malloc'ed), and its id
  * (inode). Inside a container whose cgroup namespace hides the rest, "/" is the container
  * itself. -ESRCH: no such process; -ENODEV: it is in a group that is not below our root
  * (outside of our namespace or of --cgroup-root=) or was just removed: count its RSS.
