@@ -219,6 +219,15 @@ static bool is_borrow_unsafe(char **variables)
 	return false;
 }
 
+static bool is_uncached(char **variables)
+{
+	static const char off[] = "glibc.malloc.tcache_count=0";
+	const char *tunables = value_of(variables, "GLIBC_TUNABLES");
+	const char *found = tunables ? text_find(tunables, off) : NULL;
+
+	return found && (found[sizeof(off) - 1] == '\0' || found[sizeof(off) - 1] == ':');
+}
+
 static uint32_t operator_decay(char **variables)
 {
 	uint32_t bits = 0;
@@ -393,6 +402,7 @@ bool environment_read(struct environment *ret, int pid)
 
 	ret->env_tuned = operator_knobs(variables);
 	ret->borrow_unsafe = is_borrow_unsafe(variables);
+	ret->uncached = is_uncached(variables);
 	ret->env_decay = operator_decay(variables);
 	ret->arena_test = read_arena_test(variables);
 	s = value_of(variables, "MEMGUARD_SYMBOLS");

@@ -75,6 +75,7 @@ static bool prepare(void)
 
 	(void)heap_prepare();
 	if (anchors_are_safe()) {
+		start_prepare(hook.host.environment.uncached);
 		start_anchor();
 		__atomic_store_n(&hook.host.anchoring, true, __ATOMIC_RELEASE);
 	}

@@ -12,19 +12,22 @@
 #include "libhook/start.h"
 
 /*
- * One block would do, and a second where the first can grow in place. From glibc 2.42 on
- * each is good for one chunk at a time: see loan_take().
+ * One block would do, and a second where the first can grow in place. From glibc 2.42 on, and
+ * without caches, each is good for one chunk at a time: see loan_take().
  */
 #define BLOCKS 2
-#define BLOCKS_SINCE_2_42 32
+#define BLOCKS_EACH_ONE_CHUNK 32
+
+static unsigned int n_blocks;
 
 /* Only of how many spare blocks to have; what works is found out by doing it. */
-static unsigned int n_blocks(void)
+void start_prepare(bool uncached)
 {
 	const char *s = gnu_get_libc_version ? gnu_get_libc_version() : "";
 	const char *minor = text_after(s, "2.");
+	const bool comes_back = minor && text_number(&minor, 10) < 42 && !uncached;
 
-	return minor && text_number(&minor, 10) < 42 ? BLOCKS : BLOCKS_SINCE_2_42;
+	n_blocks = comes_back ? BLOCKS : BLOCKS_EACH_ONE_CHUNK;
 }
 
 /* An arena takes up 64 MiB of it: that is for who would have allocated. */
@@ -67,7 +70,7 @@ void start_anchor(void)
 	if (pthread_sigmask(SIG_SETMASK, &all, &theirs) != 0)
 		return;
 
-	anchor_drop(n_blocks());
+	anchor_drop(n_blocks);
 	(void)pthread_sigmask(SIG_SETMASK, &theirs, NULL);
 	errno = saved_errno;
 }

@@ -30,5 +30,8 @@ bool start_is_useful(uint32_t page_bytes);
 /* False where addresses are limited: the part of it that takes no memory. */
 bool start_has_addresses(void);
 
+/* Before the first anchor. @uncached: threads keep no blocks that they have freed. */
+void start_prepare(bool uncached);
+
 /* Leaves an anchor in the arena of this thread. No signal handler runs meanwhile. */
 void start_anchor(void);

@@ -58,6 +58,20 @@ static void test_huge_pages_are_not_borrowed(void)
 	CHECK(!may_borrow("glibc.malloc.tcache_max=65536"));
 }
 
+static bool is_uncached_with(const char *tunables)
+{
+	CHECK(read_with("GLIBC_TUNABLES", tunables));
+	return environment.uncached;
+}
+
+static void test_caches_of_threads_may_be_off(void)
+{
+	CHECK(!is_uncached_with("glibc.malloc.tcache_count=07"));
+	CHECK(!is_uncached_with("glibc.malloc.arena_max=2"));
+	CHECK(is_uncached_with("glibc.malloc.tcache_count=0"));
+	CHECK(is_uncached_with("glibc.malloc.arena_max=2:glibc.malloc.tcache_count=0:glibc.malloc.top_pad=9"));
+}
+
 static void test_off_is_off(void)
 {
 	CHECK(!read_with("MEMGUARD", "off"));
@@ -242,6 +256,7 @@ int main(void)
 {
 	RUN(test_without_words_it_is_auto);
 	RUN(test_huge_pages_are_not_borrowed);
+	RUN(test_caches_of_threads_may_be_off);
 	RUN(test_off_is_off);
 	RUN(test_off_is_off_behind_many_others);
 	RUN(test_what_is_not_off_is_reported_unless_it_is_on);

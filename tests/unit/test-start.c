@@ -22,6 +22,7 @@
 #define STARTS_EACH 100
 
 static int n_dropped, n_run; /* atomic */
+static unsigned int blocks_dropped;
 static bool blocked;         /* in the last drop */
 
 void anchor_drop(unsigned int n_blocks)
@@ -29,6 +30,7 @@ void anchor_drop(unsigned int n_blocks)
 	sigset_t now;
 
 	CHECK(n_blocks >= 1);
+	__atomic_store_n(&blocks_dropped, n_blocks, __ATOMIC_RELAXED);
 	pthread_sigmask(SIG_SETMASK, NULL, &now);
 	__atomic_store_n(&blocked, sigismember(&now, SIGALRM) == 1 && sigismember(&now, SIGSEGV) == 1,
 			 __ATOMIC_RELAXED);
@@ -118,6 +120,17 @@ static void test_no_handler_runs_meanwhile(void)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* Where none comes back from a cache, each is good for one chunk. */
+static void test_without_caches_there_are_many_blocks(void)
+{
+	start_prepare(true);
+	start_anchor();
+	CHECK_EQ(blocks_dropped, 32);
+	start_prepare(false);
+	start_anchor();
+	CHECK(blocks_dropped == 2 || blocks_dropped == 32);
+}
+
 static void *make_threads(void *bad)
 {
 	for (int i = 0; i < STARTS_EACH; i++) {
@@ -186,6 +199,7 @@ static void test_a_child_has_all_the_room(void)
 int main(void)
 {
 	life_prepare((uint32_t)sysconf(_SC_PAGESIZE));
+	RUN(test_without_caches_there_are_many_blocks);
 	RUN(test_a_thread_leaves_an_anchor_and_does_its_work);
 	RUN(test_room_comes_back);
 	RUN(test_a_child_has_all_the_room);
