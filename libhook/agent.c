@@ -63,14 +63,13 @@ struct agent {
 	bool displaced; /* our table is gone, and its numbers are the program's; filtered, too */
 };
 
-int agent_filter(void)
+int agent_filter(bool is_main)
 {
 	/*
 	 * Under a filter our own system calls might kill the program. To ask whether there
 	 * is one is a call too: browsers are killed by their own for prctl(PR_GET_SECCOMP),
 	 * while to open a file is what their libraries do at any time, and at worst fails.
 	 */
-	const bool is_main = SYS(SYS_gettid) == sys_getpid();
 	const int fd = sys_open_read(is_main ? "/proc/self/status" : "/proc/thread-self/status");
 	int mode;
 
@@ -81,11 +80,6 @@ int agent_filter(void)
 	sys_close(fd);
 	/* No such line: a kernel without filters. */
 	return mode == -ENODATA ? 0 : mode;
-}
-
-bool agent_allowed(void)
-{
-	return agent_filter() == 0 && !rights_real_time(0);
 }
 
 /* Only root, or the user the program runs as, may tell it what to do. */

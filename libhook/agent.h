@@ -12,13 +12,10 @@
 typedef int (*agent_create_t)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
 /*
- * May a thread be added here? Looks at the things that make it harmful; called on a
- * thread of the program, before its first pthread_create where that can be.
+ * Is there a filter on this thread, which is the main one or not? 0 none, > 0 one, -errno: it cannot
+ * be known. Calls openat(), read() and close(), and nothing else.
  */
-bool agent_allowed(void);
-
-/* What agent_allowed() found: 0 no filter on this thread, > 0 one, -errno: it cannot be known. */
-int agent_filter(void);
+int agent_filter(bool is_main);
 
 /* Constructor only: libc takes the static TLS of all objects from every thread's stack. */
 size_t agent_tls_bytes(void);

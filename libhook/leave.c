@@ -53,7 +53,7 @@ static void await_end(int pid)
  */
 static bool may_wait(void)
 {
-	const int filter = agent_filter();
+	const int filter = agent_filter(true);
 
 	return filter == 0 || filter == -ENOENT || filter == -EMFILE || filter == -ENFILE;
 }

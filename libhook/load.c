@@ -21,6 +21,7 @@
 static struct {
 	agent_create_t create;      /* the program's own pthread_create; atomic */
 	struct host host;
+	const void *main_thread;    /* where it has its errno: to ask for its number is a call */
 	bool enabled;               /* the constructor ran to its end and wants an agent; atomic */
 } hook __attribute__((aligned(1024)));
 _Static_assert(sizeof(hook) <= 1024, "more than a part of a page");
@@ -57,6 +58,13 @@ static bool prepare(void)
 {
 	int id, before;
 
+	/* Before any other call. What filters a thread stays, and its children have it as well. */
+	if (agent_filter(&errno == hook.main_thread) != 0) {
+		__atomic_store_n(&hook.enabled, false, __ATOMIC_RELEASE);
+		__atomic_store_n(&hook.host.anchoring, false, __ATOMIC_RELEASE);
+		return false;
+	}
+
 	life_prepare(hook.host.page_bytes);
 	id = life_id();
 	before = __atomic_load_n(&life.has_agent, __ATOMIC_ACQUIRE);
@@ -66,7 +74,7 @@ static bool prepare(void)
 		return false;
 	/* A forked child has it from its parent, and anchors are for an agent. */
 	__atomic_store_n(&hook.host.anchoring, false, __ATOMIC_RELEASE);
-	if (!agent_allowed())
+	if (rights_real_time(0))
 		return false;
 
 	leave_prepare();
@@ -102,6 +110,7 @@ static void load(void)
 	if (e->mode == AGENT_OFF || !find_create())
 		return;
 
+	hook.main_thread = &errno;
 	hook.host.tls_bytes = agent_tls_bytes();
 	__atomic_store_n(&hook.enabled, true, __ATOMIC_RELEASE);
 	if (is_wanted_at_start(e) && prepare())

@@ -419,11 +419,23 @@ static int do_filter_read(void)
 	return 0;
 }
 
-/* As browsers do for what they run: asking for the filter is death, and then the first thread. */
+#define KILL(nr)                                              \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1),      \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+
+/*
+ * As browsers do for what they run: asking for the filter is death, and so are other calls that a program
+ * need not make with its first thread. Then that.
+ */
 static int do_filter_asking(void)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		KILL(SYS_gettid),
+		KILL(SYS_getpid),
+		KILL(SYS_madvise),
+		KILL(SYS_capget),
+		KILL(SYS_sched_getscheduler),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_GET_SECCOMP, 0, 1),
