@@ -226,6 +226,13 @@ static int watch_arrivals(struct client *client)
 	return sd_event_source_set_io_fd_own(client->arrival, 1);
 }
 
+/* Each question may take as long as somebody has made his groups large, and comes again and again. */
+static int priority_of(const struct client *client)
+{
+	return bus_private_is_privileged(client->uid) ? SD_EVENT_PRIORITY_NORMAL
+						      : SD_EVENT_PRIORITY_IDLE;
+}
+
 static int client_connect(struct client *client)
 {
 	struct bus_private *private = client->private;
@@ -250,7 +257,7 @@ static int client_connect(struct client *client)
 		r = sd_bus_start(client->connection);
 	if (r >= 0)
 		r = sd_bus_attach_event(client->connection, private->event,
-					SD_EVENT_PRIORITY_NORMAL);
+					priority_of(client));
 	if (r >= 0)
 		r = sd_event_add_time_relative(private->event, &client->auth_timer,
 					       CLOCK_MONOTONIC, BUS_PRIVATE_AUTH_USEC,

@@ -4,6 +4,8 @@
 
 #include "agent/report/bus-private.h"
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 
 #include "agent/basic/log.h"
@@ -435,6 +437,61 @@ static void test_one_user_cannot_take_all_connections(void)
 	world_close();
 }
 
+/* There is always something to read. */
+static int on_busy(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	(void)source;
+	(void)fd;
+	(void)revents;
+	(void)userdata;
+	return 0;
+}
+
+/* Is one of @uid answered while there is always something else to do? */
+static bool is_answered_meanwhile(uid_t uid)
+{
+	struct answer first = { 0 }, answer = { 0 };
+	sd_event_source *busy = NULL;
+	sd_bus *client;
+	bool is_answered;
+
+	/* The kernel remembers who connects. */
+	CHECK_EQ(seteuid(uid), 0);
+	client = client_new(true);
+	CHECK_EQ(seteuid(0), 0);
+	send_call(client, "ListMembers", "", NULL, 0, &first);
+	CHECK(turn_until(&first.done));
+
+	CHECK(sd_event_add_io(world.event, &busy, eventfd(1, EFD_CLOEXEC), EPOLLIN, on_busy, NULL) >= 0);
+	CHECK(sd_event_source_set_io_fd_own(busy, 1) >= 0);
+	send_call(client, "ListMembers", "", NULL, 0, &answer);
+	for (int i = 0; i < 1000 && !answer.done; i++)
+		(void)sd_event_run(world.event, 0);
+	is_answered = answer.done;
+
+	sd_event_source_disable_unref(busy);
+	CHECK(turn_until(&answer.done));
+	CHECK_STR(answer.error, "");
+	json_decref(first.value);
+	json_decref(answer.value);
+	client_free(client);
+	return is_answered;
+}
+
+static void test_other_users_wait_until_there_is_nothing_else_to_do(void)
+{
+	if (getuid() != 0) {
+		puts("# skipped: only root can become another user");
+		return;
+	}
+
+	world_open();
+	CHECK(is_answered_meanwhile(0));
+	CHECK(!is_answered_meanwhile(OTHER_USER));
+	turn();
+	world_close();
+}
+
 static void call_nobody(void)
 {
 	json_t *value;
@@ -465,6 +522,7 @@ int main(void)
 	RUN(test_answers_to_other_users_have_an_end);
 	RUN(test_a_name_without_end_is_nobodys);
 	RUN(test_one_user_cannot_take_all_connections);
+	RUN(test_other_users_wait_until_there_is_nothing_else_to_do);
 	RUN(test_no_daemon_is_told_from_other_failures);
 	return TEST_RESULT();
 }
