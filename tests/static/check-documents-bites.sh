@@ -15,7 +15,8 @@ bad=0
 
 mkdir "$tree"
 (cd "$here/../.." && find agent libhook -name '*.[ch]' -exec cp --parents {} "$tree" \; &&
-	cp --parents ARCHITECTURE.md tests/static/check-layers.sh man/*.scd etc/memguard.catalog etc/memguard-dbus.conf "$tree")
+	cp --parents ARCHITECTURE.md tests/static/check-layers.sh tests/unit/README.md tests/unit/*.c \
+		tests/fuzz/fuzz-kernel.c tests/integration/*.sh man/*.scd etc/memguard.catalog etc/memguard-dbus.conf "$tree")
 chmod -R u+w "$tree"
 
 # After the edit @2 of the file @1 the check must fail, and name @3.
@@ -70,6 +71,9 @@ refused ARCHITECTURE.md 's/ledger, kill, steps/ledger, kill/' steps
 # shellcheck disable=SC2016 # quotes of Markdown
 refused ARCHITECTURE.md 's/^| `agent\/sense`/| `agent\/senses`/' agent/sense
 refused ARCHITECTURE.md 's/core.warner.c/core\/herald.c/' core/herald.c
+# shellcheck disable=SC2016 # quotes of Markdown
+refused tests/unit/README.md 's/`test_a_removed_group_ends_its_trigger`/`test_no_such_thing`/' test_no_such_thing
+refused tests/unit/README.md 's/22-moved.sh/22-stayed.sh/' 22-stayed.sh
 refused agent/model/diagnosis.c 's/facts\[\]/things[]/' 'fewer than'
 
 if "$here/check-documents.sh" "$scratch" >"$scratch/out" 2>&1; then

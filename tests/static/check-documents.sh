@@ -4,7 +4,8 @@
 # What the programs call by a name, the documents name, and the other way round: fields of the
 # journal, variables of Exec=, reasons (and their texts, word for word), states, verdicts,
 # evidence, advice, the calls and signals of the bus, variables of the environment, options of
-# memguardd; the keys of answers that memguardctl(1) has; the files that ARCHITECTURE.md names.
+# memguardd; the keys of answers that memguardctl(1) has; the files that ARCHITECTURE.md names, and
+# the tests that tests/unit/README.md does.
 # What check-verbs.sh, check-options.sh and check-catalog.sh look at is theirs.
 # Usage: check-documents.sh [TREE], by default the tree it lies in.
 
@@ -188,6 +189,23 @@ done
 for file in $(grep -oE '`[a-z-]+/[a-z/-]+\.[a-z]+`' ARCHITECTURE.md | tr -d '`' | sort -u); do
 	[ -e "$file" ] || [ -e "agent/$file" ] && continue
 	echo "not ok - ARCHITECTURE.md names $file, which does not exist"
+	bad=1
+done
+
+# The tests that the list of traps names exist.
+traps=tests/unit/README.md
+if ! [ -r $traps ]; then
+	echo "not ok - there is no $traps"
+	exit 1
+fi
+# shellcheck disable=SC2016 # quotes of Markdown
+grep -oE '`test_[a-z0-9_]+`' $traps | tr -d '`' | keep 'tests of traps' 15
+cat tests/unit/*.c | sed -n 's/^static void \(test_[a-z0-9_]*\)(void)$/\1/p' | keep 'unit tests' 100
+within 'tests of traps' 'unit tests' tests/unit
+# shellcheck disable=SC2016 # quotes of Markdown
+for file in $(grep -oE '`\.\./[^`]+`' $traps | tr -d '`' | sort -u); do
+	[ -e "tests/unit/$file" ] && continue
+	echo "not ok - $traps names $file, which does not exist"
 	bad=1
 done
 
