@@ -113,7 +113,10 @@ bool realtime_is_harmless(const char *root)
 	return is_in_cpu_group(root) || kernel_has_no_budgets(root);
 }
 
-/* The kernel tells with the tick after, and raises the limit by a second each time. */
+/*
+ * The kernel tells with the tick after, and raises the limit by a second each time. At the hard
+ * one it kills instead.
+ */
 static int limit_work(void)
 {
 	struct rlimit limit;
@@ -121,9 +124,10 @@ static int limit_work(void)
 	if (getrlimit(RLIMIT_RTTIME, &limit) < 0)
 		return -errno;
 
+	if (limit.rlim_max < 2 * REALTIME_WORK_USEC)
+		return -ERANGE;
+
 	limit.rlim_cur = REALTIME_WORK_USEC;
-	if (limit.rlim_cur > limit.rlim_max)
-		limit.rlim_cur = limit.rlim_max;
 	return setrlimit(RLIMIT_RTTIME, &limit) < 0 ? -errno : 0;
 }
 

@@ -20,7 +20,8 @@
  * Asks for it where realtime_is_harmless(); the kernel allows it with RLIMIT_RTPRIO=1 or more, or
  * CAP_SYS_NICE. Call once, while the process has one thread and its nice value and slice are as they
  * will be. It takes SIGXCPU for itself, and the soft limit RLIMIT_RTTIME. 0; -EPERM: it may not, or
- * its control group has no budget; -EOPNOTSUPP: others might lose by it; or what the kernel says.
+ * its control group has no budget; -EOPNOTSUPP: others might lose by it; -ERANGE: by the hard limit
+ * RLIMIT_RTTIME who works for long is killed; or what the kernel says.
  */
 int realtime_take(void);
 

@@ -207,6 +207,21 @@ static void who_works_without_a_rest_goes_on_as_an_ordinary_process(void)
 	CHECK(in_child(check_work));
 }
 
+/* Instead of being told the kernel would kill him. */
+static void check_limited(void)
+{
+	const struct rlimit limit = { REALTIME_WORK_USEC / 2, REALTIME_WORK_USEC / 2 };
+
+	CHECK_EQ(setrlimit(RLIMIT_RTTIME, &limit), 0);
+	CHECK_EQ(realtime_take(), -ERANGE);
+	CHECK_EQ(policy_now(), SCHED_OTHER);
+}
+
+static void a_low_hard_limit_is_no_death(void)
+{
+	CHECK(in_child(check_limited));
+}
+
 static void try_taking(void)
 {
 	_exit(realtime_take() == 0 ? 0 : 77);
@@ -239,5 +254,6 @@ int main(void)
 	}
 	RUN(what_is_started_is_ordinary);
 	RUN(who_works_without_a_rest_goes_on_as_an_ordinary_process);
+	RUN(a_low_hard_limit_is_no_death);
 	return TEST_RESULT();
 }
