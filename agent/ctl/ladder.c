@@ -11,14 +11,14 @@ static const struct table_column step_columns[] = {
 	{ .name = "STEP" },
 	{ .name = "SETTING" },
 	{ .name = "LAST", .right = true },
-	{ .name = "THIS HOUR", .right = true },
+	{ .name = "THIS HOUR", .right = true, .least_width = 70 },
 	{ .name = "NOW", .wrap = true },
 };
 
 static const struct {
 	const char *step, *setting;
 } step_settings[] = {
-	{ "release", "UsageHigh= and others above" },
+	{ "release", "all thresholds above" },
 	{ "tune", "TuneAfter=" },
 	{ "alert", "UsageCritical=, growth" },
 	{ "command", "Exec=" },
@@ -54,7 +54,7 @@ static void add_step(struct table *table, const json_t *group, const json_t *ste
 	table_cell(table, COLOR_NONE, "%s", setting);
 	if (json_object_get(step, "age_usec"))
 		table_cell(table, COLOR_NONE, "%s ago",
-			   fields_round_usec(fields_number(step, "age_usec"), ago));
+			   fields_ago(step, "age_usec", ago));
 	else
 		table_cell(table, COLOR_DIM, "-");
 	table_cell(table, COLOR_NONE, "%" PRIu64, fields_number(step, "this_hour"));

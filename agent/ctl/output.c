@@ -220,8 +220,8 @@ char *output_bar(const struct ctl *ctl, char buf[static OUTPUT_BAR_MAX],
 	return buf;
 }
 
-/* Cells that @n bytes take: neither escape sequences do, nor what continues a character. */
-static size_t count_cells(const char *text, size_t n)
+/* Neither escape sequences take one, nor what continues a character. */
+size_t output_cells(const char *text, size_t n)
 {
 	bool escaped = false;
 	size_t cells = 0;
@@ -246,7 +246,7 @@ static void wrap(const struct ctl *ctl, int indent, const char *text)
 	size_t used = 0;
 
 	while (*text) {
-		const size_t n = strcspn(text, " "), cells = count_cells(text, n);
+		const size_t n = strcspn(text, " "), cells = output_cells(text, n);
 
 		if (used > 0 && used + 1 + cells > room) {
 			fprintf(ctl->out, "\n%*s", indent, "");

@@ -30,6 +30,8 @@ int output_end(struct ctl *ctl);
 const char *output_color(const struct ctl *ctl, enum color color);
 
 /* "●" or "*". */
+/* Of the terminal, that @n bytes of @text take. */
+size_t output_cells(const char *text, size_t n);
 const char *output_bullet(const struct ctl *ctl);
 
 /* True when JSON is wanted; then @value is what there is to say. */

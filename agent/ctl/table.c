@@ -6,6 +6,7 @@
 #include <libsmartcols/libsmartcols.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Of the terminal's width, what a column that may be cut can have. */
 #define CUT_PART 4
@@ -17,6 +18,7 @@ struct table {
 	struct libscols_table *scols;
 	struct libscols_line *line;
 	struct libscols_column **shown; /* by column; NULL: no room */
+	size_t *cells; /* by column: the widest so far */
 	size_t n_columns;
 	size_t next;
 	int error;
@@ -41,6 +43,13 @@ static int add_columns(struct table *table, const struct table_column *columns)
 			scols_table_new_column(table->scols, columns[i].name, 0, flags);
 		if (!table->shown[i])
 			return -ENOMEM;
+
+		table->cells[i] = table->ctl->legend ? strlen(columns[i].name) : 0;
+		if (columns[i].wrap) {
+			(void)scols_column_set_wrapfunc(table->shown[i], scols_wrapnl_chunksize,
+							scols_wrapnl_nextchunk, NULL);
+			(void)scols_column_set_safechars(table->shown[i], "\n");
+		}
 	}
 
 	return 0;
@@ -79,7 +88,8 @@ int table_new(const struct ctl *ctl, const struct table_column *columns, size_t 
 	table->n_columns = n;
 	table->scols = scols_new_table();
 	table->shown = calloc(n, sizeof(*table->shown));
-	if (!table->scols || !table->shown)
+	table->cells = calloc(n, sizeof(*table->cells));
+	if (!table->scols || !table->shown || !table->cells)
 		return -ENOMEM;
 
 	set_up(table);
@@ -98,6 +108,7 @@ struct table *table_free(struct table *table)
 
 	scols_unref_table(table->scols);
 	free(table->shown);
+	free(table->cells);
 	free(table);
 	return NULL;
 }
@@ -152,14 +163,14 @@ void table_cell(struct table *table, enum color color, const char *format, ...)
 	struct libscols_cell *cell;
 	va_list arguments;
 	char *text;
-	bool cut;
+	size_t i;
 	int n;
 
 	if (table->error < 0 || table->next >= table->n_columns)
 		return;
 
-	cut = table->columns[table->next].cut;
-	column = table->shown[table->next++];
+	i = table->next++;
+	column = table->shown[i];
 	if (!column)
 		return;
 
@@ -172,8 +183,9 @@ void table_cell(struct table *table, enum color color, const char *format, ...)
 	}
 
 	make_printable(table->ctl, text);
-	if (cut)
+	if (table->columns[i].cut)
 		cut_middle(table->ctl, text);
+	table->cells[i] = MAX(table->cells[i], output_cells(text, strlen(text)));
 	/* The line frees the text. */
 	if (scols_line_refer_column_data(table->line, column, text) < 0) {
 		free(text);
@@ -186,10 +198,68 @@ void table_cell(struct table *table, enum color color, const char *format, ...)
 		(void)scols_cell_set_color(cell, output_color(table->ctl, color));
 }
 
+/* At blanks, which libsmartcols would not look for. */
+static void break_lines(char *text, size_t room)
+{
+	char *blank = NULL;
+	size_t used = 0;
+
+	while (*text) {
+		const size_t n = strcspn(text, " "), cells = output_cells(text, n);
+
+		if (blank && used + 1 + cells > room) {
+			*blank = '\n';
+			used = cells;
+		} else {
+			used += cells + (blank != NULL);
+		}
+		text += n;
+		blank = text;
+		text += *text == ' ';
+	}
+}
+
+/* What the others leave to the last column is known when all are there. */
+static int wrap_last(struct table *table)
+{
+	const size_t last = table->n_columns - 1;
+	struct libscols_line *line;
+	size_t taken = 0;
+
+	if (table->ctl->width == 0 || !table->columns[last].wrap || !table->shown[last])
+		return 0;
+
+	for (size_t i = 0; i < last; i++)
+		taken += table->shown[i] ? table->cells[i] + 1 : 0;
+	for (size_t i = 0; (line = scols_table_get_line(table->scols, i)); i++) {
+		const char *old = scols_line_get_column_data(line, table->shown[last]);
+		char *text;
+
+		if (!old)
+			continue;
+		text = strdup(old);
+		if (!text)
+			return -ENOMEM;
+		break_lines(text, sub_sat(table->ctl->width, taken));
+		if (scols_line_refer_column_data(line, table->shown[last], text) < 0) {
+			free(text);
+			return -ENOMEM;
+		}
+	}
+
+	return 0;
+}
+
 int table_print(struct table *table)
 {
+	int r;
+
 	if (table->error < 0)
 		return table->error;
+
+	r = wrap_last(table);
+	if (r < 0)
+		return r;
 
 	return scols_print_table(table->scols) < 0 ? -ENOMEM : 0;
 }

@@ -10,7 +10,7 @@ struct table_column {
 	const char *name;
 	bool right; /* numbers */
 	bool cut; /* may lose its middle when space is short */
-	bool wrap; /* may become several lines then */
+	bool wrap; /* the last one alone: may become several lines then, at blanks */
 	unsigned int least_width; /* of a terminal that still shows it; 0: always shown */
 };
 

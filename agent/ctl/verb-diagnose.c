@@ -167,8 +167,9 @@ static void print_release(const struct ctl *ctl, const struct examination *e, co
 
 	snprintf(of, sizeof(of), "of %s that were predicted",
 		 fields_bytes(outcome, "expected_bytes", expected));
-	if (!sum_in_use(e->before, group, &in_use) && fields_number(outcome, "expected_bytes") == 0)
-		snprintf(of, sizeof(of), "where nothing could be predicted");
+	if (fields_number(outcome, "expected_bytes") == 0)
+		snprintf(of, sizeof(of), sum_in_use(e->before, group, &in_use) ?
+			 "where nothing was expected" : "where nothing could be predicted");
 	output_pair(ctl, "Release:", "gave %s %s, by %s, stalling for at most %s",
 		    format_bytes(gave, rss), of,
 		    fields_string(outcome, "method"), fields_usec(outcome, "stall_usec", stall));

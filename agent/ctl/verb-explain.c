@@ -36,6 +36,18 @@ static char *format_growth(int64_t bytes_per_sec, char *buf, size_t size)
 	return buf;
 }
 
+/* A release has moved it, and the program not. */
+static char *tell_growth(const json_t *group, char *buf, size_t size)
+{
+	const int64_t rate = fields_signed(group, "growth_bytes_per_sec");
+
+	if (rate < 0 && streq(fields_string(group, "state"), "settling"))
+		snprintf(buf, size, "lowered by a release just now");
+	else
+		format_growth(rate, buf, size);
+	return buf;
+}
+
 static void print_limit(const struct ctl *ctl, const json_t *group)
 {
 	char others[FORMAT_MAX];
@@ -95,8 +107,7 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 			    json_object_get(group, "limit_bytes")
 				    ? fields_bytes(group, "limit_bytes", limit)
 				    : "no",
-			    format_growth(fields_signed(group, "growth_bytes_per_sec"),
-					  rate, sizeof(rate)));
+			    tell_growth(group, rate, sizeof(rate)));
 	else
 		output_pair(ctl, "Usage:", "not read yet");
 	print_limit(ctl, group);

@@ -98,12 +98,15 @@ static void print_heap(const struct ctl *ctl, const json_t *member)
 		    fields_bytes(member, "in_use_bytes", b),
 		    fields_bytes(member, "free_bytes", c),
 		    fields_bytes(member, "mmapped_bytes", d));
-	output_pair(ctl, "A release:",
-		    "would give back about %s in %s and stall it for at most about %s",
-		    fields_bytes(member, "retained_bytes", a),
-		    fields_usec(member, "release_usec", b),
-		    fields_usec(member, "stall_usec", c));
-	if (json_object_get(member, "borrow_bytes"))
+	if (fields_number(member, "retained_bytes") == 0)
+		output_pair(ctl, "A release:", "has nothing to give back");
+	else
+		output_pair(ctl, "A release:",
+			    "would give back about %s in %s and stall it for at most about %s",
+			    fields_bytes(member, "retained_bytes", a),
+			    fields_usec(member, "release_usec", b),
+			    fields_usec(member, "stall_usec", c));
+	if (fields_number(member, "borrow_bytes") > 0)
 		output_pair(ctl, "Borrowing:",
 			    "about %s in %s, stalling for at most about %s; reaches %llu of "
 			    "%llu arenas%s",

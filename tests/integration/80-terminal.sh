@@ -86,6 +86,23 @@ at 80 explain webreport.service
 claim "on 80 columns no signal takes two lines" eval \
 	'! sed -n "/^SIGNAL/,/^$/p" "$scratch/seen" | has "^ "'
 at 120 explain nightly-batch-with-a-long-name.service
+# The words in $scratch/seen, one a line. Ages are others the next time.
+words()
+{
+	tr -s ' \n' '\n' <"$scratch/seen" | grep -v '[0-9]' | sort -u
+}
+
+# No word at 60 columns that is none at 300.
+breaks_no_word()
+{
+	at 300 explain nightly-batch-with-a-long-name.service >/dev/null
+	words >"$scratch/whole"
+	at 60 explain nightly-batch-with-a-long-name.service
+	words | comm -23 - "$scratch/whole" | tee "$scratch/broken"
+	! [ -s "$scratch/broken" ]
+}
+claim "on 60 columns lines are broken between words" breaks_no_word
+at 120 explain nightly-batch-with-a-long-name.service
 claim "stalls of now stand beside their threshold" seen 1 \
 	'^pressure +12.34% +10% +PressureSome= +reached, 2.34% over, last 10s$'
 claim "those of the machine too" seen 1 '^machine +0.5% +- +MachinePressureSome= +off'

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 make_group 100
-start_daemon '[Trigger]\nRetainedHigh=0\nPressureSome=0\nOomEtaSec=0\n[Cgroup /*]\nUsageHigh=70%\nUsageCritical=83%\n[Cgroup /?*]\nUsageHigh=85%\n'
+start_daemon '[Trigger]\nRetainedHigh=0\nPressureSome=0\nOomEtaSec=0\n[Trim]\nCooldownSec=1h\n[Cgroup /*]\nUsageHigh=70%\nUsageCritical=83%\n[Cgroup /?*]\nUsageHigh=85%\n'
 retainer_group=$group start_retainer 40 1
 wait_for 20 is_member "$retainer"
 
@@ -47,5 +47,12 @@ claim "which explain says, with the places of both" eval \
 	'ctl explain "$retainer" | tr -s "\n " " " |
 	 has "Settings: UsageHigh=85% of $scratch/memguard.conf:[0-9]* and UsageCritical=83% of $scratch/memguard.conf:[0-9]* meet here"'
 claim "and JSON too" eval '[[ $(explained clash_text) == UsageHigh=85%* ]]'
+
+claim "a release" ctl trim "$retainer"
+claim "is not taken for what the program does" eval \
+	'ctl explain "$retainer" | tr -s "\n " " " | has "Usage: .* limit, lowered by a release just now"'
+claim "and what is left for another one is told as nothing" eval \
+	'ctl show "$retainer" | has "A release: has nothing to give back"'
+claim "as what it gives" eval 'ctl diagnose "$retainer" | has "Release: gave [0-9.KB]* where nothing was expected"'
 
 finish
