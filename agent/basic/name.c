@@ -2,7 +2,10 @@
 
 #include "agent/basic/name.h"
 
+#include <ctype.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/basic/macro.h"
 
@@ -56,4 +59,41 @@ char *name_quote(const char *name, char *buf, size_t size)
 	buf[used++] = '\'';
 	buf[used] = '\0';
 	return buf;
+}
+
+#define COMPARED_MAX 40
+
+static bool same_letter(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+size_t name_distance(const char *a, const char *b)
+{
+	const size_t n_a = strlen(a), n_b = strlen(b);
+	unsigned char d[COMPARED_MAX + 1][COMPARED_MAX + 1];
+
+	if (n_a > COMPARED_MAX || n_b > COMPARED_MAX)
+		return SIZE_MAX;
+
+	for (size_t i = 0; i <= n_a; i++)
+		for (size_t j = 0; j <= n_b; j++) {
+			if (i == 0 || j == 0) {
+				d[i][j] = (unsigned char)(i + j);
+				continue;
+			}
+
+			d[i][j] = MIN(d[i - 1][j - 1] + !same_letter(a[i - 1], b[j - 1]),
+				      MIN(d[i - 1][j], d[i][j - 1]) + 1);
+			if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
+			    same_letter(a[i - 2], b[j - 1]))
+				d[i][j] = MIN(d[i][j], d[i - 2][j - 2] + 1);
+		}
+
+	return d[n_a][n_b];
+}
+
+bool name_is_near(size_t distance, const char *name)
+{
+	return distance <= strlen(name) / 3;
 }

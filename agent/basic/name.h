@@ -15,5 +15,13 @@ bool name_has_suffix(const char *name);
  */
 char *name_quote(const char *name, char *buf, size_t size);
 
+/*
+ * Letters to type anew, two that changed places being one, case aside; SIZE_MAX for names too
+ * long to be ours.
+ */
+size_t name_distance(const char *a, const char *b);
+/* A third of the letters may differ; beyond that a guess misleads. */
+bool name_is_near(size_t distance, const char *name);
+
 /* Enough for each unit's name, and for a path that fits a line. */
 #define NAME_QUOTED_MAX 288

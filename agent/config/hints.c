@@ -4,53 +4,13 @@
 
 #include "agent/config/hints.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "agent/basic/macro.h"
+#include "agent/basic/name.h"
 #include "agent/config/options.h"
-
-#define NAME_MAX_COMPARED 40
-
-static bool same_letter(char a, char b)
-{
-	return tolower((unsigned char)a) == tolower((unsigned char)b);
-}
-
-/* Letters to type anew, case aside; SIZE_MAX for names too long to be ours. */
-static size_t distance(const char *a, const char *b)
-{
-	const size_t n_a = strlen(a), n_b = strlen(b);
-	size_t row[NAME_MAX_COMPARED + 1];
-
-	if (n_a > NAME_MAX_COMPARED || n_b > NAME_MAX_COMPARED)
-		return SIZE_MAX;
-
-	for (size_t j = 0; j <= n_b; j++)
-		row[j] = j;
-
-	for (size_t i = 0; i < n_a; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 0; j < n_b; j++) {
-			const size_t replaced = diagonal + !same_letter(a[i], b[j]);
-
-			diagonal = row[j + 1];
-			row[j + 1] = MIN(replaced, MIN(row[j], row[j + 1]) + 1);
-		}
-	}
-
-	return row[n_b];
-}
-
-/* A third of the letters may differ; beyond that a guess misleads. */
-static bool is_near(size_t n_different, const char *name)
-{
-	return n_different <= strlen(name) / 3;
-}
 
 _printf_(3, 4) static void append(char *buf, size_t size, const char *format, ...)
 {
@@ -74,7 +34,7 @@ static const char *nearest_section(const char *title)
 	size_t least = SIZE_MAX;
 
 	for (size_t i = 0; i < n_option_rows; i++) {
-		const size_t n = distance(title, option_rows[i].section);
+		const size_t n = name_distance(title, option_rows[i].section);
 
 		if (n < least) {
 			least = n;
@@ -82,7 +42,7 @@ static const char *nearest_section(const char *title)
 		}
 	}
 
-	return nearest && is_near(least, nearest) ? nearest : NULL;
+	return nearest && name_is_near(least, nearest) ? nearest : NULL;
 }
 
 void hint_section(const char *title, char *buf, size_t size)
@@ -106,7 +66,7 @@ static const struct option_row *nearest_key(const char *key)
 	size_t least = SIZE_MAX;
 
 	for (size_t i = 0; i < n_option_rows; i++) {
-		const size_t n = distance(key, option_rows[i].key);
+		const size_t n = name_distance(key, option_rows[i].key);
 
 		if (n < least) {
 			least = n;
@@ -114,7 +74,7 @@ static const struct option_row *nearest_key(const char *key)
 		}
 	}
 
-	return nearest && is_near(least, nearest->key) ? nearest : NULL;
+	return nearest && name_is_near(least, nearest->key) ? nearest : NULL;
 }
 
 static void append_keys(const char *section, char *buf, size_t size)

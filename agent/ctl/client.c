@@ -168,12 +168,13 @@ static bool is_lost(int r, const sd_bus_error *error)
 	       sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED);
 }
 
-/* Neither a path nor a pid. */
+/* Neither a path nor a pid, nor a number that is none. */
 static bool is_unit(const char *what)
 {
 	int pid;
 
-	return what && what[0] != '\0' && what[0] != '/' && parse_pid(what, &pid) < 0;
+	return what && what[0] != '\0' && what[0] != '/' && parse_pid(what, &pid) < 0 &&
+	       what[strspn(what, "0123456789")] != '\0';
 }
 
 /* It is not there any more, but the daemon remembers rounds of it. */
@@ -236,7 +237,7 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 			  text, ctl_user(ctl), name);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET) && what &&
 	    parse_pid(what, &pid) >= 0)
-		log_error("%s. %s; \"memguardctl%s list\" shows what is", text, alone_reason(pid),
+		log_error("%s. %s; \"memguardctl%s list\" shows what is guarded", text, alone_reason(pid),
 			  ctl_user(ctl));
 	else if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET))
 		log_error(

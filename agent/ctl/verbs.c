@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "agent/basic/log.h"
+#include "agent/basic/name.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/output.h"
 
@@ -114,6 +115,21 @@ static int refuse(const char *format, const char *name, const char *arguments)
 	return CTL_USAGE;
 }
 
+static void tell_unknown(const char *name)
+{
+	const char *nearest = ctl_verbs[0].name;
+
+	for (size_t i = 1; i < n_ctl_verbs; i++)
+		if (name_distance(name, ctl_verbs[i].name) < name_distance(name, nearest))
+			nearest = ctl_verbs[i].name;
+
+	if (name_is_near(name_distance(name, nearest), nearest))
+		log_error("There is no verb \"%s\"; did you mean \"%s\"? See \"memguardctl --help\"", name,
+			  nearest);
+	else
+		log_error("There is no verb \"%s\"; see \"memguardctl --help\"", name);
+}
+
 static const struct verb *find_or_tell(int argc, char **argv)
 {
 	const struct verb *verb;
@@ -126,7 +142,7 @@ static const struct verb *find_or_tell(int argc, char **argv)
 
 	verb = verbs_find(argv[0]);
 	if (!verb)
-		log_error("There is no verb \"%s\"; see \"memguardctl --help\"", argv[0]);
+		tell_unknown(argv[0]);
 	return verb;
 }
 

@@ -51,6 +51,7 @@ claim "a good file" with_config '[Trigger]\nUsageHigh=70%\n'
 claim "a hierarchy that is none: says what to do" fails 1 'as the cgroup hierarchy: .*; name the directory' \
 	"$MEMGUARDD" --config=/dev/null --runtime-directory="$scratch/none" --cgroup-root="$scratch"
 claim "unknown verb" fails 2 'frobnicate' ctl frobnicate
+claim "unknown verb, nearly one" fails 2 'did you mean "status"\?' ctl statsu
 claim "unknown option" fails 2 'help' ctl --frobnicate
 claim "an option of another verb" fails 2 '--method is not for "status", but for: trim diagnose;' ctl --method=full status
 claim "wherever it stands" fails 2 '--limit is not for "list", but for: run;' ctl list --limit=5M
@@ -76,6 +77,8 @@ start_daemon '[Trigger]\nUsageHigh=77%\n'
 claim "a second daemon on the directory" fails 1 'Another memguardd' "$MEMGUARDD" \
 	--runtime-directory="$runtime" --config="$scratch/memguard.conf"
 claim "pid that is gone" fails 1 '999999' ctl show 999999
+claim "a number that is no pid is no service to be added either" eval \
+	'! ctl show 99999999999 >"$scratch/message" 2>&1 && ! grep -q "enable 99999999999" "$scratch/message"'
 claim "pid that is not hooked" fails 1 "$$" ctl trim $$
 claim "unit that does not exist" fails 1 'nosuch.service' ctl explain nosuch.service
 claim "unknown knob" fails 2 'ArenaMax|arena' ctl tune $$ Frobnicate=3

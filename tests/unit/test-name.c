@@ -44,11 +44,25 @@ static void test_what_is_cut_is_still_one_word(void)
 	CHECK_STR(name_quote(" ", small, 3), "''");
 }
 
+static void test_names_are_near_by_what_has_to_be_typed_anew(void)
+{
+	CHECK_EQ(name_distance("status", "status"), 0);
+	CHECK_EQ(name_distance("Status", "status"), 0);
+	CHECK_EQ(name_distance("statsu", "status"), 1);
+	CHECK_EQ(name_distance("lsit", "list"), 1);
+	CHECK_EQ(name_distance("kitten", "sitting"), 3);
+	CHECK_EQ(name_distance("", "list"), 4);
+	CHECK_EQ(name_distance("list", "a-name-that-is-longer-than-any-name-of-ours"), SIZE_MAX);
+	CHECK(name_is_near(name_distance("lsit", "list"), "list"));
+	CHECK(!name_is_near(name_distance("stop", "show"), "show"));
+}
+
 int main(void)
 {
 	RUN(test_a_suffix_is_a_kind_of_unit);
 	RUN(test_what_a_shell_leaves_alone_is_not_quoted);
 	RUN(test_what_a_shell_would_read_is_quoted);
 	RUN(test_what_is_cut_is_still_one_word);
+	RUN(test_names_are_near_by_what_has_to_be_typed_anew);
 	return TEST_RESULT();
 }
