@@ -23,8 +23,11 @@ void beside_diagnose(const struct guard *guard, uint64_t now_usec, struct diagno
 	struct sums sums;
 
 	guard_diagnose(guard, now_usec, ret);
-	if (ret->verdict != VERDICT_NOT_MALLOC || guard->group.n_members == 0 ||
-	    !cgroup_is_open(&guard->cgroup))
+	/* Of a member that has ended it may be, by a reading that is older. */
+	if (ret->verdict != VERDICT_NOT_MALLOC &&
+	    !(ret->verdict == VERDICT_UNKNOWN && guard->has_parted))
+		return;
+	if (guard->group.n_members == 0 || !cgroup_is_open(&guard->cgroup))
 		return;
 
 	/* What is compared with the charge must not be older. */

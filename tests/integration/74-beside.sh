@@ -72,6 +72,21 @@ start_retainer_in()
 start_retainer_in
 start_in "$group" map
 claim "a process without the hook is told as such" wait_for 20 says unhooked_bytes hook list
+(echo 0 >"$group/cgroup.procs" && MEMGUARD_AGENT=always hooked sleep 1000) &
+brief=$!
+started+=("$brief")
+wait_for 20 is_member "$brief"
+has_ended()
+{
+	! is_member "$brief" >/dev/null
+}
+claim "the figures are known" wait_for 20 says unhooked_bytes hook list
+kill "$brief"
+wait "$brief" || true
+claim "a member ends" wait_for 20 has_ended
+# The next look is seconds away.
+claim "what is not malloc's is no less known right after that" eval 'ctl --json=short status |
+	jq -ce ".groups[0] | .verdict, .verdict == \"not-malloc\""'
 end_subject "$subject"
 mkdir "$group/below"
 start_in "$group/below" map
