@@ -29,7 +29,7 @@ void nobody_guarded(struct ctl *ctl)
 	const uint64_t n = count_all(ctl, "n_members");
 
 	if (n == 0)
-		output_note(ctl, "Nothing is guarded yet: \"memguardctl%s enable UNIT\" and restart "
+		output_note(ctl, "Nothing is guarded now: \"memguardctl%s enable UNIT\" and restart "
 				 "it, or \"memguardctl run -- COMMAND\".",
 			    ctl_user(ctl));
 	else

@@ -170,9 +170,14 @@ static void add_bar(const struct ctl *ctl, struct table *table, const json_t *gr
 		table_cell(table, COLOR_NONE, "%s", "");
 }
 
-/* Beside usage that has come since, what was measured before says nothing. */
+/*
+ * Beside usage that has come since, what was measured before says nothing; nor what those had who
+ * have left.
+ */
 static const char *heap_bytes(const json_t *group, const char *key, char buf[static FORMAT_MAX])
 {
+	if (fields_number(group, "members") == 0)
+		return "-";
 	if (streq(fields_string(group, "verdict"), "unknown") && json_object_get(group, key))
 		return "?";
 

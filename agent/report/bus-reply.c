@@ -91,7 +91,7 @@ void bus_reply_failure(sd_bus_message *call, int error)
 	switch (-error) {
 	case ENOENT:
 		if (what[0] == '\0')
-			snprintf(text, sizeof(text), "Nothing is guarded yet");
+			snprintf(text, sizeof(text), "Nothing is guarded now");
 		else
 			snprintf(text, sizeof(text),
 				 "Nothing called \"%.200s\" is guarded", what);

@@ -22,7 +22,7 @@ fails()
 
 	ctl "$1" "$2" >"$scratch/out.txt" 2>"$scratch/err.txt" || r=$?
 	cat "$scratch/out.txt" "$scratch/err.txt"
-	[ $r = 1 ] && has "$3" <"$scratch/err.txt" && ! grep -q "Nothing is guarded yet" "$scratch/err.txt"
+	[ $r = 1 ] && has "$3" <"$scratch/err.txt" && ! grep -q "Nothing is guarded now" "$scratch/err.txt"
 }
 
 # The daemon itself asks for figures first, and for all arenas alone who shows it does.
@@ -51,6 +51,8 @@ is_empty()
 	ctl --json=short explain "$path" | jq -e '.[0].members == 0'
 }
 claim "the group is empty" wait_for 20 is_empty
+claim "status shows what nobody has as nothing" eval \
+	'COLUMNS=200 ctl status | has -E "[0-9][BKM] +300M .* - +- +[a-z]"'
 claim "list of it fails, and says that nobody is left" fails list "$path" "No process is left there"
 trims()
 {

@@ -121,7 +121,7 @@ fi
 chmod 755 "$scratch"
 start_daemon '[Guard]\nMode=observe\n[Service nobody]\nUsageCritical=99%\nUsageHigh=50%\n[Cgroup /*]\nMaxPerHour=9\n'
 claim "another user is told that nothing is guarded while nothing is" \
-	tells_other status 'Nothing is guarded yet'
+	tells_other status 'Nothing is guarded now'
 
 make_group 600
 mkdir "$group/high" "$group/low"
