@@ -14,7 +14,7 @@ tree=$scratch/tree
 bad=0
 
 mkdir "$tree"
-(cd "$here/../.." && cp --parents agent/ctl/verbs.c agent/report/rows.c man/memguardctl.1.scd \
+(cd "$here/../.." && cp --parents agent/memguardctl.c agent/ctl/verbs.c agent/report/rows.c man/memguardctl.1.scd \
 	etc/memguardctl.bash etc/memguardctl.zsh "$tree")
 chmod -R u+w "$tree"
 
@@ -52,6 +52,9 @@ refused etc/memguardctl.bash "s/ verify reload'/ verify'/"
 refused etc/memguardctl.bash 's/--no-pager //'
 refused etc/memguardctl.zsh "/^    'list:/d"
 refused etc/memguardctl.zsh '/--no-legend/d'
+refused agent/memguardctl.c 's/OPTION_METHOD, " trim diagnose "/OPTION_METHOD, " trim "/'
+refused man/memguardctl.1.scd 's/^	For \*verify\*: look/	For *config*: look/'
+refused etc/memguardctl.zsh 's/verify\\: look there/look there/'
 refused agent/report/rows.c 's/"kind"/"sort"/'
 refused agent/ctl/verbs.c 's/ctl_verbs\[\]/verbs[]/'
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The verbs of memguardctl are the same everywhere: in the table, the manual page, and the
-# completions of bash and zsh; and so are its options, in help, manual and completions. The
-# manual also has every key that the daemon puts into an answer.
+# completions of bash and zsh; and so are its options, in help, manual and completions, and which
+# verbs each is for, in manual and zsh. The manual also has every key that the daemon puts into
+# an answer.
 # Usage: check-verbs.sh [TREE], by default the tree it lies in.
 
 set -eu
@@ -45,7 +46,7 @@ table=agent/ctl/verbs.c
 manual=man/memguardctl.1.scd
 bash=etc/memguardctl.bash
 zsh=etc/memguardctl.zsh
-for file in "$table" "$manual" "$bash" "$zsh" agent/report/rows.c; do
+for file in "$table" "$manual" "$bash" "$zsh" agent/report/rows.c agent/memguardctl.c; do
 	if ! [ -r "$file" ]; then
 		echo "not ok - there is no $file: is \"$tree\" the source tree?"
 		exit 1
@@ -74,6 +75,23 @@ sed -n "/^	local options=/,/'\$/p" "$bash" | words | keep options-bash 10
 sed -n '/_arguments -C/,/->argument/p' "$zsh" | grep -v '_arguments' | words | keep options-zsh 10
 for list in options-manual options-bash options-zsh; do
 	compare options-help "$list"
+done
+
+# Options that are for some verbs only: "option verb" for each, by the table that refuses others.
+sed -nE 's/^	\{ OPTION_([A-Z]+), " (.*) " \},$/\1 \2/p' agent/memguardctl.c | tr 'A-Z' 'a-z' |
+	awk '{ for (i = 2; i <= NF; i++) print $1, $i }' | keep restricted-table 8
+for option in $(cut -d' ' -f1 "$scratch/restricted-table" | sort -u); do
+	sed -n '/^# OPTIONS/,/^# [^O]/p' "$manual" | awk -v option="$option" '
+		/^\*-/ { inside = index($0, "*--" option) == 1 }
+		inside' | grep -oE 'For (\*[a-z]+\*(, | and )?)+:' | grep -oE '[a-z]+\*' | tr -d '*' |
+		sed "s/^/$option /"
+done | keep restricted-manual 8
+for option in $(cut -d' ' -f1 "$scratch/restricted-table" | sort -u); do
+	sed -n "s/.*--$option=*\[\(.*\)\].*/\1/p" "$zsh" | grep -oE '[a-z, ]+\\:' | grep -oE '[a-z]+' |
+		sed "s/^/$option /"
+done | keep restricted-zsh 8
+for list in restricted-manual restricted-zsh; do
+	compare restricted-table "$list"
 done
 
 # Keys: the first string of a dict_ call (or of the helpers on top of it), and all between
