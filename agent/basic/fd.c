@@ -6,9 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#if !defined(SO_PEERPIDFD) && !defined(__hppa__) && !defined(__sparc__)
+#define SO_PEERPIDFD 77
+#endif
 
 int fd_close(int fd)
 {
@@ -91,6 +97,25 @@ int fd_write_exact(int fd, const void *buf, size_t size)
 		return -errno;
 
 	return (size_t)n == size ? 0 : -EIO;
+}
+
+bool fd_peer_has_ended(int fd)
+{
+#ifdef SO_PEERPIDFD
+	_cleanup_(fd_closep) int pidfd = -1;
+	socklen_t size = sizeof(pidfd);
+	struct pollfd ended = { .events = POLLIN };
+
+	/* Of who has been waited for kernels say different things. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0)
+		return errno != ENOPROTOOPT && errno != EOPNOTSUPP;
+
+	ended.fd = pidfd;
+	return poll(&ended, 1, 0) != 0;
+#else
+	(void)fd;
+	return false;
+#endif
 }
 
 /* Where it is refused, as in a sandbox, it stays as the service manager has set it. */

@@ -24,6 +24,12 @@ ssize_t fd_read_again(int fd, char *buf, size_t size);
 ssize_t fd_read_line_again(int fd, char *buf, size_t size);
 
 /*
+ * Is the process that connected this socket gone? Then its number may be another's. False where the
+ * kernel does not say, before Linux 6.5.
+ */
+bool fd_peer_has_ended(int fd);
+
+/*
  * As many open files as the hard limit has: some for each process and group. For programs that
  * are started from here: as many as select() can name at most.
  */

@@ -311,8 +311,12 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
 	}
 
 	r = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-	/* Who has no number here is in a container beside ours, or outside of ours. */
-	if (r == 0 && (peer.pid <= 0 || private->is_contained(peer.pid, private->userdata)))
+	/*
+	 * Who has no number here is in a container beside ours, or outside of ours. Who is in one of
+	 * ours could have another process connect and end, and wait until somebody else has its number.
+	 */
+	if (r == 0 && (peer.pid <= 0 || private->is_contained(peer.pid, private->userdata) ||
+		       fd_peer_has_ended(fd)))
 		peer.uid = BUS_PRIVATE_NOBODY;
 
 	if (r < 0 || !has_room(private, peer.uid)) {

@@ -79,10 +79,10 @@ static int dial(void)
 	return fd;
 }
 
-static sd_bus *client_new(bool attached)
+/* Takes @fd. */
+static sd_bus *client_on(int fd, bool attached)
 {
 	sd_bus *client = NULL;
-	int fd = dial();
 
 	CHECK(fd >= 0);
 	CHECK_EQ(sd_bus_new(&client), 0);
@@ -91,6 +91,11 @@ static sd_bus *client_new(bool attached)
 	if (attached)
 		CHECK(sd_bus_attach_event(client, world.event, 0) >= 0);
 	return client;
+}
+
+static sd_bus *client_new(bool attached)
+{
+	return client_on(dial(), attached);
 }
 
 static void client_free(sd_bus *client)

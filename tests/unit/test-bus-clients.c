@@ -6,6 +6,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "agent/basic/log.h"
@@ -437,6 +438,52 @@ static void test_one_user_cannot_take_all_connections(void)
 	world_close();
 }
 
+/* As if a child that has ended had made the connection which we hold. */
+static int dial_by_another(void)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	pid_t pid;
+
+	memcpy(address.sun_path, world.path, sizeof(world.path));
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		_exit(connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0);
+	CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	return fd;
+}
+
+static bool kernel_tells_who_ended(void)
+{
+	struct utsname kernel;
+	int major = 0, minor = 0;
+
+	return uname(&kernel) == 0 && sscanf(kernel.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 5));
+}
+
+static void test_who_holds_the_connection_of_another_is_nobody(void)
+{
+	struct answer answer = { 0 };
+	sd_bus *client;
+
+	if (!kernel_tells_who_ended()) {
+		puts("# skipped: not before Linux 6.5");
+		return;
+	}
+
+	world_open();
+	client = client_on(dial_by_another(), true);
+	send_call(client, "Reload", NULL, NULL, 0, &answer);
+	CHECK(turn_until(&answer.done));
+	CHECK_STR(answer.error, SD_BUS_ERROR_ACCESS_DENIED);
+	json_decref(answer.value);
+	client_free(client);
+	turn();
+	world_close();
+}
+
 /* There is always something to read. */
 static int on_busy(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
@@ -522,6 +569,7 @@ int main(void)
 	RUN(test_answers_to_other_users_have_an_end);
 	RUN(test_a_name_without_end_is_nobodys);
 	RUN(test_one_user_cannot_take_all_connections);
+	RUN(test_who_holds_the_connection_of_another_is_nobody);
 	RUN(test_other_users_wait_until_there_is_nothing_else_to_do);
 	RUN(test_no_daemon_is_told_from_other_failures);
 	return TEST_RESULT();
