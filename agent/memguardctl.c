@@ -383,7 +383,12 @@ int verb_verify(struct ctl *ctl, int argc, char **argv)
 	if (is_told || programs.is_missing)
 		return CTL_FAILED;
 
-	if (ctl->legend && ctl->json == OUTPUT_TEXT)
+	if (!ctl->legend || ctl->json != OUTPUT_TEXT)
+		return CTL_DONE;
+
+	if (config_n_files(config) == 0)
+		fprintf(ctl->out, "There is no file to read: all defaults are in force.\n");
+	else
 		fprintf(ctl->out, "%zu file%s read, no errors.\n", config_n_files(config),
 			config_n_files(config) == 1 ? "" : "s");
 	return CTL_DONE;

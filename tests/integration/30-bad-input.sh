@@ -39,6 +39,9 @@ claim "a program that is not there" fails 1 'bad.conf:2: Exec=.*is no program' w
 	'[Alert]\nExec=/nonexistent/page me\n'
 claim "one that is" with_config '[Alert]\nExec=/bin/sh -c true\n'
 claim "verify: no such root" fails 1 'nowhere is no directory' ctl --root="$scratch/nowhere" verify
+mkdir "$scratch/bare"
+claim "verify: where there is no file that is said" eval \
+	'ctl --root="$scratch/bare" verify | has "no file to read: all defaults"'
 mkdir -p "$scratch/image/etc/memguard/memguard.conf.d/20-b.conf"
 ln -s /nonexistent "$scratch/image/etc/memguard/memguard.conf"
 ln -s /nonexistent "$scratch/image/etc/memguard/memguard.conf.d/10-a.conf"
