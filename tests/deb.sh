@@ -155,6 +155,8 @@ check_purge()
 	fakeroot "$root/usr/bin/memguardctl" enable --root="$root" one two >/dev/null
 	echo '[Unit]' >"$root/$enabled/own.conf"
 	in_root --remove memguard
+	grep -q 'try-restart one.service two.service$' "$scratch/log" ||
+		fail "removing does not say which services to restart"
 	[ -e "$root/$enabled/own.conf" ] || fail "removing took another's drop-in"
 	[ ! -e "$root/$enabled/50-memguard.conf" ] || fail "removing left what enable made"
 	[ -e "$root/etc/memguard/memguard.conf.d/own.conf" ] || fail "removing took settings"

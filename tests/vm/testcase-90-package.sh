@@ -54,12 +54,26 @@ testcase_3_purged_nothing_is_left()
 {
 	mkdir -p /etc/memguard/memguard.conf.d
 	echo '[Guard]' >/etc/memguard/memguard.conf.d/own.conf
-	dpkg --purge memguard memguard-hook
+	dpkg --purge memguard memguard-hook | tee "$STATE/purged"
+	assert grep -qE 'systemctl try-restart.* one\.service.* two\.service' "$STATE/purged"
 	assert_eq "processes of the services" "$(main_pids)" "$(<"$STATE/pids")"
 	# The VM itself has the name in its disk's label and its own unit.
 	assert_eq "files" "$(find /etc /run /usr /var/lib -xdev -name '*memguard*' \
 		! -name '*memguard-test.service' ! -path '/var/lib/dpkg/*' \
 		! -path '/run/udev/*' ! -path '/etc/initramfs-tools/*' | sort)" ""
+}
+
+# They, and what they start, start as if it had never been there.
+testcase_4_services_restart_as_before()
+{
+	assert systemctl try-restart one.service two.service
+	systemctl show -p DropInPaths -p Environment -p After one.service
+	assert_not grep -q memguard <<<"$(systemctl show -p DropInPaths -p Environment -p After one.service)"
+	assert_eq "does systemd read it anew" "$(unit_show one.service NeedDaemonReload)" no
+	assert_not journal_has 'cannot be preloaded'
+	assert_eq "units" "$(systemctl list-units --all --plain --no-legend 'memguard.*' 'memguard-control.*')" ""
+	assert unit_is one.service active
+	assert unit_is two.service active
 }
 
 run_testcases
