@@ -123,6 +123,20 @@ int dropin_preload(const char *existing, const char *hook, char **ret)
 	return 0;
 }
 
+bool dropin_has_hook(const char *list, const char *hook)
+{
+	size_t n;
+
+	for (const char *s = list + strspn(list, LIST_SEPARATORS); *s;
+	     s += n, s += strspn(s, LIST_SEPARATORS)) {
+		n = strcspn(s, LIST_SEPARATORS);
+		if (is_hook_name(s, n, hook))
+			return true;
+	}
+
+	return false;
+}
+
 int dropin_preload_allocator(const char *existing, const char *allocator, const char *hook,
 			     char **ret)
 {
@@ -197,7 +211,6 @@ int dropin_text(const char *unit, bool user, const char *preload, const char *sy
 		"# Takes effect when the service is restarted. See memguard-hook(7).\n"
 		"\n"
 		"[Unit]\n"
-		"Wants=memguard.socket\n"
 		"After=memguard.socket\n"
 		"\n"
 		"[Service]\n"

@@ -40,6 +40,9 @@ int dropin_preload(const char *existing, const char *hook, char **ret);
 int dropin_preload_allocator(const char *existing, const char *allocator, const char *hook,
 			     char **ret);
 
+/* Is the hook, or another copy of it, in this value of LD_PRELOAD? */
+bool dropin_has_hook(const char *list, const char *hook);
+
 /* The value of @name in one assignment "NAME=VALUE", or NULL. */
 const char *dropin_value(const char *assignment, const char *name);
 

@@ -15,6 +15,7 @@
 #include "agent/ctl/systemd.h"
 
 #define PRELOAD "LD_PRELOAD"
+#define SOCKET_UNIT "memguard.socket"
 
 /* Each installs a filter, and under one the hook stays passive: memguard-hook(7). */
 static const char *const switches[] = {
@@ -332,6 +333,23 @@ void service_warn(const struct service *service, const char *unit, const char *h
 			    unit, service->filters);
 }
 
+void service_warn_stopped(bool user)
+{
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	json_t *state = NULL;
+	char *path = NULL;
+
+	if (systemd_open(user, &bus) >= 0 && systemd_load_unit(bus, SOCKET_UNIT, &path) >= 0 &&
+	    systemd_property(bus, path, "Unit", "ActiveState", &state) >= 0 &&
+	    json_is_string(state) && !streq(json_string_value(state), "active"))
+		log_warning("Nobody guards yet, since " SOCKET_UNIT
+			    " is %s: \"%s enable --now memguard\"",
+			    json_string_value(state), systemd_command(user));
+
+	free(path);
+	json_decref(state);
+}
+
 int service_reload(bool user)
 {
 	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -370,7 +388,18 @@ static bool has_file(const json_t *paths, const char *file)
 	return false;
 }
 
-int service_check_dropin(bool user, const char *unit, const char *file)
+/* By all that systemd has read, of which the last assignment counts. */
+static bool preloads(sd_bus *bus, const char *path, const char *hook)
+{
+	_cleanup_(service_donep) struct service service = { 0 };
+	json_t *environment = property(bus, path, "Environment");
+
+	take_environment(&service, environment);
+	json_decref(environment);
+	return service.preload && dropin_has_hook(service.preload, hook);
+}
+
+int service_check_dropin(bool user, const char *unit, const char *file, const char *hook)
 {
 	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
 	json_t *files = NULL;
@@ -384,12 +413,29 @@ int service_check_dropin(bool user, const char *unit, const char *file)
 	r = systemd_load_unit(bus, unit, &path);
 	if (r >= 0)
 		r = systemd_property(bus, path, "Unit", "DropInPaths", &files);
-	free(path);
 	if (r < 0)
 		log_error("Cannot ask systemd about %s: %s", unit, strerror(-r));
 	else if (!has_file(files, file))
 		r = -ENOENT;
+	else if (!preloads(bus, path, hook))
+		r = -EEXIST;
 
+	free(path);
 	json_decref(files);
 	return r;
+}
+
+void service_name(bool user, const char *unit, char ret[static DROPIN_UNIT_MAX])
+{
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	json_t *id = NULL;
+	char *path = NULL;
+
+	snprintf(ret, DROPIN_UNIT_MAX, "%s", unit);
+	if (systemd_open(user, &bus) >= 0 && systemd_load_unit(bus, unit, &path) >= 0 &&
+	    systemd_property(bus, path, "Unit", "Id", &id) >= 0 && json_is_string(id))
+		(void)dropin_unit(json_string_value(id), ret);
+
+	free(path);
+	json_decref(id);
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "agent/basic/macro.h"
+#include "agent/ctl/dropin.h"
 
 struct service {
 	char *preload; /* LD_PRELOAD= in Environment=, or NULL */
@@ -29,8 +30,17 @@ void service_donep(struct service *service);
 int service_check(const struct service *service, const char *unit);
 void service_warn(const struct service *service, const char *unit, const char *hook);
 
+/* The drop-in does not start the daemon: who has stopped it wants it so. Says when nobody would answer. */
+void service_warn_stopped(bool user);
+
 /* As `systemctl daemon-reload`. */
 int service_reload(bool user);
 
-/* Has systemd read @file for the unit? -ENOENT: no. */
-int service_check_dropin(bool user, const char *unit, const char *file);
+/* Under which name systemd has @unit, which may be an alias; @unit itself where it does not say. */
+void service_name(bool user, const char *unit, char ret[static DROPIN_UNIT_MAX]);
+
+/*
+ * Does systemd start the unit with what @file says? -ENOENT: it has not read it; -EEXIST: what it
+ * preloads is without @hook.
+ */
+int service_check_dropin(bool user, const char *unit, const char *file, const char *hook);

@@ -28,6 +28,17 @@
 #define MEMGUARD_HOOK_PATH "/usr/lib/libmemguard-hook.so"
 #endif
 
+/* What the command is about, by the names that systemd has for it. */
+struct units {
+	char (*names)[DROPIN_UNIT_MAX];
+	int n;
+};
+
+static void units_donep(struct units *units)
+{
+	free(units->names);
+}
+
 static void freep(char **s)
 {
 	free(*s);
@@ -320,8 +331,8 @@ static int reload(const struct ctl *ctl)
 	return ctl->root ? 0 : service_reload(ctl->user);
 }
 
-/* Where the manager has another idea of the place, the file would do nothing in silence. */
-static int check_read(const struct ctl *ctl, const char *unit)
+/* Where the manager has another idea of it, the file would do nothing in silence. */
+static int check_read(const struct ctl *ctl, const char *unit, const char *hook)
 {
 	_cleanup_(freep) char *path = NULL, *file = NULL;
 	int r;
@@ -335,41 +346,63 @@ static int check_read(const struct ctl *ctl, const char *unit)
 	if (asprintf(&file, "%s/%s", path, DROPIN_FILE) < 0)
 		return -ENOMEM;
 
-	r = service_check_dropin(ctl->user, unit, file);
+	r = service_check_dropin(ctl->user, unit, file, hook);
 	if (r == -ENOENT)
 		log_error("systemd does not read %s: remove it; compare \"%s show -p UnitPath\"%s",
 			  file, systemd_command(ctl->user),
 			  ctl->user ? ", and XDG_CONFIG_HOME there and here" : "");
+	else if (r == -EEXIST)
+		log_error("What a later drop-in sets wins over %s: add %s to its LD_PRELOAD; "
+			  "\"%s cat %s\" shows where that is",
+			  file, hook, systemd_command(ctl->user), unit);
 	return r;
 }
 
-static void print_restart(const struct ctl *ctl, int argc, char **argv, const char *why)
+/* All names are looked at before the first file is touched. */
+static int find_units(const struct ctl *ctl, int argc, char **argv, struct units *ret)
 {
 	char unit[DROPIN_UNIT_MAX];
 
+	ret->names = calloc((size_t)argc, sizeof(*ret->names));
+	if (!ret->names)
+		return -ENOMEM;
+
+	for (int i = 1; i < argc; i++) {
+		if (parse_unit(argv[i], unit) < 0)
+			return -EINVAL;
+		/* What systemd does and tells is under its own name; so is what it reads. */
+		if (ctl->root)
+			stpcpy(ret->names[ret->n], unit);
+		else
+			service_name(ctl->user, unit, ret->names[ret->n]);
+		if (!streq(ret->names[ret->n++], unit))
+			say(ctl, "%s is %s\n", unit, ret->names[ret->n - 1]);
+	}
+
+	return 0;
+}
+
+static void print_restart(const struct ctl *ctl, const struct units *units, const char *why)
+{
 	/* In an image nothing runs. */
 	if (!ctl->legend || ctl->root)
 		return;
 
 	fprintf(ctl->out, "%s %s restart", why, systemd_command(ctl->user));
-	for (int i = 1; i < argc; i++)
-		if (dropin_unit(argv[i], unit) == DROPIN_NAME_OK)
-			fprintf(ctl->out, " %s", unit);
+	for (int i = 0; i < units->n; i++)
+		fprintf(ctl->out, " %s", units->names[i]);
 	fputc('\n', ctl->out);
 }
 
-static bool print_json(const struct ctl *ctl, const char *key, int argc, char **argv)
+static bool print_json(const struct ctl *ctl, const char *key, const struct units *units)
 {
-	char unit[DROPIN_UNIT_MAX];
-	json_t *units, *answer;
+	json_t *names = json_array(), *answer;
 	bool printed;
 
-	units = json_array();
-	for (int i = 1; i < argc; i++)
-		if (dropin_unit(argv[i], unit) == DROPIN_NAME_OK)
-			(void)json_array_append_new(units, json_string(unit));
+	for (int i = 0; i < units->n; i++)
+		(void)json_array_append_new(names, json_string(units->names[i]));
 
-	answer = json_pack("{s:o}", key, units);
+	answer = json_pack("{s:o}", key, names);
 	printed = output_json(ctl, answer);
 	json_decref(answer);
 	return printed;
@@ -378,35 +411,29 @@ static bool print_json(const struct ctl *ctl, const char *key, int argc, char **
 int verb_enable(struct ctl *ctl, int argc, char **argv)
 {
 	const char *hook = ctl->hook ? ctl->hook : MEMGUARD_HOOK_PATH;
-	char unit[DROPIN_UNIT_MAX], library[PATH_MAX];
+	_cleanup_(units_donep) struct units units = { 0 };
+	char library[PATH_MAX];
 	int n_failed = 0;
 
 	if (check_caller(ctl, "enable") < 0 || check_hook(ctl, hook) < 0 ||
-	    find_allocator(ctl, hook, library) < 0)
+	    find_allocator(ctl, hook, library) < 0 || find_units(ctl, argc, argv, &units) < 0)
 		return CTL_FAILED;
 
-	/* All names are looked at before the first file is written. */
-	for (int i = 1; i < argc; i++)
-		if (parse_unit(argv[i], unit) < 0)
-			return CTL_FAILED;
-
-	for (int i = 1; i < argc; i++) {
-		(void)dropin_unit(argv[i], unit);
-		n_failed += enable_unit(ctl, unit, hook, library) < 0;
-	}
+	for (int i = 0; i < units.n; i++)
+		n_failed += enable_unit(ctl, units.names[i], hook, library) < 0;
 
 	/* Also what was written before something failed is to be in force. */
-	if (n_failed < argc - 1 && reload(ctl) < 0)
+	if (n_failed < units.n && reload(ctl) < 0)
 		return CTL_FAILED;
-	for (int i = 1; i < argc && n_failed == 0; i++) {
-		(void)dropin_unit(argv[i], unit);
-		n_failed += check_read(ctl, unit) < 0;
-	}
+	for (int i = 0; i < units.n && n_failed == 0; i++)
+		n_failed += check_read(ctl, units.names[i], hook) < 0;
 	if (n_failed > 0)
 		return CTL_FAILED;
 
-	if (!print_json(ctl, "enabled", argc, argv))
-		print_restart(ctl, argc, argv, "Guarded from the next start on:");
+	if (!ctl->root)
+		service_warn_stopped(ctl->user);
+	if (!print_json(ctl, "enabled", &units))
+		print_restart(ctl, &units, "Guarded from the next start on:");
 	return CTL_DONE;
 }
 
@@ -456,21 +483,16 @@ static int tell_not_enabled(const struct ctl *ctl, const char *unit)
 
 int verb_disable(struct ctl *ctl, int argc, char **argv)
 {
-	char unit[DROPIN_UNIT_MAX];
+	_cleanup_(units_donep) struct units units = { 0 };
 	int n_removed = 0, n_failed = 0, r;
 
-	if (check_caller(ctl, "disable") < 0)
+	if (check_caller(ctl, "disable") < 0 || find_units(ctl, argc, argv, &units) < 0)
 		return CTL_FAILED;
 
-	for (int i = 1; i < argc; i++)
-		if (parse_unit(argv[i], unit) < 0)
-			return CTL_FAILED;
-
-	for (int i = 1; i < argc; i++) {
-		(void)dropin_unit(argv[i], unit);
-		r = remove_dropin(ctl, unit);
+	for (int i = 0; i < units.n; i++) {
+		r = remove_dropin(ctl, units.names[i]);
 		n_removed += r > 0;
-		n_failed += r < 0 || (r == 0 && tell_not_enabled(ctl, unit) < 0);
+		n_failed += r < 0 || (r == 0 && tell_not_enabled(ctl, units.names[i]) < 0);
 	}
 
 	if (n_removed > 0 && reload(ctl) < 0)
@@ -478,7 +500,7 @@ int verb_disable(struct ctl *ctl, int argc, char **argv)
 	if (n_failed > 0)
 		return CTL_FAILED;
 
-	if (!print_json(ctl, "disabled", argc, argv) && n_removed > 0)
-		print_restart(ctl, argc, argv, "Processes that run keep the hook until:");
+	if (!print_json(ctl, "disabled", &units) && n_removed > 0)
+		print_restart(ctl, &units, "Processes that run keep the hook until:");
 	return CTL_DONE;
 }

@@ -50,7 +50,7 @@ writes_it()
 	mine enable hers odd@1 >"$scratch/told" 2>&1 || { cat "$scratch/told"; return 1; }
 	cat "$scratch/told" "$dropin"
 	grep -qF "Guarded from the next start on: systemctl --user restart hers.service odd@1.service" \
-		"$scratch/told" &&
+		"$scratch/told" && ! grep -q "Nobody guards" "$scratch/told" &&
 		grep -qF "Environment=\"LD_PRELOAD=$HOOK\"" "$dropin" &&
 		grep -qxF 'Environment="MEMGUARD_SOCKET=%t/memguard/hook.sock"' "$dropin" &&
 		grep -qF '"memguardctl --user disable hers.service"' "$dropin"
@@ -70,6 +70,7 @@ claim "so is a template" refuses "is a template" mine enable odd@.service
 claim "--root= is the system's" refuses "leave --user out" mine --root="$scratch/root" enable hers
 claim "nothing of it was read anew" eval '[ "$(reloads)" = 0 ]'
 
+: >"$units/memguard.socket"
 claim "enable writes below the user's configuration, and has it read" writes_it
 claim "once for all of them" eval '[ "$(reloads)" = 1 ]'
 claim "nowhere else" eval '[ ! -e "$scratch/home" ]'
@@ -77,8 +78,23 @@ claim "again changes nothing" eval \
 	'cp "$dropin" "$scratch/first" && mine enable hers && cmp "$dropin" "$scratch/first"'
 claim "in JSON, too" eval \
 	'[ "$(mine --json=short enable hers)" = "{\"enabled\":[\"hers.service\"]}" ]'
+ln -s hers.service "$units/nick.service"
+claim "by another name it is the same unit" eval \
+	'mine enable nick >"$scratch/told" && cat "$scratch/told" && cmp "$dropin" "$scratch/first" &&
+	[ ! -e "$units/nick.service.d" ] && grep -qF "restart hers.service" "$scratch/told"'
+printf '[Service]\nEnvironment="LD_PRELOAD=/other.so"\n' >"${dropin%/*}/override.conf"
+claim "where a later drop-in preloads something else, that is no success" eval \
+	'! mine enable hers >"$scratch/told" 2>&1 && cat "$scratch/told" &&
+	grep -qF "add $HOOK to its LD_PRELOAD" "$scratch/told" && ! grep -q Guarded "$scratch/told"'
+printf '[Service]\nEnvironment="LD_PRELOAD=/other.so %s"\n' "$HOOK" >"${dropin%/*}/override.conf"
+claim "but where that has the hook it is" mine enable hers
+rm "${dropin%/*}/override.conf"
+rm "$units/memguard.socket"
+claim "where nobody would guard it that is said" eval \
+	'mine enable hers >"$scratch/told" 2>&1 && cat "$scratch/told" &&
+	grep -qF "memguard.socket is inactive: \"systemctl --user enable --now memguard\"" "$scratch/told"'
 claim "disable leaves nothing" eval \
-	'mine disable hers odd@1 >"$scratch/told" && grep -qF "systemctl --user restart" "$scratch/told" &&
+	'mine disable nick odd@1 >"$scratch/told" && grep -qF "systemctl --user restart" "$scratch/told" &&
 	[ -z "$(find "$config" -name "*.d" -o -name "*memguard*")" ]'
 claim "what was not enabled is no failure" eval \
 	'mine disable hers >"$scratch/told" && grep -qF "hers.service is not enabled" "$scratch/told"'

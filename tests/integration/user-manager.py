@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
 user-manager.py SOCKET UNITS: on SOCKET what a user's service manager says of the units that have
-a file in the directory UNITS, and of the drop-ins there; nothing runs. Says "reload" when told to.
+a file in the directory UNITS, where a link is another name, and of the drop-ins there; who has no
+file does not run. Says "reload" when told to.
 """
 
 import os
@@ -71,19 +72,43 @@ def parse(data):
 def dropins(unit):
     """As the manager does: at their places by its own environment."""
     directory = os.path.join(UNITS, unit + ".d")
-    files = os.listdir(directory) if os.path.isdir(directory) else []
+    files = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
     return [os.path.join(directory, file) for file in files]
+
+
+def environment(unit):
+    """Of each variable the last assignment, with quotes around all of it or none."""
+    found = {}
+    for path in [os.path.join(UNITS, unit)] + dropins(unit):
+        with open(path, encoding="utf-8") as file:
+            for line in file.read().splitlines():
+                if line.startswith("Environment="):
+                    text = line.partition("=")[2].strip('"')
+                    found[text.partition("=")[0]] = text
+    return list(found.values())
+
+
+def array(strings):
+    body = b""
+    for text in strings:
+        body = pad(body, 4) + string(text)
+    return "v", variant("as", struct.pack("<I", len(body)) + body)
 
 
 def get(unit, name):
     if name == "LoadState":
         known = os.path.exists(os.path.join(UNITS, unit))
         return "v", variant("s", string("loaded" if known else "not-found"))
+    if name == "ActiveState":
+        known = os.path.exists(os.path.join(UNITS, unit))
+        return "v", variant("s", string("active" if known else "inactive"))
     if name == "DropInPaths":
-        paths = b""
-        for path in dropins(unit):
-            paths = pad(paths, 4) + string(path)
-        return "v", variant("as", struct.pack("<I", len(paths)) + paths)
+        return array(dropins(unit))
+    if name == "Environment":
+        return array(environment(unit))
+    if name == "Id":
+        path = os.path.realpath(os.path.join(UNITS, unit))
+        return "v", variant("s", string(os.path.basename(path)))
     return None
 
 

@@ -161,13 +161,24 @@ static void test_values_are_found_by_whole_names(void)
 	CHECK(dropin_value("LD_PRELOAD", "LD_PRELOAD") == NULL);
 }
 
-static void test_the_text_pulls_in_the_socket(void)
+static void test_the_hook_is_found_in_a_list(void)
+{
+	CHECK(dropin_has_hook(HOOK, HOOK));
+	CHECK(dropin_has_hook("/a.so " HOOK, HOOK));
+	CHECK(dropin_has_hook("/a.so: libmemguard-hook.so:/b.so", HOOK));
+	CHECK(!dropin_has_hook("/a.so:/b.so ", HOOK));
+	CHECK(!dropin_has_hook(HOOK ".1", HOOK));
+	CHECK(!dropin_has_hook("", HOOK));
+}
+
+/* Who stops memguard, or disables it, must not have it again with the next guarded service. */
+static void test_the_text_waits_for_the_socket_and_does_not_start_it(void)
 {
 	char *text = NULL;
 
 	CHECK_EQ(dropin_text("x.service", false, "/a.so:" HOOK, NULL, &text), 0);
-	CHECK(strstr(text, "\n[Unit]\nWants=memguard.socket\nAfter=memguard.socket\n") !=
-	      NULL);
+	CHECK(strstr(text, "\n[Unit]\nAfter=memguard.socket\n") != NULL);
+	CHECK(strstr(text, "Wants=") == NULL && strstr(text, "Requires=") == NULL);
 	CHECK(strstr(text, "\n[Service]\nEnvironment=\"LD_PRELOAD=/a.so:" HOOK "\"\n") !=
 	      NULL);
 	CHECK(strstr(text, "memguardctl disable x.service") != NULL);
@@ -268,7 +279,8 @@ int main(void)
 	RUN(test_only_services_that_run_are_taken);
 	RUN(test_a_hook_must_fit_into_a_list);
 	RUN(test_values_are_found_by_whole_names);
-	RUN(test_the_text_pulls_in_the_socket);
+	RUN(test_the_hook_is_found_in_a_list);
+	RUN(test_the_text_waits_for_the_socket_and_does_not_start_it);
 	RUN(test_what_systemd_would_expand_is_escaped);
 	RUN(test_the_directory_is_below_the_root);
 	RUN(test_a_users_own_service_has_the_users_daemon);

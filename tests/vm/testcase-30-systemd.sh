@@ -52,6 +52,23 @@ testcase_2_what_cannot_be_enabled_is_named()
 	assert_not test -e /etc/systemd/system/no-such.service.d
 }
 
+# By an alias the unit itself is enabled. Of systemctl edit's file the last word is, and heard.
+testcase_2b_it_is_the_unit_that_systemd_starts()
+{
+	local override=/etc/systemd/system/sliced.service.d/override.conf
+
+	ln -s sliced.service /run/systemd/system/nick.service
+	systemctl daemon-reload
+	assert_in "restart sliced.service" "$(memguardctl enable nick)"
+	assert_not test -e /etc/systemd/system/nick.service.d
+	printf '[Service]\nEnvironment=LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2\n' >"$override"
+	systemctl daemon-reload
+	assert_refused "to its LD_PRELOAD" memguardctl enable sliced
+	rm "$override" /run/systemd/system/nick.service
+	systemctl daemon-reload
+	assert memguardctl enable sliced
+}
+
 testcase_3_services_of_every_type_are_members()
 {
 	local unit
@@ -158,6 +175,12 @@ testcase_9_without_the_daemon_they_go_on()
 		assert kill -0 "$pid"
 		[[ $unit == oneshot.service ]] || assert unit_is "$unit" active
 	done <"$STATE/members"
+
+	# Who is still enabled, and is started again, does not bring it back.
+	assert systemctl restart simple
+	assert grep -q memguard "/proc/$(unit_show simple.service MainPID)/maps"
+	assert_in "memguard.socket is inactive" "$(memguardctl enable simple 2>&1)"
+	assert_not systemctl is-active memguard.service memguard.socket memguard-control.socket
 
 	assert memguardctl disable "${SERVICES[@]}" dynamic
 	assert_eq "drop-ins" "$(find /etc/systemd/system -name '50-memguard.conf')" ""
