@@ -15,6 +15,7 @@
 #include "agent/ctl/alone.h"
 #include "agent/ctl/fields.h"
 #include "agent/ctl/reply.h"
+#include "agent/ctl/service.h"
 #include "agent/ctl/systemd.h"
 #include "agent/report/bus-names.h"
 
@@ -221,29 +222,37 @@ static void tell_mistakes(const struct ctl *ctl, const char *lines)
 		  lines, client_verify(ctl, verify));
 }
 
-static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
-		       const char *what)
+/* Whoever is asked for is not guarded; why that is, as far as it can be known. */
+static void tell_absent(const struct ctl *ctl, const char *text, const char *what)
 {
-	const char *text = error->message ? error->message : strerror(-r);
 	char name[NAME_QUOTED_MAX] = "";
 	int pid;
 
 	if (what)
 		(void)name_quote(what, name, sizeof(name));
-	if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET) && what &&
-	    was_guarded(ctl, what))
+	if (what && was_guarded(ctl, what))
 		log_error("%s any more: \"memguardctl%s history %s\" shows what was, and kills that "
 			  "were seen",
 			  text, ctl_user(ctl), name);
-	else if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET) && what &&
-	    parse_pid(what, &pid) >= 0)
+	else if (what && parse_pid(what, &pid) >= 0)
 		log_error("%s. %s; \"memguardctl%s list\" shows what is guarded", text, alone_reason(pid),
 			  ctl_user(ctl));
-	else if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET))
-		log_error(
-			"%s: \"memguardctl%s list\" shows what is; a service is added with "
-			"\"memguardctl%s enable %s\" and a restart",
-			text, ctl_user(ctl), ctl_user(ctl), is_unit(what) ? name : "UNIT");
+	else if (is_unit(what) && (pid = service_main_pid(ctl->user, what)) > 0)
+		log_error("%s. Its main process is %d. %s; \"%s cat %s\" shows whether it is enabled",
+			  text, pid, alone_reason(pid), systemd_command(ctl->user), name);
+	else
+		log_error("%s: \"memguardctl%s list\" shows what is; a service is added with "
+			  "\"memguardctl%s enable %s\" and a restart",
+			  text, ctl_user(ctl), ctl_user(ctl), is_unit(what) ? name : "UNIT");
+}
+
+static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
+		       const char *what)
+{
+	const char *text = error->message ? error->message : strerror(-r);
+
+	if (sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_TARGET))
+		tell_absent(ctl, text, what);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BUSY))
 		log_error("%s: try again in a moment", text);
 	else if (sd_bus_error_has_name(error, BUS_ERROR_BAD_CONFIG))

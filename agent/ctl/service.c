@@ -310,8 +310,21 @@ int service_check(const struct service *service, const char *unit)
 	return -EOPNOTSUPP;
 }
 
+bool service_is_empty(const struct service *service)
+{
+	const char *slash = service->program ? strrchr(service->program, '/') : NULL;
+
+	return slash && streq(slash, "/true");
+}
+
 void service_warn(const struct service *service, const char *unit, const char *hook)
 {
+	const int n_prefix = (int)(strlen(unit) - strlen(".service"));
+
+	if (service_is_empty(service))
+		log_warning("%s runs nothing but %s: enable the service that does the work; "
+			    "\"systemctl list-units '%.*s*'\" may show it",
+			    unit, service->program, n_prefix, unit);
 	if (service->preload_file)
 		log_warning("%s sets " PRELOAD
 			    " for %s and wins over the drop-in: add %s to it",
@@ -438,4 +451,22 @@ void service_name(bool user, const char *unit, char ret[static DROPIN_UNIT_MAX])
 
 	free(path);
 	json_decref(id);
+}
+
+int service_main_pid(bool user, const char *name)
+{
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	char unit[DROPIN_UNIT_MAX], *path = NULL;
+	json_t *value = NULL;
+	int pid = 0;
+
+	if (dropin_unit(name, unit) == DROPIN_NAME_OK && systemd_open(user, &bus) >= 0 &&
+	    systemd_load_unit(bus, unit, &path) >= 0)
+		value = property(bus, path, "MainPID");
+	if (json_is_integer(value))
+		pid = (int)json_integer_value(value);
+
+	free(path);
+	json_decref(value);
+	return pid;
 }

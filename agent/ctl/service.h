@@ -28,6 +28,10 @@ void service_donep(struct service *service);
 
 /* -EOPNOTSUPP: told why its program would not run with anything preloaded. */
 int service_check(const struct service *service, const char *unit);
+
+/* Is it there for others to hang on, as Debian's postgresql.service, and runs /bin/true? */
+bool service_is_empty(const struct service *service);
+
 void service_warn(const struct service *service, const char *unit, const char *hook);
 
 /* The drop-in does not start the daemon: who has stopped it wants it so. Says when nobody would answer. */
@@ -38,6 +42,9 @@ int service_reload(bool user);
 
 /* Under which name systemd has @unit, which may be an alias; @unit itself where it does not say. */
 void service_name(bool user, const char *unit, char ret[static DROPIN_UNIT_MAX]);
+
+/* 0: there is no such unit, it does not run, or has no main process. */
+int service_main_pid(bool user, const char *name);
 
 /*
  * Does systemd start the unit with what @file says? -ENOENT: it has not read it; -EEXIST: what it

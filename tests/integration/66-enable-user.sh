@@ -128,6 +128,11 @@ runtime=$session/memguard
 start_retainer 256
 claim "a program of the user is guarded" wait_for 60 mine --json=short list "$retainer"
 claim "to who is no member" all_named list hers
+echo $$ >"$units/hers.service.pid"
+claim "and why, where it runs" eval \
+	'! mine list hers 2>"$scratch/told" && cat "$scratch/told" &&
+	grep -qF "Its main process is $$. It was started without the hook" "$scratch/told" &&
+	grep -qF "systemctl --user cat hers" "$scratch/told"'
 claim "where no round was" all_named history "$retainer"
 claim "beside the settings" eval 'mine config >"$scratch/told"; grep -qF "memguardctl --user reload" "$scratch/told"'
 mine show "$retainer" >"$scratch/shown"

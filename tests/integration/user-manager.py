@@ -2,7 +2,7 @@
 """
 user-manager.py SOCKET UNITS: on SOCKET what a user's service manager says of the units that have
 a file in the directory UNITS, where a link is another name, and of the drop-ins there; who has no
-file does not run. Says "reload" when told to.
+file does not run, and UNIT.pid has the number of the main process. Says "reload" when told to.
 """
 
 import os
@@ -102,6 +102,10 @@ def get(unit, name):
     if name == "ActiveState":
         known = os.path.exists(os.path.join(UNITS, unit))
         return "v", variant("s", string("active" if known else "inactive"))
+    if name == "MainPID":
+        path = os.path.join(UNITS, unit + ".pid")
+        pid = int(open(path, encoding="utf-8").read()) if os.path.exists(path) else 0
+        return "v", variant("u", struct.pack("<I", pid))
     if name == "DropInPaths":
         return array(dropins(unit))
     if name == "Environment":

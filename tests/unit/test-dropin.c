@@ -268,6 +268,14 @@ static void test_a_program_that_would_not_start_is_left_alone(void)
 	CHECK_EQ(service_check(&service, "a.service"), 0);
 }
 
+static void test_a_service_that_runs_nothing_is_known(void)
+{
+	CHECK(service_is_empty(&(struct service){ .program = (char[]){ "/bin/true" } }));
+	CHECK(service_is_empty(&(struct service){ .program = (char[]){ "/usr/bin/true" } }));
+	CHECK(!service_is_empty(&(struct service){ .program = (char[]){ "/usr/bin/untrue" } }));
+	CHECK(!service_is_empty(&(struct service){ .program = NULL }));
+}
+
 int main(void)
 {
 	RUN(test_the_hook_is_appended);
@@ -288,6 +296,7 @@ int main(void)
 	RUN(test_an_allocator_goes_in_front_and_replaces_others);
 	RUN(test_allocators_are_known_by_name);
 	RUN(test_a_program_that_would_not_start_is_left_alone);
+	RUN(test_a_service_that_runs_nothing_is_known);
 
 	return TEST_RESULT();
 }

@@ -65,7 +65,12 @@ testcase_2b_it_is_the_unit_that_systemd_starts()
 	systemctl daemon-reload
 	assert_refused "to its LD_PRELOAD" memguardctl enable sliced
 	rm "$override" /run/systemd/system/nick.service
-	systemctl daemon-reload
+	# As Debian has postgresql.service beside postgresql@15-main.service.
+	write_service worker.service Type=oneshot RemainAfterExit=yes ExecStart=/bin/true
+	assert_in "systemctl list-units 'worker*'" "$(memguardctl enable worker 2>&1)"
+	assert memguardctl disable worker
+	# What it preloaded by then would stay in the list.
+	assert memguardctl disable sliced
 	assert memguardctl enable sliced
 }
 
@@ -86,6 +91,7 @@ testcase_3_services_of_every_type_are_members()
 	assert systemctl is-active --quiet dynamic
 	assert_refused "in a program with a system call filter" \
 		memguardctl show "$(unit_show dynamic.service MainPID)"
+	assert_refused "in a program with a system call filter" memguardctl explain dynamic
 }
 
 testcase_4_a_scope_is_guarded_by_its_environment()

@@ -50,6 +50,20 @@ testcase_2_an_upgrade_leaves_members_alone()
 	assert_in "(deleted)" "$(grep memguard "/proc/$(unit_show one.service MainPID)/maps" | head -n 1)"
 }
 
+# Neither by the packages nor by a service that is guarded.
+testcase_2b_disabled_it_stays_so()
+{
+	assert systemctl disable --now memguard memguard.socket memguard-control.socket
+	dpkg -i "$EXTRA"/memguard*.deb
+	assert systemctl restart two.service
+	main_pids >"$STATE/pids"
+	assert_not systemctl is-active memguard.service memguard.socket memguard-control.socket
+	assert_not systemctl is-enabled memguard.service memguard.socket memguard-control.socket
+	assert systemctl enable --now memguard
+	wait_for 120 has_members one.service
+	wait_for 120 has_members two.service
+}
+
 testcase_3_purged_nothing_is_left()
 {
 	mkdir -p /etc/memguard/memguard.conf.d
