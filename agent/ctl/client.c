@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/basic/clock.h"
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/basic/name.h"
@@ -24,6 +25,9 @@
 
 /* A round asks its members one after the other, and each may take its time. */
 #define CALL_TIMEOUT_USEC (300 * USEC_PER_SEC)
+
+/* What the daemon answers in its turn. One that hangs, or fails at each start, is to be told of. */
+#define ANSWER_TIMEOUT_USEC (20 * USEC_PER_SEC)
 
 static int connect_socket(const char *path)
 {
@@ -283,6 +287,36 @@ static void tell_error(const struct ctl *ctl, int r, const sd_bus_error *error,
 			  ctl_user(ctl));
 }
 
+/* Until somebody has taken the connection; sd-bus by itself waits longer. */
+static int wait_ready(sd_bus *bus)
+{
+	const uint64_t end_usec = clock_now_usec() + ANSWER_TIMEOUT_USEC;
+	int r;
+
+	while ((r = sd_bus_is_ready(bus)) == 0) {
+		const uint64_t left_usec = sub_sat(end_usec, clock_now_usec());
+
+		if (left_usec == 0)
+			return -ETIMEDOUT;
+
+		r = sd_bus_process(bus, NULL);
+		if (r == 0)
+			r = sd_bus_wait(bus, left_usec);
+		if (r < 0 && r != -EINTR)
+			return r;
+	}
+
+	return r;
+}
+
+/* It has it all at hand. */
+static bool is_quick(sd_bus_message *call)
+{
+	const char *method = sd_bus_message_get_member(call);
+
+	return strncmp(method, "Get", 3) == 0 || strncmp(method, "List", 4) == 0;
+}
+
 static int send_call(struct ctl *ctl, sd_bus_message *call, const char *what,
 		     json_t **ret)
 {
@@ -290,9 +324,16 @@ static int send_call(struct ctl *ctl, sd_bus_message *call, const char *what,
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	int r;
 
-	r = sd_bus_call(ctl->bus, call, CALL_TIMEOUT_USEC, &error, &answer);
+	r = wait_ready(ctl->bus);
+	if (r >= 0)
+		r = sd_bus_call(ctl->bus, call,
+				is_quick(call) ? ANSWER_TIMEOUT_USEC : CALL_TIMEOUT_USEC, &error,
+				&answer);
 	if (r < 0) {
 		tell_error(ctl, r, &error, what);
+		/* Or it would be waited for again, to be said good-bye to. */
+		if (r == -ETIMEDOUT)
+			sd_bus_close(ctl->bus);
 		/* It was running: not to be taken for CLIENT_NOT_RUNNING. */
 		if (r == CLIENT_NOT_RUNNING)
 			r = -EIO;
