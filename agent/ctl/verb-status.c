@@ -170,6 +170,16 @@ static void add_bar(const struct ctl *ctl, struct table *table, const json_t *gr
 		table_cell(table, COLOR_NONE, "%s", "");
 }
 
+/* Measured before the last release, and more than there is after it. */
+static bool is_released(const json_t *group)
+{
+	const json_t *last = json_object_get(group, "last_outcome");
+
+	return fields_number(last, "released_bytes") > 0 &&
+	       fields_number(group, "heap_age_usec") > fields_number(last, "age_usec") &&
+	       fields_number(group, "in_use_bytes") > fields_number(group, "anon_bytes");
+}
+
 /*
  * Beside usage that has come since, what was measured before says nothing; nor what those had who
  * have left.
@@ -179,6 +189,8 @@ static const char *heap_bytes(const json_t *group, const char *key, char buf[sta
 	if (fields_number(group, "members") == 0)
 		return "-";
 	if (streq(fields_string(group, "verdict"), "unknown") && json_object_get(group, key))
+		return "?";
+	if (streq(key, "in_use_bytes") && is_released(group))
 		return "?";
 
 	return fields_bytes(group, key, buf);

@@ -110,7 +110,7 @@ void bus_reply_failure(sd_bus_message *call, int error)
 		break;
 	case ENODATA:
 		snprintf(text, sizeof(text),
-			 "The last round that asked somebody was not about \"%.200s\"", what);
+			 "No round of \"%.200s\" is kept: only the last one that asked somebody is", what);
 		break;
 	case EFBIG:
 	case E2BIG:

@@ -80,6 +80,12 @@ claim "the group that will be killed is the first, the calm one the last" eval \
 	'[[ $(entry 1) == nightly-*.service && $(entry 2) == webreport.service && $(entry 3) == /* ]]'
 claim "figures that usage has outgrown are no figures" seen 1 '^/containers/b7e1 .* \? +\? calm'
 claim "nothing else is doubted" seen 1 ' \? '
+"$shims/fake-daemon" "$scratch/other" released >"$scratch/released" &
+started+=("$!")
+wait_for 20 grep -q ready "$scratch/released"
+claim "nor are those that a release has outdated, but what it left" eval \
+	'runtime=$scratch/other at 140 status; seen 1 "^webreport.service .* \? +[0-9.]+[KM] "'
+at 140 status
 claim "of what grows the kill is told, and no setting" eval \
 	'at 120 explain nightly-batch-with-a-long-name.service; seen 1 "Next: no release can help" && seen 0 MinRelease=.to'
 at 80 explain webreport.service

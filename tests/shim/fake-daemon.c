@@ -2,7 +2,7 @@
 
 /*
  * The bus of a daemon with canned figures, for tests of memguardctl and for looking at
- * it. Usage: fake-daemon DIRECTORY [idle|broken|system|stale] Says "ready" when it may
+ * it. Usage: fake-daemon DIRECTORY [idle|broken|system|stale|released] Says "ready" when it may
  * be called; ends with SIGTERM or SIGINT.
  */
 
@@ -42,7 +42,7 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc < 2 || begin(&event) < 0) {
-		fputs("Usage: fake-daemon DIRECTORY [idle|broken|system|stale]\n", stderr);
+		fputs("Usage: fake-daemon DIRECTORY [idle|broken|system|stale|released]\n", stderr);
 		return 2;
 	}
 
@@ -56,6 +56,11 @@ int main(int argc, char **argv)
 		fake.groups[2].heap = (struct heap){ .retained_bytes = 200 * KIB,
 						     .rss_bytes = 50 * MIB,
 						     .time_usec = now_usec };
+	/* Measured before a release gave back some of what was in use then. */
+	if (strcmp(kind, "released") == 0) {
+		fake.groups[0].heap.time_usec = fake.outcome.end_usec - USEC_PER_SEC;
+		fake.groups[0].reading.anon_bytes = 60 * MIB;
+	}
 	if (strcmp(kind, "broken") == 0)
 		fake.config_error =
 			"/etc/memguard/memguard.conf:3: there is no key \"Usagehihg\" in "
