@@ -31,7 +31,8 @@ void *loader_find(const char *name)
 	if (!__libc_dlopen_mode || !__libc_dlsym)
 		return NULL;
 
-	program = __libc_dlopen_mode(NULL, INTERNAL | RTLD_LAZY);
+	/* Not NULL, which only dlopen() understands. */
+	program = __libc_dlopen_mode("", INTERNAL | RTLD_LAZY);
 	return program ? __libc_dlsym(program, name) : NULL;
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Owns the figures of the hook in a program that it does nothing for: time at start,
+# Owns the figures of the hook in a program that it does nothing for: time and page faults at start,
 # instructions for each malloc(), private memory. A markdown table goes to standard output,
 # the figures as a line of JSON to BUILD/bench.jsonl. Needs a compiler and, for the
 # instructions, valgrind; what is missing is printed as "-".
@@ -73,7 +73,7 @@ build_programs()
 		{
 			return t.tv_sec * 1e6 + t.tv_usec;
 		}
-		/* starter ROUNDS PROGRAM LD_PRELOAD=... : "NR ELAPSED CPU", us, for each start */
+		/* starter ROUNDS PROGRAM LD_PRELOAD=... : "NR ELAPSED CPU FAULTS", us, for each start */
 		int main(int argc, char **argv)
 		{
 			for (int i = 0; i < atoi(argv[1]); i++)
@@ -86,8 +86,8 @@ build_programs()
 					if (posix_spawn(&pid, argv[2], NULL, NULL, args, env) != 0 ||
 					    wait4(pid, &status, 0, &used) < 0 || status != 0)
 						return 1;
-					printf("%d %.1f %.1f\n", k - 3, now() - begin,
-						usec(used.ru_utime) + usec(used.ru_stime));
+					printf("%d %.1f %.1f %ld\n", k - 3, now() - begin,
+						usec(used.ru_utime) + usec(used.ru_stime), used.ru_minflt);
 				}
 			return 0;
 		}
@@ -189,6 +189,7 @@ main()
 	printf '|---|---|---|---|---|\n'
 	row_of_starts "start to end, median of $rounds, us" 2
 	row_of_starts "of that on a processor, us" 3
+	row_of_starts "page faults" 4
 	printf '| instructions from start to end | %s | %s | %s | %s |\n' "${from_start[@]}" \
 		"$(minus "${from_start[2]}" "${from_start[0]}")"
 	printf '| instructions for each malloc() and free() | %s | - | %s | |\n' "$none" "$with"

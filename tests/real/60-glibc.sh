@@ -60,6 +60,38 @@ link_old()
 		"${threads[@]}" -l:libc.so.6 -l:ld-linux-x86-64.so.2 -lgcc -Wl,--allow-shlib-undefined
 }
 
+# What has two of jemalloc's names: the loader is asked for the second, which before 2.34 is not by dlsym().
+link_names()
+{
+	"${CC:-cc}" -O2 -shared -fPIC -ffreestanding -nostdlib -o "$scratch/names.so" -x c - <<-'END'
+		#include <stddef.h>
+		int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
+		{
+			(void)old_size, (void)new, (void)new_size;
+			if (name[0] == 'v')
+				*(const char **)old = "5.3.0-names";
+			return name[0] == 'v' ? 0 : 2;
+		}
+		void *mallocx(size_t size, int flags)
+		{
+			(void)size, (void)flags;
+			return NULL;
+		}
+	END
+}
+
+# What has the program fill memory that it frees, which the environment does not tell.
+link_fill()
+{
+	"${CC:-cc}" -O2 -shared -fPIC -ffreestanding -nostdlib -o "$scratch/fill.so" -x c - <<-'END'
+		#include <malloc.h>
+		__attribute__((constructor)) static void fill(void)
+		{
+			mallopt(M_PERTURB, 0x55);
+		}
+	END
+}
+
 # Of each that is not there it is said, or a test that ran with none would look like one that did.
 declare -A where
 found=()
@@ -73,6 +105,7 @@ for release in "${releases[@]}"; do
 done
 [ ${#found[@]} -gt 0 ] || skip "no glibc but the machine's: no packages of other releases"
 link_old "${where[${found[0]}]}" || exit 1
+link_names && link_fill || exit 1
 
 for release in "${found[@]}"; do
 	python3 "$top/tests/real/glibc.py" "$build/libmemguard-hook.so" "$scratch/stall" "$scratch" \

@@ -29,9 +29,10 @@ def claim(text, good, shown=""):
         bad = True
 
 
-def start(listener):
+def start(listener, others):
     loader = os.path.join(LIBRARIES, "ld-linux-x86-64.so.2")
-    words = [loader, "--preload", HOOK, "--library-path", LIBRARIES, STALL, *OPTIONS]
+    preload = f"{HOOK}:{os.path.join(DIRECTORY, others)}"
+    words = [loader, "--preload", preload, "--library-path", LIBRARIES, STALL, *OPTIONS]
     env = dict(os.environ, MEMGUARD_SOCKET=PATH)
     process = subprocess.Popen(words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     agent = Agent.of(listener, process.pid)
@@ -45,7 +46,7 @@ def released(reply):
 
 def main():
     listener = listen(PATH)
-    process, agent = start(listener)
+    process, agent = start(listener, "names.so")
     version = agent.hello[1][48:64].split(b"\0")[0].decode()
     if int(version.split(".")[1]) < 34:
         with open(f"/proc/{process.pid}/maps") as maps:
@@ -70,8 +71,15 @@ def main():
 
     status, full = agent.reclaim(FULL)
     claim(f"{version}: a full trim gives back the rest", status == OK and full.rss_after < 24 * MIB, full)
+    claim(f"{version}: another allocator's names are found", full.allocators == 3, full)
     process.stdin.close()
     claim(f"{version}: the program ends well", process.wait(LIMIT_SEC) == 0)
+
+    process, agent = start(listener, "fill.so")
+    status, _ = agent.reclaim(BORROW)
+    claim(f"{version}: where free() fills memory nothing is borrowed", status == UNSUPPORTED, status)
+    process.stdin.close()
+    process.wait(LIMIT_SEC)
     return 1 if bad else 0
 
 
