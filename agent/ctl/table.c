@@ -11,6 +11,7 @@
 /* Of the terminal's width, what a column that may be cut can have. */
 #define CUT_PART 4
 #define CUT_LEAST 26
+#define CUT_FLOOR 12 /* whatever the others have */
 
 struct table {
 	const struct ctl *ctl;
@@ -130,13 +131,13 @@ void table_row(struct table *table)
  * The middle of a long path says least: its beginning is everybody's, its end its own. Only
  * of ASCII, where a byte is a cell.
  */
-static void cut_middle(const struct ctl *ctl, char *text)
+static void cut_middle(char *text, size_t room)
 {
 	const char *gap = "...";
-	const size_t room = MAX(ctl->width / CUT_PART, CUT_LEAST), n = strlen(text);
+	const size_t n = strlen(text);
 	const size_t head = (room - strlen(gap)) / 3, tail = room - strlen(gap) - head;
 
-	if (ctl->width == 0 || n <= room)
+	if (n <= room)
 		return;
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)text[i] >= 0x80)
@@ -183,8 +184,8 @@ void table_cell(struct table *table, enum color color, const char *format, ...)
 	}
 
 	make_printable(table->ctl, text);
-	if (table->columns[i].cut)
-		cut_middle(table->ctl, text);
+	if (table->columns[i].cut && table->ctl->width > 0)
+		cut_middle(text, MAX(table->ctl->width / CUT_PART, CUT_LEAST));
 	table->cells[i] = MAX(table->cells[i], output_cells(text, strlen(text)));
 	/* The line frees the text. */
 	if (scols_line_refer_column_data(table->line, column, text) < 0) {
@@ -196,6 +197,56 @@ void table_cell(struct table *table, enum color color, const char *format, ...)
 	cell = scols_line_get_column_cell(table->line, column);
 	if (cell && color != COLOR_NONE && table->ctl->color)
 		(void)scols_cell_set_color(cell, output_color(table->ctl, color));
+}
+
+/* What @edit makes of each text in a column. */
+static int edit_column(struct table *table, size_t i, void (*edit)(char *text, size_t room),
+		       size_t room)
+{
+	struct libscols_line *line;
+
+	for (size_t k = 0; (line = scols_table_get_line(table->scols, k)); k++) {
+		const char *old = scols_line_get_column_data(line, table->shown[i]);
+		char *text;
+
+		if (!old)
+			continue;
+		text = strdup(old);
+		if (!text)
+			return -ENOMEM;
+		edit(text, room);
+		if (scols_line_refer_column_data(line, table->shown[i], text) < 0) {
+			free(text);
+			return -ENOMEM;
+		}
+	}
+
+	return 0;
+}
+
+/* Cells of all columns but @but, and the blanks between. */
+static size_t count_taken(const struct table *table, size_t but)
+{
+	size_t taken = 0;
+
+	for (size_t i = 0; i < table->n_columns; i++)
+		taken += table->shown[i] && i != but ? table->cells[i] + 1 : 0;
+	return taken;
+}
+
+/* Before libsmartcols takes the end of it, which tells one from another. */
+static int cut_more(struct table *table)
+{
+	const size_t width = table->ctl->width;
+
+	for (size_t i = 0; i < table->n_columns; i++) {
+		const size_t room = MAX(sub_sat(width, count_taken(table, i)), CUT_FLOOR);
+
+		if (table->columns[i].cut && table->shown[i])
+			return room < table->cells[i] ? edit_column(table, i, cut_middle, room) : 0;
+	}
+
+	return 0;
 }
 
 /* At blanks, which libsmartcols would not look for. */
@@ -219,35 +270,18 @@ static void break_lines(char *text, size_t room)
 	}
 }
 
-/* What the others leave to the last column is known when all are there. */
-static int wrap_last(struct table *table)
+/* What the others leave to a column is known when all are there. */
+static int fit(struct table *table)
 {
 	const size_t last = table->n_columns - 1;
-	struct libscols_line *line;
-	size_t taken = 0;
 
-	if (table->ctl->width == 0 || !table->columns[last].wrap || !table->shown[last])
+	if (table->ctl->width == 0)
 		return 0;
+	if (!table->columns[last].wrap || !table->shown[last])
+		return cut_more(table);
 
-	for (size_t i = 0; i < last; i++)
-		taken += table->shown[i] ? table->cells[i] + 1 : 0;
-	for (size_t i = 0; (line = scols_table_get_line(table->scols, i)); i++) {
-		const char *old = scols_line_get_column_data(line, table->shown[last]);
-		char *text;
-
-		if (!old)
-			continue;
-		text = strdup(old);
-		if (!text)
-			return -ENOMEM;
-		break_lines(text, sub_sat(table->ctl->width, taken));
-		if (scols_line_refer_column_data(line, table->shown[last], text) < 0) {
-			free(text);
-			return -ENOMEM;
-		}
-	}
-
-	return 0;
+	return edit_column(table, last, break_lines,
+			   sub_sat(table->ctl->width, count_taken(table, last)));
 }
 
 int table_print(struct table *table)
@@ -257,7 +291,7 @@ int table_print(struct table *table)
 	if (table->error < 0)
 		return table->error;
 
-	r = wrap_last(table);
+	r = fit(table);
 	if (r < 0)
 		return r;
 

@@ -156,6 +156,7 @@ claim "and the path has lost its middle" eval '[[ $(entry 1) == /*...*/high ]]'
 for columns in 80 100 120 140 170; do
 	claim "status fits $columns columns" fits $columns status
 	claim "list fits $columns columns" fits $columns list
+	claim "and no group loses its end" eval 'seen 1 "/high " && seen 1 "/low "'
 	claim "explain fits $columns columns" fits $columns explain
 done
 
