@@ -104,13 +104,15 @@ claim "status says so" says 'Sensing:.*RSS only'
 claim "they can still be asked" eval 'ctl trim "$retainer" && rss_is_below "$retainer" 100'
 end_world
 
-# start_with TEXT [OPTION...] : a daemon on the system's files, of which one says that.
+# start_with TEXT [OPTION...] : a daemon on the system's files, of which one says that, and one is
+# a link to nothing.
 start_with()
 {
 	echo "$1" >"$scratch/50-test.conf"
 	shift
 	# shellcheck disable=SC2016 # for the shell in there
 	unshare --mount sh -c 'mount -t tmpfs none /run && mkdir -p /run/memguard/memguard.conf.d &&
+		ln -s /nonexistent /run/memguard/memguard.conf.d/60-nothing.conf &&
 		cp "$1" /run/memguard/memguard.conf.d/ && shift && exec "$@"' sh "$scratch/50-test.conf" \
 		"$real_daemon" --log-level=debug --runtime-directory="$runtime" "$@" 2>>"$scratch/daemon.log" &
 	daemon=$!
@@ -127,5 +129,9 @@ if [ -w /proc/pressure/memory ]; then
 	start_with '[Nonsense]' --user
 	claim "whose daemon is to read it again is said" \
 		logged 'Starting with the compiled-in defaults.*"memguardctl --user reload"'
+	end_world
+	start_with '[Trigger]'
+	claim "a link to nothing is warned of" logged '60-nothing.conf: is a link to nothing'
+	claim "and refuses nothing" eval '[ "$(ctl --json=short status | jq -r .config_state)" = ok ]'
 fi
 finish
