@@ -33,7 +33,7 @@ import sys
 import tempfile
 import time
 
-from bench import MIB, Daemon, Groups, wait_until, write
+from bench import MIB, Daemon, Groups, unit_number, wait_until, write
 
 SHAPES = ((0, 0), (10, 10), (100, 100), (1000, 10), (1000, 1000), (1000, 5000))
 # Promised of a restart, with what the service manager waits before it.
@@ -96,8 +96,7 @@ def restart():
                 time.sleep(11)
                 began = time.monotonic()
                 daemon.end(signal.SIGKILL)
-                # RestartSec= of memguard.service.
-                time.sleep(0.2)
+                time.sleep(unit_number(Options.build, "RestartSec"))
                 daemon.start()
                 wait_until("their return", lambda: daemon.n_members() == len(programs))
                 times.append(round(time.monotonic() - began, 2))
