@@ -39,6 +39,7 @@ for fd in 6 7 8; do
 	eval "exec $fd>&9"
 	claim "program $retainer is measured" wait_for 60 logged "Process $retainer .*retained 1[0-9][0-9]"
 done
+claim "and they grow no more" wait_for 60 grows_no_more "${group#/sys/fs/cgroup/memory}"
 
 # At 53 % each program's 150 MiB are enough for less than 47 %.
 usage=$(cat "$group/memory.usage_in_bytes")

@@ -45,6 +45,7 @@ limit()
 }
 
 claim "all are measured" wait_for 60 n_logged "Process .*retained 40M" $N
+claim "and grow no more" wait_for 60 grows_no_more "${group#/sys/fs/cgroup/memory}"
 
 # At 53 % two of twelve give enough for less than 47 %: the best one is not, and then one more.
 limit 53

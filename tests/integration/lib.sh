@@ -172,6 +172,12 @@ is_measured()
 	ctl --json=short show "$1" >/dev/null 2>&1 && logged "Process $1 .*retained $2"
 }
 
+# grows_no_more WHAT : for the daemon, whose limit would else be near in time, however far in bytes.
+grows_no_more()
+{
+	[ "$(ctl --json=short explain "$1" | jq '.[0].growth_bytes_per_sec // 0 | fabs | floor')" -lt 1048576 ]
+}
+
 # make_group MIB : a memory cgroup with a limit, its directory in $group; skips where it may not.
 make_group()
 {
