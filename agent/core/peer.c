@@ -321,19 +321,23 @@ static const struct wire_foreign *keep_foreign(struct peer *peer, const struct w
 }
 
 /*
- * What its hook took for an answer is no work of the program's: neither the time before counts, in
- * which that was, nor is it a reason to ask again.
+ * What its hook took for an answer is no work of the program's: neither the time since the last look
+ * counts, in which that was, nor is it a reason to ask again. What was before that look does: else
+ * who is asked all the time would never be seen at work.
  */
 static void survey_answered(struct peer *peer)
 {
 	struct member *member = &peer->member;
 	const uint32_t busy_permyriad = member->busy_permyriad;
 	const uint64_t now_usec = manager_now(peer->guard->manager);
+	const uint64_t then_usec = member->time_usec, cpu_then_usec = member->process.cpu_usec;
+	const uint64_t before_usec = sub_sat(then_usec, peer->busy_usec);
+	const uint64_t cpu_before_usec = sub_sat(cpu_then_usec, peer->busy_cpu_usec);
 
 	peer_survey(peer, now_usec);
 	member->busy_permyriad = busy_permyriad;
-	peer->busy_usec = now_usec;
-	peer->busy_cpu_usec = member->process.cpu_usec;
+	peer->busy_usec = sub_sat(now_usec, before_usec);
+	peer->busy_cpu_usec = sub_sat(member->process.cpu_usec, cpu_before_usec);
 }
 
 void peer_take_stats(struct peer *peer, const struct wire_stats *wire)
