@@ -33,7 +33,7 @@ import sys
 import tempfile
 import time
 
-from bench import MIB, Daemon, Groups, unit_number, wait_until, write
+from bench import MIB, Daemon, Groups, stolen_msec, unit_number, wait_until, write
 
 SHAPES = ((0, 0), (10, 10), (100, 100), (1000, 10), (1000, 1000), (1000, 5000))
 # Promised of a restart, with what the service manager waits before it.
@@ -213,9 +213,10 @@ class Trigger:
 
     LIMIT_MIB, HIGH_PERCENT, N_GROUPS = 256, 80, 8
 
-    def __init__(self, groups, runtime, n_trials):
+    def __init__(self, groups, daemon, n_trials):
         self.groups, self.paths, self.processes, self.beside = groups, [], [], []
-        self.runtime, self.n_trials = runtime, -(-n_trials // self.N_GROUPS)
+        self.runtime, self.nice = daemon.runtime, daemon.nice
+        self.n_trials = -(-n_trials // self.N_GROUPS)
 
     def start(self, name, who, n_beside):
         """Whom each group's process waits for, and how many members are beside it."""
@@ -228,6 +229,7 @@ class Trigger:
             path,
             *map(str, (self.LIMIT_MIB, self.HIGH_PERCENT, self.n_trials)),
             f"{self.runtime}/turn",
+            str(self.nice),
         ]
         self.groups.enter(path)
         self.add_beside(n_beside)
@@ -243,12 +245,12 @@ class Trigger:
                 subprocess.Popen(words, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
             )
 
-    def run(self, nice):
+    def run(self):
         """Of the daemon's and of the controls', who take turns."""
         daemons, controls = [], []
         for i in range(self.N_GROUPS):
             daemons.append(self.start(f"t{i}", f"{self.runtime}/hook.sock", Options.beside))
-            controls.append(self.start(f"c{i}", f"--control={nice}", 0))
+            controls.append(self.start(f"c{i}", "--control", 0))
         return self.results(daemons), self.results(controls)
 
     def results(self, processes):
@@ -272,12 +274,13 @@ LATE_USEC = 2000
 
 
 def latency(groups, daemon, n_trials):
-    trigger = Trigger(groups, daemon.runtime, n_trials)
-    row = {}
+    trigger = Trigger(groups, daemon, n_trials)
+    row, stolen = {}, stolen_msec()
     try:
-        asked, controls = trigger.run(daemon.nice)
+        asked, controls = trigger.run()
     finally:
         trigger.end()
+    row["stolen_msec"] = stolen_msec() - stolen
     for names, (times, missed) in ((("threshold", "trigger"), asked), ((None, "control_word", "control"), controls)):
         for name, usecs in zip(names, zip(*times)):
             if name:
@@ -377,6 +380,10 @@ def show(rows):
     print()
     table(["members", "groups", "", "p50, ms", "p99", "longest", f"over {LATE_USEC // 1000} ms"],
           [cells for row in rows for cells in show_latency(row)])
+    for row in rows:
+        if row.get("stolen_msec"):
+            print(f"# {row['members']}:{row['groups']}: meanwhile {row['stolen_msec']:.0f} ms of its processors "
+                  "were taken from this machine")
 
 
 SPANS = (

@@ -33,7 +33,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "shim"))
 from hook_peer import *  # noqa: E402
 
-from bench import Daemon, Groups, wait_until  # noqa: E402
+from bench import Daemon, Groups, stolen_msec, wait_until  # noqa: E402
 
 MIB = 1 << 20
 QUIET_SEC = 5
@@ -146,12 +146,6 @@ def by_gdb(program):
     except subprocess.TimeoutExpired:
         return None
     return program.cpu_msec() - before
-
-
-def stolen_msec():
-    """What the machine below has taken from this one's processors."""
-    with open("/proc/stat") as file:
-        return int(file.readline().split()[8]) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 class Hook:

@@ -5,8 +5,8 @@
  * process that grows in its own control group (cgroup v1) and waits for the question, as a
  * hook would. Run by scale.py; in C, so that what is measured is the kernel and the daemon.
  *
- *	trigger SOCKET GROUP_DIRECTORY LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE
- *	trigger --control=NICE GROUP_DIRECTORY ...
+ *	trigger SOCKET GROUP_DIRECTORY LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE NICE
+ *	trigger --control GROUP_DIRECTORY ...
  *
  * Several may run at once, so that the cool-downs of one pass while another grows. They take
  * turns by a lock on TURN_FILE: two that grow at once would wait for a processor, not for
@@ -15,17 +15,19 @@
  * threshold or not within 10 s. Between the two are up to 128 pages: so many each processor charges
  * before the kernel compares. It tells whoever armed the place, us as well as the daemon.
  *
- * All times are taken here, in the process that grows, which never waits for the event: after each
+ * The event's time is taken in the process that grows, which never waits for it: after each
  * step of four pages it asks its own eventfd on that threshold. When that was signalled, the
  * event counts from the begin of the step, so never late, and early by at most those pages. A
- * question counts from when it was received: after the step, or at once when growth is over.
+ * question counts from when it is there: it is received by a process of its own, of nice value NICE
+ * and scheduled as the daemon is, which passes it on with the time. When it gets a processor, the
+ * process that grows would have said, and that is not the daemon's doing.
  *
  * With --control nobody is a member, and the daemon knows nothing of the group. Instead of it a
  * process that is the same to the kernel (of that nice value, in a session of its own that has the
- * same, with the same slice and realtime policy: agent/basic/priority.c) waits for the same event, and does
- * nothing but note when it woke up and send that to us. What passes until then the machine takes
- * itself, whoever waits. A third figure is from the kernel's word to that; the first two end where
- * its message was received, as a question is.
+ * same, with the same slice and realtime policy: agent/basic/priority.c) waits for the same event,
+ * and does nothing but note when it woke up and send that to another of its kind. What passes until then
+ * the machine takes itself, whoever waits. A third figure is from the kernel's word to its waking
+ * up; the first two end where its message is there, as a question is.
  */
 
 #include <errno.h>
@@ -47,11 +49,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/basic/macro.h"
 #include "agent/basic/priority.h"
 #include "libhook/wire.h"
-
-#define MIB (UINT64_C(1) << 20)
-#define USEC_PER_SEC UINT64_C(1000000)
 
 /* Of the limit, below and above the threshold: where waiting begins, and where growth ends. */
 #define BELOW_PERCENT 4
@@ -72,10 +72,11 @@
  */
 #define SETTLE_USEC (100 * UINT64_C(1000))
 
-#define CONTROL "--control="
+#define CONTROL "--control"
 
 struct trigger {
-	int fd; /* to the daemon, or to the control */
+	int fd;	     /* to the daemon, or to the control */
+	int news_fd; /* what came on that, from who receives it */
 	bool is_control;
 	int usage_fd;
 	int event_fd; /* readable once the kernel has told of the threshold */
@@ -191,31 +192,42 @@ static void answer_reclaim(struct trigger *trigger, const struct wire_frame *que
 	send_frame(trigger, &frame);
 }
 
-/* Answers what has come; the time when it did if it was RECLAIM, or 0. */
-static uint64_t take_question(struct trigger *trigger)
-{
-	struct wire_frame question;
-	const ssize_t n = recv(trigger->fd, &question, sizeof(question), MSG_TRUNC);
-	const uint64_t asked_usec = now_usec();
+struct news {
+	uint64_t came_usec;
+	size_t n_bytes;
+	union {
+		struct wire_frame question;
+		uint64_t woke_usec; /* of a control: when it did */
+	};
+};
 
-	if (n < 0 || wire_check(&question, (size_t)n, WIRE_TO_HOOK) < 0)
+/* Answers what has come; the time when it did if it was RECLAIM, or 0. */
+static uint64_t take_question(struct trigger *trigger, const struct news *news)
+{
+	const struct wire_frame *question = &news->question;
+
+	if (wire_check(question, news->n_bytes, WIRE_TO_HOOK) < 0)
 		die("no question");
-	if (question.header.verb == WIRE_STATS)
-		answer_stats(trigger, &question);
-	if (question.header.verb != WIRE_RECLAIM)
+	if (question->header.verb == WIRE_STATS)
+		answer_stats(trigger, question);
+	if (question->header.verb != WIRE_RECLAIM)
 		return 0;
 
-	answer_reclaim(trigger, &question);
-	return asked_usec;
+	answer_reclaim(trigger, question);
+	return news->came_usec;
 }
 
-static uint64_t take_wakeup(struct trigger *trigger)
+static uint64_t take_news(struct trigger *trigger)
 {
-	uint64_t *woke_usec = &trigger->woke_usec;
+	struct news news;
 
-	if (recv(trigger->fd, woke_usec, sizeof(*woke_usec), 0) != (ssize_t)sizeof(*woke_usec))
-		die("the control is gone");
-	return now_usec();
+	if (recv(trigger->news_fd, &news, sizeof(news), 0) != (ssize_t)sizeof(news))
+		die("who receives is gone");
+	if (!trigger->is_control)
+		return take_question(trigger, &news);
+
+	trigger->woke_usec = news.woke_usec;
+	return news.came_usec;
 }
 
 /* Answers what comes until @until_usec; the time of what is waited for among it, or 0. */
@@ -224,14 +236,14 @@ static uint64_t serve(struct trigger *trigger, uint64_t until_usec)
 	uint64_t asked_usec = 0;
 
 	while (asked_usec == 0) {
-		struct pollfd pollfd = { .fd = trigger->fd, .events = POLLIN };
+		struct pollfd pollfd = { .fd = trigger->news_fd, .events = POLLIN };
 		const uint64_t now = now_usec();
 		const uint64_t left = until_usec > now ? until_usec - now : 0;
 
 		if (poll(&pollfd, 1, (int)((left + 999) / 1000)) == 0)
 			return 0;
 
-		asked_usec = trigger->is_control ? take_wakeup(trigger) : take_question(trigger);
+		asked_usec = take_news(trigger);
 	}
 	return asked_usec;
 }
@@ -370,13 +382,18 @@ static int arm(const struct trigger *trigger, const char *directory, int flags)
 	return fd;
 }
 
-static void __attribute__((noreturn)) control_run(int event_fd, int told_fd, int nice)
+/* As the daemon is to the kernel. */
+static void become_daemon(int nice)
+{
+	if (setsid() < 0 || setpriority(PRIO_PROCESS, 0, nice) < 0)
+		die("priority");
+	priority_make_count();
+}
+
+static void __attribute__((noreturn)) control_run(int event_fd, int told_fd)
 {
 	uint64_t count, woke_usec;
 
-	if (setsid() < 0 || setpriority(PRIO_PROCESS, 0, nice) < 0)
-		die("control");
-	priority_make_count();
 	while (read(event_fd, &count, sizeof(count)) == (ssize_t)sizeof(count)) {
 		woke_usec = now_usec();
 		if (send(told_fd, &woke_usec, sizeof(woke_usec), MSG_NOSIGNAL) < 0)
@@ -385,45 +402,59 @@ static void __attribute__((noreturn)) control_run(int event_fd, int told_fd, int
 	_exit(1);
 }
 
-/* A socket on which it tells. It ends with us. */
-static int control_start(const struct trigger *trigger, const char *directory, int nice)
+static void __attribute__((noreturn)) receiver_run(int from_fd, int news_fd)
 {
-	const int event_fd = arm(trigger, directory, 0);
+	struct news news;
+	ssize_t n;
+
+	while ((n = recv(from_fd, &news.question, sizeof(news.question), MSG_TRUNC)) > 0) {
+		news.came_usec = now_usec();
+		news.n_bytes = (size_t)n;
+		if (send(news_fd, &news, sizeof(news), MSG_NOSIGNAL) < 0)
+			break;
+	}
+	_exit(1);
+}
+
+/* A socket to a process of the daemon's kind, which @run gets with @fd. It ends with us. */
+static int start(void (*run)(int fd, int to_fd), int fd, int nice)
+{
 	const pid_t parent = getpid();
 	int fds[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 || (pid = fork()) < 0)
-		die("control");
+		die("start");
 	if (pid == 0) {
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 			_exit(1);
 		(void)close(fds[0]);
-		control_run(event_fd, fds[1], nice);
+		become_daemon(nice);
+		run(fd, fds[1]);
 	}
 	(void)close(fds[1]);
-	(void)close(event_fd);
 	return fds[0];
 }
 
 /* @who asks: the daemon's socket, or --control. */
-static void join(struct trigger *trigger, const char *who, const char *directory)
+static void join(struct trigger *trigger, const char *who, const char *directory, int nice)
 {
-	trigger->is_control = strncmp(who, CONTROL, strlen(CONTROL)) == 0;
-	if (trigger->is_control) {
-		trigger->fd = control_start(trigger, directory, atoi(who + strlen(CONTROL)));
-		return;
-	}
-	trigger->fd = open_socket(who);
-	greet(trigger);
+	trigger->is_control = streq(who, CONTROL);
+	if (trigger->is_control)
+		trigger->fd = start(control_run, arm(trigger, directory, 0), nice);
+	else
+		trigger->fd = open_socket(who);
+	trigger->news_fd = start(receiver_run, trigger->fd, nice);
+	if (!trigger->is_control)
+		greet(trigger);
 }
 
 int main(int argc, char **argv)
 {
 	struct trigger trigger = { 0 };
 
-	if (argc != 7) {
-		fputs("Usage: trigger SOCKET|--control=NICE GROUP_DIRECTORY LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE\n",
+	if (argc != 8) {
+		fputs("Usage: trigger SOCKET|--control GROUP_DIRECTORY LIMIT_MIB HIGH_PERCENT TRIALS TURN_FILE NICE\n",
 		      stderr);
 		return 2;
 	}
@@ -438,7 +469,7 @@ int main(int argc, char **argv)
 	if (trigger.memory == MAP_FAILED)
 		die("mmap");
 	(void)madvise(trigger.memory, trigger.limit_bytes, MADV_NOHUGEPAGE);
-	join(&trigger, argv[1], argv[2]);
+	join(&trigger, argv[1], argv[2], atoi(argv[7]));
 	srand((unsigned int)getpid());
 
 	for (long i = strtol(argv[5], NULL, 10); i > 0; i--)
