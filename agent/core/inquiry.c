@@ -190,9 +190,14 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)source;
 	(void)usec;
 	for (inquiry = LIST_FIRST(&manager->inquiries); inquiry; inquiry = next) {
-		const int r = send(inquiry, now_usec);
+		int r;
 
 		next = LIST_NEXT(inquiry, in_manager);
+		/* To look at a process takes some files: not of a thousand each time. */
+		if (request_busy(inquiry->peer->conn) && now_usec < inquiry->until_usec)
+			continue;
+
+		r = send(inquiry, now_usec);
 		if (r == -EBUSY && inquiry->silence == SILENCE_NONE && now_usec < inquiry->until_usec)
 			continue;
 
