@@ -128,7 +128,7 @@ bool environment_parse_knobs(const char *s, uint64_t knobs[static WIRE_KNOB_MAX_
  */
 static bool could_be_ours(const char *s)
 {
-	static const char begins[][3] = { "GL", "JE", "MA", "ME", "MI", "SY", "TC", "_R" };
+	static const char begins[][3] = { "GL", "JE", "MA", "ME", "MI", "SY", "_R" };
 
 	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
 		if (s[0] == begins[i][0] && s[1] == begins[i][1])
