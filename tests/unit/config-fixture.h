@@ -12,6 +12,7 @@
 #include "agent/basic/macro.h"
 #include "agent/config/config.h"
 #include "agent/config/files.h"
+#include "tests/unit/put.h"
 #include "tests/unit/test.h"
 
 static char scratch[] = "/tmp/test-config.XXXXXX";
@@ -31,26 +32,9 @@ static inline void on_message(const char *file, unsigned int line, const char *t
 	snprintf(findings + n, sizeof(findings) - n, "%s:%u: %s\n", file, line, text);
 }
 
-/* Makes the file @path below the scratch directory, and the directories above it. */
 static inline void put(const char *path, const char *text)
 {
-	char name[512];
-	FILE *file;
-
-	snprintf(name, sizeof(name), "%s%s", scratch, path);
-	for (char *slash = strchr(name + strlen(scratch) + 1, '/'); slash;
-	     slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		(void)mkdir(name, 0755);
-		*slash = '/';
-	}
-
-	file = fopen(name, "w");
-	CHECK(file);
-	if (!file)
-		return;
-	fputs(text, file);
-	fclose(file);
+	put_below(scratch, path, text);
 }
 
 static inline void put_link(const char *path, const char *target)

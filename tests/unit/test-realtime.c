@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/unit/put.h"
 #include "tests/unit/test.h"
 
 /* For what takes milliseconds. */
@@ -38,22 +39,7 @@ static void start_anew(void)
 
 static void put(const char *path, const char *text)
 {
-	char name[1024];
-	FILE *file;
-
-	snprintf(name, sizeof(name), "%s%s", root, path);
-	for (char *slash = strchr(name + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		(void)mkdir(name, 0755);
-		*slash = '/';
-	}
-
-	file = fopen(name, "w");
-	CHECK(file);
-	if (!file)
-		return;
-	fputs(text, file);
-	fclose(file);
+	put_below(root, path, text);
 }
 
 static void put_configuration(const char *directory, const char *name, const char *text)
