@@ -166,8 +166,9 @@ static void scan_fast(struct heap_scan *scan)
 		return;
 	}
 
+	/* 0 where the report contradicts itself: more of them than bytes, or sums without bounds. */
 	mean = fast / n * (fast / used + 1);
-	if (mean > fast / 2)
+	if (mean == 0 || mean > fast / 2)
 		return;
 
 	pages = spread_pages(scan->page_bytes, fast, mean) / scan->page_bytes;
