@@ -393,14 +393,15 @@ struct account {
 	uint64_t n_rounds;
 	uint64_t n_oom_kill;
 	struct diagnosis diagnosis; /* the worst */
+	const struct sandbox *sandbox;
 };
 
 static int add_group(const struct group *group, const struct diagnosis *diagnosis, void *userdata)
 {
 	struct account *account = userdata;
 
-	/* Of what was never read all figures are 0. */
-	if (group->reading.time_usec == 0)
+	/* Of what was never read all figures are 0. Who ended meanwhile is found in no group of its own. */
+	if (group->reading.time_usec == 0 || !sandbox_has(account->sandbox, group->path))
 		return 0;
 
 	account->peak_bytes = MAX(account->peak_bytes, group->peak_bytes);
@@ -411,6 +412,26 @@ static int add_group(const struct group *group, const struct diagnosis *diagnosi
 	if (diagnosis->verdict >= account->diagnosis.verdict)
 		account->diagnosis = *diagnosis;
 	return 0;
+}
+
+/* Of a group of its own the kernel knows also what came and went between two looks of ours. */
+static void add_sandbox(struct account *account)
+{
+	struct sandbox_account counted;
+
+	if (!account->sandbox->directory)
+		return;
+
+	sandbox_read(account->sandbox, &counted);
+	account->peak_bytes = MAX(account->peak_bytes, counted.peak_bytes);
+	account->limit_bytes = MIN(account->limit_bytes, account->sandbox->limit_bytes);
+	if (counted.n_oom_kill <= account->n_oom_kill)
+		return;
+
+	account->n_oom_kill = counted.n_oom_kill;
+	/* All figures are of before the kill. */
+	if (account->diagnosis.verdict == VERDICT_HEALTHY)
+		account->diagnosis = (struct diagnosis){ .verdict = VERDICT_UNKNOWN };
 }
 
 static void tell_end(const struct run *run)
@@ -427,6 +448,20 @@ static void tell_end(const struct run *run)
 		log_info("exited with status %d after %s", WEXITSTATUS(run->status), lasted);
 }
 
+static void tell_peak(const struct account *account)
+{
+	char peak[FORMAT_MAX], limit[FORMAT_MAX], released[FORMAT_MAX];
+
+	log_info("peak %s%s%s; released %s in %llu round%s", format_bytes(peak, account->peak_bytes),
+		 account->limit_bytes < BYTES_INFINITY ? " of " : "",
+		 account->limit_bytes < BYTES_INFINITY ? format_bytes(limit, account->limit_bytes) : "",
+		 format_bytes(released, account->released_bytes),
+		 (unsigned long long)account->n_rounds, account->n_rounds == 1 ? "" : "s");
+	if (account->n_oom_kill > 0)
+		log_warning("the kernel's OOM killer ended %llu of its processes",
+			    (unsigned long long)account->n_oom_kill);
+}
+
 static void tell_verdict(const struct diagnosis *diagnosis)
 {
 	char sure[32] = "";
@@ -439,8 +474,8 @@ static void tell_verdict(const struct diagnosis *diagnosis)
 
 static void tell_account(struct run *run)
 {
-	struct account account = { .limit_bytes = BYTES_INFINITY };
-	char peak[FORMAT_MAX], limit[FORMAT_MAX], released[FORMAT_MAX];
+	struct account account = { .limit_bytes = BYTES_INFINITY, .sandbox = &run->sandbox };
+	bool was_seen;
 	char byte;
 
 	/* It never began: the message about that was enough. */
@@ -449,21 +484,15 @@ static void tell_account(struct run *run)
 
 	tell_end(run);
 	(void)manager_each_group(run->manager, add_group, &account);
-	if (account.peak_bytes == 0) {
-		log_info("nothing was measured: it ended too soon, or the hook cannot enter it (static, "
-			 "set-uid); see memguard-hook(7)");
-		return;
-	}
-
-	log_info("peak %s%s%s; released %s in %llu round%s", format_bytes(peak, account.peak_bytes),
-		 account.limit_bytes < BYTES_INFINITY ? " of " : "",
-		 account.limit_bytes < BYTES_INFINITY ? format_bytes(limit, account.limit_bytes) : "",
-		 format_bytes(released, account.released_bytes), (unsigned long long)account.n_rounds,
-		 account.n_rounds == 1 ? "" : "s");
-	if (account.n_oom_kill > 0)
-		log_warning("the kernel's OOM killer ended %llu of its processes",
-			    (unsigned long long)account.n_oom_kill);
-	tell_verdict(&account.diagnosis);
+	was_seen = account.peak_bytes > 0;
+	add_sandbox(&account);
+	if (account.peak_bytes > 0)
+		tell_peak(&account);
+	if (was_seen)
+		tell_verdict(&account.diagnosis);
+	else
+		log_info("no verdict: it ended too soon, or the hook cannot enter it (static, set-uid); "
+			 "see memguard-hook(7)");
 }
 
 static void cleanup(struct run *run)

@@ -13,6 +13,8 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/macro.h"
+#include "agent/basic/parse.h"
+#include "agent/sense/cgroup-stat.h"
 #include "agent/sense/cgroup.h"
 
 static int write_file(const char *directory, const char *file, const char *text)
@@ -71,7 +73,7 @@ int sandbox_new(const char *cgroup_root, uint64_t limit_bytes, struct sandbox *r
 	char *directory = NULL;
 	int r;
 
-	*ret = (struct sandbox){ NULL };
+	*ret = (struct sandbox){ .directory = NULL };
 	r = cgroup_root_open(cgroup_root, &root);
 	if (r < 0)
 		return r;
@@ -82,6 +84,9 @@ int sandbox_new(const char *cgroup_root, uint64_t limit_bytes, struct sandbox *r
 		if (r < 0)
 			(void)rmdir(directory);
 	}
+
+	ret->kind = root.kind;
+	ret->limit_bytes = limit_bytes;
 
 	cgroup_root_close(&root);
 	if (r < 0) {
@@ -96,6 +101,49 @@ int sandbox_new(const char *cgroup_root, uint64_t limit_bytes, struct sandbox *r
 int sandbox_enter(const struct sandbox *sandbox)
 {
 	return sandbox->directory ? write_file(sandbox->directory, "cgroup.procs", "0") : 0;
+}
+
+bool sandbox_has(const struct sandbox *sandbox, const char *path)
+{
+	const char *name, *found;
+	size_t length;
+
+	if (!sandbox->directory)
+		return true;
+
+	name = strrchr(sandbox->directory, '/');
+	length = strlen(name);
+	found = strstr(path, name);
+	return found && (found[length] == '\0' || found[length] == '/');
+}
+
+/* "" where it is not there. */
+static void read_file(const struct sandbox *sandbox, const char *file, char *buf, size_t size)
+{
+	char path[4096];
+
+	if (snprintf(path, sizeof(path), "%s/%s", sandbox->directory, file) >= (int)sizeof(path) ||
+	    fd_read_file(AT_FDCWD, path, buf, size) < 0)
+		buf[0] = '\0';
+}
+
+void sandbox_read(const struct sandbox *sandbox, struct sandbox_account *ret)
+{
+	const bool v2 = sandbox->kind == GROUP_V2;
+	uint64_t n_max, n_oom;
+	char text[1024];
+
+	*ret = (struct sandbox_account){ 0 };
+	if (!sandbox->directory)
+		return;
+
+	read_file(sandbox, v2 ? "memory.peak" : "memory.max_usage_in_bytes", text, sizeof(text));
+	(void)parse_digits(text, &ret->peak_bytes);
+	read_file(sandbox, v2 ? "memory.events" : "memory.oom_control", text, sizeof(text));
+	if (v2)
+		(void)cgroup_stat_parse_events(text, &n_max, &n_oom, &ret->n_oom_kill);
+	else
+		(void)cgroup_stat_parse_oom_control(text, &ret->n_oom_kill);
 }
 
 void sandbox_free(struct sandbox *sandbox)

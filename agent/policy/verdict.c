@@ -24,6 +24,9 @@
 #define PAID_USEC (6 * 3600 * USEC_PER_SEC)
 #define PAID_LEAST_BYTES (16 * MIB)
 
+/* So soon after a kill figures may still be of who was killed. */
+#define ON_THE_WAY_USEC USEC_PER_SEC
+
 /* Nobody types a command for less. */
 #define RELEASE_LEAST_BYTES (4 * MIB)
 
@@ -158,6 +161,21 @@ static bool is_fragmented(const struct facts *f)
 	return f->sums->heap.retained_bytes < unused / 10 || is_disproved(f, unused);
 }
 
+static bool is_right_after_kill(const struct facts *f)
+{
+	const uint64_t left_usec = f->sums->left.time_usec;
+
+	return f->killed_usec > 0 &&
+	       sub_sat(left_usec > 0 ? left_usec : f->now_usec, f->killed_usec) < ON_THE_WAY_USEC;
+}
+
+/* However small, near its limit or right after a kill it is not called healthy by figures of before. */
+static bool is_overtaken(const struct facts *f)
+{
+	return is_right_after_kill(f) ||
+	       (is_stale(f) && is_above(f->anon_bytes, f->limit_bytes, f->usage_high_permyriad));
+}
+
 static enum verdict decide(const struct facts *f)
 {
 	if (f->sums->heap.time_usec == 0)
@@ -182,10 +200,8 @@ static enum verdict decide(const struct facts *f)
 	if (has_paid(f))
 		return VERDICT_RETAINED;
 
-	/* However small, near its limit it is not called healthy by old figures. */
 	if (!is_fragmented(f))
-		return is_stale(f) && is_above(f->anon_bytes, f->limit_bytes, f->usage_high_permyriad)
-			       ? VERDICT_UNKNOWN : VERDICT_HEALTHY;
+		return is_overtaken(f) ? VERDICT_UNKNOWN : VERDICT_HEALTHY;
 
 	/* Until it is measured again, nobody knows what there is left to give. */
 	return f->sums->n_cut_unseen > 0 ? VERDICT_UNKNOWN : VERDICT_FRAGMENTED;
@@ -439,6 +455,8 @@ static void find_advice(const struct facts *f, struct diagnosis *d)
 		if (d->untold != 0 && f->sums->n_opaque_lazy > 0)
 			advise(d, ADVICE_DECAY);
 		advise(d, d->untold != 0 && is_tried(f) ? ADVICE_HEAPTRACK : ADVICE_MEASURE);
+		if (is_right_after_kill(f))
+			advise(d, ADVICE_RAISE_LIMIT);
 		return;
 	case VERDICT_GROWING:
 		advise(d, ADVICE_HEAPTRACK);
@@ -565,7 +583,7 @@ void verdict_group(const struct group *group, const struct sums *sums,
 		.retained_high_bytes = group->settings->retained_high_bytes,
 		.usage_high_permyriad = group->settings->usage_high_permyriad,
 		.usage_critical_permyriad = group->settings->usage_critical_permyriad,
-		.killed_usec = alerts->killed_usec,
+		.killed_usec = warn_killed_usec(alerts, group),
 		.is_short = is_short(group, &reading, alerts, now_usec),
 		.now_usec = now_usec,
 	};
@@ -578,7 +596,7 @@ void verdict_group(const struct group *group, const struct sums *sums,
 
 	divide(group, &facts);
 	judge(&facts, ret);
-	ret->killed_usec = alerts->killed_usec;
+	ret->killed_usec = facts.killed_usec;
 }
 
 void verdict_member(const struct group *group, const struct member *member,

@@ -104,6 +104,12 @@ bool warn_is_kill_recent(const struct alert_memory *memory, const struct group *
 		memory->killed_limit_bytes >= group->reading.limit_bytes);
 }
 
+uint64_t warn_killed_usec(const struct alert_memory *memory, const struct group *group)
+{
+	return n_oom_kill(group) > memory->n_oom_seen ? group->reading.time_usec
+						      : memory->killed_usec;
+}
+
 static void step_near(struct alert_near *near, const struct group *group, uint64_t now_usec)
 {
 	if (!warn_is_kill_near(group)) {

@@ -48,6 +48,9 @@ bool warn_is_kill_near(const struct group *group);
 bool warn_is_kill_recent(const struct alert_memory *memory, const struct group *group,
 			 uint64_t now_usec);
 
+/* When the last one was, also of which warn_step() has not heard yet; 0: never. */
+uint64_t warn_killed_usec(const struct alert_memory *memory, const struct group *group);
+
 struct warn warn_step(const struct alert_memory *memory, const struct group *group,
 		      uint64_t now_usec);
 

@@ -188,14 +188,14 @@ static void test_a_kill_says_something_for_a_day_and_of_that_limit(void)
 
 	/* What was advised is done. */
 	g.reading.limit_bytes = 2000 * MIB + 1;
-	check_advice_after(&g, 10, ADVICE_NONE);
+	check_advice_after(&g, NOW_USEC, ADVICE_NONE);
 	/* But not of whose limit it was. */
 	g.limit_level = 1;
-	check_advice_after(&g, 10, ADVICE_RAISE_LIMIT);
+	check_advice_after(&g, NOW_USEC, ADVICE_RAISE_LIMIT);
 	/* Nor of one that is lower now. */
 	g.limit_level = 0;
 	g.reading.limit_bytes = 1900 * MIB;
-	check_advice_after(&g, 10, ADVICE_RAISE_LIMIT);
+	check_advice_after(&g, NOW_USEC, ADVICE_RAISE_LIMIT);
 }
 
 static void test_who_was_killed_after_a_release_had_more_than_it_gave(void)
@@ -219,6 +219,34 @@ static void test_who_was_killed_after_a_release_had_more_than_it_gave(void)
 	CHECK_STR(name(&g), "retained");
 	alerts.killed_usec = 6;
 	check_is_told_to_do_something(&g);
+}
+
+static void test_right_after_a_kill_figures_may_be_of_who_was_killed(void)
+{
+	struct group g = group_of(4, 0, 0);
+
+	g.reading.anon_bytes = 6 * MIB;
+	alerts.killed_usec = NOW_USEC - 1;
+	alerts.killed_limit_bytes = 2000 * MIB;
+	CHECK_STR(name(&g), "unknown");
+	CHECK_EQ(d.advice[0], ADVICE_MEASURE);
+	CHECK_EQ(d.advice[1], ADVICE_RAISE_LIMIT);
+	/* Of the others who are left. */
+	alerts.killed_usec = NOW_USEC - USEC_PER_SEC;
+	CHECK_STR(name(&g), "healthy");
+
+	/* Nobody is left, and however long that is ago: who ended with the kill. */
+	alerts.killed_usec = 5;
+	g.reading.time_usec = 6;
+	verdict_leave(&sums, &g.reading);
+	CHECK_STR(name(&g), "unknown");
+	alerts.killed_usec = 0;
+	CHECK_STR(name(&g), "healthy");
+
+	/* Read, and told to nobody yet. */
+	g.reading.n_oom_kill++;
+	CHECK_STR(name(&g), "unknown");
+	CHECK_EQ(d.killed_usec, 6);
 }
 
 static void test_an_empty_group_is_judged_as_of_its_last_member(void)
@@ -363,6 +391,7 @@ int main(void)
 	RUN(test_who_is_short_of_memory_is_told_to_do_something);
 	RUN(test_a_kill_says_something_for_a_day_and_of_that_limit);
 	RUN(test_who_was_killed_after_a_release_had_more_than_it_gave);
+	RUN(test_right_after_a_kill_figures_may_be_of_who_was_killed);
 	RUN(test_an_empty_group_is_judged_as_of_its_last_member);
 	RUN(test_half_unaccounted_for_is_not_malloc);
 	RUN(test_free_but_in_no_whole_pages_is_fragmented);
