@@ -9,6 +9,7 @@
 #include "agent/policy/verdict.h"
 
 #include "agent/basic/macro.h"
+#include "agent/policy/verdict-facts.h"
 #include "agent/policy/warn.h"
 
 /* Less than this is not worth a diagnosis, in a group of whatever size. */
@@ -22,38 +23,9 @@
 
 /* How long a release that paid says something about the program. */
 #define PAID_USEC (6 * 3600 * USEC_PER_SEC)
-#define PAID_LEAST_BYTES (16 * MIB)
 
 /* So soon after a kill figures may still be of who was killed. */
 #define ON_THE_WAY_USEC USEC_PER_SEC
-
-/* Nobody types a command for less. */
-#define RELEASE_LEAST_BYTES (4 * MIB)
-
-/* Threads of this much outside of malloc each, or less: it may well be their stacks. */
-#define STACK_BYTES (8 * MIB)
-#define MANY_THREADS 16
-
-/* More arenas than this are worth a cap. */
-#define MANY_ARENAS 4
-
-/* What is decided from; of a member, as if it were a group of one without a limit. */
-struct facts {
-	const struct sums *sums;
-	const struct benefit *benefit; /* NULL: of a member */
-	uint64_t anon_bytes;
-	uint64_t other_bytes;          /* anonymous, outside of the allocators we know */
-	/* Of it: of processes without the hook, and what is no process's. 0 also where not known. */
-	uint64_t unhooked_bytes, below_bytes, shmem_bytes, locked_bytes, kernel_bytes;
-	uint64_t unseen_bytes;         /* of members, since they were looked at */
-	uint64_t limit_bytes;
-	uint64_t retained_high_bytes;
-	uint32_t usage_high_permyriad;
-	uint32_t usage_critical_permyriad;
-	uint64_t killed_usec; /* 0: never; of a member */
-	bool is_short; /* of memory, near the limit or for want of it killed; of a member: its group */
-	uint64_t now_usec;
-};
 
 /*
  * The last release was tried on as much as is there now, and gave next to nothing. One that was not
@@ -161,18 +133,10 @@ static bool is_fragmented(const struct facts *f)
 	return f->sums->heap.retained_bytes < unused / 10 || is_disproved(f, unused);
 }
 
-static bool is_right_after_kill(const struct facts *f)
-{
-	const uint64_t left_usec = f->sums->left.time_usec;
-
-	return f->killed_usec > 0 &&
-	       sub_sat(left_usec > 0 ? left_usec : f->now_usec, f->killed_usec) < ON_THE_WAY_USEC;
-}
-
 /* However small, near its limit or right after a kill it is not called healthy by figures of before. */
 static bool is_overtaken(const struct facts *f)
 {
-	return is_right_after_kill(f) ||
+	return f->is_after_kill ||
 	       (is_stale(f) && is_above(f->anon_bytes, f->limit_bytes, f->usage_high_permyriad));
 }
 
@@ -256,239 +220,6 @@ static uint32_t confidence(const struct facts *f, enum verdict verdict)
 	return 0;
 }
 
-static void show(struct diagnosis *d, enum fact fact, uint64_t value)
-{
-	if (d->n_evidence < DIAGNOSIS_EVIDENCE_MAX)
-		d->evidence[d->n_evidence++] = (struct evidence){ fact, value };
-}
-
-static void show_some(struct diagnosis *d, enum fact fact, uint64_t value)
-{
-	if (value > 0)
-		show(d, fact, value);
-}
-
-/* The counters are not in step: a little is nothing. */
-static void show_part(const struct facts *f, struct diagnosis *d, enum fact fact, uint64_t bytes)
-{
-	if (bytes > f->other_bytes / 16)
-		show(d, fact, bytes);
-}
-
-static void show_release(const struct facts *f, struct diagnosis *d)
-{
-	const struct sums *s = f->sums;
-
-	if (s->release_usec == 0)
-		return;
-
-	show(d, FACT_RELEASED_BYTES, s->released_bytes);
-	show_some(d, FACT_EXPECTED_BYTES, s->expected_bytes);
-	show(d, FACT_RELEASE_AGE_USEC, sub_sat(f->now_usec, s->release_usec));
-	if (f->benefit && f->benefit->look_usec > 0 &&
-	    f->benefit->look_usec == f->benefit->last_round_usec)
-		show(d, FACT_RETURNED_BYTES, f->benefit->returned_bytes);
-}
-
-static void show_limit(const struct facts *f, struct diagnosis *d)
-{
-	show(d, FACT_ANON_BYTES, f->anon_bytes);
-	if (f->limit_bytes != BYTES_INFINITY)
-		show(d, FACT_LIMIT_BYTES, f->limit_bytes);
-}
-
-static void show_rise(const struct facts *f, struct diagnosis *d)
-{
-	const struct sums *s = f->sums;
-
-	if (s->floor_last_bytes == 0)
-		return;
-
-	show(d, FACT_FLOOR_FIRST_BYTES, s->floor_first_bytes);
-	show(d, FACT_FLOOR_LAST_BYTES, s->floor_last_bytes);
-	show(d, FACT_FLOOR_SPAN_USEC, s->floor_span_usec);
-	show(d, FACT_FLOOR_FIGURES, s->n_floor_figures);
-}
-
-static void show_not_malloc(const struct facts *f, struct diagnosis *d)
-{
-	const struct sums *s = f->sums;
-
-	show(d, FACT_OTHER_ANON_BYTES, f->other_bytes);
-	show_part(f, d, FACT_UNHOOKED_BYTES, f->unhooked_bytes);
-	show_part(f, d, FACT_BELOW_BYTES, f->below_bytes);
-	show_part(f, d, FACT_SHMEM_BYTES, f->shmem_bytes);
-	show_part(f, d, FACT_LOCKED_BYTES, f->locked_bytes);
-	show_part(f, d, FACT_KERNEL_BYTES, f->kernel_bytes);
-	show(d, s->beside ? FACT_CHARGED_BYTES : FACT_ANON_BYTES, f->anon_bytes);
-	show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
-	show_some(d, FACT_THREADS, s->n_threads);
-	/* Where the charge is known that has what of it counts. */
-	if (!s->beside)
-		show_some(d, FACT_FILE_BYTES, s->file_bytes);
-}
-
-static void find_evidence(const struct facts *f, struct diagnosis *d)
-{
-	const struct sums *s = f->sums;
-
-	switch (d->verdict) {
-	case VERDICT_UNKNOWN:
-		show_limit(f, d);
-		if (d->untold != 0)
-			show_release(f, d);
-		return;
-	case VERDICT_GROWING:
-		show_rise(f, d);
-		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
-		show_limit(f, d);
-		show_some(d, FACT_SWAP_BYTES, s->swap_bytes);
-		return;
-	case VERDICT_RETAINED:
-		show_release(f, d);
-		show(d, FACT_RETAINED_BYTES, s->heap.retained_bytes);
-		show_some(d, FACT_SWAPPED_FREE_BYTES, s->use.swapped_free_bytes);
-		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
-		show(d, FACT_ANON_BYTES, f->anon_bytes);
-		show_some(d, FACT_HUGE_BYTES, s->huge_bytes);
-		return;
-	case VERDICT_FRAGMENTED:
-		show(d, FACT_UNUSED_BYTES, s->use.unused_bytes);
-		show(d, FACT_RETAINED_BYTES, s->heap.retained_bytes);
-		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
-		show_release(f, d);
-		show_some(d, FACT_ARENAS, s->n_arenas);
-		show_some(d, FACT_HUGE_BYTES, s->huge_bytes);
-		return;
-	case VERDICT_NOT_MALLOC:
-		show_not_malloc(f, d);
-		return;
-	case VERDICT_HEALTHY:
-		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
-		show(d, FACT_RETAINED_BYTES, s->heap.retained_bytes);
-		show_limit(f, d);
-		if (s->n_judged > 0)
-			show(d, FACT_FLOOR_SPAN_USEC, s->floor_span_usec);
-		show_some(d, FACT_SWAP_BYTES, s->swap_bytes);
-		return;
-	case VERDICT_MAX_:
-		return;
-	}
-}
-
-static void advise(struct diagnosis *d, enum advice advice)
-{
-	if (d->n_advice < DIAGNOSIS_ADVICE_MAX)
-		d->advice[d->n_advice++] = advice;
-}
-
-/*
- * Of those that Debian has: jemalloc keeps chunks of one size in pages of their own, tells
- * figures, and gives back when asked (README, "Figures"). A program on it already is sent to
- * mimalloc.
- */
-static void advise_allocator(const struct facts *f, struct diagnosis *d)
-{
-	d->allocator = f->sums->owners & WIRE_ALLOCATOR_JEMALLOC ? "mimalloc" : "jemalloc";
-	advise(d, ADVICE_ALLOCATOR);
-}
-
-static bool is_on_glibc(const struct facts *f)
-{
-	return f->sums->owners == 0 || (f->sums->owners & WIRE_ALLOCATOR_GLIBC) != 0;
-}
-
-/* A trail is worth following that leads to a good part of it: two of these at most. */
-static void advise_part(const struct facts *f, struct diagnosis *d, enum advice advice,
-			uint64_t bytes)
-{
-	if (bytes > f->other_bytes / 3)
-		advise(d, advice);
-}
-
-static void advise_not_malloc(const struct facts *f, struct diagnosis *d)
-{
-	const struct sums *s = f->sums;
-	const uint64_t parts = add_sat(add_sat(f->unhooked_bytes, f->below_bytes),
-				       add_sat(f->shmem_bytes,
-					       add_sat(f->locked_bytes, f->kernel_bytes)));
-	const uint64_t own = sub_sat(f->other_bytes, parts);
-
-	advise_part(f, d, ADVICE_HOOK, f->unhooked_bytes);
-	advise_part(f, d, ADVICE_BELOW, f->below_bytes);
-	advise_part(f, d, ADVICE_SHARED, f->shmem_bytes);
-	advise_part(f, d, ADVICE_LOCKED, f->locked_bytes);
-	advise_part(f, d, ADVICE_KERNEL, f->kernel_bytes);
-	if (d->n_advice > 0 && own <= f->other_bytes / 4)
-		return;
-
-	if (s->n_threads >= MANY_THREADS && own / s->n_threads <= STACK_BYTES)
-		advise(d, ADVICE_STACKS);
-	advise(d, ADVICE_MAPS);
-}
-
-/* It may be retained no more: the last release has shown that it was. */
-static bool is_worth_release(const struct facts *f)
-{
-	const struct heap *heap = &f->sums->heap;
-	const uint64_t bytes = add_sat(add_sat(heap->retained_bytes, heap->untold_bytes),
-				       f->sums->use.swapped_free_bytes);
-
-	return bytes >= MAX(RELEASE_LEAST_BYTES, f->anon_bytes / 16);
-}
-
-/* The last release has shown how little there is to give; another one would show the same. */
-static bool is_tried(const struct facts *f)
-{
-	const uint64_t left_bytes = sub_sat(f->sums->before_bytes, f->sums->released_bytes);
-
-	return f->sums->release_usec > 0 &&
-	       f->anon_bytes <= add_sat(left_bytes, PAID_LEAST_BYTES);
-}
-
-static void find_advice(const struct facts *f, struct diagnosis *d)
-{
-	switch (d->verdict) {
-	case VERDICT_UNKNOWN:
-		if (f->sums->n_stopped > 0)
-			advise(d, ADVICE_CONTINUE);
-		if (d->untold != 0 && f->sums->n_opaque_lazy > 0)
-			advise(d, ADVICE_DECAY);
-		advise(d, d->untold != 0 && is_tried(f) ? ADVICE_HEAPTRACK : ADVICE_MEASURE);
-		if (is_right_after_kill(f))
-			advise(d, ADVICE_RAISE_LIMIT);
-		return;
-	case VERDICT_GROWING:
-		advise(d, ADVICE_HEAPTRACK);
-		advise(d, ADVICE_SANITIZER);
-		advise(d, ADVICE_RAISE_LIMIT);
-		return;
-	case VERDICT_RETAINED:
-		advise(d, is_worth_release(f) ? ADVICE_RELEASE : ADVICE_RELEASE_IDLE);
-		if (is_on_glibc(f) && f->sums->n_arenas > MANY_ARENAS)
-			advise(d, ADVICE_ARENA_MAX);
-		if (is_on_glibc(f))
-			advise(d, ADVICE_THRESHOLDS);
-		return;
-	case VERDICT_FRAGMENTED:
-		if (f->sums->huge_bytes > f->sums->use.unused_bytes / 2)
-			advise(d, ADVICE_HUGE_PAGES);
-		if (is_on_glibc(f) && f->sums->n_arenas > MANY_ARENAS)
-			advise(d, ADVICE_ARENA_MAX);
-		advise_allocator(f, d);
-		advise(d, ADVICE_RESTART);
-		return;
-	case VERDICT_NOT_MALLOC:
-		advise_not_malloc(f, d);
-		return;
-	case VERDICT_HEALTHY:
-		advise(d, f->is_short ? ADVICE_RAISE_LIMIT : ADVICE_NONE);
-		return;
-	case VERDICT_MAX_:
-		return;
-	}
-}
-
 static void judge(struct facts *f, struct diagnosis *ret)
 {
 	const struct sums *s = f->sums;
@@ -499,8 +230,8 @@ static void judge(struct facts *f, struct diagnosis *ret)
 	*ret = (struct diagnosis){ .use = s->use, .verdict = decide(f) };
 	ret->untold = find_untold(f, ret->verdict);
 	ret->confidence_percent = confidence(f, ret->verdict);
-	find_evidence(f, ret);
-	find_advice(f, ret);
+	verdict_show_evidence(f, ret);
+	verdict_advise(f, ret);
 }
 
 /* Resident memory has the members' files in it, the charge of a cgroup has not. */
@@ -550,6 +281,13 @@ static bool is_short(const struct group *group, const struct reading *reading,
 			group->settings->usage_high_permyriad);
 }
 
+static bool is_after_kill(const struct sums *sums, uint64_t killed_usec, uint64_t now_usec)
+{
+	const uint64_t seen_usec = sums->left.time_usec > 0 ? sums->left.time_usec : now_usec;
+
+	return killed_usec > 0 && sub_sat(seen_usec, killed_usec) < ON_THE_WAY_USEC;
+}
+
 /*
  * An empty group tells nothing of those who were in it. Who was killed after the last reading had come
  * to the limit by then, and nobody had asked what for.
@@ -575,6 +313,7 @@ void verdict_group(const struct group *group, const struct sums *sums,
 {
 	struct sums own = *sums;
 	const struct reading reading = reading_of(group, &own);
+	const uint64_t killed_usec = warn_killed_usec(alerts, group);
 	struct facts facts = {
 		.sums = &own,
 		.benefit = group_benefit(group),
@@ -583,20 +322,21 @@ void verdict_group(const struct group *group, const struct sums *sums,
 		.retained_high_bytes = group->settings->retained_high_bytes,
 		.usage_high_permyriad = group->settings->usage_high_permyriad,
 		.usage_critical_permyriad = group->settings->usage_critical_permyriad,
-		.killed_usec = warn_killed_usec(alerts, group),
+		.killed_usec = killed_usec,
+		.is_after_kill = is_after_kill(&own, killed_usec, now_usec),
 		.is_short = is_short(group, &reading, alerts, now_usec),
 		.now_usec = now_usec,
 	};
 
 	if (group->reading.time_usec == 0) {
 		*ret = (struct diagnosis){ .use = sums->use, .verdict = VERDICT_UNKNOWN };
-		advise(ret, ADVICE_MEASURE);
+		verdict_advise(&facts, ret);
 		return;
 	}
 
 	divide(group, &facts);
 	judge(&facts, ret);
-	ret->killed_usec = facts.killed_usec;
+	ret->killed_usec = killed_usec;
 }
 
 void verdict_member(const struct group *group, const struct member *member,
