@@ -28,6 +28,7 @@ done
 passed=0
 failed=0
 skipped=0
+failures=()
 log=$(mktemp)
 trap 'rm -rf "$log" "${stage:-}"' EXIT
 
@@ -42,7 +43,10 @@ tally()
 	case $1 in
 	pass) passed=$((passed + 1)) ;;
 	skip) skipped=$((skipped + 1)) ;;
-	*) failed=$((failed + 1)) ;;
+	*)
+		failed=$((failed + 1))
+		failures+=("$2")
+		;;
 	esac
 	[ "$1" = pass ] || printf '%s - %s\n' "$1" "$2"
 }
@@ -209,6 +213,10 @@ if ! $quick; then
 	done < <(grep -E '^(ok|not ok|skip) - ' "$log")
 fi
 
+# Once more, where a long log is looked at first.
+if [ $failed -gt 0 ]; then
+	printf 'FAILED: %s\n' "${failures[@]}"
+fi
 if [ $skipped -gt 0 ]; then
 	echo "$passed passed, $failed failed, $skipped skipped"
 else
