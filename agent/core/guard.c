@@ -510,6 +510,7 @@ void guard_look(struct guard *guard)
 		guard_survey(guard);
 	r = guard_read_first(guard);
 	if (r == -ENODEV && guard->group.n_members == 0 && !guard->round) {
+		warner_check(guard); /* moved out before it was removed */
 		guard_free(guard);
 		return;
 	}

@@ -57,6 +57,12 @@ two=$hearer
 echo "$two" >"$group/a/cgroup.procs"
 claim "who is moved is told of the new group" wait_for 60 told two
 
+mkdir "$group/c"
+hear three c 1
+echo "$hearer" >"$group/a/cgroup.procs"
+rmdir "$group/c"
+claim "also where the old one is removed at once" wait_for 60 told three
+
 claim "who writes without end is closed" timeout 60 python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX)
