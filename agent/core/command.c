@@ -275,21 +275,48 @@ void command_take_outcome(struct command *command, const struct guard *guard,
 	command_close(command);
 }
 
+/* Of several that were named: the others are not to hide it. */
+static void tell_running(struct command *command, const struct guard *guard)
+{
+	const struct reading *reading = &guard->group.reading;
+	const uint64_t now_usec = manager_now(guard->manager);
+	const struct outcome outcome = {
+		.round = guard->round->outcome.round,
+		.group_id = guard->group.id,
+		.kind = OUTCOME_NOTHING,
+		.trigger = REASON_COMMAND,
+		.reason = REASON_BUSY,
+		.realtime_usec = manager_realtime(guard->manager),
+		.begin_usec = now_usec,
+		.end_usec = now_usec,
+		.limit_bytes = reading->limit_bytes,
+		.usage_before_bytes = reading->usage_bytes,
+		.usage_after_bytes = reading->usage_bytes,
+	};
+
+	(void)bus_reply_outcome(command->reply, &guard->group, &outcome);
+}
+
 static int on_trim(const char *what, enum method method, struct bus_reply *reply,
 		   void *userdata)
 {
 	struct manager *manager = userdata;
 	struct command *command;
 	struct guard *guard;
-	unsigned int n_found = 0, n_begun = 0;
+	unsigned int n_found = 0, n_running = 0, n_begun = 0;
 	int only = 0, r;
 
 	(void)parse_pid(what, &only);
 	membership_check_all(manager);
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		n_found += target_is_in(guard, what);
+		if (target_is_in(guard, what)) {
+			n_found++;
+			n_running += guard->round != NULL;
+		}
 	if (n_found == 0)
 		return -ENOENT;
+	if (n_running == n_found)
+		return -EBUSY;
 
 	r = command_new(reply, &command);
 	if (r < 0)
@@ -297,8 +324,12 @@ static int on_trim(const char *what, enum method method, struct bus_reply *reply
 
 	command->method = method;
 	LIST_FOREACH(guard, &manager->guards, in_manager) {
-		if (!target_is_in(guard, what) || guard->round)
+		if (!target_is_in(guard, what))
 			continue;
+		if (guard->round) {
+			tell_running(command, guard);
+			continue;
+		}
 		command->n_open++;
 		if (round_begin(guard, REASON_COMMAND, (pid_t)only, command) < 0)
 			command->n_open--;
@@ -308,7 +339,7 @@ static int on_trim(const char *what, enum method method, struct bus_reply *reply
 
 	if (n_begun == 0) {
 		free(command);
-		return -EBUSY;
+		return -ENOMEM;
 	}
 
 	command_close(command);

@@ -58,4 +58,26 @@ all_asked()
 
 kill -USR1 "${fakes[@]}"
 claim "when the others are done all are asked" wait_for 60 all_asked
+
+mkdir "$group/last"
+(
+	echo 0 >"$group/last/cgroup.procs"
+	exec "$shims/fake-hook" "$runtime/hook.sock" working 24 >"$scratch/out.last"
+) &
+last=$!
+started+=("$last")
+wait_for 20 is_member "$last"
+ctl --json=short trim "$last" >"$scratch/trimmed.last" &
+trim=$!
+wait_for 20 grep -q 'asked reclaim' "$scratch/out.last"
+claim "a command for several, one of which has a round already" \
+	eval 'ctl --json=short trim "$path" >"$scratch/trimmed"'
+claim "tells of all of them" eval '[ "$(jq length "$scratch/trimmed")" = "$((n_groups + 1))" ]'
+claim "and of that one that its round is still running" jq -e '
+	[.[] | select(.reason == "busy")] | length == 1 and (.[0] |
+		.kind == "nothing" and .asked == 0 and (.path | endswith("/last")) and
+		(.text | contains("another round of the group is still running")))' "$scratch/trimmed"
+claim "for that one alone it fails" eval '! ctl trim "$last"'
+kill -USR1 "$last"
+claim "which ends as it would have" wait "$trim"
 finish
