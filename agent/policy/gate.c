@@ -39,7 +39,10 @@
  * Where it is not calm no back-off outlasts a change: see benefit_is_outdated().
  */
 
-/* Below the threshold by this much before HIGH or CRITICAL is left: bands, not lines. */
+/*
+ * Below the threshold by this much before HIGH or CRITICAL is left: bands, not lines. Of one that is
+ * low, as for a small group whose limit is the machine's, at half of it: no group comes to nothing.
+ */
 #define HYSTERESIS_PERMYRIAD 300
 
 /* Growth towards the limit says nothing while most of the limit is still free. */
@@ -83,7 +86,7 @@ static uint32_t threshold(uint32_t permyriad, bool held)
 		return permyriad;
 
 	/* Not down to 0, which would mean off. */
-	return permyriad > HYSTERESIS_PERMYRIAD ? permyriad - HYSTERESIS_PERMYRIAD : 1;
+	return MAX((uint32_t)sub_sat(permyriad, HYSTERESIS_PERMYRIAD), (permyriad + 1) / 2);
 }
 
 static bool is_critical(const struct group *group, const struct signals *signals)

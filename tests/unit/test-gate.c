@@ -383,14 +383,27 @@ static void test_thresholds_below_the_band_do_not_turn_off(void)
 {
 	struct group group = example();
 
-	/* 2 % less the band would be below nothing: stays, until nothing is used. */
+	/* 2 % less the band would be below nothing: at half of it is the end. */
 	settings.usage_high_permyriad = 200;
 	settings.usage_critical_permyriad = 0;
 	group.gate.state = GATE_HIGH;
 	group.reading.anon_bytes = 500 * MIB;
 	CHECK_EQ(step(&group).state, GATE_HIGH);
+	group.reading.anon_bytes = 10 * MIB;
+	CHECK_EQ(step(&group).state, GATE_HIGH);
+	group.reading.anon_bytes = 10 * MIB - 1;
+	CHECK_EQ(step(&group).state, GATE_CALM);
 	group.reading.anon_bytes = 0;
 	CHECK_EQ(step(&group).state, GATE_CALM);
+
+	/* 5 %: neither is it below half. */
+	settings.usage_high_permyriad = 500;
+	group.reading.anon_bytes = 25 * MIB;
+	CHECK_EQ(step(&group).state, GATE_HIGH);
+	group.reading.anon_bytes = 25 * MIB - 1;
+	CHECK_EQ(step(&group).state, GATE_CALM);
+	settings.usage_high_permyriad = 1;
+	CHECK_EQ(gate_end_permyriad(&settings), 1);
 }
 
 int main(void)
