@@ -36,12 +36,13 @@ static const char *name_of(const struct guard *guard)
 	return guard->group.unit ? guard->group.unit : guard->group.path;
 }
 
-/* An answer under way belongs to the round, or the command, that asked. */
+/* An answer that is awaited belongs to the round, or the command, that asked. */
 static bool is_movable(const struct peer *peer)
 {
 	const struct manager *manager = peer->guard->manager;
 
-	return manager->has_cgroup && !manager->command_guard && !request_busy(peer->conn);
+	return manager->has_cgroup && !manager->command_guard &&
+	       !request_awaited(peer->conn);
 }
 
 /* Unknown, for lack of descriptors or of the process itself, is no reason to move. */

@@ -330,3 +330,8 @@ bool request_busy(const struct conn *conn)
 {
 	return conn->question.state != QUESTION_NONE;
 }
+
+bool request_awaited(const struct conn *conn)
+{
+	return conn->question.state == QUESTION_SENT;
+}

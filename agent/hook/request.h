@@ -63,3 +63,5 @@ int request_tune(struct conn *conn, enum wire_knob knob, uint64_t value,
 int request_overtake(struct conn *conn, const struct reclaim *reclaim, uint64_t timeout_usec);
 
 bool request_busy(const struct conn *conn);
+/* Somebody will be told how it ends: not of a question whose answer came too late, if it comes. */
+bool request_awaited(const struct conn *conn);

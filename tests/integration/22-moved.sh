@@ -67,4 +67,18 @@ echo "$retainer" >"$group/c/cgroup.procs"
 rmdir "$group/b"
 claim "a group that is removed at once is left, too" wait_for 20 is_in c
 exec 9>&-
+
+# Its first figures are asked for, and never come.
+mkdir "$group/d"
+(
+	echo 0 >"$group/d/cgroup.procs"
+	exec "$shims/fake-hook" "$runtime/hook.sock" mute >"$scratch/mute"
+) &
+retainer=$!
+started+=("$retainer")
+wait_for 20 grep -q 'asked stats' "$scratch/mute"
+echo "$retainer" >"$group/c/cgroup.procs"
+rmdir "$group/d"
+claim "so does one that answers nothing" wait_for 60 is_in c
+claim "and nobody looks for the removed group any more" wait_for 20 eval '[ -z "$(figure d id)" ]'
 finish
