@@ -38,7 +38,8 @@ is_observed_again()
 
 claim "it goes on observing" wait_for 60 is_observed_again
 claim "and on" wait_for 60 is_observed_again
-# Others in this group may begin to retain something, too, and then it is told anew.
+# Others in this group may begin to retain something, too, or the machine to stall, and then it is
+# told anew.
 claim "and has told so once" eval '[ "$(grep -c "asked nobody" "$scratch/daemon.log")" -le \
-	"$(tac "$scratch/daemon.log" | sed "/Configuration loaded/q" | grep -c "is retaining, was")" ]'
+	"$(tac "$scratch/daemon.log" | sed "/Configuration loaded/q" | grep -cE "is (retaining|pressed), was")" ]'
 finish
