@@ -14,18 +14,12 @@ start_retainer 100
 bystander=$retainer
 exec 8>&9
 
-rm "$scratch/in" && mkfifo "$scratch/in"
-(
-	echo 0 >"$group/cgroup.procs"
-	hooked "$shims/retainer" 220 <"$scratch/in" >"$scratch/out"
-) &
-victim=$!
-started+=("$victim")
-exec 9>"$scratch/in"
-claim "the victim holds what it freed" wait_for 60 grep -q retained "$scratch/out"
-# Asked while it still frees, it keeps what it frees after that, up to UsageHigh=, 90 MiB.
-claim "usage above UsageHigh= makes it give back" wait_for 30 rss_is_below "$victim" 100
-claim "the log says why" wait_for 10 logged 'released.*(usage|limit)'
+# It holds what it has freed, and on a busy machine was asked before it had freed all of it.
+retainer_group=$group
+start_retainer 220
+victim=$retainer
+claim "usage above UsageHigh= makes it give back, until it is no more" wait_for 30 rss_is_below "$victim" 90
+claim "the log says why" wait_for 10 logged 'released [1-9].*because (usage is|the limit) '
 for round in 2 3 4; do
 	echo again >&9
 	claim "it survives burst $round" wait_for 60 \
