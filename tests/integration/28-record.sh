@@ -17,6 +17,7 @@ has()
 	grep -qx -e "$2" "$scratch/$1.round"
 }
 
+apart
 start_daemon '[Trigger]\nRetainedHigh=0\n[Trim]\nMinRelease=8M\nCooldownSec=1s\n'
 start_retainer 200
 claim "before any round there is none to record" eval '! ctl record "$retainer" last'
@@ -42,6 +43,7 @@ claim "with its gate" has last 'expect.gate_state = retaining'
 claim "its reason" has last 'expect.reason = retained'
 claim "the settings in force" has last 'settings.retained_high_bytes = 33554432'
 claim "and replayed" "$replay" "$scratch/last.round"
+claim "it ends" wait_for 20 logged "released [1-9].*because retained memory is above"
 claim "the release is over: recorded and replayed too" eval 'record now && "$replay" "$scratch/now.round"'
 claim "another moment is refused" eval '! ctl record "$retainer" then'
 claim "so is what is not there" eval '! ctl record nothing.service'

@@ -77,14 +77,21 @@ rss_of_child()
 }
 mkfifo "$scratch/in"
 (
-	exec "$MEMGUARDCTL" run --hook="$HOOK" --config="$scratch/run.conf" --limit=400M -- \
-		"$shims/retainer" 256
+	exec "$MEMGUARDCTL" run --hook="$HOOK" --config="$scratch/run.conf" --limit=400M \
+		--runtime-directory="$scratch/calm" -- "$shims/retainer" 256
 ) <"$scratch/in" >"$scratch/out" 2>"$scratch/run.err" &
 supervisor=$!
 started+=("$supervisor")
 exec 9>"$scratch/in"
 claim "the command runs under it" wait_for 60 grep -q retained "$scratch/out"
 claim "and gives back what it retains" wait_for 60 rss_of_child "$supervisor" 64
+# Its answer comes after that: who ends before has released nothing that anybody knows of.
+has_answered()
+{
+	"$MEMGUARDCTL" --runtime-directory="$scratch/calm" --json=short history |
+		jq -e "any(.kind == \"released\")"
+}
+claim "and says so" wait_for 20 has_answered
 exec 9>&-
 status=0
 wait "$supervisor" || status=$?
@@ -93,7 +100,7 @@ claim "with an account: peak, released, verdict" \
 	eval 'grep -qE "peak .*released [0-9.]+[MG]" "$scratch/run.err" && grep -q "verdict" "$scratch/run.err"'
 
 # All memory is a child's, which ends right before its shell.
-printf '[Trigger]\nRetainedHigh=0\n' >"$scratch/parted.conf"
+printf '[Trigger]\nRetainedHigh=0\nPressureSome=0\nMachinePressureSome=0\n' >"$scratch/parted.conf"
 (
 	exec "$MEMGUARDCTL" run --hook="$HOOK" --config="$scratch/parted.conf" \
 		--runtime-directory="$scratch/parted" -- sh -c '"$1" 128; true' - "$shims/retainer"
@@ -118,7 +125,8 @@ claim "what a child had that has ended is not called memory outside of malloc" e
 if [ "$(id -u)" = 0 ] && command -v unshare >/dev/null; then
 	claim "it works as PID 1 and reaps orphans" exits_with 3 unshare --fork --pid --mount-proc \
 		"$MEMGUARDCTL" run --hook="$HOOK" --runtime-directory="$scratch/pid1" -- \
-		sh -c '(sleep 0.1 &) ; sleep 0.3; ! ps -o stat= -A 2>/dev/null | grep -q Z || exit 9; exit 3'
+		sh -c 'orphan=$( (sleep 0.1 >/dev/null & echo $!) )
+			for i in $(seq 400); do [ -e "/proc/$orphan" ] || exit 3; sleep 0.05; done; exit 9'
 fi
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	chmod 755 "$scratch"
