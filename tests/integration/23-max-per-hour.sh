@@ -6,6 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
+apart
 start_daemon '[Trigger]\nRetainedHigh=16M\n[Trim]\nCooldownSec=1s\nMaxPerHour=2\n'
 start_retainer 150
 

@@ -26,7 +26,7 @@ world()
 	EOF2
 	chmod +x "$scratch/memguardd"
 	MEMGUARDD=$scratch/memguardd
-	start_daemon '[Trigger]\nRetainedHigh=0\nMachinePressureSome=99%\nOomEtaSec=0\n[Trim]\nCooldownSec=1s\n'
+	start_daemon '[Trigger]\nRetainedHigh=0\nPressureSome=10%\nMachinePressureSome=99%\nOomEtaSec=0\n[Trim]\nCooldownSec=1s\n'
 }
 
 end_world()

@@ -16,7 +16,7 @@ switches()
 	awk '/^voluntary_ctxt_switches:/ { print $2 }' "/proc/$daemon/status"
 }
 
-start_daemon ''
+start_daemon '[Trigger]\nPressureSome=10%\n'
 mkfifo "$scratch/in"
 exec 9<>"$scratch/in"
 for ((i = 0; i < n_groups; i++)); do

@@ -31,6 +31,7 @@ number()
 }
 
 shift_clock 0 0
+apart
 configure '[Trigger]\nRetainedHigh=16M\n[Trim]\nCooldownSec=1s\n'
 LD_PRELOAD=$scratch/shift.so "$MEMGUARDD" --log-level=debug --runtime-directory="$runtime" \
 	--config="$scratch/memguard.conf" 2>>"$scratch/daemon.log" &
@@ -41,7 +42,10 @@ start=$(number status start_realtime_usec)
 # join MIB : a process that is asked for that once all is calm.
 join()
 {
-	"$shims/fake-hook" "$runtime/hook.sock" good "$1" >"$scratch/good-$1" &
+	(
+		enter
+		exec "$shims/fake-hook" "$runtime/hook.sock" good "$1" >"$scratch/good-$1"
+	) &
 	started+=($!)
 	wait_for 20 grep -q 'asked stats' "$scratch/good-$1"
 }

@@ -79,7 +79,7 @@ measure
 claim "so that it keeps $top KiB" test "$top" -lt 1024
 claim "and the one that is set has its effect" test "$mapped" = 0
 
-printf '[Tune]\nTrimThreshold=2M\n' >"$scratch/memguard.conf"
+configure '[Tune]\nTrimThreshold=2M\n'
 claim "the other one alone is taken by a reload" ctl reload
 start_subject
 claim "the program has both again" wait_for 20 has_tuned "$both"

@@ -118,8 +118,9 @@ all_named()
 		! grep -oE '(memguardctl|systemctl) [a-z{-]+' "$scratch/told" | has -vE ' --user|ctl (verify|run)$'
 }
 
-# Left alone, for there to be something to advise.
-printf '[Trigger]\nRetainedHigh=0\n' >"$scratch/memguard.conf"
+# Left alone, for there to be something to advise; and what else there is in a group, is no reason for it.
+apart
+configure '[Trigger]\nRetainedHigh=0\n'
 XDG_RUNTIME_DIR=$session "$MEMGUARDD" --user --config="$scratch/memguard.conf" 2>"$scratch/daemon.log" &
 started+=($!)
 wait_for 20 test -S "$session/memguard/bus"

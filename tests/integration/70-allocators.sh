@@ -25,7 +25,7 @@ start_subject()
 	rm -f "$scratch/in"
 	mkfifo "$scratch/in"
 	out=$scratch/out-$RANDOM
-	(exec env LD_PRELOAD="$HOOK:$preload" MEMGUARD_SOCKET="$runtime/hook.sock" "$@" \
+	(enter && exec env LD_PRELOAD="$HOOK:$preload" MEMGUARD_SOCKET="$runtime/hook.sock" "$@" \
 		"$scratch/$program" "$mode" <"$scratch/in" >"$out") &
 	subject=$!
 	started+=("$subject")
@@ -68,6 +68,7 @@ compile -o "$scratch/plain" "$here/allocators-subject.c"
 compile -Wl,--build-id -o "$scratch/linked" "$here/allocators-subject.c" -Wl,-Bstatic -ljemalloc_pic \
 	-Wl,-Bdynamic -lm -ldl -lstdc++ 2>/dev/null || true
 
+apart
 start_daemon '[Guard]\nMode=observe\n'
 for each in libjemalloc.so.2:stay libmimalloc.so.2:end libtcmalloc_minimal.so.4:end; do
 	library=${each%:*}
@@ -164,7 +165,7 @@ if [ -x "$scratch/linked" ]; then
 	}
 	rm -f "$scratch/in"
 	mkfifo "$scratch/in"
-	(exec env PATH="$scratch:$PATH" "$MEMGUARDCTL" run --hook="$HOOK" --config="$scratch/run.conf" -- \
+	(enter && exec env PATH="$scratch:$PATH" "$MEMGUARDCTL" run --hook="$HOOK" --config="$scratch/run.conf" -- \
 		linked stay <"$scratch/in" >"$scratch/run-out" 2>/dev/null) &
 	supervisor=$!
 	started+=("$supervisor")

@@ -90,16 +90,19 @@ wait_for()
 	done
 }
 
-# configure TEXT : what the daemon is to read. That this machine stalls on memory beside the test is
-# no reason for a round of it, unless it speaks of that.
+# configure TEXT : what the daemon is to read. That this machine stalls on memory beside the test, or
+# a group of another test in the one that all are started in, is no reason for a round of it, unless it
+# speaks of that.
 configure()
 {
+	local key
+
 	printf '%b' "$1" >"$scratch/memguard.conf"
-	if grep -q MachinePressureSome "$scratch/memguard.conf"; then
-		return
-	fi
 	grep -qxF '[Trigger]' "$scratch/memguard.conf" || echo '[Trigger]' >>"$scratch/memguard.conf"
-	sed -i 's/^\[Trigger\]$/&\nMachinePressureSome=0/' "$scratch/memguard.conf"
+	for key in PressureSome MachinePressureSome; do
+		grep -q "^$key=" "$scratch/memguard.conf" ||
+			sed -i "s/^\\[Trigger\\]\$/&\\n$key=0/" "$scratch/memguard.conf"
+	done
 }
 
 # start_daemon [CONFIG-TEXT] [OPTION...]
@@ -136,7 +139,7 @@ start_retainer()
 	rm -f "$scratch/in" "$scratch/out"
 	mkfifo "$scratch/in"
 	(
-		[ -z "${retainer_group:-}" ] || echo 0 >"$retainer_group/cgroup.procs"
+		enter
 		hooked "$shims/retainer" "$@" <"$scratch/in" >"$scratch/out"
 	) &
 	retainer=$!
@@ -178,14 +181,41 @@ grows_no_more()
 	[ "$(ctl --json=short explain "$1" | jq '.[0].growth_bytes_per_sec // 0 | fabs | floor')" -lt 1048576 ]
 }
 
-# make_group MIB : a memory cgroup with a limit, its directory in $group; skips where it may not.
+# may_make_group [MIB] : a memory cgroup, with a limit, its directory in $group; says why where it may not.
+may_make_group()
+{
+	local base=/sys/fs/cgroup/memory own directory
+
+	if ! [ -e $base/memory.usage_in_bytes ]; then
+		echo "no cgroup v1 memory controller here; the VM test has v2"
+		return 1
+	fi
+	own=$(awk -F: '$2 ~ /(^|,)memory(,|$)/ { print $3 }' /proc/self/cgroup)
+	directory=$base${own%/}/memguard-test-$$
+	if ! mkdir "$directory" 2>/dev/null; then
+		echo "may not make a cgroup; run as root"
+		return 1
+	fi
+	group=$directory
+	[ $# -eq 0 ] || echo $(($1 << 20)) >"$group/memory.limit_in_bytes"
+}
+
+# make_group MIB : skips where it may not.
 make_group()
 {
-	local base=/sys/fs/cgroup/memory own
+	may_make_group "$1" >"$scratch/no-group" || skip "$(cat "$scratch/no-group")"
+}
 
-	[ -e $base/memory.usage_in_bytes ] || skip "no cgroup v1 memory controller here; the VM test has v2"
-	own=$(awk -F: '$2 ~ /(^|,)memory(,|$)/ { print $3 }' /proc/self/cgroup)
-	group=$base${own%/}/memguard-test-$$
-	mkdir "$group" 2>/dev/null || skip "may not make a cgroup; run as root"
-	echo $(($1 << 20)) >"$group/memory.limit_in_bytes"
+# apart : where it may, what starts from now on is in a group of its own, without a limit: in the one that
+# all tests are started in usage may not be steady for as long as any of them runs.
+apart()
+{
+	may_make_group >"$scratch/no-group" || return 0
+	retainer_group=$group
+}
+
+# enter : the group that retainers are in, if there is one.
+enter()
+{
+	[ -z "${retainer_group:-}" ] || echo 0 >"$retainer_group/cgroup.procs"
 }
