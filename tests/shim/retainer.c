@@ -35,6 +35,9 @@ struct worker {
 	unsigned int seed;
 };
 
+/* Passed by all threads when they have all that they take: else one that begins late takes what is free
+ * in the arena of one that has ended, and less is retained. */
+static pthread_barrier_t filled;
 /* Passed twice by all threads and main(): when all is held, and when it is to be freed. */
 static pthread_barrier_t stage;
 static bool holds;
@@ -130,6 +133,7 @@ static void *burst(void *arg)
 		held += bytes;
 	}
 
+	pthread_barrier_wait(&filled);
 	if (holds) {
 		pthread_barrier_wait(&stage);
 		pthread_barrier_wait(&stage);
@@ -181,6 +185,7 @@ int main(int argc, char **argv)
 	if (argc > 3 && !holds && sscanf(argv[3], "grow=%zu", &grow_mib) != 1)
 		n = 0;
 	if (n < 1 || n > THREADS_MAX || mib < 1 ||
+	    pthread_barrier_init(&filled, NULL, (unsigned int)n) != 0 ||
 	    pthread_barrier_init(&stage, NULL, (unsigned int)n + 1) != 0) {
 		fputs("Usage: retainer MIB [THREADS [hold|grow=MIB]]\n", stderr);
 		return 2;
