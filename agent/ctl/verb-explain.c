@@ -284,6 +284,18 @@ static void print_backoff(const struct ctl *ctl, const json_t *group)
 			    fields_usec(group, key, usec));
 }
 
+/* What kept an earlier one from asking is no news after one that asked. */
+static bool was_quiet_since(const json_t *group, const json_t *last)
+{
+	uint64_t age_usec;
+
+	if (fields_string(group, "quiet_reason_text")[0] == '\0')
+		return false;
+
+	return !fields_find(last, "age_usec", &age_usec) ||
+	       fields_number(group, "quiet_age_usec") <= age_usec;
+}
+
 static void print_past(const struct ctl *ctl, const json_t *group)
 {
 	const json_t *last = json_object_get(group, "last_outcome");
@@ -298,7 +310,7 @@ static void print_past(const struct ctl *ctl, const json_t *group)
 		print_last_round(ctl, last);
 	else if (n_rounds == 0)
 		output_pair(ctl, "So far:", "no process of the group was ever asked");
-	if (fields_string(group, "quiet_reason_text")[0] != '\0')
+	if (was_quiet_since(group, last))
 		output_pair(
 			ctl, "Not asked:", "%s ago a round asked nobody: %s",
 			fields_round_usec(fields_number(group, "quiet_age_usec"), ago),
@@ -329,6 +341,8 @@ static void print_next_calm(const struct ctl *ctl, const json_t *group)
 			    "RetainedHigh=");
 }
 
+#define NOBODY_LEFT "nobody-left" /* no reason of the daemon's */
+
 /* Why the gate is closed although a threshold is reached, by the reason's name. */
 static const struct {
 	const char *reason, *next;
@@ -336,8 +350,9 @@ static const struct {
 	{ "stall", "it is asked as soon as it is idle or a kill is near: raise "
 		   "StallBudgetMSec= to "
 		   "accept longer stalls" },
-	{ "no-members", "nothing: no process has the hook; restart the service after it was "
-			"enabled, see memguard-hook(7)" },
+	{ NOBODY_LEFT, "nothing: no guarded process is left there; one that is started there with the "
+		       "hook is guarded again" },
+	{ "no-members", "nothing: none of its processes can be asked; NOTE in memguardctl list says why" },
 	{ "observe", "nothing: set Mode=trim to have memory released" },
 	{ "max-per-hour", "nothing within this hour: raise MaxPerHour=, or the limit" },
 	{ "busy", "the round that is running ends" },
@@ -409,7 +424,7 @@ static void print_next(const struct ctl *ctl, const json_t *group)
 	char left[FORMAT_MAX];
 
 	if (fields_number(group, "members") == 0)
-		reason = "no-members";
+		reason = NOBODY_LEFT;
 	else if (streq(fields_string(group, "mode"), "observe"))
 		reason = "observe";
 

@@ -125,6 +125,18 @@ static void print_header(const struct ctl *ctl, const json_t *status)
 		    fields_bytes(status, "private_bytes", text));
 }
 
+/* A kill is what happened last until something is released after it, or for a day. */
+static bool was_killed_last(const json_t *group, const json_t *last)
+{
+	uint64_t killed_usec, age_usec;
+
+	if (!fields_find(group, "oom_kill_age_usec", &killed_usec) ||
+	    killed_usec >= FIELDS_DAY_SEC * USEC_PER_SEC)
+		return false;
+
+	return !fields_find(last, "age_usec", &age_usec) || killed_usec <= age_usec;
+}
+
 /* "released 412M 3s ago", or why nothing. */
 static void add_last_outcome(const struct ctl *ctl, struct table *table,
 			     const json_t *group)
@@ -136,6 +148,15 @@ static void add_last_outcome(const struct ctl *ctl, struct table *table,
 	const char *kind = fields_string(last, "kind");
 	char bytes[FORMAT_MAX], ago[FORMAT_MAX];
 
+	if (was_killed_last(group, last)) {
+		table_cell(table, COLOR_RED, "killed by the kernel %s ago",
+			   fields_ago(group, "oom_kill_age_usec", ago));
+		return;
+	}
+	if (!last && fields_number(group, "members") == 0) {
+		table_cell(table, COLOR_DIM, "nothing: no guarded process is left");
+		return;
+	}
 	if (!last) {
 		const bool is_quiet = json_object_get(group, "quiet_reason");
 

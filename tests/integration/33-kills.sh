@@ -39,7 +39,10 @@ claim "with its time, its limit and what it is" eval \
 	'ctl --json=short history "$path" | jq -e --argjson now "$(date +%s)" --arg name "$path" \
 	"map(select(.kind == \"killed\"))[0] | .name == \$name and .limit_bytes == 100663296 and
 	(.ended_realtime_usec / 1000000 - \$now | fabs) < 600 and has(\"round\") == false"'
+claim "status tells it as what happened last" eval \
+	'COLUMNS=200 ctl status | has -F "killed by the kernel "'
 ctl trim "$retainer" >/dev/null
+claim "until a release comes after it" eval '! COLUMNS=200 ctl status | has -F "killed by the kernel "'
 claim "rounds come after it, by their time" eval \
 	'[ "$(ctl --json=short history "$path" | jq -r "map(.kind) | last")" = released ]'
 claim "a round is a round in the status" eval \

@@ -33,6 +33,13 @@ wait_for 60 logged "Process $vanishing .*retained 0M"
 claim "show of who ends meanwhile fails" fails show "$vanishing" "ended while it was asked"
 claim "and advises nothing" eval '! grep -q "Try:" "$scratch/out.txt"'
 
+is_empty()
+{
+	ctl --json=short explain "$path" | jq -e '.[0].members == 0'
+}
+claim "status says that nobody is left" eval \
+	'wait_for 20 is_empty && COLUMNS=200 ctl status | has -F "no guarded process is left"'
+
 # What it had is free, but nobody has released it.
 (echo 0 >"$group/cgroup.procs" && exec "$shims/fake-hook" "$runtime/hook.sock" stuck 64) >"$scratch/stuck" &
 stuck=$!
@@ -46,13 +53,11 @@ wait "$trim" || true
 claim "what ends while it is asked to release has released nothing" \
 	jq -e '.[0] | .gone == 1 and .answered == 0 and .released_bytes == 0' "$scratch/trim"
 
-is_empty()
-{
-	ctl --json=short explain "$path" | jq -e '.[0].members == 0'
-}
 claim "the group is empty" wait_for 20 is_empty
 claim "status shows what nobody has as nothing" eval \
 	'COLUMNS=200 ctl status | has -E "[0-9][BKM] +300M .* - +- +[a-z]"'
+claim "explain does not send anybody to look for the hook" eval \
+	'ctl explain "$path" | has -E "Next: nothing: no guarded process is left there"'
 claim "list of it fails, and says that nobody is left" fails list "$path" "No process is left there"
 trims()
 {
