@@ -394,6 +394,7 @@ struct account {
 	uint64_t n_oom_kill;
 	struct diagnosis diagnosis; /* the worst */
 	const struct sandbox *sandbox;
+	bool had_hook; /* somebody who could be measured */
 };
 
 static int add_group(const struct group *group, const struct diagnosis *diagnosis, void *userdata)
@@ -404,6 +405,7 @@ static int add_group(const struct group *group, const struct diagnosis *diagnosi
 	if (group->reading.time_usec == 0 || !sandbox_has(account->sandbox, group->path))
 		return 0;
 
+	account->had_hook |= diagnosis->use.largest_pid > 0;
 	account->peak_bytes = MAX(account->peak_bytes, group->peak_bytes);
 	account->limit_bytes = MIN(account->limit_bytes, group->reading.limit_bytes);
 	account->released_bytes += group_benefit(group)->released_bytes;
@@ -475,7 +477,6 @@ static void tell_verdict(const struct diagnosis *diagnosis)
 static void tell_account(struct run *run)
 {
 	struct account account = { .limit_bytes = BYTES_INFINITY, .sandbox = &run->sandbox };
-	bool was_seen;
 	char byte;
 
 	/* It never began: the message about that was enough. */
@@ -484,11 +485,10 @@ static void tell_account(struct run *run)
 
 	tell_end(run);
 	(void)manager_each_group(run->manager, add_group, &account);
-	was_seen = account.peak_bytes > 0;
 	add_sandbox(&account);
 	if (account.peak_bytes > 0)
 		tell_peak(&account);
-	if (was_seen)
+	if (account.had_hook)
 		tell_verdict(&account.diagnosis);
 	else
 		log_info("no verdict: it ended too soon, or the hook cannot enter it (static, set-uid); "

@@ -55,6 +55,27 @@ else
 	echo "ok - row 9: a program whose sanitizer is a library # SKIP ${compiler[*]} does not make one"
 fi
 
+# Long enough to be read, by its resident memory.
+if printf '#include <unistd.h>\nint main(void) { return (int)read(0, &(char){ 0 }, 1); }\n' |
+	"${compiler[@]}" -static -x c -o "$scratch/static" - 2>/dev/null; then
+	mkfifo "$scratch/static.in"
+	(exec "$MEMGUARDCTL" run --hook="$HOOK" --runtime-directory="$scratch/static.run" -- "$scratch/static" \
+		<"$scratch/static.in" 2>"$scratch/static.err") &
+	run=$!
+	exec 8>"$scratch/static.in"
+	was_read()
+	{
+		"$MEMGUARDCTL" --runtime-directory="$scratch/static.run" --json=short status |
+			jq -e ".groups[0].peak_bytes > 0"
+	}
+	claim "a static program runs" wait_for 20 was_read
+	exec 8>&-
+	wait $run || true
+	claim "and has no verdict, since nobody could be measured" grep -q "no verdict: " "$scratch/static.err"
+else
+	echo "ok - a static program has no verdict # SKIP ${compiler[*]} does not make one"
+fi
+
 (
 	exec "$MEMGUARDCTL" run --hook="$HOOK" -- \
 		sh -c 'trap "echo got; exit 5" USR1; echo ready; while :; do sleep 0.1; done'
