@@ -40,7 +40,8 @@ static void add_used(struct text *text, const struct group *group, const struct 
 	text_add(text, "%s", format_bytes(anon, group->reading.anon_bytes));
 	if (group->reading.limit_bytes != BYTES_INFINITY)
 		text_add(text, " of %s", format_bytes(limit, group->reading.limit_bytes));
-	text_add(text, " used");
+	/* Who was killed may have given back part of it by then. */
+	text_add(text, alert->kind == ALERT_OOM_KILL ? " used when it was seen" : " used");
 	/* Whose limit it is, and that most of it may be somebody else's. */
 	if (group_limit_of(group, path, sizeof(path)))
 		text_add(text, " (the limit of %s, where others have %s)",

@@ -28,8 +28,8 @@ static const struct {
 	[FACT_HUGE_BYTES] = { "", " of the heap are in huge pages" },
 	[FACT_THREADS] = { "", " threads" },
 	[FACT_ARENAS] = { "", " arenas" },
-	[FACT_FLOOR_FIRST_BYTES] = { "the least that was in use rose from ", "" },
-	[FACT_FLOOR_LAST_BYTES] = { "to ", "" },
+	[FACT_FLOOR_FIRST_BYTES] = { "the least that was in use was ", " at first" },
+	[FACT_FLOOR_LAST_BYTES] = { "", " of late" },
 	[FACT_FLOOR_SPAN_USEC] = { "watched for ", "" },
 	[FACT_FLOOR_FIGURES] = { "measured ", " times" },
 	[FACT_EXPECTED_BYTES] = { "that was expected to give ", "" },
@@ -136,14 +136,13 @@ char *sentences_evidence(const struct diagnosis *diagnosis, char *buf, size_t si
 }
 
 /*
- * By enum advice. {what}, {path}, {unit}, {limited}, {pid}, {allocator} and {user}, with its
- * space, are filled in.
+ * By enum advice. {what}, {path}, {unit}, {limited}, {pid}, {allocator}, {calm} and {user}, with
+ * its space, are filled in.
  */
 static const char *const advices[] = {
 	[ADVICE_NONE] = "nothing to do",
 	[ADVICE_MEASURE] = "measure by a release: memguardctl{user} diagnose {what}",
-	[ADVICE_RELEASE] = "release it now: memguardctl{user} trim {what}; and from now on while it "
-			   "is idle: RetainedHigh= in memguard.conf",
+	[ADVICE_RELEASE] = "release it now: memguardctl{user} trim {what}; {calm}",
 	[ADVICE_ARENA_MAX] = "cap the arenas: ArenaMax=2 in memguard.conf, and restart it",
 	[ADVICE_THRESHOLDS] = "pin glibc's thresholds, which rise by themselves: "
 			      "memguardctl{user} tune {what} MmapThreshold=128K TrimThreshold=128K",
@@ -165,8 +164,7 @@ static const char *const advices[] = {
 			      "Environment=GLIBC_TUNABLES=glibc.malloc.hugetlb=0 in {unit}, and "
 			      "madvise in /sys/kernel/mm/transparent_hugepage/enabled",
 	[ADVICE_RESTART] = "until then a restart helps: systemctl{user} restart {unit}",
-	[ADVICE_RELEASE_IDLE] = "there is little to release now; from now on while it is idle: "
-				"RetainedHigh= in memguard.conf",
+	[ADVICE_RELEASE_IDLE] = "there is little to release now; {calm}",
 	[ADVICE_CONTINUE] = "let it go on, being stopped by a signal or a debugger: kill -CONT {pid}",
 	[ADVICE_SHARED] = "see its shared memory: ls -l /proc/{pid}/fd | grep -E 'memfd:|/dev/shm'; what "
 			  "it maps: grep -E 'memfd:|/dev/|SYSV' /proc/{pid}/maps; files: df -t tmpfs",
@@ -204,6 +202,7 @@ struct words {
 	char pid[16];
 	const char *allocator;
 	const char *user, *limited_user; /* " --user", or nothing */
+	const char *calm;		 /* how it is released from while all is calm */
 };
 
 static bool is_unit(const char *name)
@@ -255,6 +254,17 @@ static bool is_limit_of_user(const struct group *group)
 	return manager && strchr(manager + 1, '/');
 }
 
+/* What is in force already nobody has to set. */
+static const char *calm_of(const struct group_settings *settings)
+{
+	if (settings->mode == MODE_OBSERVE)
+		return "and from now on while it is idle: Mode=trim in memguard.conf";
+
+	return settings->retained_high_bytes > 0
+		       ? "while it is idle memguard does so by itself, from RetainedHigh= on"
+		       : "and from now on while it is idle: RetainedHigh= in memguard.conf";
+}
+
 static void find_words(const struct diagnosis *diagnosis, const struct group *group,
 		       const struct member *member, struct words *ret)
 {
@@ -274,6 +284,7 @@ static void find_words(const struct diagnosis *diagnosis, const struct group *gr
 	ret->allocator = diagnosis->allocator ? diagnosis->allocator : "jemalloc";
 	ret->user = group->users ? " --user" : "";
 	ret->limited_user = is_limit_of_user(group) ? " --user" : "";
+	ret->calm = calm_of(group->settings);
 }
 
 /* Of a group. */
@@ -294,6 +305,7 @@ static const char *word_at(const struct words *words, const char *text, size_t *
 		{ "{allocator}", words->allocator },
 		{ "{user}", words->user },
 		{ "{limited_user}", words->limited_user },
+		{ "{calm}", words->calm },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {

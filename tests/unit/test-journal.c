@@ -10,6 +10,7 @@
 
 #include "agent/report/journal-alert.h"
 #include "agent/report/journal-look.h"
+#include "agent/report/sentences.h"
 #include "tests/unit/test.h"
 
 static char path[] = "/system.slice/x.service";
@@ -374,8 +375,27 @@ static void test_the_verdict_is_told_with_its_evidence(void)
 	CHECK_STR(field(&group, &outcome, "MEMGUARD_VERDICT"), "growing");
 	CHECK_STR(field(&group, &outcome, "MEMGUARD_CONFIDENCE_PERCENT"), "85");
 	CHECK_STR(field(&group, &outcome, "MEMGUARD_EVIDENCE"),
-		  "the least that was in use rose from 100M, to 500M");
+		  "the least that was in use was 100M at first, 500M of late");
 	CHECK_STR(field(&group, &released, "MEMGUARD_VERDICT"), "unknown");
+}
+
+static void test_nobody_is_advised_to_set_what_is_set(void)
+{
+	struct group_settings settings = { .mode = MODE_TRIM, .retained_high_bytes = 64 * MIB };
+	const struct group g = { .path = path, .unit = unit, .settings = &settings };
+	const struct diagnosis d = { .verdict = VERDICT_RETAINED };
+	char text[SENTENCES_ADVICE_MAX];
+
+	CHECK_STR(sentences_advice(ADVICE_RELEASE_IDLE, &d, &g, NULL, text, sizeof(text)),
+		  "there is little to release now; while it is idle memguard does so by itself, from "
+		  "RetainedHigh= on");
+	settings.retained_high_bytes = 0;
+	CHECK_STR(sentences_advice(ADVICE_RELEASE, &d, &g, NULL, text, sizeof(text)),
+		  "release it now: memguardctl trim x.service; and from now on while it is idle: "
+		  "RetainedHigh= in memguard.conf");
+	settings.mode = MODE_OBSERVE;
+	sentences_advice(ADVICE_RELEASE, &d, &g, NULL, text, sizeof(text));
+	CHECK(strstr(text, "; and from now on while it is idle: Mode=trim in memguard.conf") != NULL);
 }
 
 static void test_an_alert_tells_when_and_why(void)
@@ -419,7 +439,7 @@ static void test_an_alert_tells_when_and_why(void)
 	g.shared_level = 1;
 	journal_alert_sentence(&g, &alert, text, sizeof(text));
 	CHECK_STR(text, "x.service: the kernel's OOM killer ended 2 processes beside it, for the limit "
-			"of /work.slice: 350M of 600M used, 12.0M of it free but retained");
+			"of /work.slice: 350M of 600M used when it was seen, 12.0M of it free but retained");
 	CHECK(journal_alert_format(&g, &alert, entry, sizeof(entry)) > 0);
 	CHECK(strstr(entry, "\nMEMGUARD_OOM_KILLS=0\nMEMGUARD_SHARED_OOM_KILLS=2\n") != NULL);
 	CHECK_EQ(journal_alert_format(&g, &alert, entry, 100), -E2BIG);
@@ -474,6 +494,7 @@ static void test_a_second_look_tells_what_came_back(void)
 
 int main(void)
 {
+	RUN(test_nobody_is_advised_to_set_what_is_set);
 	RUN(test_an_alert_tells_when_and_why);
 	RUN(test_a_second_look_tells_what_came_back);
 	RUN(test_the_sentence_has_the_figures);
