@@ -346,7 +346,10 @@ void verdict_member(const struct group *group, const struct member *member,
 	struct facts facts = {
 		.sums = &sums,
 		.anon_bytes = member->process.anon_bytes,
-		.limit_bytes = BYTES_INFINITY,
+		/* One that fills it alone is what the group is. */
+		.limit_bytes = group->reading.time_usec > 0 ? group->reading.limit_bytes : BYTES_INFINITY,
+		.usage_high_permyriad = group->settings->usage_high_permyriad,
+		.usage_critical_permyriad = group->settings->usage_critical_permyriad,
 		.retained_high_bytes = group->settings->retained_high_bytes,
 		.is_short = is_short(group, &group->reading, alerts, now_usec),
 		.now_usec = now_usec,
