@@ -309,12 +309,21 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 	return warn;
 }
 
+/* It was so to the end, and too soon after the last one. What has to last may not have. */
+static bool is_left_untold(const struct alert_memory *memory, enum alert_kind kind)
+{
+	return kind != ALERT_USAGE_CRITICAL && memory->kinds[kind].since_usec > 0 &&
+	       !(memory->told & UINT64_C(1) << kind);
+}
+
 struct alert_memory warn_renew(const struct alert_memory *memory)
 {
 	struct alert_memory next = *memory;
 
-	for (int kind = 0; kind < ALERT_MAX_; kind++)
+	for (int kind = 0; kind < ALERT_MAX_; kind++) {
+		next.kinds[kind].n_held_back += is_left_untold(memory, (enum alert_kind)kind);
 		next.kinds[kind].since_usec = 0;
+	}
 
 	next.told = 0;
 	next.near = (struct alert_near){ 0 };

@@ -323,6 +323,16 @@ static void test_a_restarted_unit_is_the_same_one(void)
 		group.reading.n_oom_kill = 1;
 		CHECK_EQ(look(T0 + i * USEC_PER_SEC + 1, 100 * MIB), 0);
 	}
+
+	/* What it was not told of then is counted when it is told again. */
+	memory = warn_renew(&memory);
+	group.reading.n_oom_kill = 0;
+	CHECK_EQ(look(T0 + 70 * USEC_PER_SEC, 100 * MIB), 0);
+	group.reading.n_oom_kill = 1;
+	CHECK_EQ(look(T0 + 71 * USEC_PER_SEC, 100 * MIB), 1U << ALERT_OOM_KILL);
+	CHECK_EQ(n_oom_kills, 1);
+	CHECK_EQ(n_held_back, 58);
+	CHECK_EQ(warn_renew(&memory).kinds[ALERT_OOM_KILL].n_held_back, 0);
 }
 
 static void test_what_was_never_read_is_no_fact(void)
