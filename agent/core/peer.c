@@ -530,6 +530,8 @@ static void on_tuned(struct conn *conn, enum request_end end, const struct reque
 
 void peer_tune(struct peer *peer)
 {
+	const struct group_settings *settings = peer->guard->group.settings;
+
 	/* One question at a time: peer_refresh() comes back to it. */
 	if (request_busy(peer->conn))
 		return;
@@ -542,13 +544,13 @@ void peer_tune(struct peer *peer)
 
 		peer->knobs_due &= ~bit;
 		/* A reload may have taken it back. */
-		if (knob_setting(peer->guard->group.settings, (enum wire_knob)i) == 0)
+		if (knob_setting(settings, (enum wire_knob)i) == 0 || settings->mode == MODE_OBSERVE)
 			continue;
 		if (peer_check_agent(peer) < 0)
 			return;
 		if (request_tune(peer->conn, (enum wire_knob)i,
-				 knob_value(peer->guard->group.settings, (enum wire_knob)i),
-				 TUNE_TIMEOUT_USEC, on_tuned, peer) >= 0)
+				 knob_value(settings, (enum wire_knob)i), TUNE_TIMEOUT_USEC, on_tuned,
+				 peer) >= 0)
 			return;
 	}
 }

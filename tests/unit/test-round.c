@@ -14,6 +14,7 @@
 #include "agent/core/guard.h"
 #include "agent/core/history.h"
 #include "agent/core/pace.h"
+#include "agent/core/peer.h"
 #include "agent/hook/conn-internal.h"
 #include "tests/unit/test.h"
 
@@ -205,6 +206,45 @@ static void test_who_is_only_to_be_observed_from_now_on_is_not_asked(void)
 	CHECK(!is_other_asked_after("[Guard]\nMode=observe\n"));
 }
 
+/* Two settings are to be made, one after the other, and between them is a reload of @text. */
+static bool is_tuned_on_after(const char *text)
+{
+	struct place *place = &places[0];
+	struct peer *peer = &place->peers[0];
+	struct wire_frame frame;
+	char mistakes[256];
+	bool is_asked;
+
+	begin();
+	configure("[Tune]\nTrimThreshold=1M\nTopPad=64K\n");
+	CHECK_EQ(manager_reload(manager, mistakes, sizeof(mistakes)), 0);
+	make(place, 1);
+	peer->knobs_due = 1U << WIRE_KNOB_TRIM_THRESHOLD | 1U << WIRE_KNOB_TOP_PAD;
+	peer_tune(peer);
+	CHECK(recv(place->hooks[0], &frame, sizeof(frame), MSG_DONTWAIT) == sizeof(frame));
+	CHECK_EQ(frame.header.verb, WIRE_TUNE);
+	CHECK_EQ(frame.tune_request.knob, WIRE_KNOB_TRIM_THRESHOLD);
+	configure(text);
+	CHECK_EQ(manager_reload(manager, mistakes, sizeof(mistakes)), 0);
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_TUNE, frame.header.id, WIRE_OK);
+	frame.tune_reply.knob = WIRE_KNOB_TRIM_THRESHOLD;
+	CHECK_EQ(send(place->hooks[0], &frame, sizeof(frame), 0), sizeof(frame));
+	while (!(peer->member.hello.tuned & 1U << WIRE_KNOB_TRIM_THRESHOLD))
+		(void)sd_event_run(manager->event, UINT64_MAX);
+	is_asked = recv(place->hooks[0], &frame, sizeof(frame), MSG_DONTWAIT) == sizeof(frame) &&
+		   frame.header.verb == WIRE_TUNE;
+	forget(place);
+	end();
+	return is_asked;
+}
+
+static void test_who_is_only_to_be_observed_from_now_on_is_not_tuned(void)
+{
+	CHECK(is_tuned_on_after("[Tune]\nTopPad=64K\n"));
+	CHECK(!is_tuned_on_after("[Tune]\nTrimThreshold=1M\n"));
+	CHECK(!is_tuned_on_after("[Guard]\nMode=observe\n[Tune]\nTopPad=64K\n"));
+}
+
 int main(void)
 {
 	if (!mkdtemp(directory))
@@ -214,6 +254,7 @@ int main(void)
 	RUN(test_who_does_not_answer_keeps_no_other_group_from_being_asked);
 	RUN(test_a_round_goes_on_after_a_reload);
 	RUN(test_who_is_only_to_be_observed_from_now_on_is_not_asked);
+	RUN(test_who_is_only_to_be_observed_from_now_on_is_not_tuned);
 
 	(void)unlink(config);
 	/* All else the daemon has removed itself. */
