@@ -3,6 +3,7 @@
 #include "agent/basic/name.h"
 
 #include <ctype.h>
+#include <fnmatch.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,11 @@ bool name_has_suffix(const char *name)
 			return true;
 
 	return false;
+}
+
+bool name_matches(const char *pattern, const char *path)
+{
+	return fnmatch(pattern, path, FNM_NOESCAPE) == 0;
 }
 
 /* Bytes of other alphabets are nothing special to a shell. */

@@ -10,6 +10,12 @@
 bool name_has_suffix(const char *name);
 
 /*
+ * As fnmatch(3), but a backslash stands for itself: there is one in each slice that systemd makes for the
+ * instances of a unit with a dash in its name, and whoever has copied it from there means it.
+ */
+bool name_matches(const char *pattern, const char *path);
+
+/*
  * As a shell takes it for one word: in single quotes where it must be. Returns @buf, cut at @size
  * (above 2), and then not cut within a quote.
  */

@@ -5,12 +5,12 @@
 #include "agent/config/config.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/basic/macro.h"
+#include "agent/basic/name.h"
 #include "agent/config/config-state.h"
 #include "agent/config/load.h"
 
@@ -165,7 +165,7 @@ bool config_matches(const struct scope *scope, const char *unit, const char *cgr
 	case SCOPE_ALL:
 		return true;
 	case SCOPE_CGROUP:
-		return fnmatch(scope->name, cgroup_path, 0) == 0;
+		return name_matches(scope->name, cgroup_path);
 	case SCOPE_TEMPLATE:
 		return unit && is_instance(scope->name, unit);
 	case SCOPE_SERVICE:

@@ -2,10 +2,10 @@
 
 /* memguardctl config: the settings in force, and the file and line each comes from. */
 
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "agent/basic/name.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
 #include "agent/ctl/table.h"
@@ -61,7 +61,7 @@ static bool is_override(const char *section)
 static bool is_meant(const char *section, const json_t *group)
 {
 	if (is_pattern(section))
-		return fnmatch(section + strlen(cgroup), fields_string(group, "path"), 0) == 0;
+		return name_matches(section + strlen(cgroup), fields_string(group, "path"));
 
 	return is_unit(section + strlen(service), fields_string(group, "unit"));
 }
@@ -79,7 +79,7 @@ static size_t count_meant(const char *section, const json_t *groups)
 static bool is_for_all(const char *section, size_t n_meant, size_t n_groups)
 {
 	return is_pattern(section) && n_meant > 0 && n_meant == n_groups &&
-	       (n_groups > 1 || fnmatch(section + strlen(cgroup), "/\177", 0) == 0);
+	       (n_groups > 1 || name_matches(section + strlen(cgroup), "/\177"));
 }
 
 /* For who reads JSON: the same on each setting of the section. */

@@ -373,6 +373,20 @@ static const char *clash(const char *unit, const char *path)
 	return text;
 }
 
+/* As systemd names the slice of my-app@1.service. */
+static void a_backslash_in_a_pattern_is_one(void)
+{
+	CHECK_EQ(load_text("[Cgroup /system.slice/system-my\\x2dapp.slice/*]\nUsageHigh=70%\n"
+			   "[Cgroup /[*]\\*]\nUsageHigh=60%\n"), 0);
+	CHECK_EQ(resolve(NULL, "/system.slice/system-my\\x2dapp.slice/my-app@1.service")
+			 .usage_high_permyriad, 7000);
+	CHECK_EQ(resolve(NULL, "/system.slice/system-myx2dapp.slice/my-app@1.service")
+			 .usage_high_permyriad, 8000);
+	CHECK_EQ(resolve(NULL, "/*\\a").usage_high_permyriad, 6000);
+	CHECK_EQ(resolve(NULL, "/a\\a").usage_high_permyriad, 8000);
+	clear();
+}
+
 static void contradictions_that_meet_are_told_with_both_places(void)
 {
 	const struct group_settings *settings;
@@ -466,6 +480,7 @@ int main(void)
 	RUN(the_empty_value_in_an_override_is_the_default_too);
 	RUN(drop_ins_may_repeat_sections_and_keys);
 	RUN(overrides_that_meet_cannot_contradict_each_other);
+	RUN(a_backslash_in_a_pattern_is_one);
 	RUN(contradictions_that_meet_are_told_with_both_places);
 	RUN(every_option_is_listed_with_its_origin);
 
