@@ -111,7 +111,8 @@ static void on_end(struct conn *conn, enum request_end end, const struct request
 	(void)conn;
 	if (end == REQUEST_TIMED_OUT) {
 		inquiry->silence = find_hold(peer);
-		peer->member.n_failed += inquiry->command->knob == 0;
+		if (inquiry->command->knob == 0)
+			member_note_failure(&peer->member, false);
 	} else if (answer && answer->frame->header.status == WIRE_OK) {
 		if (inquiry->command->knob == 0)
 			peer_take_stats(peer, &answer->frame->stats);

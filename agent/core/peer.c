@@ -349,7 +349,7 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *wire)
 	survey_answered(peer);
 	member->stats = stats_of(wire, keep_foreign(peer, wire));
 	member->stats_usec = manager_now(peer->guard->manager);
-	member->n_failed = 0;
+	member_note_answer(member, false);
 	peer->stats_cpu_usec = member->process.cpu_usec;
 	peer->stats_n_threads = member->process.n_threads;
 	if (member->residue_due) {
@@ -414,7 +414,7 @@ void peer_take_release(struct peer *peer, const struct wire_reclaim_reply *reply
 					     sub_sat(reply->rss_before, reply->rss_after));
 	member->lessons->last_release = *reply;
 	member->last_release_usec = manager_now(peer->guard->manager);
-	member->n_failed = 0;
+	member_note_answer(member, true);
 	member->residue_due = true;
 	peer->stats_n_threads = member->process.n_threads;
 	/* What it held it has given; until the next statistics nothing more is expected. */
@@ -443,7 +443,7 @@ static void on_stats(struct conn *conn, enum request_end end, const struct reque
 		round_go_on(peer->guard);
 		return;
 	case REQUEST_TIMED_OUT:
-		peer->member.n_failed++;
+		member_note_failure(&peer->member, false);
 		return;
 	case REQUEST_GONE:
 	case REQUEST_OVERTAKEN: /* a RECLAIM alone can be */
@@ -519,7 +519,7 @@ static void on_tuned(struct conn *conn, enum request_end end, const struct reque
 		return;
 	case REQUEST_TIMED_OUT:
 		/* A process that does not answer is not asked four times. */
-		peer->member.n_failed++;
+		member_note_failure(&peer->member, false);
 		peer->knobs_due = 0;
 		return;
 	case REQUEST_GONE:

@@ -183,7 +183,7 @@ static void take_refusal(struct guard *guard, struct peer *peer, uint32_t status
 
 	if (pick->method != METHOD_BORROW || status != WIRE_UNSUPPORTED) {
 		outcome_count_refusal(&round->outcome, refusal_of(status));
-		peer->member.n_failed++;
+		member_note_failure(&peer->member, true);
 		return;
 	}
 
@@ -234,7 +234,7 @@ static void on_reclaimed(struct conn *conn, enum request_end end, const struct r
 		break;
 	case REQUEST_TIMED_OUT:
 		silence_count(peer, true);
-		peer->member.n_failed++;
+		member_note_failure(&peer->member, false);
 		break;
 	case REQUEST_GONE:
 		outcome->n_gone++;
@@ -395,7 +395,7 @@ static void go_on_without(struct guard *guard, struct peer *peer)
 		  guard->round->until_usec == 0 ? " and takes no CPU time" : " soon enough");
 	guard->round->waiting = NULL;
 	silence_count(peer, peer->member.process.cpu_usec != guard->round->waiting_cpu_usec);
-	peer->member.n_failed++;
+	member_note_failure(&peer->member, false);
 	round_ask_next(guard);
 }
 

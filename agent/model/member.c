@@ -43,6 +43,21 @@ const struct lessons *member_lessons(const struct member *member)
 	return member->has_lessons ? member->lessons : &none;
 }
 
+void member_note_failure(struct member *member, bool refused)
+{
+	member->n_failed++;
+	member->refused = refused;
+}
+
+void member_note_answer(struct member *member, bool released)
+{
+	if (member->refused && !released)
+		return;
+
+	member->n_failed = 0;
+	member->refused = false;
+}
+
 void member_note_tuned(struct member *member, const struct wire_tune_reply *reply)
 {
 	uint32_t tuned = UINT32_C(1) << reply->knob;

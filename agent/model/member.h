@@ -89,6 +89,7 @@ struct member {
 	bool borrow_refused;       /* its hook cannot do it */
 	bool residue_due;          /* the next stats give the residue */
 	bool has_lessons;          /* there is something in them */
+	bool refused;              /* the last of n_failed: it is there, and has not released */
 
 	struct stats stats;        /* last answer */
 	uint64_t stats_usec;       /* when; 0: never */
@@ -114,6 +115,10 @@ struct versions versions_of(const struct wire_hello *wire);
 bool member_is_stopped(const struct member *member);
 
 const struct lessons *member_lessons(const struct member *member);
+
+/* It did not answer, or answered that it releases nothing. Only a release ends a row of the latter. */
+void member_note_failure(struct member *member, bool refused);
+void member_note_answer(struct member *member, bool released);
 
 /* A setting was made in it: with one threshold the other may have been. */
 void member_note_tuned(struct member *member, const struct wire_tune_reply *reply);

@@ -206,6 +206,51 @@ static void test_who_is_only_to_be_observed_from_now_on_is_not_asked(void)
 	CHECK(!is_other_asked_after("[Guard]\nMode=observe\n"));
 }
 
+/* Answers the only one that it releases nothing, if he was asked. */
+static bool refuse(struct place *place)
+{
+	struct wire_frame question, frame;
+
+	CHECK_EQ(round_begin(&place->guard, REASON_USAGE_CRITICAL, 0, NULL), 0);
+	if (!take(place, 0, &question))
+		return false;
+
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_RECLAIM, question.header.id, WIRE_UNSUPPORTED);
+	CHECK_EQ(send(place->hooks[0], &frame, sizeof(frame), 0), sizeof(frame));
+	while (place->guard.round)
+		(void)sd_event_run(manager->event, UINT64_MAX);
+	return true;
+}
+
+static void test_who_cannot_release_is_not_asked_for_ever(void)
+{
+	const struct wire_stats stats = { .rss = MIB };
+	const struct wire_reclaim_reply released = { .rss_before = MIB };
+	struct peer *peer = &places[0].peers[0];
+
+	begin();
+	make(&places[0], 1);
+	for (uint32_t i = 1; i <= 3; i++) {
+		CHECK(refuse(&places[0]));
+		/* That it tells figures does not make it able. */
+		peer_take_stats(peer, &stats);
+		CHECK_EQ(peer->member.n_failed, i);
+	}
+	CHECK(!refuse(&places[0]));
+	CHECK(!places[0].guard.round);
+
+	/* By a command. */
+	peer_take_release(peer, &released);
+	CHECK(refuse(&places[0]));
+
+	/* Whoever only was silent is there again. */
+	member_note_failure(&peer->member, false);
+	peer_take_stats(peer, &stats);
+	CHECK_EQ(peer->member.n_failed, 0);
+	forget(&places[0]);
+	end();
+}
+
 /* Two settings are to be made, one after the other, and between them is a reload of @text. */
 static bool is_tuned_on_after(const char *text)
 {
@@ -255,6 +300,7 @@ int main(void)
 	RUN(test_a_round_goes_on_after_a_reload);
 	RUN(test_who_is_only_to_be_observed_from_now_on_is_not_asked);
 	RUN(test_who_is_only_to_be_observed_from_now_on_is_not_tuned);
+	RUN(test_who_cannot_release_is_not_asked_for_ever);
 
 	(void)unlink(config);
 	/* All else the daemon has removed itself. */
