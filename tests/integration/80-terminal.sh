@@ -31,7 +31,7 @@ seen()
 # The longest line, in characters, but for those with a whole path.
 widest()
 {
-	grep -vF "${name%/*}/" "$scratch/seen" | LC_ALL=C.UTF-8 wc -L
+	grep -vF "${name%/*}" "$scratch/seen" | LC_ALL=C.UTF-8 wc -L
 }
 
 fits()
