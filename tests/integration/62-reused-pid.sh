@@ -4,6 +4,12 @@
 # A connection can be handed on, and the process that made it can end: whoever gets its number
 # next is not spoken for by who holds the connection.
 
+# In a pid namespace of its own: else numbers come back also for other tests, of which one might end who has
+# that of a process of its own by then.
+own=(unshare --fork --pid --mount-proc --kill-child)
+if [ $# = 0 ] && "${own[@]}" true 2>/dev/null; then
+	exec "${own[@]}" "$0" --inside
+fi
 . "$(dirname "$0")/lib.sh"
 
 [ "$(id -u)" = 0 ] || skip "needs root to choose a process's number"

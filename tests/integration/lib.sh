@@ -191,7 +191,8 @@ may_make_group()
 		return 1
 	fi
 	own=$(awk -F: '$2 ~ /(^|,)memory(,|$)/ { print $3 }' /proc/self/cgroup)
-	directory=$base${own%/}/memguard-test-$$
+	# Not by our number, which may be another one's in another pid namespace.
+	directory=$base${own%/}/memguard-test-${scratch: -5}
 	if ! mkdir "$directory" 2>/dev/null; then
 		echo "may not make a cgroup; run as root"
 		return 1
