@@ -142,7 +142,8 @@ static bool is_one_byte(const volatile unsigned char *block)
 /*
  * Found out by doing it, since nothing tells: a block is freed, and taken again. Which is the one that
  * fits best, so that soon it is the same. Another thread may have had it meanwhile, and emptied
- * it: hence several times.
+ * it: hence several times. A mapping of its own, as a small threshold makes of every block, is
+ * always empty when it is new.
  */
 bool loan_is_filled(void)
 {
@@ -157,7 +158,7 @@ bool loan_is_filled(void)
 		block = malloc(FILL_BYTES);
 		if ((uintptr_t)block != before)
 			continue;
-		if (!is_one_byte(block))
+		if (!is_one_byte(block) || (anchor_is_mapping(block) && block[FILL_BYTES / 2] == 0))
 			break;
 		n_filled++;
 	}

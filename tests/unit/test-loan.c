@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Whether free() writes over what it is given, as it is found out by doing it. */
+
+#include "libhook/anchor.h"
+#include "libhook/loan.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+
+#include "tests/unit/test.h"
+
+/* Another allocator than glibc's fills nothing, or otherwise. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#define OTHER_ALLOCATOR
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OTHER_ALLOCATOR
+#endif
+#endif
+
+#ifndef OTHER_ALLOCATOR
+
+#define BLOCK_BYTES 2048
+#define BLOCKS_MAX 256
+
+/* Until the heap has no room for another, and it gets a mapping of its own. Nobody frees these. */
+static bool fill_up(void)
+{
+	for (int i = 0; i < BLOCKS_MAX; i++) {
+		const void *block = malloc(BLOCK_BYTES);
+
+		if (block && anchor_is_mapping(block))
+			return true;
+	}
+
+	return false;
+}
+
+static void test_a_heap_as_it_is_does_not(void)
+{
+	CHECK(!loan_is_filled());
+}
+
+static void test_one_that_is_to_be_filled_does(void)
+{
+	CHECK(mallopt(M_PERTURB, 0x55) == 1);
+	CHECK(loan_is_filled());
+	CHECK(mallopt(M_PERTURB, 0) == 1);
+	CHECK(!loan_is_filled());
+}
+
+/* An unusual threshold: each block comes from the kernel, as empty as the one before. */
+static void test_a_mapping_is_empty_which_is_not_filled(void)
+{
+	CHECK(mallopt(M_MMAP_THRESHOLD, BLOCK_BYTES / 2) == 1);
+	CHECK(fill_up());
+	CHECK(!loan_is_filled());
+	CHECK(mallopt(M_PERTURB, 0x55) == 1);
+	CHECK(loan_is_filled());
+}
+
+#endif
+
+int main(void)
+{
+#ifndef OTHER_ALLOCATOR
+	RUN(test_a_heap_as_it_is_does_not);
+	RUN(test_one_that_is_to_be_filled_does);
+	RUN(test_a_mapping_is_empty_which_is_not_filled);
+#endif
+
+	return TEST_RESULT();
+}
