@@ -524,7 +524,9 @@ static void begin_small(struct borrow *borrow, unsigned int n_anchors)
 {
 	struct lender *lender = &borrow->lender;
 
-	for (unsigned int i = 0; i < n_anchors && borrow->reply->dropped < FIRST_BYTES; i++) {
+	for (unsigned int i = 0; i < n_anchors && !borrow->over; i++) {
+		if (borrow->reply->dropped >= FIRST_BYTES)
+			break;
 		enter_arena(borrow, anchor_take(i));
 		find_way(borrow);
 		for (unsigned int n = 0; n < FIRST_CHUNKS && lender->mints; n++)

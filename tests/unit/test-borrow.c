@@ -92,6 +92,9 @@ static struct part *smallest_of(size_t bytes)
 	return best;
 }
 
+/* How long each took. */
+static uint64_t usec_per_loan;
+
 struct loan *loan_take(struct lender *lender, size_t bytes)
 {
 	const size_t chunk_bytes = (bytes + 23) & ~(size_t)15;
@@ -120,6 +123,7 @@ struct loan *loan_take(struct lender *lender, size_t bytes)
 	lender->held = loan;
 	lender->mints |= loan->moved;
 	lender->reply->n_borrowed++;
+	lender->now_usec += usec_per_loan;
 	return loan;
 }
 
@@ -207,10 +211,11 @@ bool anchor_is_cut(const void *block)
 }
 
 static struct anchor_block the_anchor;
+static unsigned int n_anchors = 1;
 
 unsigned int anchor_count(void)
 {
-	return 1;
+	return n_anchors;
 }
 
 struct anchor_block *anchor_take(unsigned int i)
@@ -474,6 +479,25 @@ static void test_where_all_is_locked_it_soon_gives_up(void)
 	CHECK_EQ(n_lent, 0);
 }
 
+static void test_the_first_small_holes_are_no_exception_when_time_is_up(void)
+{
+	struct wire_reclaim_reply reply = { .method = WIRE_METHOD_BORROW };
+	const struct borrow_order order = {
+		.page_bytes = 4096, .limit_usec = 1, .go_on = go_on, .asked = is_asked
+	};
+
+	make_holes(8192, 24576, false);
+	n_anchors = ANCHORS_MAX;
+	usec_per_loan = 10;
+	CHECK(borrow_release(&order, &reply));
+	CHECK_EQ(reply.end, WIRE_END_TIME);
+	/* Of one arena alone. */
+	CHECK(reply.n_borrowed < 2 + FIRST_CHUNKS);
+	CHECK_EQ(n_lent, 0);
+	n_anchors = 1;
+	usec_per_loan = 0;
+}
+
 int main(void)
 {
 	space = (uintptr_t)mmap(NULL, SPACE_BYTES, PROT_READ | PROT_WRITE,
@@ -491,6 +515,7 @@ int main(void)
 	RUN(test_what_is_swapped_out_is_given_back);
 	RUN(test_a_locked_page_costs_its_own_chunk_alone);
 	RUN(test_where_all_is_locked_it_soon_gives_up);
+	RUN(test_the_first_small_holes_are_no_exception_when_time_is_up);
 
 	return TEST_RESULT();
 }
