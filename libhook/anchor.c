@@ -18,6 +18,8 @@
 
 #define PLACE_MAIN ((uintptr_t)1)
 
+_Static_assert(sizeof(struct anchor_block) <= ANCHOR_BYTES, "no more than was asked for");
+
 static struct anchor {
 	uintptr_t place; /* atomic; 0: free. Set once, never changed */
 	struct anchor_block *blocks; /* atomic; NULL: taken, or lost */
@@ -197,6 +199,24 @@ unsigned int anchor_count(void)
 	const unsigned int n = __atomic_load_n(&n_anchors, __ATOMIC_ACQUIRE);
 
 	return n < ANCHORS_MAX ? n : ANCHORS_MAX;
+}
+
+/* The kernel writes there which signals are blocked; nothing is changed. */
+static bool may_write(uint64_t *word)
+{
+	return SYS(SYS_rt_sigprocmask, (long)SIG_BLOCK, NULL, word, sizeof(*word)) != -EFAULT;
+}
+
+bool anchor_may_write(void)
+{
+	for (unsigned int i = 0; i < anchor_count(); i++) {
+		struct anchor_block *block = __atomic_load_n(&anchors[i].blocks, __ATOMIC_ACQUIRE);
+
+		if (block && !may_write(&block->scratch))
+			return false;
+	}
+
+	return true;
 }
 
 struct anchor_block *anchor_take(unsigned int i)

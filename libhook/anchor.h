@@ -25,6 +25,7 @@
 /* An anchor's blocks, in a list that runs through them. */
 struct anchor_block {
 	struct anchor_block *next;
+	uint64_t scratch; /* for anchor_may_write() */
 };
 
 /* Leaves an anchor of @n_blocks in the arena of the calling thread, unless one is there. */
@@ -35,6 +36,14 @@ bool anchor_is_at(uintptr_t place);
 
 /* Anchors are numbered from 0. */
 unsigned int anchor_count(void);
+
+/*
+ * May this thread write to the heaps now, as far as the anchors in them tell? A program may have
+ * write-protected them, or closed a protection key that only threads of its own open. Tried by
+ * the kernel, which then says so, where a write of ours would end the program. On the thread
+ * that takes them.
+ */
+bool anchor_may_write(void);
 
 /*
  * Takes all blocks out of the table: nobody else has them until anchor_put(). One thread,

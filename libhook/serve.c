@@ -51,13 +51,19 @@ static bool is_glibc(const struct host *host)
 	return host->allocators.owner == WIRE_ALLOCATOR_GLIBC;
 }
 
+/* glibc's, and nothing keeps this thread from it. */
+static bool may_use_heap(const struct host *host)
+{
+	return is_glibc(host) && anchor_may_write();
+}
+
 static void read_heap(const struct host *host, struct wire_stats *stats)
 {
 	const uint64_t begin_usec = sys_now_usec();
 	/* Before the walk, during which threads may begin arenas that it does not count. */
 	const uint32_t n_anchored = anchor_count();
 
-	if (!is_glibc(host) || !heap_read(host->page_bytes, stats))
+	if (!may_use_heap(host) || !heap_read(host->page_bytes, stats))
 		return;
 
 	stats->flags |= WIRE_STATS_HEAP;
@@ -165,8 +171,8 @@ static bool reclaim_glibc(const struct host *host, const struct wire_reclaim_req
 		.arg = peer->arg,
 	};
 
-	if (!is_glibc(host) ||
-	    (request->allocators != 0 && !(request->allocators & WIRE_ALLOCATOR_GLIBC)))
+	if ((request->allocators != 0 && !(request->allocators & WIRE_ALLOCATOR_GLIBC)) ||
+	    !may_use_heap(host))
 		return false;
 	if (request->method == WIRE_METHOD_BORROW)
 		return borrow_release(&order, reply);
@@ -215,7 +221,8 @@ static int serve_reclaim(struct host *host, const struct wire_frame *question,
 	if ((!any || reply->end == WIRE_END_LEFT) && peer->asked(peer->arg))
 		reply->end = WIRE_END_ASKED;
 	else if (!any)
-		frame.header.status = WIRE_UNSUPPORTED;
+		/* What it cannot do now it may do later. */
+		frame.header.status = is_glibc(host) && !anchor_may_write() ? WIRE_FAILED : WIRE_UNSUPPORTED;
 	reply->duration_usec = sys_now_usec() - begin_usec;
 	reply->cpu_usec = thread_cpu_usec() - cpu_usec;
 	/* Those without an anchor are known from the last look at the heap only. */
@@ -234,7 +241,9 @@ static int serve_tune(struct host *host, const struct wire_frame *question,
 	const enum wire_knob knob = (enum wire_knob)question->tune_request.knob;
 	const uint64_t value = wire_clamp(knob, question->tune_request.value);
 	enum wire_effect effect = WIRE_EFFECT_SET;
-	const enum wire_status status = tune_knob(host, knob, value, &effect);
+	/* Only the knobs of other allocators do without the heap. */
+	const bool may = knob == WIRE_KNOB_DECAY || !is_glibc(host) || anchor_may_write();
+	const enum wire_status status = may ? tune_knob(host, knob, value, &effect) : WIRE_FAILED;
 	struct wire_frame frame;
 
 	wire_init(&frame, WIRE_TO_DAEMON, WIRE_TUNE, question->header.id, status);

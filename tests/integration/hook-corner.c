@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -270,6 +271,92 @@ static int do_mdwe(void)
 	return wait_for_end();
 }
 
+/* As the thread that makes it, the agent may not read the processor's clock at first. */
+static int do_no_clock(void)
+{
+	int r, agent;
+
+	if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) < 0) {
+		printf("tsc: %s\n", strerror(errno));
+		return 77;
+	}
+	r = start_thread(wait_for_ever);
+	if (prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0) < 0 || r != 0)
+		return 1;
+
+	agent = find_agent(2500);
+	if (agent)
+		await_look(agent);
+	printf("%s\n", agent ? "it looks" : "no agent");
+	return 0;
+}
+
+/* Timers of a program for idle times may be late. */
+static int do_slack(void)
+{
+	char path[64], text[32] = "";
+	int agent, fd;
+
+	if (prctl(PR_SET_TIMERSLACK, 100000000UL, 0, 0, 0) < 0)
+		return 1;
+	agent = await_agent();
+	snprintf(path, sizeof(path), "/proc/%d/timerslack_ns", agent);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0) {
+		printf("timerslack_ns: %s\n", strerror(errno));
+		return 77;
+	}
+
+	printf("ours %d its %ld\n", prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0), atol(text));
+	return 0;
+}
+
+static bool find_heap(unsigned long *ret_begin, unsigned long *ret_end)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	char line[256];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strstr(line, "[heap]") && sscanf(line, "%lx-%lx", ret_begin, ret_end) == 2;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static bool say(const char *text)
+{
+	return write(1, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+/*
+ * Write-protects its heap for a time in which it does not allocate: at the first line of input, up to the
+ * second.
+ */
+static int do_protected(void)
+{
+	static const struct {
+		int rights;
+		const char *said;
+	} steps[] = { { PROT_READ, "protected\n" }, { PROT_READ | PROT_WRITE, "open again\n" } };
+	unsigned long begin, end;
+	unsigned int n = 0;
+	char c;
+
+	retain_pieces(N_PIECES, PIECE_BYTES, 0);
+	if (!await_agent() || !find_heap(&begin, &end) || !say("ready\n"))
+		return 1;
+
+	while (read(0, &c, 1) > 0) {
+		if (c != '\n' || n == 2)
+			continue;
+		if (mprotect((void *)begin, end - begin, steps[n].rights) < 0 || !say(steps[n].said))
+			return 1;
+		n++;
+	}
+	return n == 2 ? 0 : 1;
+}
+
 static const char *library;
 
 static void *load_library(void *arg)
@@ -363,6 +450,9 @@ static const struct {
 	{ "addresses-later", do_addresses_later },
 	{ "locked-later", do_locked_later },
 	{ "locked-page", do_locked_page },
+	{ "no-clock", do_no_clock },
+	{ "slack", do_slack },
+	{ "protected", do_protected },
 	{ "mdwe", do_mdwe },
 	{ "stuck", do_stuck },
 	{ "stuck-first", do_stuck_first },

@@ -149,4 +149,23 @@ else
 		"$r $(cat "$scratch/out")" "0 and an arena"
 fi
 
+#
+# Row 52: what a thread has from the one that made it.
+#
+
+# @1: which corner; @2: the claim; @3: what it says.
+inherits()
+{
+	r=0
+	hooked "$corner" "$1" >"$scratch/out" 2>&1 || r=$?
+	if [ $r -eq 77 ]; then
+		skip "$2" "$(cat "$scratch/out")"
+	else
+		same "$2" "$r $(cat "$scratch/out")" "$3"
+	fi
+}
+inherits no-clock "row 52: made by a thread that may not read the clock, the agent lives" "0 it looks"
+inherits slack "row 52: its rests are no longer than usual where the program's timers may be late" \
+	"0 ours 100000000 its 50000"
+
 exit "$bad"

@@ -133,6 +133,25 @@ claim "row 45: which releases while the constructor waits" ctl trim "$program"
 claim "row 45: and the program goes on then too" eval 'ends 0 && grep -q done "$scratch/stuck"'
 
 #
+# Row 52: the heap is write-protected for a time in which the program does not allocate.
+#
+
+start protected "$scratch/corner" protected
+said ready protected
+claim "row 52: the program is a member" wait_for 60 is_member "$program"
+echo protect >&9
+said protected protected
+claim "row 52: its heap is left alone while nobody may write to it" eval \
+	'! ctl trim --method=borrow "$program" >"$scratch/told" 2>&1'
+claim "row 52: which is told as what could not be done now" grep -q "tried and could not" "$scratch/told"
+claim "row 52: also by a full trim" eval '! ctl trim --method=full "$program"'
+claim "row 52: and is not tuned" eval '! ctl tune "$program" arena_max=2'
+echo open >&9
+claim "row 52: the program lives" said "open again" protected
+claim "row 52: then it is asked as any other" ctl trim "$program"
+claim "row 52: and ends as it would" ends 0
+
+#
 # Row 46: what a release took is told.
 #
 
