@@ -128,7 +128,7 @@ bool environment_parse_knobs(const char *s, uint64_t knobs[static WIRE_KNOB_MAX_
  */
 static bool could_be_ours(const char *s)
 {
-	static const char begins[][3] = { "GL", "JE", "MA", "ME", "MI", "SY", "_R" };
+	static const char begins[][3] = { "GL", "HU", "JE", "MA", "ME", "MI", "SY", "_R" };
 
 	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
 		if (s[0] == begins[i][0] && s[1] == begins[i][1])
@@ -183,10 +183,10 @@ static uint32_t operator_knobs(char **variables)
 }
 
 /*
- * Huge pages of a size: 1 only asks the kernel for them where they suit it. glibc takes
+ * Of a size that is a number: 1 only asks the kernel for them where they suit it. glibc takes
  * numbers in any notation; what is not plainly one of the two counts.
  */
-static bool has_huge_pages(const char *tunables)
+static bool names_huge_pages(const char *tunables)
 {
 	static const char name[] = "glibc.malloc.hugetlb=";
 
@@ -199,9 +199,18 @@ static bool has_huge_pages(const char *tunables)
 	return false;
 }
 
+/* By glibc's own tunable, or by libhugetlbfs, which glibc up to 2.33 lets have its heap. */
+static bool has_huge_pages(char **variables)
+{
+	const char *tunables = value_of(variables, "GLIBC_TUNABLES");
+	const char *morecore = value_of(variables, "HUGETLB_MORECORE");
+
+	return (tunables && names_huge_pages(tunables)) || (morecore && !text_equal(morecore, "no"));
+}
+
 /*
  * malloc() that fills memory touches what we want to drop, and so does memory tagging;
- * huge pages cannot be dropped in parts; a thread cache for large chunks would keep ours.
+ * a thread cache for large chunks would keep ours.
  */
 static bool is_borrow_unsafe(char **variables)
 {
@@ -209,7 +218,7 @@ static bool is_borrow_unsafe(char **variables)
 					     "glibc.mem.tagging=" };
 	const char *tunables = value_of(variables, "GLIBC_TUNABLES");
 
-	if (value_of(variables, "MALLOC_PERTURB_") || (tunables && has_huge_pages(tunables)))
+	if (value_of(variables, "MALLOC_PERTURB_"))
 		return true;
 
 	for (size_t i = 0; tunables && i < sizeof(names) / sizeof(names[0]); i++)
@@ -401,7 +410,8 @@ bool environment_read(struct environment *ret, int pid)
 	read_socket(ret, variables);
 
 	ret->env_tuned = operator_knobs(variables);
-	ret->borrow_unsafe = is_borrow_unsafe(variables);
+	ret->huge_pages = has_huge_pages(variables);
+	ret->borrow_unsafe = ret->huge_pages || is_borrow_unsafe(variables);
 	ret->uncached = is_uncached(variables);
 	ret->env_decay = operator_decay(variables);
 	ret->arena_test = read_arena_test(variables);

@@ -36,6 +36,7 @@ struct environment {
 	bool named;           /* this very process was named */
 	char socket[108];     /* path; a copy, since programs write their titles over the original */
 	bool borrow_unsafe;             /* malloc fills, tags or keeps what we would borrow */
+	bool huge_pages;                /* the heap has them from hugetlbfs */
 	bool uncached;                  /* glibc's caches of threads are off */
 	uint64_t knobs[WIRE_KNOB_MAX_]; /* MEMGUARD_MALLOPT */
 	uint32_t knobs_set;   /* bits 1 << enum wire_knob */

@@ -174,6 +174,12 @@ static bool reclaim_glibc(const struct host *host, const struct wire_reclaim_req
 	if ((request->allocators != 0 && !(request->allocators & WIRE_ALLOCATOR_GLIBC)) ||
 	    !may_use_heap(host))
 		return false;
+	/*
+	 * They cannot be dropped in parts. Linux 5.18 to 6.0 try, and drop the whole: what is in use in it
+	 * would be lost, also by malloc_trim(), which counts in small pages.
+	 */
+	if (host->environment.huge_pages)
+		return false;
 	if (request->method == WIRE_METHOD_BORROW)
 		return borrow_release(&order, reply);
 

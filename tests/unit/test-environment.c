@@ -58,6 +58,22 @@ static void test_huge_pages_are_not_borrowed(void)
 	CHECK(!may_borrow("glibc.malloc.tcache_max=65536"));
 }
 
+static bool has_huge_pages_with(const char *name, const char *value)
+{
+	CHECK(read_with(name, value));
+	CHECK(environment.borrow_unsafe == environment.huge_pages);
+	return environment.huge_pages;
+}
+
+static void test_a_heap_in_huge_pages_is_told(void)
+{
+	CHECK(!has_huge_pages_with("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"));
+	CHECK(has_huge_pages_with("GLIBC_TUNABLES", "glibc.malloc.hugetlb=2"));
+	CHECK(!has_huge_pages_with("HUGETLB_MORECORE", "no"));
+	CHECK(has_huge_pages_with("HUGETLB_MORECORE", "yes"));
+	CHECK(has_huge_pages_with("HUGETLB_MORECORE", "2M"));
+}
+
 static bool is_uncached_with(const char *tunables)
 {
 	CHECK(read_with("GLIBC_TUNABLES", tunables));
@@ -256,6 +272,7 @@ int main(void)
 {
 	RUN(test_without_words_it_is_auto);
 	RUN(test_huge_pages_are_not_borrowed);
+	RUN(test_a_heap_in_huge_pages_is_told);
 	RUN(test_caches_of_threads_may_be_off);
 	RUN(test_off_is_off);
 	RUN(test_off_is_off_behind_many_others);
