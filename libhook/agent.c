@@ -34,6 +34,17 @@
 #define LOOK_FIRST_MSEC 10L
 #define LOOK_LAST_MSEC 30000L
 
+/*
+ * Who polls for a signal is woken by the kernel at every signal that the program gets. Where that is
+ * more often than so many times a second, the agent does not poll for it for a while, but looks
+ * whether main is at its end by itself; then it sees for as long as one such look whether
+ * that is still so. Fewer than WAKES_MIN tell nothing.
+ */
+#define WAKES_MAX 100
+#define WAKES_MIN 10
+#define DOZE_MSEC 100L
+#define DOZE_LAST_USEC 30000000
+
 /* How long rights have to differ before it counts. */
 #define SETTLE_MSEC 100L
 
@@ -60,6 +71,7 @@ struct agent {
 	int status;  /* what the kernel says of this thread, to be read from the start; -1 */
 	int nothing; /* never readable; -1 */
 	int bell;    /* readable when the main thread is at its end; -1 */
+	uint64_t doze_usec; /* until then the bell is not polled for; 0: it is */
 	long look_msec;
 	uint64_t locked_bytes; /* of the program, when it was last tried what that means */
 	bool filtered; /* seen under a filter, which nobody takes away */
@@ -289,6 +301,43 @@ static bool agent_shall_leave(struct agent *agent, bool told, bool rung, bool ti
 	return false;
 }
 
+/* With the bell, and sees how often it wakes for nothing. */
+static int agent_listen(struct agent *agent, struct pollfd fds[static 3], long msec)
+{
+	const uint64_t begin_usec = sys_now_usec(), before = proc_sleeps(agent->status);
+	const int r = sys_poll(fds, 3, msec);
+	uint64_t now_usec, n;
+
+	if (is_filtered(agent))
+		return r;
+
+	now_usec = sys_now_usec();
+	n = proc_sleeps(agent->status) - before;
+	agent->doze_usec = 0;
+	if (n >= WAKES_MIN && n * 1000000 / (now_usec - begin_usec + 1) >= WAKES_MAX)
+		agent->doze_usec = now_usec + DOZE_LAST_USEC;
+	return r;
+}
+
+/* As poll(), but it may come back before its time. */
+static int agent_sleep(struct agent *agent, struct pollfd fds[static 3], long msec)
+{
+	if (agent->bell < 0 || agent->status < 0)
+		return sys_poll(fds, 3, msec);
+
+	for (; msec > DOZE_MSEC && sys_now_usec() < agent->doze_usec; msec -= DOZE_MSEC) {
+		int r;
+
+		fds[2].fd = -1;
+		r = sys_poll(fds, 3, DOZE_MSEC);
+		if (r != 0 || is_filtered(agent) || leave_asked())
+			return r;
+	}
+
+	fds[2].fd = agent->bell;
+	return agent_listen(agent, fds, agent->doze_usec > 0 && msec > DOZE_MSEC ? DOZE_MSEC : msec);
+}
+
 /*
  * Waits for something to read, at most @msec (< 0: for ever). 1 readable, 0 time is up,
  * negative: the agent has to go, for the main thread has ended or has fewer rights.
@@ -305,7 +354,7 @@ static int agent_wait(struct agent *agent, long msec)
 		const long slice = msec >= 0 && msec < agent->look_msec ? msec : agent->look_msec;
 		int r;
 
-		r = sys_poll(fds, 3, slice);
+		r = agent_sleep(agent, fds, slice);
 		if (is_filtered(agent))
 			return agent_park(agent);
 		if (r < 0 && r != -EINTR)

@@ -74,7 +74,7 @@ static void main_ends(void *arg)
 void leave_prepare(void)
 {
 	life.leave.id = 0;
-	life.leave.asked = false;
+	life.leave.asked = life.leave.rings = false;
 	life.leave.agent = AGENT_UNKNOWN;
 	if (!pthread_key_create || !pthread_setspecific || SYS(SYS_gettid) != sys_getpid())
 		return;
@@ -82,8 +82,7 @@ void leave_prepare(void)
 	if (!leave.has_key)
 		leave.has_key = pthread_key_create(&leave.key, main_ends) == 0;
 	/* Any value but NULL has the function called. */
-	if (leave.has_key)
-		(void)pthread_setspecific(leave.key, &leave);
+	life.leave.rings = leave.has_key && pthread_setspecific(leave.key, &leave) == 0;
 }
 
 void leave_expect(void)
@@ -95,7 +94,8 @@ int leave_bell(void)
 {
 	/* What the kernel call takes: 64 bits, the first words first. */
 	const unsigned long mask[8 / sizeof(long)] = { 1UL << (BELL - 1) };
-	const int fd = (int)SYS(SYS_signalfd4, -1, mask, sizeof(mask), SOCK_CLOEXEC);
+	/* Not where nobody rings: each signal of the program's would wake us. */
+	const int fd = life.leave.rings ? (int)SYS(SYS_signalfd4, -1, mask, sizeof(mask), SOCK_CLOEXEC) : -1;
 
 	__atomic_store_n(&life.leave.agent, fd < 0 ? AGENT_DEAF : (int)SYS(SYS_gettid), __ATOMIC_SEQ_CST);
 	return fd < 0 ? -1 : fd;

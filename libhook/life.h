@@ -26,6 +26,7 @@ struct life {
 		int id;     /* the rest is of this process */
 		int agent;  /* thread id; minus that, when it leaves by itself; or AGENT_...; atomic */
 		bool asked; /* atomic */
+		bool rings; /* libc will call when the main thread ends */
 	} leave;
 
 	/* anchor.c: whose blocks are taken, and in which process. */

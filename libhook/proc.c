@@ -146,6 +146,20 @@ int proc_seccomp(int fd)
 	return (int)status_number(fd, key, sizeof(key) - 1);
 }
 
+uint64_t proc_sleeps(int fd)
+{
+	static const char key[] = "\nvoluntary_ctxt_switches:\t";
+	int64_t n;
+
+	if (!apart_is_ours())
+		return 0;
+
+	(void)SYS(SYS_lseek, fd, 0L, SEEK_SET);
+	n = status_number(fd, key, sizeof(key) - 1);
+	(void)SYS(SYS_lseek, fd, 0L, SEEK_SET);
+	return n > 0 ? (uint64_t)n : 0;
+}
+
 /* Of this process, from the beginning; -1: it cannot be opened. */
 static int begin_status(void)
 {

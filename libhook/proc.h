@@ -25,6 +25,12 @@ int proc_leader_ended(void);
 int proc_leader_seccomp(void);
 int proc_seccomp(int fd);
 
+/*
+ * How often the thread whose status @fd is went to sleep, and was woken again; read from the beginning,
+ * where @fd stands then, too. 0 when unknown.
+ */
+uint64_t proc_sleeps(int fd);
+
 /* All users there are have a number of their own here: this is the first user namespace. */
 bool proc_knows_users(void);
 

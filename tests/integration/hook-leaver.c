@@ -184,6 +184,54 @@ static bool has_begun(void)
 	return start_thread(end_at_once) == 0 && (!getenv("LD_PRELOAD") || find_agent(2500));
 }
 
+static long n_sleeps(int id)
+{
+	static const char key[] = "voluntary_ctxt_switches:";
+
+	return atol(task_line(id, key) + strlen(key));
+}
+
+static void ignore_it(int signal)
+{
+	(void)signal;
+}
+
+static void send_signals(int n)
+{
+	while (n-- > 0)
+		kill(getpid(), SIGUSR1);
+}
+
+static void *send_signals_until_main_has_ended(void *arg)
+{
+	do
+		send_signals(100);
+	while (!main_has_ended());
+	return arg;
+}
+
+/* In the middle of very many signals, of which the agent takes no notice after a while. */
+static int do_leave_busy(void)
+{
+	int agent, n_quiet = 0;
+	pthread_t thread;
+
+	signal(SIGUSR1, ignore_it);
+	agent = has_begun() ? find_agent(2500) : 0;
+	if (agent == 0)
+		return 1;
+	if (pthread_create(&thread, NULL, send_signals_until_main_has_ended, NULL) != 0)
+		return 1;
+	while (n_quiet < 3) {
+		const long before = n_sleeps(agent);
+
+		send_signals(20000);
+		n_quiet = n_sleeps(agent) - before < 1000 ? n_quiet + 1 : 0;
+	}
+
+	return end_main(false, false, end_by_pthread_exit);
+}
+
 /* When main ends /proc cannot be reached. */
 static int do_leave_rooted(void)
 {
@@ -216,6 +264,7 @@ static const struct thing things[] = {
 	{ "leave-cancel", do_leave_cancel },
 	{ "leave-pending", do_leave_pending },
 	{ "leave-child", do_leave_child },
+	{ "leave-busy", do_leave_busy },
 	{ "leave-rooted", do_leave_rooted },
 	{ "leave-full", do_leave_full },
 };

@@ -84,6 +84,10 @@ hooked timeout -s KILL 60 "$leaver" leave-pending >"$scratch/out" 2>&1 || r=$?
 same "row 24: SIGURG that is the program's, and pending, neither keeps the agent busy nor is taken" \
 	"$r $(cat "$scratch/out")" "0 is left alone"
 r=0
+hooked timeout -s KILL 60 "$leaver" leave-busy >"$scratch/out" 2>&1 || r=$?
+same "row 24: of very many signals the agent takes no notice, and goes when main ends nevertheless" \
+	"$r $(cat "$scratch/out")" "0 not flushed bye"
+r=0
 hooked "$subject" exit >"$scratch/out" 2>&1 || r=$?
 same "row 31: exit() ends it with its status" "$r $(cat "$scratch/out")" "7 "
 

@@ -8,6 +8,8 @@
  */
 
 #include "libhook/agent.h"
+#include "libhook/leave.h"
+#include "libhook/life.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -39,6 +41,14 @@ struct world {
 	uint64_t ends_usec;   /* when it is closed */
 	const struct wire_frame *question; /* asked once, when there is a connection */
 
+	/* The thread that makes the agent is not the main one, as it seems. */
+	bool nobody_rings;
+
+	/* Signals of the program, each of which wakes whoever polls for one. */
+	uint64_t signals_per_sec;
+	uint64_t n_wakes;
+	int status; /* where these are told, in the agent's table */
+
 	/* Before each call of the agent's, on its thread; NULL: never mind. */
 	void (*on_call)(long number, const long args[static 6]);
 };
@@ -47,14 +57,24 @@ static struct world world;
 static long (*world_kernel)(long number, ...);
 
 /* There is no filter here, whatever the test itself runs under. */
+static inline bool world_tell(int fd)
+{
+	char text[128];
+	const int n = snprintf(text, sizeof(text),
+			       "Name:\tmemguard\nSeccomp:\t0\nvoluntary_ctxt_switches:\t%llu\n",
+			       (unsigned long long)world.n_wakes);
+
+	return pwrite(fd, text, (size_t)n, 0) == n;
+}
+
 static inline int world_status(void)
 {
-	static const char text[] = "Name:\tmemguard\nSeccomp:\t0\nSeccomp_filters:\t0\n";
 	const int fd = memfd_create("status", MFD_CLOEXEC);
 
-	if (fd >= 0 && (write(fd, text, sizeof(text) - 1) < 0 || lseek(fd, 0, SEEK_SET) < 0))
-		return -1;
-	return fd;
+	/* The agent gives its own another number. */
+	if (world.signals_per_sec > 0)
+		world.status = dup(fd);
+	return fd >= 0 && world_tell(fd) ? fd : -1;
 }
 
 static inline int world_socket(void)
@@ -112,6 +132,10 @@ static inline int world_poll(struct pollfd *fds, const struct timespec *timeout)
 		return 1;
 	}
 	world.now_usec += usec;
+	if (fds && fds[2].fd >= 0 && world.signals_per_sec > 0) {
+		world.n_wakes += 1 + usec * world.signals_per_sec / 1000000;
+		CHECK(world_tell(world.status));
+	}
 	return 0;
 }
 
@@ -201,6 +225,9 @@ static inline void world_run(void)
 	/* Before there is a thread: dlsym() locks. */
 	*(void **)&world_kernel = dlsym(RTLD_NEXT, "syscall");
 	CHECK(world_kernel);
+	leave_prepare();
+	if (world.nobody_rings)
+		life.leave.rings = false;
 	host.tls_bytes = agent_tls_bytes();
 	agent_start(&host, world_create);
 	CHECK_EQ(pthread_join(world_thread, &result), 0);

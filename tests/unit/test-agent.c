@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * When the agent tries again for its daemon, row 40 of the hazards, and looks at the main thread,
- * in a world without a clock.
+ * When the agent tries again for its daemon, row 40 of the hazards, looks at the main thread, and how
+ * often signals of the program wake it, in a world without a clock.
  */
 
 #include "tests/unit/agent-fixture.h"
@@ -99,12 +99,82 @@ static void test_no_two_looks_at_the_main_thread_are_further_apart_than_30_s(voi
 	CHECK_EQ(longest_wait_usec, 30 * SEC);
 }
 
+/* Without the bell. */
+static unsigned int n_deaf;
+static uint64_t longest_deaf_usec, calm_usec;
+
+static void note_deaf_wait(long number, const long args[static 6])
+{
+	const struct pollfd *fds = (const struct pollfd *)args[0];
+	const struct timespec *timeout = (const struct timespec *)args[2];
+
+	if (calm_usec > 0 && world.now_usec >= calm_usec)
+		world.signals_per_sec = 0;
+	if (number != SYS_ppoll || args[1] != 3 || fds[2].fd >= 0)
+		return;
+
+	n_deaf++;
+	if (longest_deaf_usec < (uint64_t)timeout->tv_nsec / 1000 + (uint64_t)timeout->tv_sec * SEC)
+		longest_deaf_usec = (uint64_t)timeout->tv_nsec / 1000 + (uint64_t)timeout->tv_sec * SEC;
+}
+
+/* An hour with a daemon that asks nothing, all or the first part of it with signals. */
+static void run_with_signals(uint64_t per_sec, uint64_t calm_after_usec)
+{
+	begin(2);
+	world.lasts_usec[0] = 3600 * SEC;
+	world.signals_per_sec = per_sec;
+	world.on_call = note_deaf_wait;
+	calm_usec = calm_after_usec > 0 ? world.now_usec + calm_after_usec : 0;
+	n_deaf = 0;
+	longest_deaf_usec = 0;
+	world_run();
+}
+
+static void test_few_signals_wake_it(void)
+{
+	run_with_signals(20, 0);
+	CHECK(world.n_wakes > 3500 * 20);
+	CHECK_EQ(n_deaf, 0);
+}
+
+static void test_many_signals_do_not_wake_it_but_now_and_then(void)
+{
+	run_with_signals(10000, 0);
+	/* A tenth of a second in thirty, and what came before that was known. */
+	CHECK(world.n_wakes < 3600 * 10000 / 200);
+	/* Meanwhile it sees by itself that main waits. */
+	CHECK(n_deaf > 3500 * 10);
+	CHECK_EQ(longest_deaf_usec, 100 * MSEC);
+}
+
+static void test_when_they_have_ended_it_sleeps_as_ever(void)
+{
+	run_with_signals(10000, 60 * SEC);
+	CHECK(n_deaf > 300);
+	CHECK(n_deaf < 1000);
+}
+
+static void test_where_nobody_rings_none_wakes_it(void)
+{
+	begin(2);
+	world.lasts_usec[0] = 3600 * SEC;
+	world.signals_per_sec = 10000;
+	world.nobody_rings = true;
+	world_run();
+	CHECK_EQ(world.n_wakes, 0);
+}
+
 int main(void)
 {
 	RUN(test_without_a_daemon_each_wait_is_twice_the_last_up_to_64_s);
 	RUN(test_a_daemon_that_turns_us_away_is_asked_as_seldom);
 	RUN(test_after_one_that_stayed_the_first_wait_is_short_again);
 	RUN(test_no_two_looks_at_the_main_thread_are_further_apart_than_30_s);
+	RUN(test_few_signals_wake_it);
+	RUN(test_many_signals_do_not_wake_it_but_now_and_then);
+	RUN(test_when_they_have_ended_it_sleeps_as_ever);
+	RUN(test_where_nobody_rings_none_wakes_it);
 
 	return TEST_RESULT();
 }

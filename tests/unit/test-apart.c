@@ -194,6 +194,23 @@ static void test_while_it_sleeps(void)
 	check_all(as_it_sleeps, NULL);
 }
 
+static bool as_it_dozes(long number, const long args[static 6])
+{
+	return number == SYS_ppoll && args[1] == 3 && ((struct pollfd *)args[0])[2].fd < 0;
+}
+
+/* The signals of the program have become too many for it. */
+static void test_while_it_dozes(void)
+{
+	for (int i = 0; i < N_OWN; i++) {
+		begin(NULL);
+		world.signals_per_sec = 10000;
+		run(as_it_dozes, TAKEN_ALL, i, LIMIT);
+		CHECK(restore.done);
+		CHECK_EQ(restore.n_harmful, 0);
+	}
+}
+
 static bool when_alone(long number, const long args[static 6])
 {
 	return number == SYS_ppoll && args[0] && ((struct pollfd *)args[0])->fd < 0;
@@ -348,6 +365,7 @@ int main(void)
 	RUN(test_so_they_are_as_far_as_a_lower_limit_allows);
 	RUN(test_a_descriptor_stays_where_there_is_no_room);
 	RUN(test_while_it_sleeps);
+	RUN(test_while_it_dozes);
 	RUN(test_while_it_waits_to_try_again);
 	RUN(test_in_the_middle_of_a_look);
 	RUN(test_in_the_middle_of_a_release);
