@@ -313,9 +313,10 @@ static int agent_listen(struct agent *agent, struct pollfd fds[static 3], long m
 
 	now_usec = sys_now_usec();
 	n = proc_sleeps(agent->status) - before;
-	agent->doze_usec = 0;
 	if (n >= WAKES_MIN && n * 1000000 / (now_usec - begin_usec + 1) >= WAKES_MAX)
 		agent->doze_usec = now_usec + DOZE_LAST_USEC;
+	else if (now_usec - begin_usec >= DOZE_MSEC * 1000)
+		agent->doze_usec = 0;
 	return r;
 }
 
@@ -325,12 +326,12 @@ static int agent_sleep(struct agent *agent, struct pollfd fds[static 3], long ms
 	if (agent->bell < 0 || agent->status < 0)
 		return sys_poll(fds, 3, msec);
 
-	for (; msec > DOZE_MSEC && sys_now_usec() < agent->doze_usec; msec -= DOZE_MSEC) {
+	for (; sys_now_usec() < agent->doze_usec; msec -= DOZE_MSEC) {
 		int r;
 
 		fds[2].fd = -1;
-		r = sys_poll(fds, 3, DOZE_MSEC);
-		if (r != 0 || is_filtered(agent) || leave_asked())
+		r = sys_poll(fds, 3, msec < DOZE_MSEC ? msec : DOZE_MSEC);
+		if (r != 0 || msec <= DOZE_MSEC || is_filtered(agent) || leave_asked())
 			return r;
 	}
 

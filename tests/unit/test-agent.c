@@ -148,6 +148,19 @@ static void test_many_signals_do_not_wake_it_but_now_and_then(void)
 	CHECK_EQ(longest_deaf_usec, 100 * MSEC);
 }
 
+/* Waits of any length, as between attempts to reach a daemon. */
+static void test_nor_while_there_is_no_daemon(void)
+{
+	uint64_t begin_usec;
+
+	begin(30);
+	begin_usec = world.now_usec;
+	world.signals_per_sec = 150;
+	world_run();
+	CHECK_EQ(world.n_connects, 30);
+	CHECK(world.n_wakes < (world.now_usec - begin_usec) / SEC * 150 / 100);
+}
+
 static void test_when_they_have_ended_it_sleeps_as_ever(void)
 {
 	run_with_signals(10000, 60 * SEC);
@@ -173,6 +186,7 @@ int main(void)
 	RUN(test_no_two_looks_at_the_main_thread_are_further_apart_than_30_s);
 	RUN(test_few_signals_wake_it);
 	RUN(test_many_signals_do_not_wake_it_but_now_and_then);
+	RUN(test_nor_while_there_is_no_daemon);
 	RUN(test_when_they_have_ended_it_sleeps_as_ever);
 	RUN(test_where_nobody_rings_none_wakes_it);
 
