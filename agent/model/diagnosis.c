@@ -11,9 +11,9 @@ static const struct {
 	const char *name;
 	const char *text;
 } verdicts[] = {
-	[VERDICT_UNKNOWN] = { "unknown", "Too little was measured lately to tell what holds the memory; "
-					 "only "
-					 "processes with the hook are measured, mostly while all is calm." },
+	[VERDICT_UNKNOWN] = { "unknown", "Too little was measured lately to tell what holds the "
+					 "memory; only processes with the hook are measured, "
+					 "mostly while all is calm." },
 	[VERDICT_HEALTHY] = { "healthy", "Little memory is held that is not in use." },
 	[VERDICT_RETAINED] = { "retained", "The allocator keeps what the program frees; a "
 					   "release gives it back." },
