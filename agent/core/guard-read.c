@@ -82,6 +82,8 @@ static void take(struct guard *guard, const struct reading *reading)
 	if (reading_taken_bytes(reading) < guard_high_bytes(guard))
 		guard->allocated_bytes = pace_allocated(guard->manager);
 	group->peak_bytes = MAX(group->peak_bytes, reading->usage_bytes);
+	group->peak_anon_kib = MAX(group->peak_anon_kib,
+				   (uint32_t)MIN(reading->anon_bytes / KIB, UINT32_MAX));
 	group->trend = trend_add(&group->trend, reading);
 }
 

@@ -201,6 +201,7 @@ struct group {
 	uint8_t shared_level; /* likewise at the last kill that shared counts */
 	int16_t sources[SOURCE_MAX_];
 	uint32_t n_members;
+	uint32_t peak_anon_kib; /* highest anon_bytes seen by us */
 
 	struct reading reading; /* the latest */
 	uint64_t peak_bytes;    /* highest usage seen by us */

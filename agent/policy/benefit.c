@@ -259,11 +259,11 @@ struct benefit benefit_add(const struct group *group, const struct outcome *outc
 	return next;
 }
 
-/* There each release may be the one that keeps the next peak below the limit. */
+/* There each release may be the one that keeps the next peak below the limit: not a peak of page cache. */
 static bool is_tight(const struct group *group)
 {
 	return group->reading.limit_bytes != BYTES_INFINITY &&
-	       add_sat(group->peak_bytes, group->reading.others_bytes) >=
+	       add_sat(group->peak_anon_kib * KIB, group->reading.others_bytes) >=
 		       share_of(group->reading.limit_bytes,
 				group->settings->usage_high_permyriad);
 }

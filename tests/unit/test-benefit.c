@@ -475,12 +475,13 @@ static void test_near_the_limit_what_returns_was_worth_it(void)
 		.settings = &high,
 		.benefit = &benefit,
 		.reading = { .limit_bytes = 600 * MIB },
-		.peak_bytes = 480 * MIB,
+		.peak_bytes = 600 * MIB, /* with page cache */
+		.peak_anon_kib = 480 * 1024,
 	};
 
 	high.usage_high_permyriad = 8000;
 	CHECK_EQ(benefit_look(&group, &all).calm_backoff_usec, 0);
-	group.peak_bytes--;
+	group.peak_anon_kib--;
 	CHECK_EQ(benefit_look(&group, &all).calm_backoff_usec, SEC(120));
 
 	/* Nor is it held against a release that was needed. */
