@@ -127,8 +127,7 @@ static bool has_room(const struct group *group)
 {
 	const struct reading *reading = &group->reading;
 
-	return add_sat(reading->usage_bytes, reading->others_bytes) <=
-	       reading->limit_bytes / ROOM_PART;
+	return reading_taken_bytes(reading) <= reading->limit_bytes / ROOM_PART;
 }
 
 /* It has grown or shrunk by much since: for how long a full trim would stall it nobody knows. */

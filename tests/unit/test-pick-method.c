@@ -65,7 +65,7 @@ static void test_who_serves_a_request_now_and_then_is_spared_the_stall(void)
 {
 	reset();
 	group.reading.limit_bytes = 400 * MIB;
-	group.reading.usage_bytes = 300 * MIB;
+	group.reading.anon_bytes = 300 * MIB;
 	add_busy(0)->busy_permyriad = 50;
 	members[0].borrow.bytes = members[0].retained_bytes / 2;
 	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
@@ -88,11 +88,18 @@ static void test_who_is_idle_is_borrowed_from_where_that_gives_as_much(void)
 
 	/* Near enough to the limit for a burst to reach it, all is given back at once. */
 	group.reading.limit_bytes = 400 * MIB;
-	group.reading.usage_bytes = 100 * MIB;
+	group.reading.anon_bytes = 100 * MIB;
 	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
-	group.reading.usage_bytes++;
+	group.reading.anon_bytes++;
 	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
-	group.reading.usage_bytes--;
+	group.reading.anon_bytes--;
+
+	/* Page cache makes room; what others have of the limit does not. */
+	group.reading.usage_bytes = 400 * MIB;
+	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
+	group.reading.others_bytes = 1;
+	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
+	group.reading.others_bytes = 0;
 	members[0].borrow.bytes--;
 	check_method(REASON_RETAINED, METHOD_FULL, WHY_IDLE);
 }
