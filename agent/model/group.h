@@ -164,6 +164,7 @@ struct benefit {
 	uint32_t n_returned;          /* rounds in a row of which half or more was in use again */
 	uint32_t last_n_not_needed;   /* whom the last round that asked did not need to ask */
 	uint32_t last_n_silent;       /* whom it asked and had no release of */
+	uint32_t n_disappointing;     /* releases in a row that back-off has doubled for */
 	uint64_t backoff_usec;        /* extra cool-down: doubles when releases disappoint */
 	uint64_t urgent_backoff_usec; /* the one of GATE_CRITICAL, far shorter */
 	/* the one of GATE_RETAINING: doubles when memory comes back, or a try gave nothing */

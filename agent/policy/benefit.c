@@ -199,6 +199,14 @@ static void add_quiet(struct benefit *next, const struct group *group,
 	next->last_quiet_reason = outcome->reason;
 }
 
+static void lengthen(struct benefit *next, const struct group_settings *settings)
+{
+	next->n_disappointing += next->n_disappointing < UINT32_MAX;
+	next->backoff_usec = longer(next->backoff_usec,
+				    MAX(settings->cooldown_usec, BACKOFF_MIN_USEC),
+				    BACKOFF_MAX_USEC);
+}
+
 static void add_asked(struct benefit *next, const struct group *group,
 		      const struct outcome *outcome)
 {
@@ -224,16 +232,14 @@ static void add_asked(struct benefit *next, const struct group *group,
 	 * A command may well name a group with nothing to give: no fault of the triggers.
 	 */
 	if (!disappoints(group, outcome, paid))
-		next->backoff_usec = 0;
+		next->backoff_usec = next->n_disappointing = 0;
 	else if (outcome_cause(outcome) == REASON_UNTOLD)
 		/* A try: it says nothing of those whose figures are known. */
 		next->calm_backoff_usec = longer(next->calm_backoff_usec,
 						 MAX(settings->cooldown_usec, BACKOFF_MIN_USEC),
 						 CALM_BACKOFF_MAX_USEC);
 	else if (outcome_cause(outcome) != REASON_COMMAND)
-		next->backoff_usec = longer(next->backoff_usec,
-					    MAX(settings->cooldown_usec, BACKOFF_MIN_USEC),
-					    BACKOFF_MAX_USEC);
+		lengthen(next, settings);
 
 	if (!is_useless(group, outcome, paid))
 		next->urgent_backoff_usec = 0;

@@ -25,8 +25,8 @@
 /* Growth while most of the limit is free is a program that starts. */
 #define KILL_NEAR_FLOOR_PERMYRIAD 2500
 
-/* Back-off doubles from the cool-down on: this is the third disappointment in a row. */
-#define NOT_PAYING_FACTOR 4
+/* Disappointments in a row. */
+#define NOT_PAYING_ROUNDS 3
 
 /* Peace of so many gaps, and the next alert is the first one again. */
 #define PEACE_GAPS 4
@@ -151,9 +151,7 @@ static bool is_kill_near(const struct alert_memory *memory, const struct group *
 
 static bool is_not_paying(const struct group *group)
 {
-	const uint64_t first = MAX(group->settings->cooldown_usec, USEC_PER_SEC);
-
-	return group_benefit(group)->backoff_usec / NOT_PAYING_FACTOR >= first &&
+	return group_benefit(group)->n_disappointing >= NOT_PAYING_ROUNDS &&
 	       usage_is_above(group, group->settings->usage_high_permyriad);
 }
 

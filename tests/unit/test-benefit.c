@@ -42,10 +42,12 @@ static void test_back_off_doubles_up_to_an_hour_and_clears_at_once(void)
 	for (size_t i = 0; i < ARRAY_SIZE(expect_sec); i++) {
 		b = add(b, released(100, 0));
 		CHECK_EQ(b.backoff_usec, SEC(expect_sec[i]));
+		CHECK_EQ(b.n_disappointing, i + 1);
 	}
 
 	b = add(b, released(100, 100));
 	CHECK_EQ(b.backoff_usec, 0);
+	CHECK_EQ(b.n_disappointing, 0);
 }
 
 static void test_back_off_begins_somewhere_even_without_a_cooldown(void)

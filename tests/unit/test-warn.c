@@ -299,12 +299,18 @@ static void test_releases_that_do_not_pay_are_told_near_the_limit(void)
 
 	begin(LIMIT);
 	group.benefit = &benefit;
-	benefit.backoff_usec = 20 * USEC_PER_SEC; /* the second one in a row */
+	benefit.n_disappointing = 2;
 	CHECK_EQ(look(T0, 850 * MIB), 0);
-	benefit.backoff_usec = 40 * USEC_PER_SEC;
+	benefit.n_disappointing = 3;
 	CHECK_EQ(look(T0 + 10 * USEC_PER_SEC, 500 * MIB), 0);
 	CHECK_EQ(look(T0 + 20 * USEC_PER_SEC, 850 * MIB), 1U << ALERT_NOT_PAYING);
 	CHECK_EQ(look(T0 + 30 * USEC_PER_SEC, 850 * MIB), 0);
+
+	/* Also where the cool-down is as long as any back-off. */
+	begin(LIMIT);
+	settings.cooldown_usec = benefit.backoff_usec = 3600 * USEC_PER_SEC;
+	group.benefit = &benefit;
+	CHECK_EQ(look(T0, 850 * MIB), 1U << ALERT_NOT_PAYING);
 }
 
 static void test_a_restarted_unit_is_the_same_one(void)
