@@ -53,17 +53,24 @@ static bool anchors_are_safe(void)
 	       !hook.host.environment.borrow_unsafe && start_is_useful(hook.host.page_bytes);
 }
 
+/* Before any other call. What filters a thread stays, and its children have it as well. */
+static bool is_filtered(void)
+{
+	if (agent_filter(&errno == hook.main_thread) == 0)
+		return false;
+
+	__atomic_store_n(&hook.enabled, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&hook.host.anchoring, false, __ATOMIC_RELEASE);
+	return true;
+}
+
 /* On a thread of the program, before its own thread is made. True: agent_start() after it. */
 static bool prepare(void)
 {
 	int id, before;
 
-	/* Before any other call. What filters a thread stays, and its children have it as well. */
-	if (agent_filter(&errno == hook.main_thread) != 0) {
-		__atomic_store_n(&hook.enabled, false, __ATOMIC_RELEASE);
-		__atomic_store_n(&hook.host.anchoring, false, __ATOMIC_RELEASE);
+	if (is_filtered())
 		return false;
-	}
 
 	life_prepare(hook.host.page_bytes);
 	id = life_id();
@@ -165,7 +172,8 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
 	/* Where the program could not have its thread, ours must not take the room. */
 	if (first && r != 0)
 		__atomic_store_n(&life.has_agent, 0, __ATOMIC_RELEASE);
-	else if (first)
+	/* The new thread may have been first, and have put a filter on all: ours would begin under it. */
+	else if (first && !is_filtered())
 		agent_start(&hook.host, create);
 
 	errno = saved_errno;

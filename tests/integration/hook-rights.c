@@ -451,6 +451,36 @@ static int do_filter_asking(void)
 	return 0;
 }
 
+/* Kills for what the agent begins with, and the program has no use for. */
+static void *filter_all_threads(void *arg)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		KILL(SYS_close_range),
+		KILL(SYS_pidfd_open),
+		KILL(SYS_socket),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	return install(filter, sizeof(filter) / sizeof(filter[0]), SECCOMP_FILTER_FLAG_TSYNC) < 0 ? NULL : arg;
+}
+
+/* That is what the first thread does, before pthread_create() has come back: see hook-rights.sh. */
+static int do_filter_first(void)
+{
+	void *installed = NULL;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, filter_all_threads, &installed) != 0 ||
+	    pthread_join(thread, &installed) != 0)
+		return 1;
+	if (!installed)
+		return 77;
+
+	printf("%s\n", find_agent(250) ? "an agent" : "no agent");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	alarm(4 * LIMIT_SEC);
@@ -476,6 +506,8 @@ int main(int argc, char **argv)
 		return do_real_time();
 	if (strcmp(argv[1], "filter-asking") == 0)
 		return do_filter_asking();
+	if (strcmp(argv[1], "filter-first") == 0)
+		return do_filter_first();
 	if (strcmp(argv[1], "filter-all") == 0)
 		return do_filter_all();
 	if (strcmp(argv[1], "filter-read") == 0)

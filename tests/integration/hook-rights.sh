@@ -104,6 +104,33 @@ else
 		"$r $(cat "$scratch/out")" "0 create 0 tasks 2"
 fi
 
+# The thread that is made runs before the one that makes it, and for as long as it likes.
+cat >"$scratch/late.c" <<'EOF'
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+typedef int create_t(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*f)(void *), void *arg)
+{
+	int r = ((create_t *)dlsym(RTLD_NEXT, "pthread_create"))(thread, attr, f, arg);
+	for (int i = 0; r == 0 && i < 5000 && prctl(PR_GET_SECCOMP) == 0; i++)
+		usleep(1000);
+	return r;
+}
+EOF
+# shellcheck disable=SC2086 # the compiler may be several words
+$cc -D_GNU_SOURCE -O1 -shared -fPIC -o "$scratch/late.so" "$scratch/late.c" -ldl
+r=0
+env LD_PRELOAD="$hook:$scratch/late.so" "$rights" filter-first >"$scratch/out" 2>&1 || r=$?
+if [ "$r" -eq 77 ]; then
+	skip "row 28: the first thread may put a filter on all before the agent is made" "$(cat "$scratch/out")"
+else
+	same "row 28: the first thread may put a filter on all before the agent is made" \
+		"$r $(cat "$scratch/out")" "0 no agent"
+fi
+
 r=0
 hooked "$rights" filter-read >"$scratch/out" 2>&1 || r=$?
 if [ "$r" -eq 77 ]; then
