@@ -315,8 +315,12 @@ static int agent_listen(struct agent *agent, struct pollfd fds[static 3], long m
 	n = proc_sleeps(agent->status) - before;
 	if (n >= WAKES_MIN && n * 1000000 / (now_usec - begin_usec + 1) >= WAKES_MAX)
 		agent->doze_usec = now_usec + DOZE_LAST_USEC;
-	else if (now_usec - begin_usec >= DOZE_MSEC * 1000)
-		agent->doze_usec = 0;
+	if (agent->doze_usec == 0 || now_usec < agent->doze_usec || now_usec - begin_usec < DOZE_MSEC * 1000)
+		return r;
+
+	/* It may have been a pause: it is looked at anew, at first soon. */
+	agent->doze_usec = 0;
+	agent->look_msec = LOOK_FIRST_MSEC;
 	return r;
 }
 

@@ -161,6 +161,29 @@ static void test_nor_while_there_is_no_daemon(void)
 	CHECK(world.n_wakes < (world.now_usec - begin_usec) / SEC * 150 / 100);
 }
 
+/* None of the many is sent while it listens whether there are still as many. */
+static void pause_for_a_sample(long number, const long args[static 6])
+{
+	static bool was_deaf;
+	const struct pollfd *fds = (const struct pollfd *)args[0];
+
+	if (number != SYS_ppoll || args[1] != 3)
+		return;
+
+	world.signals_per_sec = was_deaf && fds[2].fd >= 0 ? 0 : 10000;
+	was_deaf = fds[2].fd < 0;
+}
+
+static void test_a_pause_among_many_costs_little(void)
+{
+	begin(2);
+	world.lasts_usec[0] = 3600 * SEC;
+	world.signals_per_sec = 10000;
+	world.on_call = pause_for_a_sample;
+	world_run();
+	CHECK(world.n_wakes < 3600 * 10000 / 200);
+}
+
 static void test_when_they_have_ended_it_sleeps_as_ever(void)
 {
 	run_with_signals(10000, 60 * SEC);
@@ -187,6 +210,7 @@ int main(void)
 	RUN(test_few_signals_wake_it);
 	RUN(test_many_signals_do_not_wake_it_but_now_and_then);
 	RUN(test_nor_while_there_is_no_daemon);
+	RUN(test_a_pause_among_many_costs_little);
 	RUN(test_when_they_have_ended_it_sleeps_as_ever);
 	RUN(test_where_nobody_rings_none_wakes_it);
 
