@@ -113,8 +113,11 @@ static void run_command(struct guard *guard, const struct outcome *outcome)
 	struct group *group = &guard->group;
 	int r;
 
-	steps_count(&history_note(guard)->steps, STEP_COMMAND, manager_now(guard->manager));
 	r = start_command(guard, outcome);
+	/* What still runs is no start, of which there may be so many in an hour. */
+	if (r != -EALREADY)
+		steps_count(&history_note(guard)->steps, STEP_COMMAND,
+			    manager_now(guard->manager));
 	if (r >= 0)
 		log_debug("The Exec= command for %s is being started", text_name_of(group));
 	else if (r == -EALREADY)

@@ -34,7 +34,7 @@ n_runs_are()
 
 start_daemon "$conf"
 claim "without Exec= there is no helper" eval '! helper_of "$daemon"'
-configure "$conf[Alert]\nExec=$scratch/command two words\n"
+configure "${conf}MaxPerHour=2\n[Alert]\nExec=$scratch/command two words\n"
 ctl reload
 claim "a reload with one starts it" wait_for 20 helper_of "$daemon"
 helper=$(helper_of "$daemon")
@@ -86,7 +86,12 @@ claim "it is one" n_runs_are -eq 1
 rm "$scratch/hold"
 claim "it gets its words" wait_for 20 grep -qx 'two words' "$scratch/words"
 claim "and how it ended is told" wait_for 20 logged 'The Exec= command ".*/command two words" for .* exited with status 5'
-claim "then it is started again" wait_for 30 n_runs_are -gt 1
+claim "then it is started again, once more in this hour" wait_for 30 n_runs_are -gt 1
+claim "and that was all" wait_for 30 eval 'ctl --json=short explain "$(pgrep -P $$ -x fake-hook | head -n 1)" |
+	has "\"step\":\"command\"[^}]*\"reason\":\"max-per-hour\""'
+claim "it is two" n_runs_are -eq 2
+configure "$conf[Alert]\nExec=$scratch/command two words\n"
+ctl reload
 
 touch "$scratch/hold"
 kill -9 "$helper"
