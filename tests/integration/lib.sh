@@ -175,6 +175,13 @@ is_measured()
 	ctl --json=short show "$1" >/dev/null 2>&1 && logged "Process $1 .*retained $2"
 }
 
+# n_starved PID-REGEX : how often one of those was not waited for near a kill, since it got no CPU time for a
+# tenth of a second: on a busy machine that happens to any.
+n_starved()
+{
+	grep -cE "Process $1 .*does not answer and takes no CPU time" "$scratch/daemon.log" || true
+}
+
 # grows_no_more WHAT : for the daemon, whose limit would else be near in time, however far in bytes.
 grows_no_more()
 {
