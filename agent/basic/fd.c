@@ -99,22 +99,32 @@ int fd_write_exact(int fd, const void *buf, size_t size)
 	return (size_t)n == size ? 0 : -EIO;
 }
 
-bool fd_peer_has_ended(int fd)
+int fd_peer_has_ended(int fd)
 {
 #ifdef SO_PEERPIDFD
 	_cleanup_(fd_closep) int pidfd = -1;
 	socklen_t size = sizeof(pidfd);
 	struct pollfd ended = { .events = POLLIN };
 
-	/* Of who has been waited for kernels say different things. */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0)
-		return errno != ENOPROTOOPT && errno != EOPNOTSUPP;
+		switch (errno) {
+		case ENOPROTOOPT:
+			return -EOPNOTSUPP;
+		case EOPNOTSUPP:
+		case EMFILE:
+		case ENFILE:
+		case ENOMEM:
+			return -errno;
+		default:
+			/* Of who has been waited for kernels say different things. */
+			return 1;
+		}
 
 	ended.fd = pidfd;
 	return poll(&ended, 1, 0) != 0;
 #else
 	(void)fd;
-	return false;
+	return -EOPNOTSUPP;
 #endif
 }
 

@@ -24,10 +24,11 @@ ssize_t fd_read_again(int fd, char *buf, size_t size);
 ssize_t fd_read_line_again(int fd, char *buf, size_t size);
 
 /*
- * Is the process that connected this socket gone? Then its number may be another's. False where the
- * kernel does not say, before Linux 6.5.
+ * Is the process that connected this socket gone? 1: it is, and its number may be another's; 0: not
+ * yet, so that whatever was read of that number before is about it. -EOPNOTSUPP: the kernel does not
+ * say, before Linux 6.5; -EMFILE, -ENFILE, -ENOMEM: not now. Takes a descriptor for a moment.
  */
-bool fd_peer_has_ended(int fd);
+int fd_peer_has_ended(int fd);
 
 /*
  * As many open files as the hard limit has: some for each process and group. For programs that

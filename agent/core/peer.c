@@ -175,8 +175,13 @@ int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello
 	peer->member.process.pid = conn_pid(conn);
 	peer->member.process.uid = conn_uid(conn);
 	peer->guard = guard;
-	/* Otherwise it is somebody else's group. */
+	/*
+	 * Otherwise it is somebody else's group. By time alone who had that number already when we
+	 * accepted the connection would pass.
+	 */
 	r = peer_check_identity(peer);
+	if (r >= 0 && conn_has_ended(conn))
+		r = -ESRCH;
 	if (r == -ESRCH) {
 		log_debug("Process %d ended after it connected; not guarding who has its pid",
 			  (int)conn_pid(conn));

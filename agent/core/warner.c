@@ -124,6 +124,9 @@ static int hearer_new(struct manager *manager, int fd, const struct ucred *ucred
 		r = guard_for_pid(manager, ucred->pid, &guard);
 	if (r >= 0)
 		r = survey_process(manager->survey, ucred->pid, &process);
+	/* All of that may be of somebody else who has its number. */
+	if (r >= 0 && fd_peer_has_ended(fd) > 0)
+		r = -ESRCH;
 	if (r < 0)
 		return r;
 

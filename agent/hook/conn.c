@@ -295,6 +295,11 @@ uint64_t conn_since_usec(const struct conn *conn)
 	return conn->since_usec;
 }
 
+bool conn_has_ended(const struct conn *conn)
+{
+	return fd_peer_has_ended(conn->fd) > 0;
+}
+
 pid_t conn_pid(const struct conn *conn)
 {
 	return conn->pid;

@@ -65,6 +65,9 @@ void conn_hang_up(struct conn *conn);
  */
 uint64_t conn_since_usec(const struct conn *conn);
 
+/* The kernel knows that the process that connected is gone; before Linux 6.5 it never does. */
+bool conn_has_ended(const struct conn *conn);
+
 /* Of the process that connected, as the kernel says. */
 pid_t conn_pid(const struct conn *conn);
 uid_t conn_uid(const struct conn *conn);

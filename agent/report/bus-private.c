@@ -292,6 +292,14 @@ static int client_new(struct bus_private *private, int fd, uid_t uid)
 	return 0;
 }
 
+/* Who cannot be told for lack of something has no rights either. */
+static bool has_ended(int fd)
+{
+	const int r = fd_peer_has_ended(fd);
+
+	return r != 0 && r != -EOPNOTSUPP;
+}
+
 static int on_connection(sd_event_source *source, int listener, uint32_t revents,
 			 void *userdata)
 {
@@ -316,7 +324,7 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
 	 * ours could have another process connect and end, and wait until somebody else has its number.
 	 */
 	if (r == 0 && (peer.pid <= 0 || private->is_contained(peer.pid, private->userdata) ||
-		       fd_peer_has_ended(fd)))
+		       has_ended(fd)))
 		peer.uid = BUS_PRIVATE_NOBODY;
 
 	if (r < 0 || !has_room(private, peer.uid)) {

@@ -47,20 +47,45 @@ tick()
 	wait_for 20 eval "[ \"\$(cut -d ' ' -f 1 /proc/uptime)\" != $now ]"
 }
 
+# make_liar MODE NAME
+make_liar()
+{
+	(
+		echo 0 >"$group/liar/cgroup.procs"
+		exec "$shims/fake-hook" "$runtime/hook.sock" "$1" <&8 >"$scratch/$2"
+	) &
+	liar=$!
+}
+
 # lie late|early : leaves the connection to a child and ends, and its number to another.
 lie()
 {
-	local liar
-
-	(
-		echo 0 >"$group/liar/cgroup.procs"
-		exec "$shims/fake-hook" "$runtime/hook.sock" "$1" <&8 >"$scratch/$1"
-	) &
-	liar=$!
+	make_liar "$1" "$1"
 	[ "$1" = early ] || wait_for 20 grep -q stats "$scratch/$1"
 	wait $liar || true
 	tick
 	take_number $liar
+}
+
+# asleep COMMAND... : a liar whose number is another's before the daemon accepts the connection.
+asleep()
+{
+	local r=0
+
+	kill -STOP "$daemon"
+	"$@"
+	wait $liar || true
+	take_number $liar || r=$?
+	kill -CONT "$daemon"
+	return $r
+}
+
+# SO_PEERPIDFD
+tells_of_peers()
+{
+	python3 -c 'import socket
+a, b = socket.socketpair()
+a.getsockopt(socket.SOL_SOCKET, 77)' 2>/dev/null
 }
 
 speaks_for_victim()
@@ -68,14 +93,12 @@ speaks_for_victim()
 	ctl --json=short list "${group#"$base"}/victim" 2>/dev/null | has '"pid":'
 }
 
-# The same of who listens for early warnings.
-listen()
+# make_listener NAME : the same of who listens for early warnings.
+make_listener()
 {
-	local liar
-
 	(
 		echo 0 >"$group/liar/cgroup.procs"
-		exec python3 - "$runtime/pressure" >"$scratch/listen" <<-EOF2
+		exec python3 - "$runtime/pressure" >"$scratch/$1" <<-EOF2
 		import os, socket, sys
 		s = socket.socket(socket.AF_UNIX)
 		s.connect(sys.argv[1])
@@ -85,6 +108,11 @@ listen()
 		EOF2
 	) &
 	liar=$!
+}
+
+listen()
+{
+	make_listener listen
 	wait_for 20 logged "Process $liar wants to hear of memory pressure"
 	wait $liar || true
 	take_number $liar
@@ -104,6 +132,15 @@ for when in late early; do
 		wait_for 30 grep -q closed "$scratch/$when"
 	claim "$when: nobody is left" eval '[ "$(ctl --json=short list)" = "[]" ]'
 done
+if tells_of_peers; then
+	claim "asleep: a number is given away" asleep make_liar early asleep
+	echo >&8
+	wait_for 20 grep -q hello "$scratch/asleep"
+	claim "asleep: who holds the connection is sent away" wait_for 30 grep -q closed "$scratch/asleep"
+	claim "asleep: the new process of that number has no hook" eval '! speaks_for_victim'
+	claim "asleep: who listens leaves its number, too" asleep make_listener deaf
+	claim "asleep: who holds that connection is sent away" wait_for 30 grep -q closed "$scratch/deaf"
+fi
 claim "who listens leaves its number, too" listen
 ctl trim "${group#"$base"}/liar" >"$scratch/trim" 2>&1 || true
 claim "nobody listens to the group of who has it now" wait_for 30 grep -q closed "$scratch/listen"
