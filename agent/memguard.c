@@ -243,6 +243,21 @@ static void keep_little(void)
 	(void)mallopt(M_TOP_PAD, 16 * (int)KIB);
 }
 
+/* What is refused is done without. */
+static void take_priority(void)
+{
+	struct priority refused;
+
+	priority_make_count(&refused);
+	if (refused.session < 0)
+		log_warning("Cannot give our session the nice value %d: %s%s. Busy programs may keep "
+			    "us waiting", refused.nice, strerror(-refused.session),
+			    refused.session == -EAGAIN ? "" : "; is there LimitNICE=?");
+	if (refused.slice < 0)
+		log_warning("Cannot have a short time slice: %s; is there SystemCallFilter=sched_setattr? "
+			    "Busy programs may keep us waiting", strerror(-refused.slice));
+}
+
 int main(int argc, char **argv)
 {
 	struct manager_options chosen = { .system_bus = true, .notify = true, .hook_fd = -1, .bus_fd = -1,
@@ -262,7 +277,7 @@ int main(int argc, char **argv)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 
 	fd_raise_limit();
-	priority_make_count();
+	take_priority();
 
 	r = choose_directory(&chosen, directory);
 	if (r < 0)

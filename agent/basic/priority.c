@@ -44,24 +44,21 @@ static int write_autogroup(int nice)
  * see sched(7)), ours counts in our session alone: that gets the same. Not where the session is
  * somebody's shell.
  */
-static void favour_session(int nice)
+static int favour_session(int nice)
 {
 	const struct timespec gap = { .tv_nsec = AUTOGROUP_GAP_NSEC };
 	int r = -EAGAIN;
 
 	if (getsid(0) != getpid())
-		return;
+		return 0;
 
 	for (int i = 0; i < AUTOGROUP_TRIES && r == -EAGAIN; i++) {
 		if (i > 0)
 			(void)nanosleep(&gap, NULL);
 		r = write_autogroup(nice);
 	}
-	if (r < 0) {
-		errno = -r;
-		log_warning("Cannot give our session the nice value %d: %m%s. Busy programs may keep "
-			    "us waiting", nice, r == -EAGAIN ? "" : "; is there LimitNICE=?");
-	}
+
+	return r;
 }
 
 /*
@@ -71,19 +68,15 @@ static void favour_session(int nice)
  * tick. sched_runtime asks for a shorter one, which also ends what slice the other may be
  * keeping (6.12; commit 857b158dc5e8). Older kernels do not read it.
  */
-static void shorten_slice(void)
+static int shorten_slice(void)
 {
 	struct attributes attributes;
-	int r;
 
 	if (attributes_get(&attributes) < 0 || attributes.policy != SCHED_OTHER)
-		return;
+		return 0;
 
 	attributes.runtime_nsec = SLICE_NSEC;
-	r = attributes_set(&attributes);
-	if (r < 0)
-		log_warning("Cannot have a short time slice: %s; is there SystemCallFilter=sched_setattr? "
-			    "Busy programs may keep us waiting", strerror(-r));
+	return attributes_set(&attributes);
 }
 
 static void become_urgent(void)
@@ -94,16 +87,19 @@ static void become_urgent(void)
 		log_debug("Not scheduled in real time, but by nice value: %s", strerror(-r));
 }
 
-void priority_make_count(void)
+void priority_make_count(struct priority *ret)
 {
+	struct priority refused = { .nice = 0 };
 	int nice;
 
 	errno = 0;
 	nice = getpriority(PRIO_PROCESS, 0);
-	if (errno != 0 || nice >= 0)
-		return;
+	if (errno == 0 && nice < 0) {
+		refused.nice = nice;
+		refused.session = favour_session(nice);
+		refused.slice = shorten_slice();
+		become_urgent();
+	}
 
-	favour_session(nice);
-	shorten_slice();
-	become_urgent();
+	*ret = refused;
 }

@@ -6,6 +6,12 @@
  * manager meant by it; and a realtime policy where that is meant (realtime.h). Call once, before
  * anything is started that should not inherit it.
  *
- * Does nothing where the nice value is 0 or more. What is refused is logged, and done without.
+ * Does nothing where the nice value is 0 or more. What is refused is done without, and is for the
+ * caller to tell.
  */
-void priority_make_count(void);
+struct priority {
+	int nice;    /* that was meant; 0: none */
+	int session; /* 0, or why our session does not have it: -EAGAIN, or no right to it */
+	int slice;   /* 0, or why we have no short time slice */
+};
+void priority_make_count(struct priority *ret);

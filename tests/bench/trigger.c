@@ -385,9 +385,11 @@ static int arm(const struct trigger *trigger, const char *directory, int flags)
 /* As the daemon is to the kernel. */
 static void become_daemon(int nice)
 {
+	struct priority refused;
+
 	if (setsid() < 0 || setpriority(PRIO_PROCESS, 0, nice) < 0)
 		die("priority");
-	priority_make_count();
+	priority_make_count(&refused);
 }
 
 static void __attribute__((noreturn)) control_run(int event_fd, int told_fd)

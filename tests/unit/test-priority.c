@@ -72,8 +72,13 @@ static bool in_child(int nice, bool leads_session, void (*check)(void))
 /* As an ordinary process, which one in real time is after long work: realtime.c. */
 static struct standing made_to_count(void)
 {
+	struct priority refused;
+
 	(void)signal(SIGXCPU, SIG_IGN);
-	priority_make_count();
+	priority_make_count(&refused);
+	CHECK_EQ(refused.nice, -7);
+	CHECK_EQ(refused.session, 0);
+	CHECK_EQ(refused.slice, 0);
 	CHECK_EQ(raise(SIGXCPU), 0);
 	return standing_now();
 }
@@ -110,12 +115,31 @@ static void the_session_of_another_stays_as_it_is(void)
 	CHECK(in_child(-7, false, check_member));
 }
 
+static void check_refused(void)
+{
+	const struct standing before = standing_now();
+	struct priority refused;
+
+	CHECK_EQ(setresuid(65534, 65534, 65534), 0);
+	priority_make_count(&refused);
+	CHECK_EQ(refused.nice, -7);
+	CHECK(before.session_nice == 1 || refused.session < 0);
+}
+
+static void what_is_refused_is_said(void)
+{
+	if (geteuid() == 0)
+		CHECK(in_child(-7, true, check_refused));
+}
+
 static void check_ordinary(void)
 {
 	const struct standing before = standing_now();
+	struct priority refused;
 	struct standing after;
 
-	priority_make_count();
+	priority_make_count(&refused);
+	CHECK_EQ(refused.nice, 0);
 	after = standing_now();
 	CHECK_EQ(after.nice, before.nice);
 	CHECK_EQ(after.session_nice, before.session_nice);
@@ -139,6 +163,7 @@ int main(void)
 	log_open("test-priority");
 	RUN(a_favoured_leader_favours_its_session);
 	RUN(the_session_of_another_stays_as_it_is);
+	RUN(what_is_refused_is_said);
 	RUN(who_is_not_favoured_changes_nothing);
 	return TEST_RESULT();
 }
