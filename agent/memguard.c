@@ -234,11 +234,12 @@ static int serve(sd_event *event, struct manager *manager)
 /*
  * An answer about a thousand groups is large and short-lived. Without these glibc raises its
  * thresholds by what is freed once, and keeps as much for ever; and of what it trims it leaves
- * the pad, 128 KiB that were touched.
+ * the pad, 128 KiB that were touched. What has some pages is on its own: in the heap something
+ * lasting comes to lie behind it, and it stays.
  */
 static void keep_little(void)
 {
-	(void)mallopt(M_MMAP_THRESHOLD, 128 * (int)KIB);
+	(void)mallopt(M_MMAP_THRESHOLD, 8 * (int)KIB);
 	(void)mallopt(M_TRIM_THRESHOLD, 64 * (int)KIB);
 	(void)mallopt(M_TOP_PAD, 16 * (int)KIB);
 }

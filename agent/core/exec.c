@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/basic/fd.h"
+#include "agent/basic/lock.h"
 #include "agent/basic/log.h"
 #include "agent/basic/macro.h"
 #include "agent/basic/parse.h"
@@ -50,8 +51,10 @@ struct exec {
 	uint32_t n_calls;
 	uint64_t n_lost;
 	struct open_call calls[HELPER_RUNS_MAX];
-	struct helper_request request; /* made here, since the stack may not reach so far yet */
 };
+
+/* Made here, since the stack may not reach so far yet. Without a helper it takes no memory. */
+static struct helper_request request_room;
 
 static uint64_t now_usec(const struct exec *exec)
 {
@@ -201,6 +204,7 @@ int exec_connect(struct exec *exec, int fd)
 
 	(void)sd_event_source_set_description(exec->io, "exec-helper");
 	exec->fd = fd;
+	touch_memory(&request_room, sizeof(request_room));
 	exec->start_usec = now_usec(exec);
 	return 0;
 }
@@ -363,7 +367,7 @@ static int find_place(struct exec *exec, uint64_t key, struct open_call **ret)
 
 static int send_request(struct exec *exec, const struct exec_call *call)
 {
-	struct helper_request *request = &exec->request;
+	struct helper_request *request = &request_room;
 
 	request->magic = HELPER_MAGIC;
 	request->number = exec->n_calls;

@@ -367,7 +367,8 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *wire)
 		member->residue_due = false;
 	}
 	estimate_member(member);
-	member->vain_bytes = MIN(member->vain_bytes, expected_bytes(peer));
+	if (member_lessons(member)->vain_bytes > expected_bytes(peer))
+		history_note_lessons(peer)->vain_bytes = expected_bytes(peer);
 	floors_add(&member->floors, verdict_in_use(stats), member->stats_usec);
 	log_debug("Process %d (%s): RSS %" PRIu64 "M, heap %" PRIu64 "M, in use %" PRIu64
 		  "M, retained %" PRIu64 "M, stall %" PRIu32 " us",
@@ -412,11 +413,11 @@ void peer_take_release(struct peer *peer, const struct wire_reclaim_reply *reply
 	struct member *member = &peer->member;
 
 	learn(peer, reply);
-	member->vain_bytes = 0;
+	member->lessons->vain_bytes = 0;
 	/* Of one that was to end early nothing more could be expected. */
 	if (member->stats_usec >= member->last_release_usec && reply->end != WIRE_END_ASKED)
-		member->vain_bytes = sub_sat(expected_bytes(peer),
-					     sub_sat(reply->rss_before, reply->rss_after));
+		member->lessons->vain_bytes = sub_sat(expected_bytes(peer),
+						      sub_sat(reply->rss_before, reply->rss_after));
 	member->lessons->last_release = *reply;
 	member->last_release_usec = manager_now(peer->guard->manager);
 	member_note_answer(member, true);

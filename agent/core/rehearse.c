@@ -23,7 +23,10 @@
 #include "agent/sense/vmstat.h"
 
 /* How far the stack grows when an alert is told to all there are. */
-#define STACK_BYTES (48 * KIB)
+#define STACK_BYTES (28 * KIB)
+
+/* As much as an entry of the journal takes, with a group's path in it and what is above that. */
+#define ENTRY_BYTES (8 * KIB)
 
 /* A program that starts on a machine at work has this long to say so. */
 #define HELPER_TIMEOUT_USEC (10 * USEC_PER_SEC)
@@ -174,12 +177,14 @@ static int arm_triggers(struct manager *manager)
 
 static int write_journal(struct manager *manager)
 {
-	static char entry[JOURNAL_ENTRY_MAX];
 	ssize_t n;
 
-	n = journal_format(&sample_group, &sample_outcome, entry, sizeof(entry));
+	/* More than that only names of kilobytes take. */
+	touch_memory(journal_room, ENTRY_BYTES);
+	n = journal_format(&sample_group, &sample_outcome, journal_room, sizeof(journal_room));
 	if (n >= 0)
-		n = journal_alert_format(&sample_group, &sample_alert, entry, sizeof(entry));
+		n = journal_alert_format(&sample_group, &sample_alert, journal_room,
+					 sizeof(journal_room));
 	if (n < 0 || manager->options.quiet_journal || !log_to_journal())
 		return n < 0 ? (int)n : 0;
 

@@ -75,6 +75,8 @@ struct lessons {
 	uint64_t release_faults;       /* process.n_faults then */
 	uint64_t residue_bytes;        /* heap RSS not in use right after it */
 	int64_t bias_bytes;            /* policy/estimate: what it showed to be wrong */
+	uint64_t vain_bytes;           /* expected of the last release, and did not come; or the
+					* least that was expected since */
 	struct wire_foreign foreign[WIRE_FOREIGN]; /* of stats */
 };
 
@@ -94,8 +96,6 @@ struct member {
 	struct stats stats;        /* last answer */
 	uint64_t stats_usec;       /* when; 0: never */
 	struct floors floors;      /* of what was in use */
-	uint64_t vain_bytes;       /* expected of the last release, and did not come; or the least
-				    * that was expected since */
 
 	uint64_t retained_bytes;   /* policy/estimate, from stats */
 	uint64_t rested_bytes;     /* the least of anon_bytes since its last release; 0: of none */

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "agent/basic/macro.h"
+
 struct stats stats_of(const struct wire_stats *wire, const struct wire_foreign *foreign)
 {
 	return (struct stats){
@@ -23,8 +25,8 @@ struct stats stats_of(const struct wire_stats *wire, const struct wire_foreign *
 		.hollow = wire->hollow,
 		.foreign = foreign,
 		.flags = wire->flags,
-		.n_arenas = wire->n_arenas,
-		.n_heaps = wire->n_heaps,
+		.n_arenas = (uint16_t)MIN(wire->n_arenas, UINT16_MAX),
+		.n_heaps = (uint16_t)MIN(wire->n_heaps, UINT16_MAX),
 		.n_free = wire->n_free,
 		.n_page_free = wire->n_page_free,
 		.largest_n_page_free = wire->largest_n_page_free,

@@ -28,8 +28,8 @@ struct stats {
 	/* WIRE_FOREIGN of them, elsewhere; NULL: no other allocator told of itself. */
 	const struct wire_foreign *foreign;
 	uint32_t flags;
-	uint32_t n_arenas;
-	uint32_t n_heaps;
+	uint16_t n_arenas; /* or more */
+	uint16_t n_heaps;  /* likewise */
 	uint32_t n_free;
 	uint32_t n_page_free;
 	uint32_t largest_n_page_free;

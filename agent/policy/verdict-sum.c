@@ -119,7 +119,8 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 	sums->heap.retained_bytes =
 		add_sat(sums->heap.retained_bytes, estimate_give(member, method));
 	sums->heap.fresh_bytes = add_sat(sums->heap.fresh_bytes,
-				    sub_sat(estimate_give(member, method), member->vain_bytes));
+				    sub_sat(estimate_give(member, method),
+					    member_lessons(member)->vain_bytes));
 	sums->use.unused_bytes = add_sat(sums->use.unused_bytes, estimate_unused(s));
 	sums->use.swapped_free_bytes =
 		add_sat(sums->use.swapped_free_bytes,

@@ -173,7 +173,7 @@ ssize_t journal_alert_format(const struct group *group, const struct alert *aler
 
 void journal_alert(const struct group *group, const struct alert *alert)
 {
-	char entry[JOURNAL_ENTRY_MAX], sentence[640];
+	char sentence[640];
 	ssize_t n;
 
 	if (!log_to_journal()) {
@@ -182,9 +182,9 @@ void journal_alert(const struct group *group, const struct alert *alert)
 		return;
 	}
 
-	n = journal_alert_format(group, alert, entry, sizeof(entry));
+	n = journal_alert_format(group, alert, journal_room, sizeof(journal_room));
 	if (n >= 0)
-		journal_deliver(entry, (size_t)n);
+		journal_deliver(journal_room, (size_t)n);
 	else
 		journal_drop();
 }

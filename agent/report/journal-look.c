@@ -72,7 +72,7 @@ ssize_t journal_look_format(const struct group *group, const struct outcome *out
 
 void journal_look(const struct group *group, const struct outcome *outcome)
 {
-	char entry[JOURNAL_ENTRY_MAX], sentence[512];
+	char sentence[512];
 	ssize_t n;
 
 	if (!log_to_journal()) {
@@ -81,9 +81,9 @@ void journal_look(const struct group *group, const struct outcome *outcome)
 		return;
 	}
 
-	n = journal_look_format(group, outcome, entry, sizeof(entry));
+	n = journal_look_format(group, outcome, journal_room, sizeof(journal_room));
 	if (n >= 0)
-		journal_deliver(entry, (size_t)n);
+		journal_deliver(journal_room, (size_t)n);
 	else
 		journal_drop();
 }

@@ -316,9 +316,12 @@ void journal_deliver(const char *entry, size_t size)
 		journal_drop();
 }
 
+/* No stack that may not be there yet. */
+char journal_room[JOURNAL_ENTRY_MAX];
+
 void journal_outcome(const struct group *group, const struct outcome *outcome)
 {
-	char entry[JOURNAL_ENTRY_MAX], sentence[512];
+	char sentence[512];
 	ssize_t n;
 
 	if (!log_to_journal()) {
@@ -327,9 +330,9 @@ void journal_outcome(const struct group *group, const struct outcome *outcome)
 		return;
 	}
 
-	n = journal_format(group, outcome, entry, sizeof(entry));
+	n = journal_format(group, outcome, journal_room, sizeof(journal_room));
 	if (n >= 0)
-		journal_deliver(entry, (size_t)n);
+		journal_deliver(journal_room, (size_t)n);
 	else
 		journal_drop();
 }

@@ -45,6 +45,9 @@ void journal_sentence(const struct group *group, const struct outcome *outcome, 
 ssize_t journal_format(const struct group *group, const struct outcome *outcome,
 		       char *buf, size_t size);
 
+/* For one entry, until it is sent. */
+extern char journal_room[JOURNAL_ENTRY_MAX];
+
 /* One datagram to @path, never waiting: -EAGAIN when the journal does not keep up. */
 int journal_send(const char *path, const char *entry, size_t size);
 

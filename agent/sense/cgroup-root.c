@@ -221,7 +221,9 @@ static int id_of_path(const struct cgroup_root *root, const char *path, uint64_t
 static int path_of_pid(const struct cgroup_root *root, pid_t pid,
 		       char ret_path[static CGROUP_PATH_MAX])
 {
-	char name[64], text[4 * CGROUP_PATH_MAX], path[CGROUP_PATH_MAX];
+	/* Mostly short: on the stack it would have to be there in full before it is needed. */
+	static char text[4 * CGROUP_PATH_MAX];
+	char name[64], path[CGROUP_PATH_MAX];
 	const char *below;
 	ssize_t n;
 	int r;

@@ -22,7 +22,9 @@ static bool is_frozen_v2(const struct cgroup *cgroup)
 static bool is_frozen_v1(const struct cgroup_root *root, pid_t pid)
 {
 	static const char freezer[] = ":freezer:";
-	char name[64], text[4 * CGROUP_PATH_MAX], path[CGROUP_PATH_MAX + 64];
+	/* Mostly short: on the stack it would have to be there in full before it is needed. */
+	static char text[4 * CGROUP_PATH_MAX];
+	char name[64], path[CGROUP_PATH_MAX + 64];
 	char *group, state[32];
 	int n;
 

@@ -396,8 +396,18 @@ static void test_what_is_kept_of_an_answer_is_what_was_said(void)
 	CHECK(!stats_foreign(&s, 2) && !stats_foreign(&alone, 0));
 }
 
+static void test_more_arenas_than_are_counted_are_not_few(void)
+{
+	const struct wire_stats wire = { .n_arenas = 65536, .n_heaps = UINT32_MAX };
+	const struct stats s = stats_of(&wire, NULL);
+
+	CHECK_EQ(s.n_arenas, UINT16_MAX);
+	CHECK_EQ(s.n_heaps, UINT16_MAX);
+}
+
 int main(void)
 {
+	RUN(test_more_arenas_than_are_counted_are_not_few);
 	RUN(test_resident_holes_are_expected_to_go);
 	RUN(test_right_after_a_trim_nothing_is_expected);
 	RUN(test_only_what_is_free_counts_as_swapped_in_vain);
