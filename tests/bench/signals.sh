@@ -5,9 +5,9 @@
 # often the agent is woken by them, and what that takes of a processor. A markdown table goes to
 # standard output, the figures as lines of JSON to BUILD/bench.jsonl. Needs a compiler.
 #
-#	signals.sh --build=DIR [--seconds=N]
+#	signals.sh --build=DIR [--seconds=N] [--runs=N]
 #
-# Each figure is the median of three runs, with and without the hook in turn; in each the agent
+# Each figure is the median of three runs, or so many, with and without the hook in turn; in each the agent
 # tries once whether there are still as many. 12 minutes.
 
 set -euo pipefail
@@ -29,6 +29,7 @@ parse_options()
 		case $option in
 		--build=*) BUILD=${option#*=} ;;
 		--seconds=*) SECONDS_EACH=${option#*=} ;;
+		--runs=*) RUNS=${option#*=} ;;
 		*) usage "signals.sh: $option: no such option" ;;
 		esac
 	done
