@@ -442,7 +442,8 @@ static void on_stats(struct conn *conn, enum request_end end, const struct reque
 
 	switch (end) {
 	case REQUEST_ANSWERED:
-		if (answer->frame->header.status == WIRE_OK)
+		peer->member.stats_refused = answer->frame->header.status != WIRE_OK;
+		if (!peer->member.stats_refused)
 			peer_take_stats(peer, &answer->frame->stats);
 		guard_sum_heaps(peer->guard);
 		guard_look_soon(peer->guard, 0);
@@ -489,7 +490,8 @@ bool peer_refresh(struct peer *peer, uint64_t now_usec)
 			      peer->stats_n_threads, now_usec))
 		return false;
 
-	return peer_measure(peer) >= 0;
+	/* Who refuses is no reason to look again soon. */
+	return peer_measure(peer) >= 0 && !member->stats_refused;
 }
 
 static void take_tuned(struct peer *peer, const struct wire_tune_reply *reply)

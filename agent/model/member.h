@@ -91,6 +91,7 @@ struct member {
 	bool borrow_refused;       /* its hook cannot do it */
 	bool residue_due;          /* the next stats give the residue */
 	bool has_lessons;          /* there is something in them */
+	bool stats_refused;        /* its last answer about them had none */
 	bool refused;              /* the last of n_failed: it is there, and has not released */
 
 	struct stats stats;        /* last answer */

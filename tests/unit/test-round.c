@@ -251,6 +251,35 @@ static void test_who_cannot_release_is_not_asked_for_ever(void)
 	end();
 }
 
+/* Has it be asked for its statistics, and answers so. */
+static bool refresh(struct place *place, enum wire_status status)
+{
+	struct peer *peer = &place->peers[0];
+	const bool stirs = peer_refresh(peer, manager_now(manager));
+	struct wire_frame frame;
+
+	CHECK(recv(place->hooks[0], &frame, sizeof(frame), MSG_DONTWAIT) == sizeof(frame));
+	CHECK_EQ(frame.header.verb, WIRE_STATS);
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_STATS, frame.header.id, status);
+	CHECK_EQ(send(place->hooks[0], &frame, sizeof(frame), 0), sizeof(frame));
+	while (request_busy(peer->conn))
+		(void)sd_event_run(manager->event, UINT64_MAX);
+	return stirs;
+}
+
+static void test_who_refuses_figures_is_no_reason_to_look_again_soon(void)
+{
+	begin();
+	make(&places[0], 1);
+	CHECK(refresh(&places[0], WIRE_REFUSED));
+	CHECK(!refresh(&places[0], WIRE_REFUSED));
+	CHECK(!refresh(&places[0], WIRE_OK));
+	places[0].peers[0].member.residue_due = true;
+	CHECK(refresh(&places[0], WIRE_OK));
+	forget(&places[0]);
+	end();
+}
+
 /* Two settings are to be made, one after the other, and between them is a reload of @text. */
 static bool is_tuned_on_after(const char *text)
 {
@@ -301,6 +330,7 @@ int main(void)
 	RUN(test_who_is_only_to_be_observed_from_now_on_is_not_asked);
 	RUN(test_who_is_only_to_be_observed_from_now_on_is_not_tuned);
 	RUN(test_who_cannot_release_is_not_asked_for_ever);
+	RUN(test_who_refuses_figures_is_no_reason_to_look_again_soon);
 
 	(void)unlink(config);
 	/* All else the daemon has removed itself. */
