@@ -67,6 +67,21 @@ char *name_quote(const char *name, char *buf, size_t size)
 	return buf;
 }
 
+const char *name_in_hierarchy(const char *name, bool unified)
+{
+	const size_t n = strlen(NAME_MOUNT);
+	const char *path = name + n;
+
+	if (strncmp(name, NAME_MOUNT, n) != 0 || (*path != '/' && *path != '\0'))
+		return name;
+	if (!unified) {
+		path += strspn(path, "/");
+		path += strcspn(path, "/");
+	}
+
+	return *path ? path : "/";
+}
+
 #define COMPARED_MAX 40
 
 static bool same_letter(char a, char b)

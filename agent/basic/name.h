@@ -22,6 +22,13 @@ bool name_matches(const char *pattern, const char *path);
 char *name_quote(const char *name, char *buf, size_t size);
 
 /*
+ * The group's path in @name, when that begins where hierarchies are mounted, as completion makes it;
+ * else @name. @unified: the hierarchy is mounted there itself, else each of them one below.
+ */
+#define NAME_MOUNT "/sys/fs/cgroup"
+const char *name_in_hierarchy(const char *name, bool unified);
+
+/*
  * Letters to type anew, two that changed places being one, case aside; SIZE_MAX for names too
  * long to be ours.
  */

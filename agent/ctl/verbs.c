@@ -3,6 +3,8 @@
 #include "agent/ctl/verbs.h"
 
 #include <errno.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 
 #include "agent/basic/log.h"
 #include "agent/basic/name.h"
@@ -146,10 +148,25 @@ static const struct verb *find_or_tell(int argc, char **argv)
 	return verb;
 }
 
+static bool takes_what(const struct verb *verb)
+{
+	return strstr(verb->arguments, "WHAT");
+}
+
 /* An unset variable of a script is no name; the daemon would take it for everything. */
 static bool is_nameless(const struct verb *verb, int argc, char **argv)
 {
-	return strstr(verb->arguments, "WHAT") && argc > 1 && argv[1][0] == '\0';
+	return takes_what(verb) && argc > 1 && argv[1][0] == '\0';
+}
+
+/* Who looks at the files of a group has their path at hand. */
+static char *group_in(char *name)
+{
+	struct statfs fs;
+	const bool unified = statfs(NAME_MOUNT, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+
+	/* Part of it, or the root. */
+	return (char *)name_in_hierarchy(name, unified);
 }
 
 int verbs_dispatch(struct ctl *ctl, int argc, char **argv)
@@ -172,6 +189,8 @@ int verbs_dispatch(struct ctl *ctl, int argc, char **argv)
 		return CTL_FAILED;
 	}
 
+	if (takes_what(verb) && argc > 1)
+		argv[1] = group_in(argv[1]);
 	status = verb->run(ctl, argc, argv);
 	client_close(ctl);
 

@@ -33,6 +33,7 @@ claim "list shows it" shown list
 claim "what was shown finds it" finds "$path"
 claim "and with a slash behind" finds "$path/"
 claim "and with two in front" finds "/$path"
+claim "and where its files are" finds "$group/$name"
 hint_works()
 {
 	local hint

@@ -44,6 +44,18 @@ static void test_what_is_cut_is_still_one_word(void)
 	CHECK_STR(name_quote(" ", small, 3), "''");
 }
 
+static void test_a_group_is_known_by_the_path_of_its_files(void)
+{
+	CHECK_STR(name_in_hierarchy("/sys/fs/cgroup/a.slice/b.service", true), "/a.slice/b.service");
+	CHECK_STR(name_in_hierarchy("/sys/fs/cgroup/memory/a.slice/", false), "/a.slice/");
+	CHECK_STR(name_in_hierarchy("/sys/fs/cgroup//unified//a", false), "//a");
+	CHECK_STR(name_in_hierarchy("/sys/fs/cgroup", true), "/");
+	CHECK_STR(name_in_hierarchy("/sys/fs/cgroup/memory", false), "/");
+	CHECK_STR(name_in_hierarchy("/sys/fs/cgroups/a", true), "/sys/fs/cgroups/a");
+	CHECK_STR(name_in_hierarchy("/a.slice", true), "/a.slice");
+	CHECK_STR(name_in_hierarchy("nginx", false), "nginx");
+}
+
 static void test_names_are_near_by_what_has_to_be_typed_anew(void)
 {
 	CHECK_EQ(name_distance("status", "status"), 0);
@@ -63,6 +75,7 @@ int main(void)
 	RUN(test_what_a_shell_leaves_alone_is_not_quoted);
 	RUN(test_what_a_shell_would_read_is_quoted);
 	RUN(test_what_is_cut_is_still_one_word);
+	RUN(test_a_group_is_known_by_the_path_of_its_files);
 	RUN(test_names_are_near_by_what_has_to_be_typed_anew);
 	return TEST_RESULT();
 }
