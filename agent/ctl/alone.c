@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "agent/basic/macro.h"
 
@@ -153,6 +154,8 @@ const char *alone_reason(pid_t pid)
 
 	if (r == -ENOENT || r == -ESRCH)
 		return "There is no such process";
+	if (r < 0 && geteuid() == 0)
+		return "Whether it carries the hook may not be seen from here, even by root";
 	if (r < 0)
 		return "Whether it carries the hook, only root or its user may see";
 	if (!mapped.anything)

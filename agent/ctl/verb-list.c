@@ -57,11 +57,14 @@ static void add_member(struct table *table, const json_t *member)
 	table_cell(table, COLOR_NONE, "%s", fields_in_use_text(member, text));
 	table_cell(table, COLOR_NONE, "%s", fields_bytes(member, "retained_bytes", text));
 	verdict_cell(table, member);
-	if (fields_find(member, "n_arenas", &number))
+	/* Of other allocators it is not known how long they stall. */
+	if (fields_find(member, "n_arenas", &number)) {
 		table_cell(table, COLOR_NONE, "%llu", (unsigned long long)number);
-	else
+		table_cell(table, COLOR_NONE, "%s", fields_usec(member, "stall_usec", text));
+	} else {
 		table_cell(table, COLOR_NONE, "-");
-	table_cell(table, COLOR_NONE, "%s", fields_usec(member, "stall_usec", text));
+		table_cell(table, COLOR_NONE, "-");
+	}
 	if (fields_find(member, "stats_age_usec", &number))
 		table_cell(table, COLOR_NONE, "%s ago",
 			   fields_round_usec(MAX(number, USEC_PER_SEC), text));

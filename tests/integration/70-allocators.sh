@@ -99,6 +99,8 @@ if loads libjemalloc.so.2; then
 	start_subject plain stay libjemalloc.so.2
 	claim "\"show\" tells what another allocator holds" shows \
 		'"foreign": *\[{[^]]*"allocator": *"jemalloc"'
+	claim "\"list\" tells no stall of it, which nobody can predict" eval \
+		'COLUMNS=200 ctl list "$subject" | has -E "^ *$subject .* - +- +[0-9a-z]+ ago +jemalloc "'
 	claim "\"tune\" sets its decay" eval \
 		'ctl --json=short tune "$subject" DecaySec=0 | has "\"effect\": *\"set\""'
 	claim "which takes effect at once" rss_is_below "$subject" 44
