@@ -226,6 +226,27 @@ static void tell_mistakes(const struct ctl *ctl, const char *lines)
 		  lines, client_verify(ctl, verify));
 }
 
+/* Who is not root is told of his own processes only, and there are others. */
+static bool hides_others(const struct ctl *ctl)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL, *own = NULL;
+	json_t *status = NULL, *members = NULL;
+	bool hides;
+
+	if (geteuid() == 0 ||
+	    sd_bus_call_method(ctl->bus, BUS_NAME, BUS_PATH, BUS_INTERFACE, "GetStatus", NULL, &answer,
+			       "") < 0 ||
+	    sd_bus_call_method(ctl->bus, BUS_NAME, BUS_PATH, BUS_INTERFACE, "ListMembers", NULL, &own,
+			       "s", "") < 0)
+		return false;
+
+	hides = reply_to_json(answer, &status) >= 0 && reply_to_json(own, &members) >= 0 &&
+		fields_number(status, "n_members") > json_array_size(members);
+	json_decref(status);
+	json_decref(members);
+	return hides;
+}
+
 /* Whoever is asked for is not guarded; why that is, as far as it can be known. */
 static void tell_absent(const struct ctl *ctl, const char *text, const char *what)
 {
@@ -241,6 +262,9 @@ static void tell_absent(const struct ctl *ctl, const char *text, const char *wha
 	else if (what && parse_pid(what, &pid) >= 0)
 		log_error("%s. %s; \"memguardctl%s list\" shows what is guarded", text, alone_reason(pid),
 			  ctl_user(ctl));
+	else if (hides_others(ctl))
+		log_error("%s, as far as you may see: with sudo processes of other users are shown, too",
+			  text);
 	else if (is_unit(what) && (pid = service_main_pid(ctl->user, what)) > 0)
 		log_error("%s. Its main process is %d. %s; \"%s cat %s\" shows whether it is enabled",
 			  text, pid, alone_reason(pid), systemd_command(ctl->user), name);

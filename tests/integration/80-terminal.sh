@@ -192,6 +192,8 @@ claim "but not for who does not see all" eval '! other --json=short config | has
 claim "another user is told whose the processes are" tells_other status 'None of the 2 guarded processes is yours'
 claim "by list" tells_other list 'None of the 2 guarded processes is yours'
 claim "by explain" tells_other explain 'None of the 2 guarded processes is yours'
+claim "by name he is not told to put under guard what is" eval \
+	'{ other list "$name" 2>&1 || true; } | has "is guarded, as far as you may see: with sudo"'
 claim "history is empty for him, as for all" tells_other history 'No round has asked anybody'
 ctl trim "$retainer" >/dev/null
 claim "then is not" tells_other history 'None of the 1 round '
