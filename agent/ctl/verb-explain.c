@@ -36,12 +36,14 @@ static char *format_growth(int64_t bytes_per_sec, char *buf, size_t size)
 	return buf;
 }
 
-/* A release has moved it, and the program not. */
+/* A release or an end has moved it, and the program not. */
 static char *tell_growth(const json_t *group, char *buf, size_t size)
 {
 	const int64_t rate = fields_signed(group, "growth_bytes_per_sec");
 
-	if (rate < 0 && streq(fields_string(group, "state"), "settling"))
+	if (fields_number(group, "members") == 0)
+		snprintf(buf, size, "its guarded processes have ended");
+	else if (rate < 0 && streq(fields_string(group, "state"), "settling"))
 		snprintf(buf, size, "lowered by a release just now");
 	else
 		format_growth(rate, buf, size);

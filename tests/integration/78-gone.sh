@@ -58,6 +58,8 @@ claim "status shows what nobody has as nothing" eval \
 	'COLUMNS=200 ctl status | has -E "[0-9][BKM] +300M .* - +- +[a-z]"'
 claim "explain does not send anybody to look for the hook" eval \
 	'ctl explain "$path" | has -E "Next: nothing: no guarded process is left there"'
+claim "nor calls it lowered by a release what went with them" eval \
+	'ctl explain "$path" | has -E "Usage: .*, its guarded processes have ended"'
 claim "list of it fails, and says that nobody is left" fails list "$path" "No process is left there"
 trims()
 {
