@@ -67,23 +67,22 @@ bool freshness_is_due(const struct group *group, const struct member *member,
 	const bool moved = has_moved(group, member, cpu_usec_then, n_threads_then);
 	const uint64_t age_usec = sub_sat(now_usec, member->stats_usec);
 	const bool calm = sub_sat(now_usec, group->trend.steady_since_usec) >= CALM_USEC;
-	const uint64_t walk_usec = (uint64_t)member->stats.heap_usec * WALK_SHARE;
 	const uint64_t hold_usec = (uint64_t)member->stats.largest_n_free * CHUNK_NSEC / 1000;
+	const bool busy = member->busy_permyriad >= BUSY_PERMYRIAD;
+	const uint64_t rest_usec = (busy ? member->stats.heap_usec : hold_usec) * WALK_SHARE;
 
 	if (member->seccomp_changed)
 		return false;
 	if (member->stats_usec == 0 || member->residue_due)
 		return true;
 	if (is_near(group))
-		return age_usec >= MAX(moved ? NEAR_GAP_USEC : NEAR_STILL_GAP_USEC, walk_usec);
+		return age_usec >= MAX(moved ? NEAR_GAP_USEC : NEAR_STILL_GAP_USEC, rest_usec);
 	if (!moved)
 		return false;
 
 	if (!calm)
-		return age_usec >= MAX(RESTLESS_GAP_USEC, walk_usec);
-	if (member->busy_permyriad >= BUSY_PERMYRIAD)
-		return age_usec >= MAX(BUSY_GAP_USEC, walk_usec);
+		return age_usec >= MAX(RESTLESS_GAP_USEC, (uint64_t)member->stats.heap_usec * WALK_SHARE);
 
 	/* Idle as it is, it may be asked for something any moment. */
-	return age_usec >= MAX(CALM_GAP_USEC, hold_usec * WALK_SHARE);
+	return age_usec >= MAX(busy ? BUSY_GAP_USEC : CALM_GAP_USEC, rest_usec);
 }

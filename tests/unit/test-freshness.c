@@ -159,6 +159,14 @@ static void test_near_the_limit_figures_are_asked_for_whatever_shows(void)
 	CHECK(!freshness_is_due(&near, &quiet, 0, 1, NOW + SEC(2)));
 	CHECK(freshness_is_due(&near, &quiet, 0, 1, NOW + SEC(3)));
 
+	/* Once it is idle, a walk that had to wait for its threads is no reason to look away. */
+	quiet.stats.heap_usec = 256000;
+	quiet.busy_permyriad = 0;
+	CHECK(freshness_is_due(&near, &quiet, 0, 1, NOW));
+	quiet.stats.largest_n_free = 4000 * 1000;
+	CHECK(!freshness_is_due(&near, &quiet, 0, 1, NOW + SEC(18)));
+	CHECK(freshness_is_due(&near, &quiet, 0, 1, NOW + SEC(19)));
+
 	near.reading.anon_bytes = 80 * MIB - 1;
 	CHECK(!freshness_is_due(&near, &member, cpu_usec, 1, NOW));
 	near.reading.anon_bytes = UINT64_MAX;
