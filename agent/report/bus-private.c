@@ -17,6 +17,7 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/log.h"
+#include "agent/basic/owner.h"
 #include "agent/report/bus-names.h"
 
 /* Also keeps an accept() that cannot succeed (no descriptors left) from spinning. */
@@ -108,7 +109,7 @@ static bool has_room(const struct bus_private *private, uid_t uid)
 	{
 		n++;
 		n_others += !bus_private_is_privileged(client->uid);
-		n_same += client->uid == uid;
+		n_same += owner_of(client->uid) == owner_of(uid);
 	}
 
 	if (n >= BUS_PRIVATE_MAX)

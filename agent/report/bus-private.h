@@ -6,8 +6,8 @@
  * a client is, is what the kernel says about its socket, never what it says itself.
  *
  * Limits: BUS_PRIVATE_MAX clients, of whom BUS_PRIVATE_OTHERS_MAX (and of one user
- * BUS_PRIVATE_PER_UID_MAX) may be neither root nor the daemon's own user: more are closed
- * at once. Who has not said who he is within BUS_PRIVATE_AUTH_USEC is dropped, and so is
+ * BUS_PRIVATE_PER_UID_MAX, see basic/owner.h) may be neither root nor the daemon's own user: more
+ * are closed at once. Who has not said who he is within BUS_PRIVATE_AUTH_USEC is dropped, and so is
  * who asks and asks and leaves more than BUS_PRIVATE_UNREAD_MAX messages unread (of other
  * users BUS_PRIVATE_UNREAD_OTHERS_MAX), and who sends more than some
  * BUS_PRIVATE_ARRIVED_MAX bytes that are no whole message.

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "agent/basic/log.h"
+#include "agent/basic/owner.h"
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
 #include "tests/shim/bus-world.h"
@@ -438,6 +439,37 @@ static void test_one_user_cannot_take_all_connections(void)
 	world_close();
 }
 
+/* As root of a container, whose users are numbers of one range. */
+static void connect_often_as_others(void)
+{
+	int fds[BUS_PRIVATE_PER_UID_MAX + 4], n_open = 0;
+	char c;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		CHECK_EQ(seteuid(2 * OWNER_RANGE + (uid_t)i), 0);
+		fds[i] = dial();
+		CHECK_EQ(seteuid(0), 0);
+	}
+
+	for (size_t i = BUS_PRIVATE_PER_UID_MAX; i < ARRAY_SIZE(fds); i++)
+		CHECK_EQ(recv(fds[i], &c, 1, 0), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		n_open += !is_closed(fds[i]);
+	CHECK_EQ(n_open, BUS_PRIVATE_PER_UID_MAX);
+}
+
+static void test_users_of_one_range_share_connections(void)
+{
+	if (getuid() != 0) {
+		puts("# skipped: only root can become another user");
+		return;
+	}
+
+	world_open();
+	with_client(0, connect_often_as_others);
+	world_close();
+}
+
 /* As if a child that has ended had made the connection which we hold. */
 static int dial_by_another(void)
 {
@@ -569,6 +601,7 @@ int main(void)
 	RUN(test_answers_to_other_users_have_an_end);
 	RUN(test_a_name_without_end_is_nobodys);
 	RUN(test_one_user_cannot_take_all_connections);
+	RUN(test_users_of_one_range_share_connections);
 	RUN(test_who_holds_the_connection_of_another_is_nobody);
 	RUN(test_other_users_wait_until_there_is_nothing_else_to_do);
 	RUN(test_no_daemon_is_told_from_other_failures);
