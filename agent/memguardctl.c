@@ -3,14 +3,18 @@
 /* memguardctl: the command line, and the two verbs that use the daemon's stages in-process. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/basic/fd.h"
 #include "agent/basic/log.h"
 #include "agent/basic/parse.h"
 #include "agent/basic/runtime.h"
@@ -329,9 +333,31 @@ struct programs {
 	bool is_missing;
 };
 
+/*
+ * O_PATH of what a program in @root sees as @path: where that is a link, what it names is below @root,
+ * too. Kernels before 5.6 follow it on the host.
+ */
+static int open_below(const char *root, const char *path)
+{
+	const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	_cleanup_(fd_closep) int directory = -1;
+	long fd;
+
+	directory = open(root[0] != '\0' ? root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return -errno;
+
+	path += strspn(path, "/");
+	fd = syscall(SYS_openat2, directory, path, &how, sizeof(how));
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = openat(directory, path, O_PATH | O_CLOEXEC);
+	return fd < 0 ? -errno : (int)fd;
+}
+
 static int check_program(const struct config_item *item, void *userdata)
 {
 	struct programs *programs = userdata;
+	_cleanup_(fd_closep) int fd = -1;
 	char path[PATH_MAX];
 	struct stat st;
 
@@ -340,9 +366,12 @@ static int check_program(const struct config_item *item, void *userdata)
 		     item->value) >= (int)sizeof(path))
 		return 0;
 
-	if (stat(path, &st) < 0) {
-		if (errno != ENOENT && errno != ENOTDIR)
+	fd = open_below(programs->root, path + strlen(programs->root));
+	if (fd < 0) {
+		if (fd != -ENOENT && fd != -ENOTDIR)
 			return 0;
+	} else if (fstat(fd, &st) < 0) {
+		return 0;
 	} else if (S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0) {
 		return 0;
 	}

@@ -49,6 +49,15 @@ claim "verify: a link to nothing" fails 1 'memguard.conf: is a link to nothing' 
 	ctl --root="$scratch/image" verify
 claim "also as a drop-in" grep -q '10-a.conf: is a link to nothing' "$scratch/message"
 claim "and a directory in its place" grep -q '20-b.conf: is a directory' "$scratch/message"
+mkdir -p "$scratch/linked/etc/memguard" "$scratch/linked/opt" "$scratch/linked/bin"
+printf '[Alert]\nExec=/bin/page\n' >"$scratch/linked/etc/memguard/memguard.conf"
+printf '#!/bin/sh\n' >"$scratch/linked/opt/page"
+chmod 755 "$scratch/linked/opt/page"
+ln -s /opt/page "$scratch/linked/bin/page"
+claim "verify: a program that is a link is looked for below the root" ctl --root="$scratch/linked" verify
+ln -sf "$(command -v sh)" "$scratch/linked/bin/page"
+claim "one of the host's is none there" fails 1 'memguard.conf:2: Exec=.*is no program' \
+	ctl --root="$scratch/linked" verify
 claim "missing file" fails 1 'nowhere.conf' ctl verify "$scratch/nowhere.conf"
 claim "a good file" with_config '[Trigger]\nUsageHigh=70%\n'
 claim "a hierarchy that is none: says what to do" fails 1 'as the cgroup hierarchy: .*; name the directory' \
