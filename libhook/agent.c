@@ -116,7 +116,7 @@ static int connect_socket(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const size_t length = text_length(path);
-	int fd;
+	int fd, r;
 
 	if (length >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
@@ -132,13 +132,12 @@ static int connect_socket(const char *path)
 	if (!apart_is_ours())
 		return -EBADF;
 
-	if (SYS(SYS_connect, fd, &address, offsetof(struct sockaddr_un, sun_path) + length + 1) < 0 ||
-	    !is_trusted(fd)) {
-		apart_close(fd);
-		return -ECONNREFUSED;
-	}
+	r = (int)SYS(SYS_connect, fd, &address, offsetof(struct sockaddr_un, sun_path) + length + 1);
+	if (r == 0 && is_trusted(fd))
+		return fd;
 
-	return fd;
+	apart_close(fd);
+	return r < 0 ? r : -ECONNREFUSED;
 }
 
 /*
@@ -438,6 +437,9 @@ static void agent_loop(struct agent *agent)
 			/* It lasted: this is a restart, not a daemon that does not want us. */
 			if (sys_now_usec() - begin_usec > 10000000)
 				backoff_msec = BACKOFF_FIRST_MSEC;
+		} else if (agent->fd == -EACCES) {
+			/* A security module logs each try, and nobody will read that every minute. */
+			return;
 		}
 
 		/* Not all programs of the machine in the same millisecond. */
@@ -489,11 +491,11 @@ static void *agent_main(void *arg)
 	/* The kernel keeps what it needs for the first read: at a limit there may be no room. */
 	(void)is_filtered(&agent);
 	proc_set_guard(agent_may_call, &agent);
-	proc_keep_open();
 	agent.nothing = apart_move((int)SYS(SYS_eventfd2, 0, O_CLOEXEC));
-	reserve_make();
-
-	agent_loop(&agent);
+	if (proc_keep_open() && agent.status != -EACCES) {
+		reserve_make();
+		agent_loop(&agent);
+	}
 	/* It points into our stack. */
 	proc_set_guard(NULL, NULL);
 	return agent_end(agent.host);

@@ -72,19 +72,26 @@ static int read_small(const char *path, int open_fd, char *buf, size_t size)
 	return n > 0 ? 0 : -EIO;
 }
 
-void proc_keep_open(void)
+bool proc_keep_open(void)
 {
 	const int stat = apart_open("/proc/self/stat"), statm = apart_open("/proc/self/statm");
-	const int status = apart_open("/proc/self/status");
+	const int status = apart_open("/proc/self/status"), smaps = apart_open("/proc/self/smaps");
 
 	kept.stat = stat < 0 ? 0 : stat + 1;
 	kept.statm = statm < 0 ? 0 : statm + 1;
 	kept.status = status < 0 ? 0 : status + 1;
 	kept.pages = 0;
+	if (smaps >= 0)
+		apart_close(smaps);
+	/* Every process may read these of itself, unless a security module confines it. */
+	if (stat == -EACCES || statm == -EACCES || status == -EACCES || smaps == -EACCES)
+		return false;
+
 	/* With the first read the kernel takes a buffer. */
 	(void)proc_leader_ended();
 	(void)proc_rss(1);
 	(void)proc_leader_seccomp();
+	return true;
 }
 
 int proc_leader_ended(void)

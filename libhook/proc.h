@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The agent's thread, with its own table of descriptors: what is read often. */
-void proc_keep_open(void);
+/*
+ * The agent's thread, with its own table of descriptors: what is read often. False: a security
+ * module forbids that or the heaps' mappings, and logs each try.
+ */
+bool proc_keep_open(void);
 
 /*
  * Asked, by nothing but read(), after reading that may take long, and before any other call: false

@@ -324,4 +324,41 @@ if [ "$(id -u)" = 0 ] && unshare --fork --pid true 2>/dev/null; then
 else
 	echo "ok - row 39: a process outside of the daemon's pid namespace # SKIP needs root and namespaces"
 fi
+#
+# Row 53: who may not reach the socket does not try again, since each try may be logged.
+#
+
+has_no_agent()
+{
+	! grep -qx memguard "/proc/$1/task/"*/comm
+}
+
+mkdir -m 0 "$scratch/closed"
+outer=$runtime
+hook_before=$HOOK
+as_other=()
+if [ "$(id -u)" = 0 ]; then
+	chmod 755 "$scratch"
+	cp "$HOOK" "$scratch/libmemguard-hook.so"
+	HOOK=$scratch/libmemguard-hook.so
+	as_other=(setpriv --reuid=54321 --regid=54321 --clear-groups)
+fi
+# What has no socket yet is another matter.
+runtime=$scratch/none
+mkdir "$runtime"
+start early "${as_other[@]}" "$scratch/corner" retain
+said ready early
+early=$program
+exec 8>&9
+runtime=$scratch/closed
+start shut "${as_other[@]}" "$scratch/corner" retain
+said ready shut
+HOOK=$hook_before
+runtime=$outer
+claim "row 53: where the socket may not be reached the agent leaves" wait_for 60 has_no_agent "$program"
+claim "row 53: and the program ends as it would" ends 0
+claim "row 53: where there is none yet it waits" grep -qx memguard "/proc/$early/task/"*/comm
+program=$early
+exec 8>&-
+claim "row 53: and ends as it would" ends 0
 finish

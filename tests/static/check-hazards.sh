@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The list of hazards in libhook/README.md is complete: each of the 52 rows does not apply,
+# The list of hazards in libhook/README.md is complete: each of the 53 rows does not apply,
 # and says why, or names tests that are there and name the row. The other way round, a test
 # that names a row is in that row. So are the tests of the promises above it there.
 # Usage: check-hazards.sh [TREE].
@@ -11,7 +11,7 @@ export LC_ALL=C
 
 cd "${1:-$(dirname "$0")/../..}"
 list=libhook/README.md
-rows_max=52
+rows_max=53
 bad=0
 
 scratch=$(mktemp -d)
