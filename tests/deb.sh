@@ -88,6 +88,7 @@ check_files()
 		usr/lib/systemd/catalog/memguard.catalog
 		usr/lib/sysusers.d/memguard.conf
 		etc/memguard/memguard.conf
+		etc/apparmor.d/abstractions/base.d/memguard
 		usr/share/bash-completion/completions/memguardctl
 		usr/share/zsh/vendor-completions/_memguardctl
 		usr/share/dbus-1/system.d/org.memguard.Manager1.conf

@@ -16,6 +16,12 @@
 #include <unistd.h>
 
 #include "agent/basic/macro.h"
+#include "agent/ctl/confine.h"
+
+/* The build says where the library is installed. */
+#ifndef MEMGUARD_HOOK_PATH
+#define MEMGUARD_HOOK_PATH "/usr/lib/libmemguard-hook.so"
+#endif
 
 #define HOOK_NAME "/libmemguard-hook"
 
@@ -127,10 +133,35 @@ static bool has_other_users(pid_t pid)
 	return stat("/proc/self/ns/user", &own) == 0 && stat(path, &its) == 0 && own.st_ino != its.st_ino;
 }
 
+/* What AppArmor keeps the hook from: its work, where it is @loaded, or else to be. NULL: nothing known. */
+static const char *confined(pid_t pid, bool loaded)
+{
+	static char text[CONFINE_LABEL_MAX + 512];
+	char label[CONFINE_LABEL_MAX];
+	const char *lacks;
+
+	if (!confine_label(pid, label))
+		return NULL;
+	lacks = confine_lacks(label, MEMGUARD_HOOK_PATH);
+	if (!lacks || (!loaded && !streq(lacks, CONFINE_LOADING)))
+		return NULL;
+
+	(void)snprintf(text, sizeof(text),
+		       "It is confined by AppArmor's profile %s, which does not allow the hook %s: "
+		       CONFINE_HINT,
+		       label, lacks);
+	return text;
+}
+
 static const char *with_hook(pid_t pid, const struct mapped *mapped)
 {
+	const char *reason;
+
 	if (status_number(pid, "Seccomp:", 10) > 0)
 		return "It carries the hook, which keeps still in a program with a system call filter";
+	reason = confined(pid, true);
+	if (reason)
+		return reason;
 	if (status_number(pid, "Threads:", 10) == 1 && may_part(pid, mapped))
 		return "It carries the hook, which adds no thread to a program that has only one, may change "
 		       "its user and has a library to give up capabilities; run it as another user";
@@ -151,9 +182,14 @@ const char *alone_reason(pid_t pid)
 {
 	struct mapped mapped;
 	const int r = read_maps(pid, &mapped);
+	const char *reason;
 
 	if (r == -ENOENT || r == -ESRCH)
 		return "There is no such process";
+	/* A profile may also keep others from looking, even root. */
+	reason = r < 0 || !mapped.hook ? confined(pid, r < 0) : NULL;
+	if (r < 0 && reason)
+		return reason;
 	if (r < 0 && geteuid() == 0)
 		return "Whether it carries the hook may not be seen from here, even by root";
 	if (r < 0)
@@ -168,5 +204,5 @@ const char *alone_reason(pid_t pid)
 		return "It raised its rights at its start (set-uid, set-gid, file capabilities, or a "
 		       "security module's rule), and then the loader loads no hook";
 
-	return "It was started without the hook, or by a loader that did not find it";
+	return reason ? reason : "It was started without the hook, or by a loader that did not find it";
 }

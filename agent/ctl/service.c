@@ -11,6 +11,7 @@
 
 #include "agent/basic/elf.h"
 #include "agent/basic/log.h"
+#include "agent/ctl/confine.h"
 #include "agent/ctl/dropin.h"
 #include "agent/ctl/systemd.h"
 
@@ -36,6 +37,7 @@ void service_donep(struct service *service)
 	free(service->program);
 	free(service->root);
 	free(service->filters);
+	free(service->profile);
 }
 
 /* NULL where this systemd has no such property: then it does no harm either. */
@@ -180,6 +182,26 @@ static void take_filters(struct service *service, sd_bus *bus, const char *path)
 	json_decref(value);
 }
 
+/*
+ * What AppArmorProfile= names, (bs): is its lack no matter, and the name. One that the kernel finds by
+ * the program's path is known of who runs.
+ */
+static void take_profile(struct service *service, sd_bus *bus, const char *path)
+{
+	json_t *value = property(bus, path, "AppArmorProfile");
+	char label[CONFINE_LABEL_MAX];
+
+	service->profile = copy_of(json_string_value(json_array_get(value, 1)));
+	json_decref(value);
+	if (service->profile)
+		return;
+
+	value = property(bus, path, "MainPID");
+	if (json_integer_value(value) > 0 && confine_label((pid_t)json_integer_value(value), label))
+		service->profile = copy_of(label);
+	json_decref(value);
+}
+
 static void take_all(struct service *service, sd_bus *bus, const char *path)
 {
 	static const char *const roots[] = { "RootDirectory", "RootImage" };
@@ -207,6 +229,7 @@ static void take_all(struct service *service, sd_bus *bus, const char *path)
 	}
 
 	take_filters(service, bus, path);
+	take_profile(service, bus, path);
 }
 
 static int tell_state(bool user, const char *unit, const char *state)
@@ -319,6 +342,7 @@ bool service_is_empty(const struct service *service)
 
 void service_warn(const struct service *service, const char *unit, const char *hook)
 {
+	const char *lacks = service->profile ? confine_lacks(service->profile, hook) : NULL;
 	const int n_prefix = (int)(strlen(unit) - strlen(".service"));
 
 	if (service_is_empty(service))
@@ -344,6 +368,10 @@ void service_warn(const struct service *service, const char *unit, const char *h
 			    "stays passive: "
 			    "see memguard-hook(7)",
 			    unit, service->filters);
+	if (lacks)
+		log_warning("%s is confined by AppArmor's profile %s, which does not allow the hook %s: "
+			    CONFINE_HINT,
+			    unit, service->profile, lacks);
 }
 
 void service_warn_stopped(bool user)

@@ -18,6 +18,7 @@ struct service {
 	char *program; /* absolute path of the first ExecStart=; or NULL */
 	char *root; /* RootDirectory= or RootImage=; or NULL */
 	char *filters; /* settings that install a system call filter: "A=, B="; or NULL */
+	char *profile; /* of AppArmor's that confines it, or will; or NULL */
 	bool asan_yields; /* Environment= says that address sanitizer need not be first */
 	bool no_unix; /* RestrictAddressFamilies= without AF_UNIX */
 };
