@@ -251,11 +251,18 @@ static bool hides_others(const struct ctl *ctl)
 static void tell_absent(const struct ctl *ctl, const char *text, const char *what)
 {
 	char name[NAME_QUOTED_MAX] = "";
+	bool before;
 	int pid;
 
 	if (what)
 		(void)name_quote(what, name, sizeof(name));
-	if (what && was_guarded(ctl, what))
+	before = what && was_guarded(ctl, what);
+	/* Of one that runs it matters why it is not guarded now. */
+	if (is_unit(what) && !hides_others(ctl) && (pid = service_main_pid(ctl->user, what)) > 0)
+		log_error("%s%s. Its main process is %d. %s; \"%s cat %s\" shows whether it is enabled",
+			  text, before ? " any more" : "", pid, alone_reason(pid),
+			  systemd_command(ctl->user), name);
+	else if (before)
 		log_error("%s any more: \"memguardctl%s history %s\" shows what was, and kills that "
 			  "were seen",
 			  text, ctl_user(ctl), name);
@@ -265,9 +272,6 @@ static void tell_absent(const struct ctl *ctl, const char *text, const char *wha
 	else if (hides_others(ctl))
 		log_error("%s, as far as you may see: with sudo processes of other users are shown, too",
 			  text);
-	else if (is_unit(what) && (pid = service_main_pid(ctl->user, what)) > 0)
-		log_error("%s. Its main process is %d. %s; \"%s cat %s\" shows whether it is enabled",
-			  text, pid, alone_reason(pid), systemd_command(ctl->user), name);
 	else
 		log_error("%s: \"memguardctl%s list\" shows what is; a service is added with "
 			  "\"memguardctl%s enable %s\" and a restart",

@@ -114,6 +114,9 @@ testcase_2_row_53_without_the_rules_it_keeps_still()
 		assert test "$(refusals "$name" | wc -l)" -le 12
 		assert_refused "AppArmor's profile $name, which does not allow the hook to read /proc/PID" \
 			memguardctl show "$(pid_of "$name")"
+		# Guarded before, and why not now is what matters.
+		assert_refused "any more. Its main process is $(pid_of "$name"). It is confined by AppArmor's" \
+			memguardctl show "$name.service"
 		assert_in "AppArmor's profile $name, which does not allow the hook to read /proc/PID" \
 			"$(memguardctl enable "$name" 2>&1)"
 		assert unit_is "$name.service" active
