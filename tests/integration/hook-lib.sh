@@ -19,7 +19,7 @@ trap 'rm -rf "$scratch"' EXIT
 unset LD_PRELOAD MEMGUARD MEMGUARD_AGENT MEMGUARD_MALLOPT SYSTEMD_EXEC_PID GLIBC_TUNABLES
 unset MALLOC_ARENA_MAX MALLOC_MMAP_THRESHOLD_ MALLOC_TRIM_THRESHOLD_ MALLOC_TOP_PAD_
 # Nobody answers there, and a daemon of the machine is left alone.
-# Nobody is there, but the way to it is open to all, as that to /run is: else the agent leaves (row 53).
+# Nobody is there, but the way to it is open to all, as that to /run is: else the agent leaves.
 chmod 755 "$scratch"
 export MEMGUARD_SOCKET="$scratch/nobody.sock"
 
