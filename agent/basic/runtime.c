@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SYSTEM_DIRECTORY "/run/memguard"
-
 char *runtime_directory_user(char buf[static RUNTIME_DIRECTORY_MAX])
 {
 	const char *user = getenv("XDG_RUNTIME_DIR");
@@ -23,7 +21,7 @@ char *runtime_directory_user(char buf[static RUNTIME_DIRECTORY_MAX])
 char *runtime_directory_default(char buf[static RUNTIME_DIRECTORY_MAX])
 {
 	if (getuid() == 0 || !runtime_directory_user(buf))
-		snprintf(buf, RUNTIME_DIRECTORY_MAX, "%s", SYSTEM_DIRECTORY);
+		snprintf(buf, RUNTIME_DIRECTORY_MAX, "%s", RUNTIME_SYSTEM);
 
 	return buf;
 }

@@ -5,6 +5,9 @@
 
 #define RUNTIME_DIRECTORY_MAX 108
 
+/* Of the system's daemon. */
+#define RUNTIME_SYSTEM "/run/memguard"
+
 /*
  * /run/memguard; for an ordinary user $XDG_RUNTIME_DIR/memguard where that is set.
  * Returns @buf.

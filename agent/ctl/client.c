@@ -21,7 +21,7 @@
 #include "agent/report/bus-names.h"
 
 /* Where a user's own daemon is not, the system's may be. */
-#define SYSTEM_SOCKET "/run/memguard/" BUS_SOCKET
+#define SYSTEM_SOCKET RUNTIME_SYSTEM "/" BUS_SOCKET
 
 /* A round asks its members one after the other, and each may take its time. */
 #define CALL_TIMEOUT_USEC (300 * USEC_PER_SEC)

@@ -11,9 +11,10 @@
 
 #include "agent/basic/fd.h"
 #include "agent/basic/macro.h"
+#include "agent/basic/runtime.h"
 
 #define POLICY "/sys/kernel/security/apparmor/"
-#define SOCKET "/run/memguard/hook.sock"
+#define SOCKET RUNTIME_SYSTEM "/hook.sock"
 
 /* Of the kernel's security/apparmor: classes of what is asked about, and rights to files. */
 #define CLASS_FILE 2

@@ -411,13 +411,17 @@ static void test_a_name_without_end_is_nobodys(void)
 	world_close();
 }
 
-static void connect_often_as_other(void)
+/* Each time as the user at that place of @users, where there are any. */
+static void connect_too_often(const uid_t *users)
 {
 	int fds[BUS_PRIVATE_PER_UID_MAX + 4], n_open = 0;
 	char c;
 
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		CHECK_EQ(users ? seteuid(users[i]) : 0, 0);
 		fds[i] = dial();
+		CHECK_EQ(users ? seteuid(0) : 0, 0);
+	}
 
 	/* Those refused see the end; the others wait for us, as nobody speaks first. */
 	for (size_t i = BUS_PRIVATE_PER_UID_MAX; i < ARRAY_SIZE(fds); i++)
@@ -427,7 +431,22 @@ static void connect_often_as_other(void)
 	CHECK_EQ(n_open, BUS_PRIVATE_PER_UID_MAX);
 }
 
-static void test_one_user_cannot_take_all_connections(void)
+static void connect_often_as_other(void)
+{
+	connect_too_often(NULL);
+}
+
+/* As root of a container, whose users are numbers of one range. */
+static void connect_often_as_others(void)
+{
+	uid_t users[BUS_PRIVATE_PER_UID_MAX + 4];
+
+	for (size_t i = 0; i < ARRAY_SIZE(users); i++)
+		users[i] = 2 * OWNER_RANGE + (uid_t)i;
+	connect_too_often(users);
+}
+
+static void test_one_owner_cannot_take_all_connections(void)
 {
 	if (getuid() != 0) {
 		puts("# skipped: only root can become another user");
@@ -437,33 +456,6 @@ static void test_one_user_cannot_take_all_connections(void)
 	world_open();
 	with_client(OTHER_USER, connect_often_as_other);
 	world_close();
-}
-
-/* As root of a container, whose users are numbers of one range. */
-static void connect_often_as_others(void)
-{
-	int fds[BUS_PRIVATE_PER_UID_MAX + 4], n_open = 0;
-	char c;
-
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
-		CHECK_EQ(seteuid(2 * OWNER_RANGE + (uid_t)i), 0);
-		fds[i] = dial();
-		CHECK_EQ(seteuid(0), 0);
-	}
-
-	for (size_t i = BUS_PRIVATE_PER_UID_MAX; i < ARRAY_SIZE(fds); i++)
-		CHECK_EQ(recv(fds[i], &c, 1, 0), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		n_open += !is_closed(fds[i]);
-	CHECK_EQ(n_open, BUS_PRIVATE_PER_UID_MAX);
-}
-
-static void test_users_of_one_range_share_connections(void)
-{
-	if (getuid() != 0) {
-		puts("# skipped: only root can become another user");
-		return;
-	}
 
 	world_open();
 	with_client(0, connect_often_as_others);
@@ -600,8 +592,7 @@ int main(void)
 	RUN(test_a_container_is_shown_nothing_and_changes_nothing);
 	RUN(test_answers_to_other_users_have_an_end);
 	RUN(test_a_name_without_end_is_nobodys);
-	RUN(test_one_user_cannot_take_all_connections);
-	RUN(test_users_of_one_range_share_connections);
+	RUN(test_one_owner_cannot_take_all_connections);
 	RUN(test_who_holds_the_connection_of_another_is_nobody);
 	RUN(test_other_users_wait_until_there_is_nothing_else_to_do);
 	RUN(test_no_daemon_is_told_from_other_failures);
