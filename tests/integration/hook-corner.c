@@ -109,12 +109,15 @@ static long n_wakes(int id)
 	return atol(task_line(id, key) + strlen(key));
 }
 
-/* The agent looks now and then. It may have been on its way to sleep. */
+/*
+ * The agent looks now and then. It may have been on its way to sleep, and on a busy machine it
+ * sleeps for the kernel's own reasons, too: two looks that were none have been seen.
+ */
 static void await_look(int agent)
 {
 	const long wakes = n_wakes(agent);
 
-	while (n_wakes(agent) < wakes + 2)
+	while (n_wakes(agent) < wakes + 5)
 		usleep(2000);
 }
 
