@@ -49,10 +49,17 @@ static const void *malloc_owner(void)
 	return owner;
 }
 
-void allocator_find(const struct environment_symbols *symbols, struct allocators *ret,
-		    struct foreigners *ret_foreigners)
+/* By a name that glibc has nowhere else: before 2.34 its libpthread has an __errno_location, too. */
+struct foreign_object allocator_libc(void)
 {
-	const struct foreign_object libc = foreign_object_of((const void *)&gnu_get_libc_version);
+	return foreign_object_of(gnu_get_libc_version ? (const void *)&gnu_get_libc_version
+						      : (const void *)&__errno_location);
+}
+
+void allocator_find(const struct foreign_object *any_libc, const struct environment_symbols *symbols,
+		    struct allocators *ret, struct foreigners *ret_foreigners)
+{
+	const struct foreign_object none = { 0 }, libc = gnu_get_libc_version ? *any_libc : none;
 	const void *owner = libc.parts;
 
 	if (!libc.parts || !foreign_is_in(&libc, (const void *)&malloc))
@@ -69,7 +76,7 @@ void allocator_find(const struct environment_symbols *symbols, struct allocators
 	if (libc.parts && (owner == libc.parts || is_served_by(&libc)))
 		ret->owner = WIRE_ALLOCATOR_GLIBC;
 	for (uint32_t i = 0; ret->owner == 0 && owner && i < ret_foreigners->n; i++)
-		if (ret_foreigners->all[i].owner == owner)
+		if (ret_foreigners->all[i].object.parts == owner)
 			ret->owner = ret_foreigners->all[i].bit;
 	if (ret->owner == 0)
 		ret->owner = WIRE_ALLOCATOR_OTHER;

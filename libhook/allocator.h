@@ -16,6 +16,7 @@ struct allocators {
 	sys_clock_t clock; /* for sys_clock */
 };
 
-/* Constructor only: asks the loader. */
-void allocator_find(const struct environment_symbols *symbols, struct allocators *ret,
-		    struct foreigners *ret_foreigners);
+/* Both in the constructor only: they ask the loader. @libc: what the first one gave. */
+struct foreign_object allocator_libc(void);
+void allocator_find(const struct foreign_object *libc, const struct environment_symbols *symbols,
+		    struct allocators *ret, struct foreigners *ret_foreigners);

@@ -92,11 +92,12 @@ static void *function_of(const struct foreign_object *object, const char *name)
 	return function && foreign_is_in(object, function) ? function : NULL;
 }
 
+/* @whole: @object has all that belongs to it. */
 static void add(struct foreigners *foreigners, uint32_t bit, foreign_mallctl_t *ctl,
-		const void *owner)
+		const struct foreign_object *object, bool whole)
 {
 	foreigners->present |= bit;
-	if (!owner || foreigners->n == FOREIGN_MAX)
+	if (!object->parts || !whole || foreigners->n == FOREIGN_MAX)
 		return;
 
 	/* Two names for one function are one allocator. */
@@ -105,7 +106,7 @@ static void add(struct foreigners *foreigners, uint32_t bit, foreign_mallctl_t *
 			return;
 
 	foreigners->all[foreigners->n++] =
-		(struct foreign){ .bit = bit, .mallctl = ctl, .owner = owner };
+		(struct foreign){ .bit = bit, .mallctl = ctl, .object = *object };
 }
 
 static void find_jemalloc(struct foreigners *foreigners)
@@ -125,8 +126,8 @@ static void find_jemalloc(struct foreigners *foreigners)
 		if (!names[i].ctl)
 			continue;
 		object = foreign_object_of((const void *)names[i].ctl);
-		add(foreigners, WIRE_ALLOCATOR_JEMALLOC, names[i].ctl,
-		    function_of(&object, names[i].malloc) ? object.parts : NULL);
+		add(foreigners, WIRE_ALLOCATOR_JEMALLOC, names[i].ctl, &object,
+		    function_of(&object, names[i].malloc) != NULL);
 	}
 }
 
@@ -141,7 +142,7 @@ static void find_mimalloc(struct foreigners *foreigners)
 	calls.mi_option_set = (void (*)(int, long))function_of(&object, "mi_option_set");
 	all = calls.mi_thread_init && calls.mi_collect && calls.mi_option_get && calls.mi_option_set &&
 	      function_of(&object, "mi_malloc");
-	add(foreigners, WIRE_ALLOCATOR_MIMALLOC, NULL, all ? object.parts : NULL);
+	add(foreigners, WIRE_ALLOCATOR_MIMALLOC, NULL, &object, all);
 }
 
 static void find_tcmalloc(struct foreigners *foreigners)
@@ -153,7 +154,7 @@ static void find_tcmalloc(struct foreigners *foreigners)
 	calls.tc_property = (int (*)(const char *, size_t *))
 		function_of(&object, "MallocExtension_GetNumericProperty");
 	all = calls.tc_property && function_of(&object, "tc_malloc");
-	add(foreigners, WIRE_ALLOCATOR_TCMALLOC, NULL, all ? object.parts : NULL);
+	add(foreigners, WIRE_ALLOCATOR_TCMALLOC, NULL, &object, all);
 }
 
 /* It has to serve malloc: a program may have it in a library that nobody calls. */
@@ -162,8 +163,8 @@ static void add_google(struct foreigners *foreigners, foreign_google_t *release)
 	const struct foreign_object object = foreign_object_of((const void *)release);
 	const uint32_t n = foreigners->n;
 
-	add(foreigners, WIRE_ALLOCATOR_GTCMALLOC, NULL,
-	    foreign_is_in(&object, (const void *)&malloc) ? object.parts : NULL);
+	add(foreigners, WIRE_ALLOCATOR_GTCMALLOC, NULL, &object,
+	    foreign_is_in(&object, (const void *)&malloc));
 	if (foreigners->n > n)
 		foreigners->all[n].google = release;
 }
@@ -172,12 +173,13 @@ static void find_unexported(struct foreigners *foreigners, const struct environm
 {
 	for (size_t i = 0; i < ENVIRONMENT_SYMBOLS; i++) {
 		const void *function = symbols_find(symbols, i);
+		const struct foreign_object object = foreign_object_of(function);
 
 		if (!function)
 			continue;
 		if (i != ENVIRONMENT_SYMBOL_GOOGLE)
-			add(foreigners, WIRE_ALLOCATOR_JEMALLOC, (foreign_mallctl_t *)function,
-			    foreign_owner_of(function));
+			add(foreigners, WIRE_ALLOCATOR_JEMALLOC, (foreign_mallctl_t *)function, &object,
+			    true);
 		else if (!(foreigners->present & WIRE_ALLOCATOR_GTCMALLOC))
 			add_google(foreigners, (foreign_google_t *)function);
 	}
@@ -246,17 +248,19 @@ static unsigned int je_n_arenas(foreign_mallctl_t *ctl)
 
 /*
  * To purge an arena that has hooks of its own is to run the program's code, on a thread that it
- * does not know and a stack that it does not expect. Those of arena 0 are the usual ones.
+ * does not know and a stack that it does not expect. Those of arena 0 are the usual ones, but
+ * where the program has set them there as well: then they are not jemalloc's own.
  */
-static bool je_is_plain(foreign_mallctl_t *ctl, unsigned int i)
+static bool je_is_plain(const struct foreign *f, unsigned int i)
 {
+	foreign_mallctl_t *const ctl = f->mallctl;
 	const void *usual = NULL, *its = NULL;
 	size_t size = sizeof(usual);
 	char name[64];
 
 	return ctl(je_name(name, "arena.", 0, ".extent_hooks"), (void *)&usual, &size, NULL, 0) == 0 &&
 	       ctl(je_name(name, "arena.", i, ".extent_hooks"), (void *)&its, &size, NULL, 0) == 0 &&
-	       its == usual;
+	       its == usual && foreign_is_in(&f->object, its);
 }
 
 /* Numbers of all arenas and names of decay are those of version 5. */
@@ -374,8 +378,9 @@ static bool call_end(struct course *course)
 }
 
 /* Arena by arena: in between is a place to stop, and no call is longer than it must be. */
-static void je_purge(foreign_mallctl_t *ctl, struct course *course)
+static void je_purge(const struct foreign *f, struct course *course)
 {
+	foreign_mallctl_t *const ctl = f->mallctl;
 	const unsigned int n = je_n_arenas(ctl);
 	const size_t page = je_size(ctl, "arenas.page");
 	uint64_t epoch = 1;
@@ -383,7 +388,7 @@ static void je_purge(foreign_mallctl_t *ctl, struct course *course)
 
 	(void)ctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
 	for (unsigned int i = 0; i < n; i++) {
-		if (!je_is_plain(ctl, i))
+		if (!je_is_plain(f, i))
 			continue;
 		course->bytes += je_size(ctl, je_name(name, "stats.arenas.", i, ".pdirty")) * page;
 		call_begin(course);
@@ -444,7 +449,7 @@ static void release(struct foreign *f, struct course *course)
 
 	switch ((enum wire_allocator)f->bit) {
 	case WIRE_ALLOCATOR_JEMALLOC:
-		je_purge(f->mallctl, course);
+		je_purge(f, course);
 		break;
 	case WIRE_ALLOCATOR_MIMALLOC:
 		mi_purge(course);
@@ -513,8 +518,9 @@ static bool je_has_usual_decay(foreign_mallctl_t *ctl)
  * time is not the common one has it from the program, or from jemalloc, which purges the
  * arena of huge blocks eagerly.
  */
-static bool je_set_decay(foreign_mallctl_t *ctl, const char *common, const char *own, ssize_t msec)
+static bool je_set_decay(const struct foreign *f, const char *common, const char *own, ssize_t msec)
 {
+	foreign_mallctl_t *const ctl = f->mallctl;
 	const unsigned int n = je_n_arenas(ctl);
 	ssize_t before, its;
 	char name[64];
@@ -523,17 +529,17 @@ static bool je_set_decay(foreign_mallctl_t *ctl, const char *common, const char 
 		return false;
 
 	for (unsigned int i = 0; i < n; i++)
-		if (je_is_plain(ctl, i) && je_msec(ctl, je_name(name, "arena.", i, own), &its) &&
+		if (je_is_plain(f, i) && je_msec(ctl, je_name(name, "arena.", i, own), &its) &&
 		    its == before)
 			(void)ctl(name, NULL, NULL, &msec, sizeof(msec));
 
 	return true;
 }
 
-static bool je_decay(foreign_mallctl_t *ctl, uint64_t msec)
+static bool je_decay(const struct foreign *f, uint64_t msec)
 {
-	return je_set_decay(ctl, "arenas.dirty_decay_ms", ".dirty_decay_ms", (ssize_t)msec) &&
-	       je_set_decay(ctl, "arenas.muzzy_decay_ms", ".muzzy_decay_ms", (ssize_t)msec);
+	return je_set_decay(f, "arenas.dirty_decay_ms", ".dirty_decay_ms", (ssize_t)msec) &&
+	       je_set_decay(f, "arenas.muzzy_decay_ms", ".muzzy_decay_ms", (ssize_t)msec);
 }
 
 /* The number may be another option's in a version to come: see that it was taken. */
@@ -580,7 +586,7 @@ enum wire_status foreign_decay(struct foreigners *foreigners, uint64_t msec, uin
 		if (!is_usable(f))
 			continue;
 
-		done = f->bit == WIRE_ALLOCATOR_JEMALLOC ? je_decay(f->mallctl, msec) : mi_decay(msec);
+		done = f->bit == WIRE_ALLOCATOR_JEMALLOC ? je_decay(f, msec) : mi_decay(msec);
 		if (done) {
 			status = WIRE_OK;
 			*ret_effect = WIRE_EFFECT_SET;

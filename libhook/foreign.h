@@ -16,6 +16,13 @@
 
 #define FOREIGN_MAX 7
 
+/* What the loader has mapped of one object. */
+struct foreign_object {
+	uintptr_t base;
+	const ElfW(Phdr) *parts; /* as good a name for an object as any; NULL: there is none */
+	int n_parts;
+};
+
 /* One allocator in the process. */
 struct foreign {
 	uint32_t bit; /* of enum wire_allocator */
@@ -23,7 +30,7 @@ struct foreign {
 		foreign_mallctl_t *mallctl; /* jemalloc's, under whatever name */
 		foreign_google_t *google;   /* google/tcmalloc's */
 	};
-	const void *owner; /* the object it is in */
+	struct foreign_object object; /* that it is in */
 	int usable; /* 0 not asked yet, 1 its version is one we know, -1 it is not */
 };
 
@@ -31,13 +38,6 @@ struct foreigners {
 	uint32_t n;
 	uint32_t present; /* bits of all whose names are here, also of those not to be called */
 	struct foreign all[FOREIGN_MAX];
-};
-
-/* What the loader has mapped of one object. */
-struct foreign_object {
-	uintptr_t base;
-	const ElfW(Phdr) *parts; /* as good a name for an object as any; NULL: there is none */
-	int n_parts;
 };
 
 /* The object that holds @address. Constructor only: asks the loader, which goes through all. */

@@ -104,15 +104,23 @@ static bool is_wanted_at_start(const struct environment *e)
 	return e->mode == AGENT_ALWAYS || (e->named && !rights_may_part());
 }
 
+/* A program may have functions of these names that do something else: a linker prefers them. */
+static bool calls_libc(const struct foreign_object *libc)
+{
+	return foreign_is_in(libc, (const void *)&syscall) && foreign_is_in(libc, (const void *)&getauxval);
+}
+
 static void load(void)
 {
-	const int pid = sys_getpid();
+	const struct foreign_object libc = allocator_libc();
 	struct environment *e = &hook.host.environment;
 
-	if (!environment_read(e, pid))
+	if (!calls_libc(&libc) || !environment_read(e, sys_getpid()))
 		return;
 
-	allocator_find(&e->symbols, &hook.host.allocators, &hook.host.foreigners);
+	/* A page that is written before it is read takes one fault, else two. */
+	hook.host.page_bytes = (uint32_t)getauxval(AT_PAGESZ);
+	allocator_find(&libc, &e->symbols, &hook.host.allocators, &hook.host.foreigners);
 	tune_at_start(&hook.host);
 	if (e->mode == AGENT_OFF || !find_create())
 		return;
@@ -133,8 +141,6 @@ __attribute__((constructor)) static void hook_load(void)
 		return;
 	}
 
-	/* A page that is written before it is read takes one fault, else two. */
-	hook.host.page_bytes = (uint32_t)getauxval(AT_PAGESZ);
 	/*
 	 * Also when we are switched off: we still stand in front of pthread_create(), and
 	 * there the loader must not be asked, whose lock another thread may hold.

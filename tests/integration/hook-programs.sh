@@ -55,6 +55,25 @@ else
 	skip "row 3: a static program is left alone" "there is no static libc here"
 fi
 
+# It has names of its own that libc has as well, and in its sight the linker prefers them.
+for own in 'long syscall(long n)' 'unsigned long getauxval(unsigned long n)'; do
+	name=${own%(*}
+	name=${name##* }
+	printf '#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n%s\n%s\n%s\n' \
+		"$own { puts(\"mine\"); exit(n == 0 ? 1 : 2); }" \
+		'static void *nothing(void *arg) { return arg; }' \
+		'int main(void) { pthread_t t; return pthread_create(&t, 0, nothing, 0) || pthread_join(t, 0) || puts("theirs") < 0; }' \
+		>"$scratch/own.c"
+	# shellcheck disable=SC2086
+	$cc -rdynamic -pthread -o "$scratch/own" "$scratch/own.c"
+	for mode in auto always off; do
+		r=0
+		MEMGUARD_AGENT=$mode hooked "$scratch/own" >"$scratch/out" 2>&1 || r=$?
+		same "row 44: a program's own $name() is not called with MEMGUARD_AGENT=$mode" \
+			"$r $(cat "$scratch/out")" "0 theirs"
+	done
+done
+
 same "row 7: a hook named twice is there once" \
 	"$(env LD_PRELOAD="$hook:$hook" "$subject" thread 2>&1)" "$(hooked "$subject" thread 2>&1)"
 ln -s "$hook" "$scratch/libmemguard-hook-again.so"

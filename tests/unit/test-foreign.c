@@ -141,6 +141,28 @@ static void test_arenas_with_hooks_of_their_own_are_left_alone(void)
 	CHECK_EQ(arenas[3].n_purges, 1);
 }
 
+/* Wherever they are: it may have set them before it made its first block. */
+static void test_hooks_that_are_in_all_arenas_are_not_jemallocs(void)
+{
+	const struct wire_reclaim_request request = { .method = WIRE_METHOD_FULL };
+	struct wire_reclaim_reply reply = { .method = WIRE_METHOD_FULL };
+	void *elsewhere = malloc(sizeof(program_hooks));
+	struct foreigners foreigners;
+	enum wire_effect effect;
+	int for_long = 100;
+
+	make(&foreigners);
+	for (size_t i = 0; i < N_ARENAS; i++)
+		arenas[i].hooks = elsewhere;
+	CHECK(foreign_reclaim(&foreigners, &request, go_on, &for_long, &reply));
+	CHECK_EQ(foreign_decay(&foreigners, 500, 0, &effect), WIRE_OK);
+	for (size_t i = 0; i < N_ARENAS; i++) {
+		CHECK_EQ(arenas[i].n_purges, 0);
+		CHECK_EQ(arenas[i].dirty, i == 2 || i == 3 ? 0 : 10000);
+	}
+	free(elsewhere);
+}
+
 static void test_a_release_stops_when_nobody_wants_it(void)
 {
 	const struct wire_reclaim_request request = { .method = WIRE_METHOD_FULL };
@@ -219,6 +241,7 @@ static void test_a_second_decay_of_ours_is_taken(void)
 int main(void)
 {
 	RUN(test_arenas_with_hooks_of_their_own_are_left_alone);
+	RUN(test_hooks_that_are_in_all_arenas_are_not_jemallocs);
 	RUN(test_a_release_stops_when_nobody_wants_it);
 	RUN(test_a_decay_of_its_own_stays);
 	RUN(test_a_decay_that_was_said_anywhere_stays);
