@@ -58,8 +58,8 @@ static int on_disconnected(sd_bus_message *message, void *userdata,
 }
 
 /*
- * Without our name nobody would find us: leave. The policy file is missing, or not for
- * us.
+ * Without our name nobody would find us: leave. Another daemon has it, the policy file is missing or
+ * not for us, or the bus went away before it answered: none of that is for ever.
  */
 static int on_name(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
@@ -78,9 +78,10 @@ static int on_name(sd_bus_message *message, void *userdata, sd_bus_error *ret_er
 		return 0;
 	}
 
-	log_debug("The system bus does not give us the name %s: %s; going on without it",
+	log_debug("The system bus does not give us the name %s: %s; trying again later",
 		  BUS_NAME, error && error->message ? error->message : "it is taken");
 	disconnect(system);
+	try_later(system);
 	return 0;
 }
 
@@ -149,8 +150,10 @@ int bus_system_new(sd_event *event, const struct bus_system_handler *handler,
 	/* A bus that is not there when services start does not exist: no second try. */
 	r = connect_to(system);
 	if (r < 0)
-		log_debug("There is no system bus (%s); going on without it",
+		log_debug("Cannot connect to the system bus: %s; going on without it",
 			  strerror(-r));
+	if (r < 0 && r != -ENOENT)
+		try_later(system);
 
 	*ret = system;
 	return 0;

@@ -165,4 +165,31 @@ start_bus
 claim "when it is there again so is the daemon" wait_for 60 owns_its_name
 claim "and shows it" eval 'ctl status | has "system bus connected"'
 claim "and answers there" busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" call "${service[@]}" GetStatus
+
+# Two daemons, as while one takes the place of another; and a bus that goes before it has answered.
+answers_as()
+{
+	busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" call org.freedesktop.DBus / org.freedesktop.DBus \
+		GetConnectionUnixProcessID s org.memguard.Manager1 2>/dev/null | has -x "u $1"
+}
+
+"$MEMGUARDD" --log-level=debug --runtime-directory="$scratch/second" --config="$scratch/memguard.conf" \
+	2>>"$scratch/second.log" &
+second=$!
+started+=("$second")
+claim "a name that is taken is not there for a second daemon" \
+	wait_for 20 grep -q "does not give us the name" "$scratch/second.log"
+kill "$daemon"
+wait "$daemon" || true
+claim "until it is given up" wait_for 60 answers_as "$second"
+
+kill -STOP "$dbus"
+start_daemon
+kill -KILL "$dbus"
+wait "$dbus" || true
+kill "$second"
+wait "$second" || true
+rm -f "$scratch/system_bus"
+start_bus
+claim "who had no answer from a bus that is gone asks the next one" wait_for 60 answers_as "$daemon"
 finish
