@@ -16,6 +16,12 @@
 #define RESTLESS_GAP_USEC (30 * USEC_PER_SEC)
 
 /*
+ * What threads leave that end is awaited for so long after a release. Else it is no hurry: in some
+ * programs they end again and again, while nothing else shows.
+ */
+#define ENDS_AWAITED_USEC (60 * USEC_PER_SEC)
+
+/*
  * Near the limit, where what a program has freed may keep it alive: also when nothing shows,
  * since a mass free can take less CPU time than is told from outside.
  */
@@ -35,16 +41,12 @@
 #define BUSY_PERMYRIAD 500
 
 static bool has_moved(const struct group *group, const struct member *member,
-		      uint64_t cpu_usec_then, unsigned int n_threads_then)
+		      uint64_t cpu_usec_then)
 {
 	const uint64_t now = member->process.rss_bytes, then = member->stats.rss;
 
 	/* Taken in the middle of a burst, whose end may take less than a tick of CPU time. */
 	if (member->stats_usec < add_sat(group->trend.steady_since_usec, CALM_USEC))
-		return true;
-
-	/* A thread that ends gives back what its cache held, at next to no CPU time. */
-	if (member->process.n_threads < n_threads_then)
 		return true;
 
 	/* A mass free leaves RSS as it was; only the CPU time tells that there was work. */
@@ -64,7 +66,10 @@ static bool is_near(const struct group *group)
 bool freshness_is_due(const struct group *group, const struct member *member,
 		      uint64_t cpu_usec_then, unsigned int n_threads_then, uint64_t now_usec)
 {
-	const bool moved = has_moved(group, member, cpu_usec_then, n_threads_then);
+	/* A thread that ends gives back what its cache held, at next to no CPU time. */
+	const bool ended = member->process.n_threads < n_threads_then;
+	const bool awaited = sub_sat(now_usec, member->last_release_usec) < ENDS_AWAITED_USEC;
+	const bool moved = has_moved(group, member, cpu_usec_then) || (ended && awaited);
 	const uint64_t age_usec = sub_sat(now_usec, member->stats_usec);
 	const bool calm = sub_sat(now_usec, group->trend.steady_since_usec) >= CALM_USEC;
 	const uint64_t hold_usec = (uint64_t)member->stats.largest_n_free * CHUNK_NSEC / 1000;
@@ -76,13 +81,14 @@ bool freshness_is_due(const struct group *group, const struct member *member,
 	if (member->stats_usec == 0 || member->residue_due)
 		return true;
 	if (is_near(group))
-		return age_usec >= MAX(moved ? NEAR_GAP_USEC : NEAR_STILL_GAP_USEC, rest_usec);
-	if (!moved)
+		return age_usec >= MAX(moved || ended ? NEAR_GAP_USEC : NEAR_STILL_GAP_USEC,
+				       rest_usec);
+	if (!moved && !ended)
 		return false;
 
 	if (!calm)
 		return age_usec >= MAX(RESTLESS_GAP_USEC, (uint64_t)member->stats.heap_usec * WALK_SHARE);
 
 	/* Idle as it is, it may be asked for something any moment. */
-	return age_usec >= MAX(busy ? BUSY_GAP_USEC : CALM_GAP_USEC, rest_usec);
+	return age_usec >= MAX(busy || !moved ? BUSY_GAP_USEC : CALM_GAP_USEC, rest_usec);
 }

@@ -42,8 +42,21 @@ static void test_the_end_of_threads_is_due_their_beginning_is_not(void)
 {
 	const uint64_t cpu_usec = member.process.cpu_usec;
 
-	CHECK(freshness_is_due(&group, &member, cpu_usec, 2, NOW));
-	CHECK(!freshness_is_due(&group, &member, cpu_usec, 0, NOW));
+	CHECK(freshness_is_due(&group, &member, cpu_usec, 2, NOW + SEC(5)));
+	CHECK(!freshness_is_due(&group, &member, cpu_usec, 0, NOW + SEC(5)));
+}
+
+/* In some programs a thread ends every other second, and no walk over the heap is due for that. */
+static void test_the_end_of_threads_is_awaited_after_a_release_only(void)
+{
+	const uint64_t cpu_usec = member.process.cpu_usec;
+	struct member released = member;
+
+	CHECK(!freshness_is_due(&group, &member, cpu_usec, 2, NOW + SEC(5) - 1));
+	released.last_release_usec = NOW - SEC(59);
+	CHECK(freshness_is_due(&group, &released, cpu_usec, 2, NOW));
+	released.last_release_usec = NOW - SEC(60);
+	CHECK(!freshness_is_due(&group, &released, cpu_usec, 2, NOW));
 }
 
 static void test_figures_from_a_burst_are_stale_once_it_is_over(void)
@@ -180,6 +193,7 @@ int main(void)
 	RUN(test_nothing_happened_is_never_due);
 	RUN(test_a_mass_free_shows_in_cpu_time_only);
 	RUN(test_the_end_of_threads_is_due_their_beginning_is_not);
+	RUN(test_the_end_of_threads_is_awaited_after_a_release_only);
 	RUN(test_figures_from_a_burst_are_stale_once_it_is_over);
 	RUN(test_rss_that_moved_is_due_in_both_directions);
 	RUN(test_a_restless_group_is_asked_rarely);
