@@ -9,6 +9,7 @@
 
 #include "agent/basic/log.h"
 #include "agent/core/guard.h"
+#include "agent/policy/benefit.h"
 
 #define MACHINE_FILE "/proc/pressure/memory"
 
@@ -30,7 +31,7 @@ static struct guard *find_richest(struct manager *manager)
 	struct guard *guard, *richest = NULL;
 
 	LIST_FOREACH(guard, &manager->guards, in_manager)
-		if ((!richest || guard->group.heap.retained_bytes > richest->group.heap.retained_bytes) &&
+		if ((!richest || benefit_is_richer(&guard->group, &richest->group)) &&
 		    can_give(guard, now_usec))
 			richest = guard;
 

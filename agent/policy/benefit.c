@@ -342,3 +342,18 @@ bool benefit_is_outdated(const struct group *group)
 
 	return benefit_is_half_way(group);
 }
+
+static uint64_t believed_bytes(const struct group *group)
+{
+	return MIN(group->heap.retained_bytes, group->reading.usage_bytes);
+}
+
+bool benefit_is_richer(const struct group *group, const struct group *other)
+{
+	const bool pays = group_benefit(group)->n_disappointing == 0;
+
+	if (pays != (group_benefit(other)->n_disappointing == 0))
+		return pays;
+
+	return believed_bytes(group) > believed_bytes(other);
+}

@@ -56,6 +56,12 @@ struct benefit benefit_look(const struct group *group, const struct outcome *out
  */
 bool benefit_is_outdated(const struct group *group);
 
+/*
+ * More is to be had from @group than from @other: by what members claim, as far as the kernel says that
+ * it is there, and of those whose last releases disappointed only when no other is left.
+ */
+bool benefit_is_richer(const struct group *group, const struct group *other);
+
 /* Usage at which half of the room that the last round left is used up; or infinity. */
 uint64_t benefit_half_way_bytes(const struct group *group);
 

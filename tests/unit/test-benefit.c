@@ -519,8 +519,29 @@ static void test_sums_saturate(void)
 	CHECK_EQ(b.backoff_usec, 0);
 }
 
+/* Whatever its members claim, who gave nothing is asked again when nobody else is left to ask. */
+static void test_the_richest_is_who_has_it_and_gives_it(void)
+{
+	struct group liar = { .heap.retained_bytes = UINT64_MAX, .reading.usage_bytes = 300 * MIB };
+	struct group honest = { .heap.retained_bytes = 200 * MIB, .reading.usage_bytes = 500 * MIB };
+	struct benefit vain = add((struct benefit){ 0 }, released(100, 0));
+
+	CHECK(benefit_is_richer(&liar, &honest));
+	liar.reading.usage_bytes = 199 * MIB;
+	CHECK(!benefit_is_richer(&liar, &honest));
+	CHECK(benefit_is_richer(&honest, &liar));
+
+	liar.reading.usage_bytes = 300 * MIB;
+	liar.benefit = &vain;
+	CHECK(!benefit_is_richer(&liar, &honest));
+	CHECK(benefit_is_richer(&honest, &liar));
+	honest.benefit = &vain;
+	CHECK(benefit_is_richer(&liar, &honest));
+}
+
 int main(void)
 {
+	RUN(test_the_richest_is_who_has_it_and_gives_it);
 	RUN(test_a_good_release_is_remembered_without_back_off);
 	RUN(test_a_quarter_of_the_expected_is_enough);
 	RUN(test_less_than_min_release_disappoints_whatever_was_expected);
