@@ -8,5 +8,8 @@
 /* Finds out how many may be released at once: half of the processors, and at least one. */
 void turn_prepare(void);
 
-/* As many other groups as that are in a calm round: @guard is to wait. */
+/*
+ * As many other groups as that are in a calm round: @guard is to wait. Of those that take long only the
+ * same user's count.
+ */
 bool turn_is_crowded(const struct guard *guard);
