@@ -142,7 +142,7 @@ static bool is_shortage(int r)
 	return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
 }
 
-/* Without files of its own (the root of v2, a vanished group) RSS has to do, for good. */
+/* Without files of its own (the root of v2, a vanished group) RSS has to do. */
 static int open_cgroup(struct guard *guard)
 {
 	struct manager *manager = guard->manager;
@@ -168,6 +168,27 @@ static int open_cgroup(struct guard *guard)
 	watch_arm_events(guard);
 	limits_watch(guard);
 	return 0;
+}
+
+/*
+ * They may come: systemd gives a group its memory controller when one beside it is to have a limit. Not
+ * amidst what is counted by RSS.
+ */
+static void open_again(struct guard *guard)
+{
+	if (cgroup_is_open(&guard->cgroup) || guard->group.id == 0 || guard->round ||
+	    history_of(guard)->look_round > 0 || open_cgroup(guard) < 0 ||
+	    !cgroup_is_open(&guard->cgroup))
+		return;
+
+	log_debug("The memory of \"%s\" can be read now", guard->group.path);
+	/* Another account, whose first reading is no step from the last one of this. */
+	guard->group.reading = (struct reading){ 0 };
+	guard->group.trend = (struct trend){ 0 };
+	guard->group.peak_bytes = guard->group.peak_anon_kib = 0;
+	/* For lack of memory it is sampled alone. */
+	(void)watch_prepare(guard);
+	(void)guard_configure(guard);
 }
 
 int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret)
@@ -508,6 +529,8 @@ void guard_look(struct guard *guard)
 
 	if (second_look_is_due(guard, now_usec))
 		guard_survey(guard);
+	if (now_usec - guard->survey_usec >= guard->survey_gap_usec)
+		open_again(guard);
 	r = guard_read_first(guard);
 	if (r == -ENODEV && guard->group.n_members == 0 && !guard->round) {
 		warner_check(guard); /* moved out before it was removed */

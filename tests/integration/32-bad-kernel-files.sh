@@ -37,8 +37,12 @@ n_logged()
 }
 
 heal
+rm "$files/memory.usage_in_bytes"
 start_daemon '[Trigger]\nRetainedHigh=0\n[Trim]\nCooldownSec=1s\n' --cgroup-root="$tree"
 start_retainer 64
+claim "a group whose files are not there is watched by RSS" wait_for 20 explains '.[0].kind == "rss"'
+heal
+claim "until they are" wait_for 30 explains '.[0].usage_bytes == 314572800 and .[0].kind == "cgroup-v1"'
 claim "a tree of plain files is read, an unknown line too" \
 	wait_for 20 explains '.[0].usage_bytes == 314572800'
 
