@@ -271,11 +271,28 @@ static void print_last_round(const struct ctl *ctl, const json_t *last)
 	print_look(ctl, json_object_get(last, "second_look"));
 }
 
+/* The longer of the two is waited for. */
+static void print_calm_backoff(const struct ctl *ctl, const json_t *group)
+{
+	const uint64_t calm_usec = fields_number(group, "calm_backoff_usec");
+	char usec[FORMAT_MAX];
+
+	if (calm_usec <= fields_number(group, "backoff_usec"))
+		return;
+
+	output_pair(ctl, "Back-off:",
+		    "%s: while all is calm the next waits %s longer than otherwise",
+		    fields_number(group, "returned_in_a_row") > 0
+			    ? "what releases gave lately was in use again soon"
+			    : "a release that was tried lately gave too little",
+		    format_usec(usec, calm_usec));
+}
+
 /* Near a kill it is another one; see memguard(8). */
 static void print_backoff(const struct ctl *ctl, const json_t *group)
 {
-	const bool critical = signals_taken_bytes(group) >=
-			      fields_number(group, "usage_critical_bytes");
+	const uint64_t critical_bytes = fields_number(group, "usage_critical_bytes");
+	const bool critical = critical_bytes > 0 && signals_taken_bytes(group) >= critical_bytes;
 	const char *key = critical ? "urgent_backoff_usec" : "backoff_usec";
 	char usec[FORMAT_MAX];
 
@@ -284,6 +301,8 @@ static void print_backoff(const struct ctl *ctl, const json_t *group)
 			    "releases gave too little lately: the next waits %s longer than "
 			    "otherwise, unless something changes",
 			    fields_usec(group, key, usec));
+	if (!critical)
+		print_calm_backoff(ctl, group);
 }
 
 /* What kept an earlier one from asking is no news after one that asked. */
@@ -416,6 +435,10 @@ static void print_next_threshold(const struct ctl *ctl, const json_t *group)
 		output_pair(ctl, "Next:",
 			    "at this growth the limit is reached in %s, and the kernel kills there",
 			    fields_round_usec(eta, left));
+	else if (streq(fields_string(group, "reason"), "unsteady"))
+		output_pair(ctl, "Next:",
+			    "a round begins when usage has been steady for some 2s, or as soon as another "
+			    "threshold above is reached; memguardctl trim does not wait");
 	else
 		print_next_calm(ctl, group);
 }
@@ -448,6 +471,10 @@ static void print_next(const struct ctl *ctl, const json_t *group)
 	if (streq(reason, "backoff"))
 		output_pair(ctl, "Next:",
 			    "a round in %s, or near the limit as soon as something changes",
+			    fields_usec(group, "settling_left_usec", left));
+	else if (streq(reason, "returned"))
+		output_pair(ctl, "Next:",
+			    "a round in %s, or as soon as another threshold above is reached",
 			    fields_usec(group, "settling_left_usec", left));
 	else if (streq(fields_string(group, "state"), "settling"))
 		output_pair(ctl, "Next:",

@@ -37,7 +37,7 @@ static const struct {
 			     "the machine stalls on memory more than "
 			     "MachinePressureSome=" },
 	[REASON_MAX_PER_HOUR] = { "max-per-hour", "reached MaxPerHour=" },
-	[REASON_RETURNED] = { "returned", "what was released is in use again each time" },
+	[REASON_RETURNED] = { "returned", "what recent releases gave was in use again soon" },
 	[REASON_OFF] = { "off", "it is not set up" },
 	[REASON_TAKEN] = { "taken", "it was taken, and lasts" },
 	[REASON_LEFT] = { "left-over", "what the last large release left can be given back now" },
@@ -46,6 +46,7 @@ static const struct {
 	[REASON_UNTOLD] = { "untold", "a program that is idle now has grown by more than RetainedHigh=, "
 				      "and its allocator does not tell what of it is free" },
 	[REASON_KILL_NEAR] = { "kill-near", "at this growth the limit will be reached within a minute" },
+	[REASON_UNSTEADY] = { "unsteady", "RetainedHigh= is reached, but usage is not steady" },
 };
 
 static const struct {

@@ -32,8 +32,8 @@ enum reason {
 	REASON_MACHINE,        /* PSI of the machine, and this group has most to give */
 	/* closed */
 	REASON_MAX_PER_HOUR,   /* as many in this hour as there may be */
+	REASON_RETURNED,       /* what was released was in use again; also of the step that tunes */
 	/* of steps other than a release */
-	REASON_RETURNED,       /* what is released is in use again each time */
 	REASON_OFF,            /* nobody has asked for the step */
 	REASON_TAKEN,          /* once is enough */
 	/* open */
@@ -44,6 +44,8 @@ enum reason {
 	REASON_UNTOLD,         /* calm, who tells nothing has grown by much */
 	/* Of an alert only. */
 	REASON_KILL_NEAR,      /* at its growth the limit is a minute away */
+	/* closed */
+	REASON_UNSTEADY,       /* calm but for what is retained, and usage goes up and down */
 	REASON_MAX_,
 };
 

@@ -149,7 +149,7 @@ struct gate {
 	enum gate_state state;
 	enum reason reason;   /* why this state, and why not open where it is closed */
 	uint64_t since_usec;  /* when the state was entered */
-	uint64_t until_usec;  /* GATE_SETTLING, REASON_BACKOFF: when that ends; 0 otherwise */
+	uint64_t until_usec;  /* GATE_SETTLING, REASON_BACKOFF or _RETURNED: when that ends; 0 otherwise */
 };
 
 /* What past rounds of this group taught. Kept by policy/benefit. */

@@ -24,11 +24,13 @@
  *   steady and the last release left some     RETAINING  left-over
  *   steady, and who tells nothing has grown
  *     by RetainedHigh and does no work          RETAINING  untold
+ *   one of these two, but not steady          CALM       (unsteady)
  *   none                                      CALM       (below)
  *
  *   kept closed by (first that holds)         state      reason
  *   last round too fresh, and not overtaken   SETTLING   cooldown
  *   releases did not pay                      as above   backoff
+ *   RETAINING, and it was in use again soon   RETAINING  returned
  *   nobody to ask                             as above   no-members
  *   as many rounds as MaxPerHour= allows      as above   max-per-hour
  *   a round just found nobody worth asking    as above   that round's reason
@@ -154,6 +156,13 @@ static bool is_retaining(const struct group *group)
 	return group->heap.time_usec > 0 && group->heap.retained_bytes >= benefit_calm_bytes(group);
 }
 
+/* Not only of what a release has left. */
+static bool is_much_retained(const struct group *group)
+{
+	return is_retaining(group) &&
+	       group->heap.retained_bytes >= group->settings->retained_high_bytes;
+}
+
 /* The allocator of who is idle now does not tell: what it has grown by may be free, and is tried once. */
 static bool is_untold(const struct group *group)
 {
@@ -192,14 +201,17 @@ static enum reason gate_wanted(const struct group *group, const struct signals *
 		return REASON_MACHINE;
 
 	/* Of the last one who left the figures stay. */
-	if (group->n_members == 0 || !is_steady(group, now_usec))
+	if (group->n_members == 0)
 		return REASON_BELOW;
+
+	/* Who takes memory now takes what was released, too; who needs it has a reason above. */
+	if (!is_steady(group, now_usec))
+		return is_much_retained(group) || is_untold(group) ? REASON_UNSTEADY : REASON_BELOW;
 
 	if (!is_retaining(group))
 		return is_untold(group) ? REASON_UNTOLD : REASON_BELOW;
 
-	return group->heap.retained_bytes >= group->settings->retained_high_bytes ? REASON_RETAINED
-										   : REASON_LEFT;
+	return is_much_retained(group) ? REASON_RETAINED : REASON_LEFT;
 }
 
 /* The reasons that open a gate, and the state each belongs to; CALM for all others. */
@@ -234,6 +246,7 @@ static enum gate_state state_of(enum reason reason)
 	case REASON_TAKEN:
 	case REASON_OTHERS:
 	case REASON_KILL_NEAR:
+	case REASON_UNSTEADY:
 	case REASON_MAX_:
 		break;
 	}
@@ -260,6 +273,16 @@ static uint64_t backoff_usec(const struct group *group, enum gate_state state)
 	}
 
 	return 0;
+}
+
+/* Of the two that count while all is calm; one for a try that gave nothing is not for what came back. */
+static enum reason backoff_reason(const struct group *group, enum gate_state state)
+{
+	const struct benefit *b = group_benefit(group);
+
+	return state == GATE_RETAINING && b->calm_backoff_usec > b->backoff_usec && b->n_returned > 0
+		       ? REASON_RETURNED
+		       : REASON_BACKOFF;
 }
 
 /*
@@ -310,7 +333,7 @@ static void gate_settle(struct gate *gate, const struct group *group, uint64_t n
 	/* A back-off may last: who is critical for all of it is shown as that. */
 	if (now_usec < end)
 		gate->state = GATE_SETTLING;
-	gate->reason = now_usec < end ? REASON_COOLDOWN : REASON_BACKOFF;
+	gate->reason = now_usec < end ? REASON_COOLDOWN : backoff_reason(group, gate->state);
 	gate->until_usec = until;
 }
 

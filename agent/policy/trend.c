@@ -205,7 +205,8 @@ static uint64_t threshold_bytes(const struct group *group, uint64_t permyriad)
 /* The last round closed it. */
 static bool is_held(const struct gate *gate)
 {
-	return gate->state == GATE_SETTLING || gate->reason == REASON_BACKOFF;
+	return gate->state == GATE_SETTLING || gate->reason == REASON_BACKOFF ||
+	       gate->reason == REASON_RETURNED;
 }
 
 /*

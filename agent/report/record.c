@@ -82,6 +82,7 @@ static const struct row benefit_rows[] = {
 	{ BENEFIT(last_usage_bytes), TYPE_U64 },
 	{ BENEFIT(last_n_not_needed), TYPE_U32 },
 	{ BENEFIT(last_n_silent), TYPE_U32 },
+	{ BENEFIT(n_returned), TYPE_U32 },
 	{ BENEFIT(backoff_usec), TYPE_U64 },
 	{ BENEFIT(urgent_backoff_usec), TYPE_U64 },
 	{ BENEFIT(calm_backoff_usec), TYPE_U64 },

@@ -42,4 +42,22 @@ claim "and on" wait_for 60 is_observed_again
 # Where it has no group of its own others may begin to retain something, too, and then it is told anew.
 claim "and has told so once" eval '[ "$(grep -c "asked nobody" "$scratch/daemon.log")" -le \
 	"$(tac "$scratch/daemon.log" | sed "/Configuration loaded/q" | grep -c "is retaining, was")" ]'
+
+# Nothing is ever worth it: it retains for as long as usage goes up and down.
+claim "somebody beside it goes up and down" configure '[Trigger]\nRetainedHigh=32M\n[Trim]\nMinRelease=1T\n'
+claim "and it is asked for again" ctl reload
+(
+	enter
+	while :; do
+		head -c 30M /dev/zero | tail -c 30M >/dev/null
+	done
+) &
+started+=($!)
+is_told()
+{
+	ctl explain "$retainer" >"$scratch/explained"
+	grep -q "State:.*calm for .*RetainedHigh= is reached, but usage is not steady" "$scratch/explained" &&
+		grep -q "Next:.*has been steady" "$scratch/explained"
+}
+claim "that it waits for this is told" wait_for 60 is_told
 finish

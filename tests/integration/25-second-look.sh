@@ -29,6 +29,9 @@ claim "a burst is given back" wait_for 60 eval '[ "$(look stays 0 state)" = due 
 echo again >&9
 claim "and so is another one" wait_for 90 eval '[ "$(look stays 1 state)" = due ]'
 claim "before it the first was looked at" test "$(look stays 0 state)" = taken
+ctl explain >"$scratch/explained"
+claim "the next is put off for that, and not because it gave little" \
+	grep -q "Back-off:.* in use again soon: while all is calm" "$scratch/explained"
 claim "most of it had been taken again" test "$(look stays 0 returned_bytes)" -gt $((64 << 20))
 claim "a page fault for each page" test "$(look stays 0 page_faults)" -gt $((64 << 8))
 exec 8>&9

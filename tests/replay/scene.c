@@ -199,6 +199,7 @@ static const struct row scene_rows[] = {
 	{ BENEFIT(last_usage_bytes), take_bytes },
 	{ BENEFIT(last_n_not_needed), take_u32 },
 	{ BENEFIT(last_n_silent), take_u32 },
+	{ BENEFIT(n_returned), take_u32 },
 	{ BENEFIT(backoff_usec), take_usec },
 	{ BENEFIT(urgent_backoff_usec), take_usec },
 	{ BENEFIT(calm_backoff_usec), take_usec },

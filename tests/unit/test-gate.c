@@ -88,12 +88,18 @@ static const struct event events[] = {
 	{ "retains", 500, .retained_mib = 200, .steady_sec = 2,
 	  .expect = SAME(RETAINING) },
 	{ "retains, still moving", 500, .retained_mib = 200, .steady_sec = 1,
+	  .expect = SAME(CLOSED(CALM, UNSTEADY)) },
+	{ "retains too little, still moving", 500, .retained_mib = 199, .steady_sec = 1,
 	  .expect = SAME(CALM) },
+	{ "retains, still moving, nobody there", 500, .retained_mib = 200, .steady_sec = 1,
+	  .no_members = true, .expect = SAME(CALM) },
+	{ "retains, still moving, but high", 800, .retained_mib = 200, .steady_sec = 1,
+	  .expect = SAME(HIGH) },
 	{ "retains too little", 500, .retained_mib = 199, .steady_sec = 60,
 	  .expect = SAME(CALM) },
 	{ "may retain", 500, .untold_mib = 200, .steady_sec = 2, .expect = SAME(UNTOLD) },
 	{ "may retain, still moving", 500, .untold_mib = 200, .steady_sec = 1,
-	  .expect = SAME(CALM) },
+	  .expect = SAME(CLOSED(CALM, UNSTEADY)) },
 	{ "may retain too little", 500, .untold_mib = 199, .steady_sec = 60,
 	  .expect = SAME(CALM) },
 	{ "may retain, and does", 500, .retained_mib = 200, .untold_mib = 200, .steady_sec = 2,
@@ -223,6 +229,39 @@ static void test_settling_says_when_it_ends(void)
 	benefit.last_round_usec = NOW - SEC(20);
 	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
 	CHECK_EQ(step(&group).until_usec, NOW + SEC(40));
+}
+
+static void test_what_came_back_is_not_called_too_little(void)
+{
+	struct group group = example();
+	struct gate gate;
+
+	group.heap.retained_bytes = 300 * MIB;
+	benefit.last_round_usec = NOW - SEC(20);
+	benefit.calm_backoff_usec = SEC(80);
+	benefit.n_returned = 1;
+	gate = step(&group);
+	CHECK_EQ(gate.state, GATE_RETAINING);
+	CHECK_EQ(gate.reason, REASON_RETURNED);
+	CHECK_EQ(gate.until_usec, NOW + SEC(80));
+	CHECK(!gate_is_open(&gate));
+
+	/* First of all it is the cool-down. */
+	benefit.last_round_usec = NOW - SEC(19);
+	CHECK_EQ(step(&group).reason, REASON_COOLDOWN);
+	benefit.last_round_usec = NOW - SEC(20);
+
+	/* A try that gave nothing, and whatever lasts longer. */
+	benefit.n_returned = 0;
+	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
+	benefit.n_returned = 1;
+	benefit.backoff_usec = SEC(80);
+	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
+
+	/* It is not waited for where all is not calm. */
+	benefit.backoff_usec = 0;
+	group.reading.anon_bytes = 850 * MIB;
+	CHECK_EQ(step(&group).reason, REASON_USAGE_HIGH);
 }
 
 static void test_a_never_read_group_is_calm(void)
@@ -410,6 +449,7 @@ int main(void)
 {
 	RUN(test_every_event_in_every_state);
 	RUN(test_settling_says_when_it_ends);
+	RUN(test_what_came_back_is_not_called_too_little);
 	RUN(test_a_never_read_group_is_calm);
 	RUN(test_who_left_retains_nothing);
 	RUN(test_zero_turns_every_threshold_off);
