@@ -6,12 +6,10 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/basic/fd.h"
@@ -333,27 +331,6 @@ struct programs {
 	bool is_missing;
 };
 
-/*
- * O_PATH of what a program in @root sees as @path: where that is a link, what it names is below @root,
- * too. Kernels before 5.6 follow it on the host.
- */
-static int open_below(const char *root, const char *path)
-{
-	const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
-	_cleanup_(fd_closep) int directory = -1;
-	long fd;
-
-	directory = open(root[0] != '\0' ? root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0)
-		return -errno;
-
-	path += strspn(path, "/");
-	fd = syscall(SYS_openat2, directory, path, &how, sizeof(how));
-	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
-		fd = openat(directory, path, O_PATH | O_CLOEXEC);
-	return fd < 0 ? -errno : (int)fd;
-}
-
 static int check_program(const struct config_item *item, void *userdata)
 {
 	struct programs *programs = userdata;
@@ -366,7 +343,7 @@ static int check_program(const struct config_item *item, void *userdata)
 		     item->value) >= (int)sizeof(path))
 		return 0;
 
-	fd = open_below(programs->root, path + strlen(programs->root));
+	fd = fd_open_below(programs->root, path, O_PATH | O_CLOEXEC);
 	if (fd < 0) {
 		if (fd != -ENOENT && fd != -ENOTDIR)
 			return 0;

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #if !defined(SO_PEERPIDFD) && !defined(__hppa__) && !defined(__sparc__)
@@ -138,6 +140,29 @@ static void set_limit(rlim_t n)
 
 	limit.rlim_cur = MIN(n, limit.rlim_max);
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int fd_open_below(const char *root, const char *path, int flags)
+{
+	const struct open_how how = { .flags = (unsigned int)flags, .resolve = RESOLVE_IN_ROOT };
+	_cleanup_(fd_closep) int directory = -1;
+	long fd;
+
+	if (root[0] == '\0') {
+		fd = open(path, flags);
+		return fd < 0 ? -errno : (int)fd;
+	}
+
+	directory = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return -errno;
+
+	path += strlen(root);
+	path += strspn(path, "/");
+	fd = syscall(SYS_openat2, directory, path, &how, sizeof(how));
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = openat(directory, path, flags);
+	return fd < 0 ? -errno : (int)fd;
 }
 
 void fd_raise_limit(void)

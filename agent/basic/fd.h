@@ -31,6 +31,13 @@ ssize_t fd_read_line_again(int fd, char *buf, size_t size);
 int fd_peer_has_ended(int fd);
 
 /*
+ * open() of what a program sees as @path whose root directory is @root; both are given as one, @path
+ * with @root in front. Where that is a link, what it names is below @root, too; kernels before 5.6
+ * follow it on the host. @root "": an ordinary open().
+ */
+int fd_open_below(const char *root, const char *path, int flags);
+
+/*
  * As many open files as the hard limit has: some for each process and group. For programs that
  * are started from here: as many as select() can name at most.
  */

@@ -141,7 +141,7 @@ int config_load(const char *file, const char *root, config_message_t message,
 	if (r < 0)
 		return r;
 
-	r = load_files(config, file != NULL, message, userdata);
+	r = load_files(config, file ? "" : root, file != NULL, message, userdata);
 	if (r < 0)
 		return r;
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Looks for the configuration's files. Opens none of them. */
+/* Looks for the configuration's files. Reads none of them. */
 
 #include "agent/config/files.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "agent/basic/fd.h"
 #include "agent/basic/macro.h"
 
 #define MAIN_FILE "memguard/memguard.conf"
@@ -99,12 +101,35 @@ static bool is_drop_in(const struct dirent *entry)
 	       streq(entry->d_name + n - suffix, SUFFIX);
 }
 
+/* stat() of what is at @path for programs in @root; with O_NOFOLLOW lstat(). */
+static int look(const char *root, const char *path, int flags, struct stat *ret)
+{
+	_cleanup_(fd_closep) int fd = fd_open_below(root, path, O_PATH | O_CLOEXEC | flags);
+
+	if (fd < 0)
+		return fd;
+
+	return fstat(fd, ret) < 0 ? -errno : 0;
+}
+
+/* An image has no devices. */
+static bool is_link_to_null(const char *root, const char *path)
+{
+	_cleanup_(fd_closep) int fd = fd_open_below(root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char target[sizeof("/dev/null")] = "";
+
+	return fd >= 0 && readlinkat(fd, "", target, sizeof(target)) == sizeof(target) - 1 &&
+	       streq(target, "/dev/null");
+}
+
 /* An empty file, or a link to /dev/null: there to keep a packaged one out. */
-static bool is_mask(const char *path)
+static bool is_mask(const char *root, const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0)
+	if (is_link_to_null(root, path))
+		return true;
+	if (look(root, path, 0, &st) < 0)
 		return false;
 
 	return S_ISREG(st.st_mode) ? st.st_size == 0
@@ -112,73 +137,82 @@ static bool is_mask(const char *path)
 }
 
 /* A link to nothing: whoever made it believes that something is read there. */
-static bool is_dangling(const char *path)
+static bool is_dangling(const char *root, const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) < 0 && errno == ENOENT && lstat(path, &st) == 0;
+	return look(root, path, 0, &st) == -ENOENT && look(root, path, O_NOFOLLOW, &st) == 0 &&
+	       !is_link_to_null(root, path);
 }
 
-static bool is_directory(const char *path)
+static bool is_directory(const char *root, const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	return look(root, path, 0, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 static int add_main(const char *root, struct files *files)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
 		_cleanup_(freep) char *path = join(root, directories[i], MAIN_FILE);
-
+		struct stat st;
 		int r;
 
 		if (!path)
 			return -ENOMEM;
-		if (is_dangling(path)) {
+		if (is_dangling(root, path)) {
 			r = pass_over(files, TAKE_PTR(path), -ENOENT);
 			if (r < 0)
 				return r;
 			continue;
 		}
-		if (access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
+		r = is_mask(root, path) ? 0 : look(root, path, 0, &st);
+		if (r == -ENOENT || r == -ENOTDIR)
 			continue;
 
-		return is_mask(path) ? 0 : add(files, TAKE_PTR(path), 0);
+		return is_mask(root, path) ? 0 : add(files, TAKE_PTR(path), 0);
 	}
 
 	return 0;
 }
 
-static int add_drop_in(struct files *files, char *path)
+static int add_drop_in(const char *root, struct files *files, char *path)
 {
 	if (!path)
 		return -ENOMEM;
-	if (is_directory(path))
+	if (is_directory(root, path))
 		return pass_over(files, path, -EISDIR);
 
-	return is_dangling(path) ? pass_over(files, path, -ENOENT) : add(files, path, 0);
+	return is_dangling(root, path) ? pass_over(files, path, -ENOENT) : add(files, path, 0);
 }
 
 /* There is no directory at @path: nothing at all is as it should be. */
-static int add_no_directory(struct files *files, const char *path, int error)
+static int add_no_directory(const char *root, struct files *files, const char *path, int error)
 {
 	struct stat st;
 
 	if (error != -ENOENT && error != -ENOTDIR)
 		return add(files, strdup(path), error);
 
-	return lstat(path, &st) == 0 ? pass_over(files, strdup(path), error) : 0;
+	return look(root, path, O_NOFOLLOW, &st) == 0 ? pass_over(files, strdup(path), error) : 0;
 }
 
-static int add_drop_ins(const char *path, struct files *files)
+static int add_drop_ins(const char *root, const char *path, struct files *files)
 {
-	_cleanup_(closedirp) DIR *directory = opendir(path);
+	_cleanup_(closedirp) DIR *directory = NULL;
 	const struct dirent *entry;
-	int r;
+	int fd, r;
 
-	if (!directory)
-		return add_no_directory(files, path, -errno);
+	fd = fd_open_below(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return add_no_directory(root, files, path, fd);
+	directory = fdopendir(fd);
+	if (!directory) {
+		r = -errno;
+		fd_close(fd);
+		return r;
+	}
 
 	for (;;) {
 		errno = 0;
@@ -188,7 +222,7 @@ static int add_drop_ins(const char *path, struct files *files)
 		if (!is_drop_in(entry) || has_name(files, entry->d_name))
 			continue;
 
-		r = add_drop_in(files, join(path, "", entry->d_name));
+		r = add_drop_in(root, files, join(path, "", entry->d_name));
 		if (r < 0)
 			return r;
 	}
@@ -204,12 +238,12 @@ static int compare(const void *a, const void *b)
 }
 
 /* Only now: until here a mask has kept its namesakes out. */
-static void drop_masks(struct files *files)
+static void drop_masks(const char *root, struct files *files)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < files->n; i++)
-		if (files->items[i].error == 0 && is_mask(files->items[i].path))
+		if (files->items[i].error == 0 && is_mask(root, files->items[i].path))
 			free(files->items[i].path);
 		else
 			files->items[n++] = files->items[i];
@@ -226,14 +260,14 @@ int files_find(const char *root, struct files *ret)
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(directories); i++) {
 		_cleanup_(freep) char *path = join(root, directories[i], MAIN_FILE ".d");
 
-		r = path ? add_drop_ins(path, &drop_ins) : -ENOMEM;
+		r = path ? add_drop_ins(root, path, &drop_ins) : -ENOMEM;
 	}
 	if (r < 0)
 		return r;
 
 	if (drop_ins.n > 0)
 		qsort(drop_ins.items, drop_ins.n, sizeof(*drop_ins.items), compare);
-	drop_masks(&drop_ins);
+	drop_masks(root, &drop_ins);
 
 	for (size_t i = 0; i < drop_ins.n; i++) {
 		r = add(&files, TAKE_PTR(drop_ins.items[i].path),

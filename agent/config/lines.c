@@ -236,12 +236,15 @@ static int on_inih_has_pair(void *userdata, const char *section, const char *key
  * Neither opening nor reading may wait for somebody else: the daemon does nothing meanwhile. Of
  * devices /dev/null is a good configuration.
  */
-static int open_file(const char *path)
+static int open_file(const char *root, const char *path)
 {
-	_cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	_cleanup_(fd_closep) int fd =
+		fd_open_below(root, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
 		return -ESPIPE;
@@ -249,12 +252,12 @@ static int open_file(const char *path)
 	return TAKE_FD(fd);
 }
 
-static int read_all(const char *path, char *buf, size_t size, size_t *ret_n)
+static int read_all(const char *root, const char *path, char *buf, size_t size, size_t *ret_n)
 {
 	_cleanup_(fd_closep) int fd = -1;
 	size_t n = 0;
 
-	fd = open_file(path);
+	fd = open_file(root, path);
 	if (fd < 0)
 		return fd;
 
@@ -281,7 +284,7 @@ static void freep(char **p)
 	free(*p);
 }
 
-int lines_read(const char *path, const struct lines_handler *handler, void *userdata)
+int lines_read(const char *root, const char *path, const struct lines_handler *handler, void *userdata)
 {
 	struct reader reader = { .handler = handler, .userdata = userdata };
 	_cleanup_(freep) char *text = NULL;
@@ -292,7 +295,7 @@ int lines_read(const char *path, const struct lines_handler *handler, void *user
 	if (!text)
 		return -ENOMEM;
 
-	r = read_all(path, text, FILE_BYTES_MAX + 1, &n);
+	r = read_all(root, path, text, FILE_BYTES_MAX + 1, &n);
 	if (r < 0)
 		return r;
 

@@ -22,7 +22,8 @@ struct lines_handler {
 
 /*
  * Strings are valid UTF-8 without control characters, trimmed, and last for the call.
+ * @path begins with @root, in which links are followed; "": the host's.
  * 0, also with faults; or a negative errno: the file was not read, nothing was called. -ESPIPE: it
  * is a pipe, for whose writer nobody waits.
  */
-int lines_read(const char *path, const struct lines_handler *handler, void *userdata);
+int lines_read(const char *root, const char *path, const struct lines_handler *handler, void *userdata);

@@ -25,6 +25,7 @@ struct seen {
 
 struct load {
 	struct config *config;
+	const char *root;
 	config_message_t message;
 	void *userdata;
 	bool is_bad; /* something was told about a file's text */
@@ -277,7 +278,7 @@ static void load_file(struct load *load, const struct file *file, bool named)
 	load->n_seen = 0;
 
 	if (r == 0)
-		r = lines_read(file->path, &handler, load);
+		r = lines_read(load->root, file->path, &handler, load);
 	if (r == 0) {
 		load->config->n_read++;
 		return;
@@ -354,10 +355,10 @@ static void check_rule(struct load *load, const struct scope *scope, unsigned in
 		tell(load, source->line, "%s", wrong);
 }
 
-int load_files(struct config *config, bool named, config_message_t message,
+int load_files(struct config *config, const char *root, bool named, config_message_t message,
 	       void *userdata)
 {
-	struct load load = { .config = config, .message = message, .userdata = userdata };
+	struct load load = { .config = config, .root = root, .message = message, .userdata = userdata };
 
 	for (size_t i = 0; i < config->files.n; i++)
 		if (!config->files.items[i].passed_over)

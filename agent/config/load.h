@@ -6,8 +6,8 @@
 #include "agent/config/config-state.h"
 
 /*
- * Reads config->files in order. @named: the file was asked for by name, so it must exist.
+ * Reads config->files in order, links within @root. @named: the file was asked for by name, so it must exist.
  * Results as config_load(); after a failure @config is good only to be freed.
  */
-int load_files(struct config *config, bool named, config_message_t message,
+int load_files(struct config *config, const char *root, bool named, config_message_t message,
 	       void *userdata);

@@ -58,6 +58,19 @@ claim "verify: a program that is a link is looked for below the root" ctl --root
 ln -sf "$(command -v sh)" "$scratch/linked/bin/page"
 claim "one of the host's is none there" fails 1 'memguard.conf:2: Exec=.*is no program' \
 	ctl --root="$scratch/linked" verify
+mkdir -p "$scratch/there/etc/memguard" "$scratch/there/usr/share/site/drop-ins"
+ln -s /usr/share/site/memguard.conf "$scratch/there/etc/memguard/memguard.conf"
+ln -s /usr/share/site/drop-ins "$scratch/there/etc/memguard/memguard.conf.d"
+printf '[Trigger]\nUsageHigh=lots\n' >"$scratch/there/usr/share/site/memguard.conf"
+printf '[Trim]\nMethod=gentle\n' >"$scratch/there/usr/share/site/drop-ins/10-a.conf"
+ln -s /dev/null "$scratch/there/usr/share/site/drop-ins/20-b.conf"
+claim "verify: so are files of the configuration that are links" fails 1 'memguard.conf:2: UsageHigh=lots' \
+	ctl --root="$scratch/there" verify
+claim "and a directory that is one" grep -q '10-a.conf:2: Method=gentle' "$scratch/message"
+claim "what is switched off there is no link to nothing" eval '! grep -q 20-b.conf "$scratch/message"'
+printf '[Trigger]\nUsageHigh=lots\n' >"$scratch/host.conf"
+ln -s "$scratch/host.conf" "$scratch/there/usr/share/site/drop-ins/30-c.conf"
+claim "one to a file of the host is" fails 1 '30-c.conf: is a link to nothing' ctl --root="$scratch/there" verify
 claim "missing file" fails 1 'nowhere.conf' ctl verify "$scratch/nowhere.conf"
 claim "a good file" with_config '[Trigger]\nUsageHigh=70%\n'
 claim "a hierarchy that is none: says what to do" fails 1 'as the cgroup hierarchy: .*; name the directory' \
