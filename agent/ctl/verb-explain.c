@@ -2,6 +2,7 @@
 
 /* memguardctl explain: each signal against its threshold, and what follows. */
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "agent/ctl/client.h"
@@ -10,6 +11,7 @@
 #include "agent/ctl/nobody.h"
 #include "agent/ctl/signals.h"
 #include "agent/ctl/sources.h"
+#include "agent/ctl/urgency.h"
 #include "agent/ctl/verbs.h"
 #include "agent/ctl/verdict.h"
 
@@ -536,31 +538,46 @@ static void print_needed(const struct ctl *ctl, const json_t *group)
 			    n_needed, n);
 }
 
-static int explain(struct ctl *ctl, const json_t *groups)
+static int print_group(struct ctl *ctl, const json_t *group)
 {
-	const json_t *group;
-	size_t i;
 	int r;
 
-	if (json_array_size(groups) == 0)
-		nobody_guarded(ctl);
+	print_state(ctl, group);
+	print_clash(ctl, group);
+	r = signals_print(ctl, group);
+	if (r >= 0)
+		r = ladder_print(ctl, group);
+	if (r < 0)
+		return r;
+	print_source(ctl, group);
+	print_past(ctl, group);
+	print_plan(ctl, group);
+	print_needed(ctl, group);
+	print_next(ctl, group);
+	return 0;
+}
 
-	json_array_foreach(groups, i, group)
-	{
+static int explain(struct ctl *ctl, const json_t *groups)
+{
+	_cleanup_(urgency_freep) const json_t **sorted = NULL;
+	const size_t n = json_array_size(groups);
+	int r;
+
+	if (n == 0) {
+		nobody_guarded(ctl);
+		return 0;
+	}
+
+	sorted = urgency_sort(groups);
+	if (!sorted)
+		return -ENOMEM;
+
+	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
 			fputc('\n', ctl->out);
-		print_state(ctl, group);
-		print_clash(ctl, group);
-		r = signals_print(ctl, group);
-		if (r >= 0)
-			r = ladder_print(ctl, group);
+		r = print_group(ctl, sorted[i]);
 		if (r < 0)
 			return r;
-		print_source(ctl, group);
-		print_past(ctl, group);
-		print_plan(ctl, group);
-		print_needed(ctl, group);
-		print_next(ctl, group);
 	}
 
 	return 0;

@@ -3,7 +3,6 @@
 /* memguardctl status: the daemon in a few lines, then its groups. */
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "agent/basic/log.h"
 #include "agent/basic/name.h"
@@ -12,6 +11,7 @@
 #include "agent/ctl/nobody.h"
 #include "agent/ctl/sources.h"
 #include "agent/ctl/table.h"
+#include "agent/ctl/urgency.h"
 #include "agent/ctl/verdict.h"
 #include "agent/ctl/verbs.h"
 
@@ -236,63 +236,6 @@ static void add_group(const struct ctl *ctl, struct table *table, const json_t *
 	add_last_outcome(ctl, table, group);
 }
 
-/* By what a look is worth: states as they are entered, then verdicts. 0: nobody is left. */
-static size_t rank_of(const json_t *group)
-{
-	static const char *const states[] = { "calm", "retaining", "pressed", "high", "critical" };
-	static const char *const verdicts[] = { "healthy",    "unknown",    "retained",
-						"fragmented", "not-malloc", "growing" };
-	size_t rank = 1;
-
-	if (fields_number(group, "members") == 0)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
-		if (streq(fields_string(group, "state"), states[i]))
-			rank += i * ARRAY_SIZE(verdicts);
-	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
-		if (streq(fields_string(group, "verdict"), verdicts[i]))
-			rank += i;
-
-	return rank;
-}
-
-/* The most urgent first; of equals the one nearest to its limit, then the largest. */
-static int compare_groups(const void *a, const void *b)
-{
-	const json_t *const *x = a, *const *y = b;
-	const uint64_t keys[][2] = {
-		{ rank_of(*x), rank_of(*y) },
-		{ fields_number(*x, "usage_permyriad"), fields_number(*y, "usage_permyriad") },
-		{ fields_number(*x, "anon_bytes"), fields_number(*y, "anon_bytes") },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (keys[i][0] != keys[i][1])
-			return keys[i][0] < keys[i][1] ? 1 : -1;
-
-	return strcmp(fields_name(*x), fields_name(*y));
-}
-
-static void free_sorted(const json_t ***sorted)
-{
-	free(*sorted);
-}
-
-/* NULL: no memory. To be freed; the groups stay @groups's. */
-static const json_t **sort_groups(const json_t *groups)
-{
-	const size_t n = json_array_size(groups);
-	const json_t **sorted = calloc(n, sizeof(*sorted));
-
-	if (!sorted)
-		return NULL;
-
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = json_array_get(groups, i);
-	qsort(sorted, n, sizeof(*sorted), compare_groups);
-	return sorted;
-}
-
 /* About the most urgent one. */
 static void print_hint(const struct ctl *ctl, const json_t *group)
 {
@@ -309,7 +252,7 @@ static void print_hint(const struct ctl *ctl, const json_t *group)
 static int print_groups(struct ctl *ctl, const json_t *groups)
 {
 	_cleanup_(table_freep) struct table *table = NULL;
-	_cleanup_(free_sorted) const json_t **sorted = NULL;
+	_cleanup_(urgency_freep) const json_t **sorted = NULL;
 	const size_t n = json_array_size(groups);
 	int r;
 
@@ -318,7 +261,7 @@ static int print_groups(struct ctl *ctl, const json_t *groups)
 		return 0;
 	}
 
-	sorted = sort_groups(groups);
+	sorted = urgency_sort(groups);
 	if (!sorted)
 		return -ENOMEM;
 

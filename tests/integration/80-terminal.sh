@@ -67,6 +67,14 @@ high_is_first()
 	at 80 status && [[ $(entry 1) == */high ]] && seen 1 ' (high|critical) '
 }
 
+same_order()
+{
+	ctl status | awk 'found && NF && !/^Hint/ { print $1 } /^ *GROUP / { found = 1 }' >"$scratch/order"
+	ctl explain | awk '/^[^ ].* \// { print $2 }' >"$scratch/explained"
+	cat "$scratch/order" "$scratch/explained"
+	[ "$(wc -l <"$scratch/order")" -gt 1 ] && cmp "$scratch/order" "$scratch/explained"
+}
+
 #
 # A daemon with figures that stand still.
 #
@@ -149,6 +157,7 @@ name=$(ctl --json=short list "$holder" | jq -r '.[0].path')
 ctl show "$holder" >/dev/null
 
 claim "a group above UsageHigh= comes first" wait_for 20 high_is_first
+claim "explain has the order of status" same_order
 claim "and one far from its limit after it" eval '[[ $(entry 2) == */low ]]'
 claim "the hint is about the first" seen 1 "^Hint: memguardctl explain $name\$"
 claim "on 80 columns there is a verdict" seen 1 '^GROUP.* VERDICT$'
