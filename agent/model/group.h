@@ -133,6 +133,7 @@ struct sums {
 	uint32_t n_cut_short;        /* of them: ended before all was given */
 	uint32_t n_cut_unseen;       /* of these, their process not measured since */
 	struct reading left;         /* the group's, when its last member left; never read: it has some */
+	bool is_loose;               /* glibc's thresholds rise by themselves in a member */
 	bool has_parted;             /* another member has left since the group was read */
 };
 

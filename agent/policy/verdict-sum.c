@@ -45,6 +45,16 @@ static bool is_lazy(const struct member *member)
 	return (member->hello.malloc_owner & decays) && !(set & 1U << WIRE_KNOB_DECAY);
 }
 
+/* Either of them, set by whomever, keeps both where they are: mallopt(3). */
+static bool is_loose(const struct member *member)
+{
+	const uint32_t set = member->hello.tuned | member->hello.env_tuned;
+	const uint32_t pins = 1U << WIRE_KNOB_MMAP_THRESHOLD | 1U << WIRE_KNOB_TRIM_THRESHOLD;
+
+	return (member->hello.malloc_owner == 0 || (member->hello.malloc_owner & WIRE_ALLOCATOR_GLIBC)) &&
+	       !(set & pins);
+}
+
 static bool rises(const struct rise *rise)
 {
 	const uint64_t all = sub_sat(rise->last_bytes, rise->first_bytes);
@@ -129,6 +139,7 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 	sums->use.stall_usec = MAX(sums->use.stall_usec, member->stall_usec);
 	sums->n_arenas += MIN(s->n_arenas, UINT32_MAX - sums->n_arenas);
 	sums->owners |= member->hello.malloc_owner;
+	sums->is_loose |= is_loose(member);
 	if (s->rss > 0)
 		sums->use.grown_bytes = add_sat(sums->use.grown_bytes, sub_sat(p->rss_bytes, s->rss));
 	if (is_opaque(member)) {

@@ -227,7 +227,7 @@ void verdict_advise(const struct facts *f, struct diagnosis *d)
 		advise(d, is_worth_release(f) ? ADVICE_RELEASE : ADVICE_RELEASE_IDLE);
 		if (is_on_glibc(f) && f->sums->n_arenas > MANY_ARENAS)
 			advise(d, ADVICE_ARENA_MAX);
-		if (is_on_glibc(f))
+		if (f->sums->is_loose)
 			advise(d, ADVICE_THRESHOLDS);
 		return;
 	case VERDICT_FRAGMENTED:

@@ -186,6 +186,17 @@ static void test_retained_after_a_burst_is_surer_after_a_release(void)
 	CHECK(has_advice(ADVICE_ARENA_MAX));
 	CHECK(has_advice(ADVICE_THRESHOLDS));
 
+	/* Pinned, by us or by its own environment. */
+	m.hello.tuned = 1U << WIRE_KNOB_MMAP_THRESHOLD | 1U << WIRE_KNOB_TRIM_THRESHOLD;
+	CHECK_STR(name_of(&m, HOUR), "retained");
+	CHECK(!has_advice(ADVICE_THRESHOLDS));
+	m.hello.tuned = 1U << WIRE_KNOB_ARENA_MAX;
+	CHECK_STR(name_of(&m, HOUR), "retained");
+	CHECK(has_advice(ADVICE_THRESHOLDS));
+	m.hello.env_tuned = 1U << WIRE_KNOB_TRIM_THRESHOLD;
+	CHECK_STR(name_of(&m, HOUR), "retained");
+	CHECK(!has_advice(ADVICE_THRESHOLDS));
+
 	/* The same process, after it. */
 	m = process_of(120, 110, 100, 0);
 	m.has_lessons = true;
