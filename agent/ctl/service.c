@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,6 +203,16 @@ static void take_profile(struct service *service, sd_bus *bus, const char *path)
 	json_decref(value);
 }
 
+/* 0: not known, or without end. */
+static uint64_t number(sd_bus *bus, const char *path, const char *name)
+{
+	json_t *value = property(bus, path, name);
+	const json_int_t n = json_integer_value(value);
+
+	json_decref(value);
+	return n > 0 && n < INT64_MAX ? (uint64_t)n : 0;
+}
+
 static void take_all(struct service *service, sd_bus *bus, const char *path)
 {
 	static const char *const roots[] = { "RootDirectory", "RootImage" };
@@ -228,6 +239,8 @@ static void take_all(struct service *service, sd_bus *bus, const char *path)
 		json_decref(value);
 	}
 
+	service->tasks = number(bus, path, "TasksCurrent");
+	service->tasks_max = number(bus, path, "TasksMax");
 	take_filters(service, bus, path);
 	take_profile(service, bus, path);
 }
@@ -358,6 +371,10 @@ void service_warn(const struct service *service, const char *unit, const char *h
 			    "there, with "
 			    "BindReadOnlyPaths=",
 			    unit, service->root, hook);
+	if (service->tasks_max > 0 && service->tasks >= service->tasks_max)
+		log_warning("%s has all %" PRIu64 " tasks that TasksMax= allows it, and the hook's thread is "
+			    "one more: raise it",
+			    unit, service->tasks_max);
 	if (service->no_unix)
 		log_warning("%s may not use AF_UNIX sockets, so the hook cannot reach "
 			    "the daemon: add "

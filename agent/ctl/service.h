@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "agent/basic/macro.h"
 #include "agent/ctl/dropin.h"
@@ -19,6 +20,7 @@ struct service {
 	char *root; /* RootDirectory= or RootImage=; or NULL */
 	char *filters; /* settings that install a system call filter: "A=, B="; or NULL */
 	char *profile; /* of AppArmor's that confines it, or will; or NULL */
+	uint64_t tasks, tasks_max; /* it has, and may have; 0: not known, or without end */
 	bool asan_yields; /* Environment= says that address sanitizer need not be first */
 	bool no_unix; /* RestrictAddressFamilies= without AF_UNIX */
 };

@@ -220,6 +220,24 @@ static void warn_absent(const char *root, const char *unit)
 	log_warning("There is no %s below %s yet: check the name, or install it there", unit, root);
 }
 
+/* What only an earlier drop-in names is there for as long as that is: systemd tells one list. */
+static void warn_missing(const char *unit, const char *preload)
+{
+	char path[PATH_MAX];
+	size_t n;
+
+	for (const char *s = preload; *s; s += n, s += strspn(s, ":")) {
+		n = strcspn(s, ":");
+		snprintf(path, sizeof(path), "%.*s", (int)n, s);
+		/* The loader looks for names, and fills in "$LIB". */
+		if (path[0] == '/' && !strchr(path, '$') && access(path, F_OK) < 0 && errno == ENOENT)
+			log_warning("%s preloads %s, which is not there, and each of its programs would say "
+				    "so: take it out of the unit; where only the drop-in has it, "
+				    "\"memguardctl disable\", and then again",
+				    unit, path);
+	}
+}
+
 static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook,
 		       const char *library)
 {
@@ -254,6 +272,8 @@ static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook
 		return r;
 	}
 
+	if (!ctl->root && !service.root)
+		warn_missing(unit, preload);
 	return install(ctl, unit, text);
 }
 

@@ -89,6 +89,25 @@ claim "where a later drop-in preloads something else, that is no success" eval \
 printf '[Service]\nEnvironment="LD_PRELOAD=/other.so %s"\n' "$HOOK" >"${dropin%/*}/override.conf"
 claim "but where that has the hook it is" mine enable hers
 rm "${dropin%/*}/override.conf"
+mine disable hers >/dev/null
+: >"$scratch/beside.so"
+printf '[Service]\nEnvironment=LD_PRELOAD=%s\n' "$scratch/beside.so" >"$units/hers.service"
+claim "what is there beside it is nothing to warn of" eval \
+	'mine enable hers 2>"$scratch/told" && cat "$scratch/told" && [ ! -s "$scratch/told" ]'
+: >"$units/hers.service"
+rm "$scratch/beside.so"
+claim "what only the drop-in has stays, and if it is not there any more that is told" eval \
+	'mine enable hers 2>"$scratch/told" && cat "$scratch/told" &&
+	grep -qF "preloads $scratch/beside.so, which is not there" "$scratch/told"'
+claim "and as it says it goes away" eval \
+	'mine disable hers && mine enable hers 2>"$scratch/told" && cmp "$dropin" "$scratch/first" &&
+	[ ! -s "$scratch/told" ]'
+echo 19 20 >"$units/hers.service.tasks"
+claim "a task that is left is enough" eval 'mine enable hers 2>"$scratch/told" && [ ! -s "$scratch/told" ]'
+echo 20 20 >"$units/hers.service.tasks"
+claim "where none is left for the hook that is told" eval \
+	'mine enable hers 2>"$scratch/told" && cat "$scratch/told" && grep -qF "all 20 tasks" "$scratch/told"'
+rm "$units/hers.service.tasks"
 rm "$units/memguard.socket"
 claim "where nobody would guard it that is said" eval \
 	'mine enable hers >"$scratch/told" 2>&1 && cat "$scratch/told" &&

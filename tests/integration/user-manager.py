@@ -2,7 +2,8 @@
 """
 user-manager.py SOCKET UNITS: on SOCKET what a user's service manager says of the units that have
 a file in the directory UNITS, where a link is another name, and of the drop-ins there; who has no
-file does not run, and UNIT.pid has the number of the main process. Says "reload" when told to.
+file does not run, UNIT.pid has the number of the main process, and UNIT.tasks how many tasks there are
+and may be. Says "reload" when told to.
 """
 
 import os
@@ -106,6 +107,11 @@ def get(unit, name):
         path = os.path.join(UNITS, unit + ".pid")
         pid = int(open(path, encoding="utf-8").read()) if os.path.exists(path) else 0
         return "v", variant("u", struct.pack("<I", pid))
+    if name in ("TasksCurrent", "TasksMax"):
+        path = os.path.join(UNITS, unit + ".tasks")
+        text = open(path, encoding="utf-8").read() if os.path.exists(path) else f"{2**64 - 1} {2**64 - 1}"
+        n = int(text.split()[name == "TasksMax"])
+        return "v", pad(b"\1t\0", 8) + struct.pack("<Q", n)
     if name == "DropInPaths":
         return array(dropins(unit))
     if name == "Environment":
