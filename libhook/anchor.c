@@ -194,6 +194,35 @@ bool anchor_is_at(uintptr_t place)
 	return false;
 }
 
+/* A heap begins with where its arena is: in itself, or in a heap that begins with the same. */
+static bool begins_as_heap(uintptr_t place)
+{
+	uintptr_t arena, same;
+
+	return read_word(place, &arena) && (arena & (HEAP_ALIGN - 1)) < 4096 &&
+	       read_word(arena & ~(HEAP_ALIGN - 1), &same) && same == arena;
+}
+
+bool anchor_is_no_heap(uintptr_t place)
+{
+	unsigned char resident = 0;
+
+	/* To read what is not there would be an event of the program's userfaultfd, or take memory. */
+	if (anchor_is_at(place) || sys_mincore(place, 1, &resident) < 0 || !(resident & 1) ||
+	    begins_as_heap(place))
+		return false;
+
+	/* Those with an anchor are heaps: if none begins so, no heap does. */
+	for (unsigned int i = 0; i < anchor_count(); i++) {
+		const uintptr_t heap = __atomic_load_n(&anchors[i].place, __ATOMIC_ACQUIRE);
+
+		if (heap > PLACE_MAIN && begins_as_heap(heap))
+			return true;
+	}
+
+	return false;
+}
+
 unsigned int anchor_count(void)
 {
 	const unsigned int n = __atomic_load_n(&n_anchors, __ATOMIC_ACQUIRE);

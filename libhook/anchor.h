@@ -34,6 +34,12 @@ void anchor_drop(unsigned int n_blocks);
 /* Is @place the beginning of a heap that has an anchor, which glibc then keeps for ever? */
 bool anchor_is_at(uintptr_t place);
 
+/*
+ * Does what lies at @place, which can be read, begin otherwise than heaps do? False where that is
+ * not told: none with an anchor begins as we know it, or @place is not resident.
+ */
+bool anchor_is_no_heap(uintptr_t place);
+
 /* Anchors are numbered from 0. */
 unsigned int anchor_count(void);
 

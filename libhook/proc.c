@@ -305,6 +305,12 @@ static bool is_joined(struct proc_smaps *scan, uint64_t begin, uint64_t end)
 	return heap < end && scan->begins_at && scan->begins_at((uintptr_t)heap);
 }
 
+/* Where thread arenas begin; what else begins there on purpose: heaps of JVMs, and of Go. */
+static bool begins_arena(struct proc_smaps *scan, uint64_t begin)
+{
+	return begin % ARENA_ALIGN == 0 && !(scan->is_no_heap && scan->is_no_heap((uintptr_t)begin));
+}
+
 /* "7f0000000000-7f0000021000 rw-p 00000000 00:00 0      [heap]": is it an arena's? */
 static int is_heap(struct proc_smaps *scan, const char *line)
 {
@@ -326,7 +332,7 @@ static int is_heap(struct proc_smaps *scan, const char *line)
 	/* "[anon: glibc: malloc arena]" where glibc.mem.decorate_maps is on; else unnamed. */
 	unnamed = !text_find(s, "[") && !text_find(s, "/");
 	arena = text_find(s, "glibc: malloc arena") ||
-		(unnamed && (begin % ARENA_ALIGN == 0 || begin == scan->expected));
+		(unnamed && (begin == scan->expected || begins_arena(scan, begin)));
 	scan->joined = !arena && unnamed && is_joined(scan, begin, end);
 	if (scan->joined) {
 		begin = (begin | (ARENA_ALIGN - 1)) + 1;
@@ -473,6 +479,12 @@ static uint64_t resident_part(uint64_t begin, uint64_t size)
 	return n_resident * page;
 }
 
+/* By reading it, which is a system call. */
+static bool is_no_heap(uintptr_t address)
+{
+	return may_call() && anchor_is_no_heap(address);
+}
+
 static int feed_file(struct proc_smaps *scan, const char *path)
 {
 	char text[4096];
@@ -503,7 +515,12 @@ static int feed_file(struct proc_smaps *scan, const char *path)
 
 void proc_each_heap(void (*f)(uint64_t begin, uint64_t end, void *arg), void *arg)
 {
-	struct proc_smaps scan = { .heap_at = f, .arg = arg, .begins_at = anchor_is_at };
+	struct proc_smaps scan = {
+		.heap_at = f,
+		.arg = arg,
+		.begins_at = anchor_is_at,
+		.is_no_heap = is_no_heap,
+	};
 
 	(void)feed_file(&scan, "/proc/self/maps");
 }
@@ -512,6 +529,7 @@ bool proc_heap_rss(uint64_t *ret, uint64_t *ret_huge, uint64_t *ret_hollow, uint
 {
 	struct proc_smaps scan = {
 		.begins_at = anchor_is_at,
+		.is_no_heap = is_no_heap,
 		.resident_of = resident_part,
 		.tail_of = hollow_tail,
 	};

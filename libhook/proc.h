@@ -53,7 +53,7 @@ uint64_t proc_swapped_pages(uint64_t begin, uint64_t n_pages);
 /*
  * False where that cannot be read.
  * @ret: RSS of the mappings that hold glibc arenas: the break's "[heap]" and what begins on a
- * 64-MiB boundary, where thread arenas begin, or has a heap with an anchor in it.
+ * 64-MiB boundary, where thread arenas begin, as they do, or has a heap with an anchor in it.
  * @ret_huge: of it in huge pages.
  * @ret_hollow: what is not resident at the ends of thread arenas' heaps, where tops are.
  * @ret_swap: swapped out. Walks the page tables: not for every second.
@@ -78,6 +78,8 @@ struct proc_smaps {
 	uint64_t hollow;      /* sum of these over all heaps before it */
 	/* Is there a heap that begins within a mapping, as far as is known? NULL: none. */
 	bool (*begins_at)(uintptr_t address);
+	/* Is what lies where one could begin known to be none? NULL: never. */
+	bool (*is_no_heap)(uintptr_t address);
 	/* Tells how much of it is resident, and of its end is not; NULL: never mind. */
 	uint64_t (*resident_of)(uint64_t begin, uint64_t size);
 	uint64_t (*tail_of)(uint64_t begin, uint64_t size);

@@ -173,6 +173,67 @@ static void test_so_does_one_that_the_kernel_has_joined(void)
 	for (size_t i = 0; i < BLOCKS; i++)
 		free(blocks[i]);
 }
+
+#define ALIGN ((uintptr_t)64 << 20)
+
+static pthread_barrier_t both;
+
+static void *use_an_arena_beside_another(void *arg)
+{
+	use_an_arena(arg);
+	(void)pthread_barrier_wait(&both);
+	return NULL;
+}
+
+static void *use_another_without_anchor(void *arg)
+{
+	*(void **)arg = malloc(BLOCK_BYTES);
+	CHECK(*(void **)arg);
+	(void)pthread_barrier_wait(&both);
+	return NULL;
+}
+
+/* As a JVM's or Go's heap; and an arena that has no anchor is one nevertheless. */
+static void test_what_else_begins_where_arenas_do_does_not_count(void)
+{
+	static char *blocks[BLOCKS];
+	const size_t other_bytes = 32 << 20;
+	uint64_t huge, tail, swap, before, rss;
+	pthread_t thread, another;
+	uintptr_t other, heap;
+	char *all;
+	void *block = NULL;
+
+	CHECK_EQ(pthread_barrier_init(&both, NULL, 2), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, use_an_arena_beside_another, blocks), 0);
+	CHECK_EQ(pthread_create(&another, NULL, use_another_without_anchor, &block), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_EQ(pthread_join(another, NULL), 0);
+	CHECK(anchor_is_at((uintptr_t)blocks[0] & ~(ALIGN - 1)));
+	heap = (uintptr_t)block & ~(ALIGN - 1);
+	CHECK(!anchor_is_no_heap(heap));
+
+	all = mmap(NULL, 2 * ALIGN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(all != MAP_FAILED);
+	other = ((uintptr_t)all + ALIGN - 1) & ~(ALIGN - 1);
+	CHECK_EQ(mprotect((void *)other, other_bytes, PROT_READ | PROT_WRITE), 0);
+	CHECK(proc_heap_rss(&before, &huge, &tail, &swap));
+	/* What is not there is not read. */
+	CHECK(!anchor_is_no_heap(other));
+	memset((void *)other, 1, other_bytes);
+	CHECK(anchor_is_no_heap(other));
+	CHECK(proc_heap_rss(&rss, &huge, &tail, &swap) && rss < before + other_bytes / 2);
+
+	/* What begins with the address of what is no heap, or of itself somewhere else. */
+	*(uintptr_t *)other = (uintptr_t)&other;
+	CHECK(anchor_is_no_heap(other));
+	*(uintptr_t *)other = heap;
+	CHECK(anchor_is_no_heap(other));
+	munmap(all, 2 * ALIGN);
+	for (size_t i = 0; i < BLOCKS; i++)
+		free(blocks[i]);
+	free(block);
+}
 #endif
 
 static void test_the_kernel_tells_about_us(void)
@@ -268,6 +329,7 @@ int main(void)
 	RUN(test_a_heap_that_is_joined_with_what_lies_before_it_counts);
 #ifndef SANITIZED
 	RUN(test_so_does_one_that_the_kernel_has_joined);
+	RUN(test_what_else_begins_where_arenas_do_does_not_count);
 #endif
 	RUN(test_the_kernel_tells_about_us);
 	RUN(test_where_pages_are_can_be_asked);
