@@ -151,7 +151,7 @@ claim "and it is so" eval "[ \"\$(busctl --address='$DBUS_SYSTEM_BUS_ADDRESS' \
 	get-property ${log_control[*]} LogLevel)\" = 's \"warning\"' ]"
 
 # A bus that is stopped, then gone, then there again.
-kill -STOP "$dbus"
+halt "$dbus"
 echo again >&9
 wait_for 60 eval '[ "$(grep -c retained "$scratch/out")" -ge 2 ]'
 claim "a bus that is stopped holds nothing up" eval \

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 start_daemon ''
-kill -STOP "$daemon"
+halt "$daemon"
 status=0
 timeout 75 "$MEMGUARDCTL" --runtime-directory="$runtime" status 2>"$scratch/told" || status=$?
 cat "$scratch/told"

@@ -24,7 +24,7 @@ start_retainer 40 1
 wait_for 20 is_member "$retainer"
 claim "a process that runs is asked" wait_for 20 is_fresh
 
-kill -STOP "$retainer"
+halt "$retainer"
 claim "show: one that is stopped" is_told "is stopped: SIGCONT lets it go on"
 claim "in words, with the age of its figures" eval \
 	'ctl show "$retainer" | tr -s "\n " " " | has "Problem: it is stopped: .* last known figures, .* old"'
@@ -37,7 +37,7 @@ claim "diagnose: says what holds it" eval \
 claim "and that it is a guess" eval \
 	'! ctl diagnose "$retainer" >"$scratch/told" 2>&1 && grep -q "No process could be released from" "$scratch/told"'
 kill -CONT "$retainer"
-claim "it goes on, and is asked" is_fresh
+claim "it goes on, and is asked" wait_for 20 is_fresh
 
 freezer=/sys/fs/cgroup/freezer/memguard-test-$$
 if mkdir "$freezer" 2>/dev/null; then

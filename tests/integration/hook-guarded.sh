@@ -83,6 +83,7 @@ if said filtered filtered && ! grep -q '^no filter' "$scratch/filtered"; then
 	claim "row 28: it lives" said alive filtered
 	kill -KILL "$daemon"
 	wait "$daemon" 2>/dev/null || true
+	rm -f "$runtime/bus"
 	start_daemon 9>&-
 	# Its connection has ended: the one thing that wakes an agent without being asked.
 	case $(uname -m) in
@@ -124,6 +125,7 @@ for first in 0 1; do
 done
 start stuck "$scratch/corner" stuck "$scratch/stuck-0.so"
 said stuck stuck
+wait_for 60 is_member "$program"
 claim "row 45: a release while a constructor waits in dlopen()" ctl trim "$program"
 claim "row 45: and the program goes on" eval 'ends 0 && grep -q done "$scratch/stuck"'
 start stuck "$scratch/corner" stuck-first "$scratch/stuck-1.so"
@@ -165,7 +167,7 @@ claim "row 46: a release tells how long it held the allocator" eval \
 # Row 50: stopped, traced.
 #
 
-kill -STOP "$program"
+halt "$program"
 ctl trim "$program" >"$scratch/late" 2>&1 &
 asking=$!
 claim "row 50: the daemon goes on while a stopped process is asked" ctl status

@@ -149,6 +149,19 @@ start_retainer()
 }
 
 rss_mib()
+# halt PID : stopped, all of it: each thread is told, and stops when it comes to run, which on a busy machine
+# may be long after the signal was sent.
+halt()
+{
+	kill -STOP "$1"
+	wait_for 60 has_halted "$1"
+}
+
+has_halted()
+{
+	! cat "/proc/$1"/task/*/stat | has -v ' (.*) T '
+}
+
 {
 	awk '/^VmRSS:/ { print int($2 / 1024) }' "/proc/$1/status"
 }
