@@ -32,6 +32,9 @@
 #define N_PIECES 20000
 #define PIECE_BYTES 1000
 
+/* Fewer than there are arenas for threads that are made in between, and addresses for those. */
+#define N_LOOKS 3
+
 static int wait_for_end(void)
 {
 	char c;
@@ -82,7 +85,7 @@ static int do_locked(void)
 	if (start_thread(wait_for_ever) != 0)
 		return 1;
 
-	(void)find_agent(getenv("LD_PRELOAD") ? 2500 : 1);
+	(void)find_any_agent();
 	fputs(task_line(getpid(), "VmLck:"), stdout);
 	fputs(task_line(getpid(), "VmRSS:"), stdout);
 	return 0;
@@ -121,6 +124,44 @@ static void await_look(int agent)
 		usleep(2000);
 }
 
+static int mib_of(const char *key)
+{
+	return atoi(task_line(getpid(), key) + strlen(key)) / 1024;
+}
+
+/* Of what @key tells: does a thread that does not allocate take an arena, 64 MiB? Negative: none was made. */
+static int takes_arena(const char *key)
+{
+	const int before = mib_of(key), n_before = __atomic_load_n(&n_begun, __ATOMIC_ACQUIRE);
+
+	if (start_thread(begin_and_wait) != 0)
+		return -1;
+	await_begun(n_before + 1);
+	return mib_of(key) - before >= 48;
+}
+
+static int tell_thread(const char *key)
+{
+	const int taken = takes_arena(key);
+
+	if (taken >= 0)
+		printf("%s\n", taken ? "and an arena" : "just its stack");
+	return taken < 0;
+}
+
+/*
+ * Until threads are as they shall be: what the agent decides in a look it decides for good, and a thread that
+ * is made before it, or in the middle of it, tells nothing.
+ */
+static void await_threads(int agent, const char *key, bool take_arenas)
+{
+	int n = 0;
+
+	do
+		await_look(agent);
+	while (takes_arena(key) != take_arenas && ++n < N_LOOKS);
+}
+
 /* Many threads that take no memory, then as much as there are addresses for. */
 static int use_addresses(void)
 {
@@ -130,7 +171,7 @@ static int use_addresses(void)
 	for (int i = 0; i < 8; i++)
 		n_made += start_thread(begin_and_wait) == 0;
 	await_begun(n_made);
-	(void)find_agent(getenv("LD_PRELOAD") ? 2500 : 1);
+	(void)find_any_agent();
 
 	rest = mmap(NULL, 700UL << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	printf("%d threads, %s\n", n_made, rest == MAP_FAILED ? strerror(errno) : "700 MiB");
@@ -150,29 +191,12 @@ static int do_addresses_later(void)
 
 	if (start_thread(wait_for_ever) != 0)
 		return 1;
-	agent = find_agent(getenv("LD_PRELOAD") ? 2500 : 1);
+	agent = find_any_agent();
 	if (setrlimit(RLIMIT_AS, &addresses) < 0)
 		return 1;
 	if (agent)
-		await_look(agent);
+		await_threads(agent, "VmSize:", false);
 	return use_addresses();
-}
-
-static int mib_of(const char *key)
-{
-	return atoi(task_line(getpid(), key) + strlen(key)) / 1024;
-}
-
-/* Of what @key tells: does a thread that does not allocate take an arena, of 64 MiB? */
-static int tell_thread(const char *key)
-{
-	const int before = mib_of(key), n_before = __atomic_load_n(&n_begun, __ATOMIC_ACQUIRE);
-
-	if (start_thread(begin_and_wait) != 0)
-		return 1;
-	await_begun(n_before + 1);
-	printf("%s\n", mib_of(key) - before < 48 ? "just its stack" : "and an arena");
-	return 0;
 }
 
 /* An arena would be locked with all its addresses, 64 MiB. The agent notices when it looks. */
@@ -187,7 +211,7 @@ static int do_locked_later(void)
 		return 77;
 	}
 
-	await_look(agent);
+	await_threads(agent, "VmLck:", false);
 	return tell_thread("VmLck:");
 }
 
@@ -204,7 +228,7 @@ static int do_locked_page(void)
 		return 77;
 	}
 
-	await_look(agent);
+	await_threads(agent, "VmSize:", true);
 	return tell_thread("VmSize:");
 }
 
@@ -287,7 +311,7 @@ static int do_no_clock(void)
 	if (prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0) < 0 || r != 0)
 		return 1;
 
-	agent = find_agent(2500);
+	agent = find_agent(AGENT_TRIES);
 	if (agent)
 		await_look(agent);
 	printf("%s\n", agent ? "it looks" : "no agent");

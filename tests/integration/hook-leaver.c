@@ -16,7 +16,7 @@
 
 static int do_exit_main(void)
 {
-	if (start_thread(end_at_once) != 0 || !find_agent(2500))
+	if (start_thread(end_at_once) != 0 || !find_agent(AGENT_TRIES))
 		return 1;
 
 	pthread_exit(NULL);
@@ -74,7 +74,7 @@ static int end_main(bool find, bool cancel, void (*end)(void))
 	if (atexit(say_bye) != 0 ||
 	    pthread_create(&thread, NULL, end_after_main, cancel ? &thread : NULL) != 0)
 		return 1;
-	if (find && getenv("LD_PRELOAD") && !find_agent(2500))
+	if (find && getenv("LD_PRELOAD") && !find_agent(AGENT_TRIES))
 		return 1;
 
 	fputs("not flushed", stdout);
@@ -181,7 +181,7 @@ static int do_leave_child(void)
 static bool has_begun(void)
 {
 	open_stat();
-	return start_thread(end_at_once) == 0 && (!getenv("LD_PRELOAD") || find_agent(2500));
+	return start_thread(end_at_once) == 0 && (!getenv("LD_PRELOAD") || find_agent(AGENT_TRIES));
 }
 
 static long n_sleeps(int id)
@@ -217,7 +217,7 @@ static int do_leave_busy(void)
 	pthread_t thread;
 
 	signal(SIGUSR1, ignore_it);
-	agent = has_begun() ? find_agent(2500) : 0;
+	agent = has_begun() ? find_agent(AGENT_TRIES) : 0;
 	if (agent == 0)
 		return 1;
 	if (pthread_create(&thread, NULL, send_signals_until_main_has_ended, NULL) != 0)

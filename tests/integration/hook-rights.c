@@ -181,7 +181,7 @@ static bool has_left(void)
 /* Named and with one thread, it drops for itself what the agent then still has. */
 static int do_drop(void)
 {
-	if (!find_agent(2500) || change_capabilities(1U << CAP_NET_BIND_SERVICE, ~0U) < 0)
+	if (!find_agent(AGENT_TRIES) || change_capabilities(1U << CAP_NET_BIND_SERVICE, ~0U) < 0)
 		return 1;
 
 	printf("agent %s\n", has_left() ? "left" : "stays");
@@ -204,7 +204,7 @@ static int do_drop_at_once(void)
 /* It keeps a right that the agent lost with its id, and uses it. */
 static int do_keep(void)
 {
-	if (!find_agent(2500) || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setuid(NOBODY) < 0 ||
+	if (!find_agent(AGENT_TRIES) || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setuid(NOBODY) < 0 ||
 	    change_capabilities(OF_IDS, OF_IDS) < 0)
 		return 1;
 
@@ -237,7 +237,7 @@ static void wait_for_looks(int id)
 /* Effective rights come and go all the time; that alone is no reason to leave. */
 static int do_lower(void)
 {
-	const int id = find_agent(2500);
+	const int id = find_agent(AGENT_TRIES);
 
 	if (id == 0 || change_capabilities(~0U, OF_IDS) < 0)
 		return 1;
@@ -250,7 +250,7 @@ static int do_lower(void)
 /* Has it an agent before its first thread, where it has settled by then, and after? */
 static int do_agents(void)
 {
-	const bool before = n_tasks() > 1 && find_agent(2500);
+	const bool before = n_tasks() > 1 && find_agent(AGENT_TRIES);
 
 	printf("agent %s, with a thread %s\n", before ? "yes" : "no", await_agent() ? "yes" : "no");
 	return 0;

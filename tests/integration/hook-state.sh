@@ -47,13 +47,13 @@ fi
 # An alarm would be blocked by the last thread left: only KILL ends a hang here. Before
 # Linux 6.9 nothing tells the agent at once, and it looks every 30 s.
 r=0
-hooked timeout -s KILL 60 "$leaver" exit-main >"$scratch/out" 2>&1 || r=$?
+hooked timeout -s KILL 240 "$leaver" exit-main >"$scratch/out" 2>&1 || r=$?
 same "row 18: pthread_exit() from main ends the program" "$r $(cat "$scratch/out")" "0 "
 # The last thread ends when main has, and what is not flushed then is written by libc: on a thread
 # that has the program's descriptors, so not on the agent.
 for way in leave leave-thrd leave-cancel leave-child; do
 	r=0
-	hooked timeout -s KILL 60 "$leaver" $way >"$scratch/out" 2>&1 || r=$?
+	hooked timeout -s KILL 240 "$leaver" $way >"$scratch/out" 2>&1 || r=$?
 	same "row 18: nothing is lost when all threads end after main ($way)" "$r $(cat "$scratch/out")" \
 		"0 not flushed bye"
 done
@@ -65,14 +65,14 @@ for way in rooted full; do
 		continue
 	fi
 	r=0
-	hooked timeout -s KILL 60 "$leaver" leave-$way >"$scratch/out" 2>&1 || r=$?
+	hooked timeout -s KILL 240 "$leaver" leave-$way >"$scratch/out" 2>&1 || r=$?
 	same "row 18: nor where nobody can tell whether there is a filter ($way)" "$r $(cat "$scratch/out")" \
 		"0 $(cat "$scratch/plain")"
 done
 for agent in auto always; do
 	n=0
 	while [ $n -lt 100 ]; do
-		MEMGUARD_AGENT=$agent hooked timeout -s KILL 60 "$leaver" leave-at-once || echo " ended with $?"
+		MEMGUARD_AGENT=$agent hooked timeout -s KILL 240 "$leaver" leave-at-once || echo " ended with $?"
 		echo
 		n=$((n + 1))
 	done >"$scratch/out" 2>&1
@@ -80,11 +80,11 @@ for agent in auto always; do
 		"$(sort "$scratch/out" | uniq -c | sed 's/^ *//')" "100 not flushed bye"
 done
 r=0
-hooked timeout -s KILL 60 "$leaver" leave-pending >"$scratch/out" 2>&1 || r=$?
+hooked timeout -s KILL 240 "$leaver" leave-pending >"$scratch/out" 2>&1 || r=$?
 same "row 24: SIGURG that is the program's, and pending, neither keeps the agent busy nor is taken" \
 	"$r $(cat "$scratch/out")" "0 is left alone"
 r=0
-hooked timeout -s KILL 60 "$leaver" leave-busy >"$scratch/out" 2>&1 || r=$?
+hooked timeout -s KILL 240 "$leaver" leave-busy >"$scratch/out" 2>&1 || r=$?
 same "row 24: of very many signals the agent takes no notice, and goes when main ends nevertheless" \
 	"$r $(cat "$scratch/out")" "0 not flushed bye"
 r=0
