@@ -126,8 +126,8 @@ claim "are told with both places, once" eval \
 rm "$scratch/memguard.conf"
 mkfifo "$scratch/memguard.conf"
 claim "a pipe is no configuration, and nobody waits for its writer" fails 1 'memguard.conf: .*pipe' \
-	timeout 20 "$MEMGUARDCTL" --runtime-directory="$runtime" reload
-claim "nor does the daemon" timeout 20 "$MEMGUARDCTL" --runtime-directory="$runtime" status
+	timeout 120 "$MEMGUARDCTL" --runtime-directory="$runtime" reload
+claim "nor does the daemon" timeout 120 "$MEMGUARDCTL" --runtime-directory="$runtime" status
 rm "$scratch/memguard.conf"
 printf '[Trigger]\nUsageHigh=7\n' >"$scratch/memguard.conf"
 claim "a bad reload fails and names the line" fails 1 'memguard.conf:2' ctl reload

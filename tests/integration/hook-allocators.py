@@ -353,7 +353,7 @@ def check_google_linked(listener):
 
 
 def main():
-    signal.alarm(500)
+    signal.alarm(1800)
     listener = listen(PATH)
     check_preloaded(listener)
     check_limits(listener)

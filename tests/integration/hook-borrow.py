@@ -225,7 +225,7 @@ def check_forks(listener):
 
 
 def main():
-    signal.alarm(600)
+    signal.alarm(1800)
     listener = listen(PATH)
     check_release(listener)
     check_again(listener)

@@ -298,7 +298,7 @@ def check_silence(listener):
     poll = select.poll()
     poll.register(subject.conn, select.POLLOUT)
     n = 0
-    while n < 10000 and poll.poll(3000):
+    while n < 10000 and poll.poll(LIMIT_SEC * 1000):
         try:
             subject.conn.send(frame(STATS, struct.pack("=II", 0, 0)), socket.MSG_DONTWAIT)
             n += 1
@@ -338,7 +338,7 @@ def check_stranger():
 
 
 def main():
-    signal.alarm(300)
+    signal.alarm(1200)
     listener = listen(PATH)
     subject = Subject(listener)
     tid = check_hello(subject)

@@ -382,7 +382,7 @@ def check_ends():
 
 
 def main():
-    signal.alarm(900)
+    signal.alarm(1800)
     check_deaths()
     check_frozen()
     check_frozen_full()

@@ -161,7 +161,7 @@ pid=$!
 exec 9>"$scratch/in"
 wait_line()
 {
-	tries=400
+	tries=2400
 	until grep -q "$1" "$scratch/out"; do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] && kill -0 "$pid" || return 1

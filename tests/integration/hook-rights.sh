@@ -169,7 +169,7 @@ pid=$!
 exec 9>"$scratch/in"
 await()
 {
-	tries=600
+	tries=2400
 	until "$@"; do
 		tries=$((tries - 1))
 		if [ "$tries" -eq 0 ] || ! kill -0 "$pid" 2>/dev/null; then

@@ -131,7 +131,7 @@ def check(method, name, killer):
 
 
 def main():
-    signal.alarm(900)
+    signal.alarm(1800)
     try:
         os.mkdir(GROUP)
         write("memory.limit_in_bytes", 1 << 30)

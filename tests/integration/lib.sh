@@ -75,10 +75,11 @@ finish()
 	exit $((n_failed > 0))
 }
 
-# wait_for SECONDS COMMAND... : an event, with a limit that only a fault reaches.
+# wait_for SECONDS COMMAND... : an event, with a limit that only a fault reaches: four times what is enough
+# on a machine with other things to do, since it may be one that does ten of them.
 wait_for()
 {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + 4 * $1))
 
 	shift
 	until "$@"; do
@@ -148,7 +149,6 @@ start_retainer()
 	wait_for 60 grep -sq "${retains:-retained}" "$scratch/out"
 }
 
-rss_mib()
 # halt PID : stopped, all of it: each thread is told, and stops when it comes to run, which on a busy machine
 # may be long after the signal was sent.
 halt()
@@ -162,6 +162,7 @@ has_halted()
 	! cat "/proc/$1"/task/*/stat | has -v ' (.*) T '
 }
 
+rss_mib()
 {
 	awk '/^VmRSS:/ { print int($2 / 1024) }' "/proc/$1/status"
 }

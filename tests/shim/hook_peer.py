@@ -18,7 +18,7 @@ DONE, BYTES, TIME, LEFT, ASKED = range(5)
 HEADER = struct.Struct("=IHHQII")
 
 # Only a hang takes this long; every wait is for an event.
-LIMIT_SEC = 60
+LIMIT_SEC = 240
 
 _failed = []
 
