@@ -22,6 +22,22 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 chmod 755 "$scratch"
 cp "$HOOK" "$scratch/libmemguard-hook.so"
 HOOK=$scratch/libmemguard-hook.so
+
+# free_port : one that nobody serves now, below those that the kernel gives to clients: else whoever connects
+# to somewhere may have it before the server that it is meant for.
+free_port()
+{
+	local first candidate
+
+	read -r first _ </proc/sys/net/ipv4/ip_local_port_range
+	[ "$first" -gt 12000 ] || first=30000
+	candidate=$((10000 + $$ % (first - 10000)))
+	while (: <>"/dev/tcp/127.0.0.1/$candidate") 2>/dev/null; do
+		candidate=$((10000 + (candidate - 10000 + 1) % (first - 10000)))
+	done
+	echo "$candidate"
+}
+
 work=$scratch/work
 way=plain                      # how `under` runs things
 modes=(auto named always)      # the hooked ways of a matrix
@@ -31,7 +47,7 @@ limit_sec=${LIMIT_SEC:-240}     # of one way; only a fault reaches it
 pause_sec=0.2                  # between two requests to everybody
 asked=0 released=0             # requests to members in the last hooked run; and those obeyed
 session=                       # the process group of the way that runs
-port=$((20000 + $$ % 20000))
+port=$(free_port)
 
 # need COMMAND PACKAGE
 need()
