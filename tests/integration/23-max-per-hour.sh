@@ -20,7 +20,7 @@ claim "the cap is why nothing is done" wait_for 60 eval \
 	'ctl --json=short explain $retainer | has "\"reason\":\"max-per-hour\""'
 claim "people are told" eval 'ctl explain $retainer | has "raise MaxPerHour="'
 claim "it keeps its memory" eval '! rss_is_below $retainer 100'
-claim "a command is carried out" ctl trim "$retainer"
+claim "a command is carried out" trims "$retainer"
 claim "and takes the memory" rss_is_below "$retainer" 60
 exec 9>&-
 finish

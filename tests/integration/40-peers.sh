@@ -37,7 +37,7 @@ for mode in $modes; do
 	misbehave "$mode" &
 	started+=($!)
 done
-claim "the member can still be asked" ctl trim "$retainer"
+claim "the member can still be asked" trims "$retainer"
 claim "the daemon answers" ctl status
 wait "${started[@]:2}" 2>/dev/null || true
 claim "the liars are gone" wait_for 30 eval \

@@ -114,7 +114,7 @@ if as_other env PATH=/usr/bin:/bin python3 -c "" 2>/dev/null; then
 	claim "who names another's thread is still himself, or nobody" eval \
 		'[ "$(ctl --json=short list | jq "map(select(.pid == '"$retainer"')) | length")" = 1 ] &&
 		 [ "$(ctl --json=short list | jq "map(select(.uid == 65534 and .pid != '"$pid"')) | length")" = 0 ]'
-	claim "a release goes to whom it is meant for" ctl trim "$retainer"
+	claim "a release goes to whom it is meant for" trims "$retainer"
 	claim "who has given it" wait_for 20 rss_is_below "$retainer" 32
 	claim "and to no other" eval "! grep -q 'got 4' '$scratch/other.impersonates'"
 fi

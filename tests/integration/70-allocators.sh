@@ -78,7 +78,7 @@ for each in libjemalloc.so.2:stay libmimalloc.so.2:end libtcmalloc_minimal.so.4:
 	fi
 	start_subject plain "${each#*:}" "$library"
 	claim "$library: holds what it has freed" [ "$(rss_mib "$subject")" -gt 128 ]
-	claim "$library: \"trim\" takes it" ctl trim "$subject"
+	claim "$library: \"trim\" takes it" trims "$subject"
 	claim "$library: three quarters and more are back" rss_is_below "$subject" 44
 	claim "$library: it goes on" goes_on
 	claim "$library: and ends well" end_subject
@@ -122,7 +122,7 @@ if [ -x "$scratch/linked" ]; then
 	claim "which cannot be released" eval '! ctl trim "$subject"'
 	end_subject
 	start_subject linked stay '' MEMGUARD_SYMBOLS="$symbols"
-	claim "with what it said it can" ctl trim "$subject"
+	claim "with what it said it can" trims "$subject"
 	claim "and nearly all is back" rss_is_below "$subject" 44
 	claim "and there is no more to tell" eval '! shows missing_symbols'
 	claim "it goes on" goes_on

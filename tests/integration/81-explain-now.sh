@@ -48,7 +48,7 @@ claim "which explain says, with the places of both" eval \
 	 has "Settings: UsageHigh=85% of $scratch/memguard.conf:[0-9]* and UsageCritical=83% of $scratch/memguard.conf:[0-9]* meet here"'
 claim "and JSON too" eval '[[ $(explained clash_text) == UsageHigh=85%* ]]'
 
-claim "a release" ctl trim "$retainer"
+claim "a release" trims "$retainer"
 claim "is not taken for what the program does" eval \
 	'ctl explain "$retainer" | tr -s "\n " " " | has "Usage: .* limit, lowered by a release just now"'
 claim "and what is left for another one is told as nothing" eval \

@@ -126,12 +126,12 @@ done
 start stuck "$scratch/corner" stuck "$scratch/stuck-0.so"
 said stuck stuck
 wait_for 60 is_member "$program"
-claim "row 45: a release while a constructor waits in dlopen()" ctl trim "$program"
+claim "row 45: a release while a constructor waits in dlopen()" trims "$program"
 claim "row 45: and the program goes on" eval 'ends 0 && grep -q done "$scratch/stuck"'
 start stuck "$scratch/corner" stuck-first "$scratch/stuck-1.so"
 said stuck stuck
 claim "row 45: the first thread made in a constructor brings the agent" wait_for 60 is_member "$program"
-claim "row 45: which releases while the constructor waits" ctl trim "$program"
+claim "row 45: which releases while the constructor waits" trims "$program"
 claim "row 45: and the program goes on then too" eval 'ends 0 && grep -q done "$scratch/stuck"'
 
 #
@@ -150,7 +150,7 @@ claim "row 52: also by a full trim" eval '! ctl trim --method=full "$program"'
 claim "row 52: and is not tuned" eval '! ctl tune "$program" arena_max=2'
 echo open >&9
 claim "row 52: the program lives" said "open again" protected
-claim "row 52: then it is asked as any other" ctl trim "$program"
+claim "row 52: then it is asked as any other" trims "$program"
 claim "row 52: and ends as it would" ends 0
 
 #
@@ -179,10 +179,10 @@ if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
 	strace -f -o "$scratch/trace" -p "$program" 2>/dev/null &
 	tracer=$!
 	wait_for 20 grep -qE '^TracerPid:[[:space:]]*[1-9]' "/proc/$program/status"
-	claim "row 50: a traced process is asked" ctl trim "$program"
+	claim "row 50: a traced process is asked" trims "$program"
 	kill "$tracer"
 	wait "$tracer" 2>/dev/null || true
-	claim "row 50: and afterwards too" ctl trim "$program"
+	claim "row 50: and afterwards too" trims "$program"
 else
 	echo "ok - row 50: a traced process is asked # SKIP no strace that works"
 fi
@@ -217,7 +217,7 @@ start mdwe "$scratch/corner" mdwe
 said 'ready\|mdwe' mdwe
 if grep -q ready "$scratch/mdwe"; then
 	wait_for 60 is_member "$program"
-	claim "row 47: a process that may not make memory executable is asked as any other" ctl trim "$program"
+	claim "row 47: a process that may not make memory executable is asked as any other" trims "$program"
 	claim "row 47: and ends as it would" ends 0
 else
 	ends 77 || true
@@ -272,7 +272,7 @@ if [ "$(id -u)" = 0 ] && unshare --fork --pid true 2>/dev/null; then
 	said ready nested
 	inner=$(pgrep -P "$program")
 	claim "row 39: a process in a pid namespace is known by its number outside" wait_for 60 is_member "$inner"
-	claim "row 39: and asked" ctl trim "$inner"
+	claim "row 39: and asked" trims "$inner"
 	claim "row 39: and ends as it would" ends 0
 else
 	echo "ok - row 39: a process in a pid namespace # SKIP needs root and namespaces"
