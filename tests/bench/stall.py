@@ -5,8 +5,10 @@ What a release does to busy threads: the longest malloc, free and fork in a prog
 holes (stall.c) while it is asked to give them back, by memguard and by its peers, beside
 the longest without any release, and beside a thread that uses as much of a processor and
 touches no heap. By "auto" the whole of memguard is meant: the daemon reads the statistics, chooses
-the method (which is told) and asks; what else stands under memguard is the hook alone, told the
-method. "Not waiting" is the longest malloc or free less what of it the thread was ready to run and
+the method (which is told), asks, and reads them once more; what else stands under memguard is the hook
+alone, told the method. Such a look holds each arena's lock for a walk over its free chunks, which no
+rest interrupts: below the row is told for how long the last one read the heap, and how long the
+longest call of the release itself was, so that it shows which of the two a long wait may be. "Not waiting" is the longest malloc or free less what of it the thread was ready to run and
 had no processor: what locks, pages and lists took. A markdown table; every result as JSON to
 BUILD/bench-stall.jsonl. Ratios within a row's heap mean something, times do not.
 
@@ -185,9 +187,14 @@ class Whole:
 
     def release(self, program):
         outcome = json.loads(self.daemon.ctl("trim", str(program.pid)))[0]
-        last = json.loads(self.daemon.ctl("show", str(program.pid)))[0]["last_release"]
+        member = json.loads(self.daemon.ctl("show", str(program.pid)))[0]
+        last = member["last_release"]
         if not last:
             sys.exit(f"stall.py: the daemon did not release: {json.dumps(outcome)}")
+        self.told = {
+            "longest_look_msec": member.get("heap_walk_usec", 0) / 1000,
+            "longest_call_msec": last.get("stall_usec", 0) / 1000,
+        }
         return last["agent_cpu_usec"] / 1000, outcome["method"]
 
     def end(self):
@@ -221,6 +228,7 @@ def measure(binary, directory, heap, name, release, guard):
     result["without_msec"] = without
     if method:
         result["chosen"] = method
+        result.update(guard.told)
     if cpu is not None:
         result["worst_msec"], result["after_mib"] = program.worst()
     if guard:
@@ -240,6 +248,8 @@ def combine(results):
             combined[key] = value
         elif key == "chosen":
             combined[key] = " and ".join(sorted(set(values)))
+        elif key.startswith("longest_"):
+            combined[key] = max(values)
         elif isinstance(value, list):
             combined[key] = [max(each) for each in zip(*values)]
         else:
@@ -334,6 +344,9 @@ def main():
                     trim = trim or result
                     log.write(json.dumps(result) + "\n")
                     print("| " + " | ".join(row(result, trim)) + " |", flush=True)
+                    if "longest_look_msec" in result:
+                        print(f"# the last look read the heap for {result['longest_look_msec']:.1f} ms; "
+                              f"the release's longest call took {result['longest_call_msec']:.1f} ms")
                     if result["stolen_msec"] > 0:
                         print(f"# meanwhile {result['stolen_msec']:.0f} ms of its processors were taken from this machine")
     finally:
