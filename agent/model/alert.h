@@ -26,6 +26,15 @@ struct alert_near {
 	uint64_t n_grown;    /* such parts */
 };
 
+#define CLIMB_SPANS 16
+
+/* How far it has been used at least, while that is no news at once; by policy/climb. */
+struct alert_climb {
+	uint32_t limit_key;         /* of the limit that these are shares of; 0: of none */
+	uint32_t span_msec;         /* when the span began that is not over; the low bits */
+	uint8_t lows[CLIMB_SPANS];  /* in each, the newest first; 0: not known */
+};
+
 /*
  * What was said of a group, so that it is not said again and again. Kept by policy/warn; all
  * zero for as long as there is nothing to say. Without padding: core compares it as bytes.
@@ -37,14 +46,16 @@ struct alert_memory {
 		uint32_t gap_usec;   /* from then on, before it may be told again; up to an hour */
 		uint32_t n_held_back; /* times it was so and was not told, since then */
 	} kinds[ALERT_MAX_];
-	uint64_t told;            /* this time: bits of enum alert_kind */
+	uint32_t told;            /* this time: bits of enum alert_kind */
+	uint16_t n_near;          /* times ALERT_KILL_NEAR was told, and no kill since */
+	uint16_t killed_level;    /* of killed_limit_bytes, as group.limit_level */
 	uint64_t peak_bytes;      /* most usage since ALERT_KILL_NEAR was told */
 	struct alert_near near;
+	struct alert_climb climb;
 	uint64_t n_oom_kill;      /* since the group's first_oom_kill, when that was last told */
 	uint64_t n_oom_seen;      /* and at the last look */
 	uint64_t killed_usec;     /* when that last rose; 0: never. Also of the group before of this name */
 	uint64_t killed_limit_bytes; /* and the limit then */
-	uint64_t killed_level;    /* likewise, whose: as group.limit_level */
 	uint64_t n_beside;        /* the group's shared.n_kills, when that was last told */
 };
 

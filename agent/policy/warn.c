@@ -3,6 +3,7 @@
 #include "agent/policy/warn.h"
 
 #include "agent/basic/macro.h"
+#include "agent/policy/climb.h"
 
 /* What a release mends by itself is no news. */
 #define CRITICAL_LASTS_USEC (1 * USEC_PER_SEC)
@@ -27,6 +28,10 @@
 
 /* Disappointments in a row. */
 #define NOT_PAYING_ROUNDS 3
+
+/* What came back so many times is news beyond that only, or after a day. */
+#define CAME_BACK 3
+#define CAME_BACK_USEC (24 * 3600 * USEC_PER_SEC)
 
 /* Peace of so many gaps, and the next alert is the first one again. */
 #define PEACE_GAPS 4
@@ -137,7 +142,7 @@ static bool is_kill_near(const struct alert_memory *memory, const struct group *
 	const struct alert_near *near = &memory->near;
 	const uint64_t taken_bytes = reading_taken_bytes(&group->reading);
 	const uint64_t elapsed_usec = sub_sat(now_usec, near->since_usec);
-	const bool is_told = memory->told & UINT64_C(1) << ALERT_KILL_NEAR;
+	const bool is_told = memory->told & UINT32_C(1) << ALERT_KILL_NEAR;
 
 	if (near->since_usec == 0 || elapsed_usec < KILL_NEAR_LASTS_USEC ||
 	    near->n_grown < KILL_NEAR_PARTS)
@@ -147,6 +152,24 @@ static bool is_kill_near(const struct alert_memory *memory, const struct group *
 
 	return leads_to_limit(&group->reading, sub_sat(taken_bytes, near->bytes), elapsed_usec,
 			      WARN_KILL_NEAR_USEC);
+}
+
+/* The same by the least that was taken, where growth rests or hides. */
+static bool is_kill_climbing(const struct alert_memory *memory, const struct group *group)
+{
+	const struct reading *reading = &group->reading;
+	const bool is_told = memory->told & UINT32_C(1) << ALERT_KILL_NEAR;
+	/* What is told stays so although the measure is coarse. */
+	const uint64_t within_usec = is_told ? 2 * WARN_KILL_NEAR_USEC : WARN_KILL_NEAR_USEC;
+	uint64_t bytes, usec;
+
+	if (!usage_is_above(group, KILL_NEAR_FLOOR_PERMYRIAD))
+		return false;
+
+	return (climb_in_steps(&memory->climb, reading, is_told, &bytes, &usec) &&
+		leads_to_limit(reading, bytes, usec, within_usec)) ||
+	       (climb_under_teeth(&memory->climb, reading, &bytes, &usec) &&
+		leads_to_limit(reading, bytes, usec, within_usec));
 }
 
 static bool is_not_paying(const struct group *group)
@@ -166,7 +189,8 @@ static bool is_so(const struct alert_memory *memory, const struct group *group,
 	case ALERT_USAGE_CRITICAL:
 		return usage_is_above(group, group->settings->usage_critical_permyriad);
 	case ALERT_KILL_NEAR:
-		return is_kill_near(memory, group, now_usec);
+		return is_kill_near(memory, group, now_usec) ||
+		       is_kill_climbing(memory, group);
 	case ALERT_OOM_KILL:
 		return is_killed(memory, group) ||
 		       (group->n_members > 0 && group->shared.n_kills > memory->n_beside);
@@ -208,6 +232,12 @@ static bool is_beyond(const struct alert_memory *memory, const struct group *gro
 	       add_sat(memory->peak_bytes, room_bytes / BEYOND_PART);
 }
 
+static uint64_t pause_usec(const struct alert_memory *memory, enum alert_kind kind)
+{
+	return kind == ALERT_KILL_NEAR && memory->n_near >= CAME_BACK ? CAME_BACK_USEC
+								       : memory->kinds[kind].gap_usec;
+}
+
 /* Is it too soon to tell it again? */
 static bool is_held(const struct alert_memory *memory, const struct group *group,
 		    enum alert_kind kind, uint64_t now_usec)
@@ -215,7 +245,7 @@ static bool is_held(const struct alert_memory *memory, const struct group *group
 	const uint64_t told_usec = memory->kinds[kind].told_usec;
 	const uint64_t since_usec = sub_sat(now_usec, told_usec);
 
-	if (told_usec == 0 || since_usec >= memory->kinds[kind].gap_usec)
+	if (told_usec == 0 || since_usec >= pause_usec(memory, kind))
 		return false;
 
 	return kind != ALERT_KILL_NEAR || since_usec < BEYOND_GAP_USEC ||
@@ -225,7 +255,7 @@ static bool is_held(const struct alert_memory *memory, const struct group *group
 /* The most that usage was since a near kill was told, but for a danger that is not told yet. */
 static void step_peak(struct warn *warn, const struct group *group)
 {
-	const uint64_t bit = UINT64_C(1) << ALERT_KILL_NEAR;
+	const uint32_t bit = UINT32_C(1) << ALERT_KILL_NEAR;
 	struct alert_memory *memory = &warn->memory;
 
 	if (memory->kinds[ALERT_KILL_NEAR].told_usec == 0)
@@ -234,7 +264,8 @@ static void step_peak(struct warn *warn, const struct group *group)
 	/* After peace all begins anew. */
 	if (warn->due & bit && memory->kinds[ALERT_KILL_NEAR].gap_usec == WARN_GAP_MIN_USEC)
 		memory->peak_bytes = 0;
-	if (memory->told & bit || memory->near.since_usec == 0)
+	if (memory->told & bit ||
+	    (memory->near.since_usec == 0 && memory->kinds[ALERT_KILL_NEAR].since_usec == 0))
 		memory->peak_bytes =
 			MAX(memory->peak_bytes, reading_taken_bytes(&group->reading));
 }
@@ -243,7 +274,7 @@ static void step_kind(struct warn *warn, const struct group *group, enum alert_k
 		      uint64_t now_usec)
 {
 	struct alert_memory *memory = &warn->memory;
-	const uint64_t bit = UINT64_C(1) << kind;
+	const uint32_t bit = UINT32_C(1) << kind;
 
 	if (!is_so(memory, group, kind, now_usec)) {
 		if (memory->kinds[kind].since_usec > 0 && !(memory->told & bit) &&
@@ -268,6 +299,8 @@ static void step_kind(struct warn *warn, const struct group *group, enum alert_k
 						memory->kinds[kind].told_usec, now_usec);
 	memory->kinds[kind].told_usec = MAX(now_usec, 1);
 	memory->told |= bit;
+	if (kind == ALERT_KILL_NEAR)
+		memory->n_near = (uint16_t)MIN(memory->n_near + 1, CAME_BACK);
 	warn->n_held_back[kind] = memory->kinds[kind].n_held_back;
 	memory->kinds[kind].n_held_back = 0;
 	warn->due |= UINT32_C(1) << kind;
@@ -288,8 +321,14 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 		warn.memory.killed_usec = MAX(now_usec, 1);
 		warn.memory.killed_limit_bytes = group->reading.limit_bytes;
 		warn.memory.killed_level = group->limit_level;
+		warn.memory.n_near = 0;
 	}
 	step_near(&warn.memory.near, group, now_usec);
+	if (climb_step(&warn.memory.climb, group,
+		       warn_is_kill_near(group) || warn.memory.n_near > 0, now_usec)) {
+		warn.memory.n_near = 0;
+		warn.memory.peak_bytes = 0;
+	}
 	for (int kind = 0; kind < ALERT_MAX_; kind++)
 		step_kind(&warn, group, (enum alert_kind)kind, now_usec);
 	step_peak(&warn, group);
@@ -300,7 +339,7 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 		warn.n_beside = group->shared.n_kills - warn.memory.n_beside;
 		warn.memory.n_beside = group->shared.n_kills;
 		/* The next one is another one. */
-		warn.memory.told &= ~(UINT64_C(1) << ALERT_OOM_KILL);
+		warn.memory.told &= ~(UINT32_C(1) << ALERT_OOM_KILL);
 		warn.memory.kinds[ALERT_OOM_KILL].since_usec = 0;
 	}
 
@@ -311,7 +350,7 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 static bool is_left_untold(const struct alert_memory *memory, enum alert_kind kind)
 {
 	return kind != ALERT_USAGE_CRITICAL && memory->kinds[kind].since_usec > 0 &&
-	       !(memory->told & UINT64_C(1) << kind);
+	       !(memory->told & UINT32_C(1) << kind);
 }
 
 struct alert_memory warn_renew(const struct alert_memory *memory)
@@ -325,6 +364,8 @@ struct alert_memory warn_renew(const struct alert_memory *memory)
 
 	next.told = 0;
 	next.near = (struct alert_near){ 0 };
+	next.climb = (struct alert_climb){ 0 };
+	next.n_near = 0;
 	next.n_oom_kill = next.n_oom_seen = next.n_beside = 0;
 	return next;
 }
@@ -348,7 +389,7 @@ enum warn_rank warn_rank(const struct group *group, const struct group *other,
 	if (kind == ALERT_OOM_KILL ? !group_is_beside(group, group->shared_level, other)
 				   : !group_shares_limit(group, other))
 		return WARN_STRANGER;
-	if (memory->told & UINT64_C(1) << kind || is_held(memory, other, kind, now_usec))
+	if (memory->told & UINT32_C(1) << kind || is_held(memory, other, kind, now_usec))
 		return WARN_TOLD;
 	/* Who is gone needs no help; and a kill is told by whoever comes first. */
 	if (kind != ALERT_OOM_KILL && other->n_members > 0 && is_seen(memory, kind) &&
@@ -364,8 +405,10 @@ void warn_leave(struct alert_memory *memory, const struct alert_memory *told,
 	memory->kinds[kind].told_usec = told->kinds[kind].told_usec;
 	memory->kinds[kind].gap_usec = told->kinds[kind].gap_usec;
 	memory->kinds[kind].n_held_back = 0;
-	if (kind == ALERT_KILL_NEAR)
+	if (kind == ALERT_KILL_NEAR) {
 		memory->peak_bytes = told->peak_bytes;
+		memory->n_near = told->n_near;
+	}
 	if (kind != ALERT_OOM_KILL && is_seen(memory, kind))
-		memory->told |= UINT64_C(1) << kind;
+		memory->told |= UINT32_C(1) << kind;
 }

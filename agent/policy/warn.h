@@ -7,7 +7,8 @@
  *   usage-critical   usage has been above UsageCritical for a second
  *   kill-near        a quarter of the limit is used, and the rest will be within 60 s: at
  *                    the growth that the trend says, and at that of the 3 s or more in
- *                    which the trend has said so, of which more than one step was made
+ *                    which the trend has said so, of which more than one step was made; or
+ *                    at that of the least that was taken (climb.h)
  *   oom-kill         the kernel's count has risen; a second ago, where it was beside the group
  *   not-paying       usage is above UsageHigh, and three releases or more in a row
  *                    disappointed
@@ -16,6 +17,8 @@
  * that long. Each kind is told once each time, and again not before a minute has passed; that
  * pause doubles up to an hour while there is no peace of four of it. A kill that comes near beyond
  * all that usage was since the last one was told is not held back by that one, which was false.
+ * After three without a kill, what is not beyond that is told once a day: it came back each time.
+ * A restart, a kill and another limit end that.
  *
  * What threatens at a limit that groups share is told once for all of them, and of the one that
  * has the most. Who finds it due looks at the others; what one of them has told is told of all.

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Alerts of a near kill where growth comes in steps, or under a sawtooth; and where there is none. */
+
+#include "tests/unit/warn-fixture.h"
+
+#define LIMIT (200 * MIB)
+#define PERIOD_MAX_MSEC 20000
+#define DAY_SEC UINT64_C(86400)
+
+/* A ramp from @low to @high permyriad of the limit, again and again, on what has leaked by then. */
+struct teeth {
+	uint64_t low, high, period_msec, leak_permyriad_per_sec;
+	uint64_t step_msec; /* it goes in such steps */
+	bool falls_slowly;  /* as it rises */
+};
+
+static uint64_t usage_of(const struct teeth *teeth, uint64_t msec)
+{
+	const uint64_t even_msec = msec / teeth->step_msec * teeth->step_msec;
+	const uint64_t in_msec = even_msec % teeth->period_msec, half_msec = teeth->period_msec / 2;
+	const uint64_t up_msec = !teeth->falls_slowly ? in_msec
+				 : in_msec < half_msec ? 2 * in_msec
+						       : 2 * (teeth->period_msec - in_msec);
+
+	return teeth->low + (teeth->high - teeth->low) * up_msec / teeth->period_msec +
+	       teeth->leak_permyriad_per_sec * even_msec / 1000;
+}
+
+/* Looked at as often as trend_next_usec() says; steady before. Until which it lived, at most @end_sec. */
+static uint64_t live(const struct teeth *teeth, uint64_t end_sec)
+{
+	uint64_t now_usec = T0 - 20 * USEC_PER_SEC, usage = usage_of(teeth, 0);
+
+	while (now_usec < T0 + end_sec * USEC_PER_SEC) {
+		if (now_usec > T0)
+			usage = usage_of(teeth, (now_usec - T0) / USEC_PER_MSEC);
+		if (usage > PERMYRIAD)
+			break;
+		look(now_usec, share_of(group.reading.limit_bytes, usage));
+		now_usec += trend_next_usec(&group, false, now_usec);
+	}
+
+	return now_usec;
+}
+
+static bool is_told_in_time(uint64_t kill_usec)
+{
+	return n_told[ALERT_KILL_NEAR] > 0 &&
+	       kill_usec - first_usec[ALERT_KILL_NEAR] >= 30 * USEC_PER_SEC;
+}
+
+/* Was it three steps, from a quarter of the limit on, and 8 s to see that they last, before those 30 s? */
+static bool is_growth_by_then(const struct teeth *steps)
+{
+	const uint64_t n = (PERMYRIAD - steps->low) * 1000 /
+			   (steps->leak_permyriad_per_sec * steps->step_msec);
+	unsigned int n_seen = 0;
+
+	for (uint64_t i = 1; (n + 1 - i) * steps->step_msec >= 38 * 1000 && i <= n; i++)
+		n_seen += usage_of(steps, i * steps->step_msec) >= 2500;
+
+	return n_seen >= 3;
+}
+
+static void test_growth_in_steps_is_told_30_seconds_before(void)
+{
+	unsigned int n = 0;
+
+	for (uint64_t rate = 25; rate <= 100; rate *= 2)
+		for (uint64_t from = 500; from <= 3300; from += 700)
+			for (uint64_t step_msec = 1000; step_msec <= PERIOD_MAX_MSEC;
+			     step_msec += 1000) {
+				const struct teeth steps = { from, from, 1000, rate, step_msec, false };
+
+				if (!is_growth_by_then(&steps))
+					continue;
+				n++;
+				begin(LIMIT);
+				CHECK(is_told_in_time(live(&steps, 1000)));
+				CHECK_EQ(n_told[ALERT_KILL_NEAR], 1);
+			}
+
+	/* Of 300: the others are of 14 % of the limit and more. */
+	CHECK(n >= 280);
+}
+
+static void test_one_step_and_steps_that_are_over_are_no_growth(void)
+{
+	for (uint64_t step_msec = 4000; step_msec <= PERIOD_MAX_MSEC; step_msec += 1000) {
+		const struct teeth steps = { 3000, 3000, 1000, 50, step_msec, false };
+		uint64_t now_usec, usage;
+
+		begin(LIMIT);
+		now_usec = live(&steps, step_msec / 1000 + 1);
+		CHECK_EQ(n_told[ALERT_KILL_NEAR], 0);
+
+		/* Told or not, after a while it is not so any more. */
+		begin(LIMIT);
+		now_usec = live(&steps, 4 * step_msec / 1000);
+		usage = share_of(LIMIT, usage_of(&steps, 4 * step_msec));
+		for (uint64_t i = 0; i < 120; i++)
+			look(now_usec + i * USEC_PER_SEC, usage);
+		CHECK_EQ(memory.kinds[ALERT_KILL_NEAR].since_usec, 0);
+	}
+}
+
+static void test_what_comes_back_is_no_news_for_a_day(void)
+{
+	static const uint64_t tops[][2] = { { 2000, 4000 }, { 1000, 6000 }, { 2000, 9000 } };
+	static const uint64_t periods_sec[] = { 3, 20, 90 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(tops); i++)
+		for (size_t j = 0; j < 2 * ARRAY_SIZE(periods_sec); j++) {
+			const struct teeth teeth = { tops[i][0], tops[i][1],
+						     periods_sec[j / 2] * 1000, 0, 10, j % 2 };
+
+			begin(LIMIT);
+			live(&teeth, DAY_SEC);
+			CHECK(n_told[ALERT_KILL_NEAR] <= 4);
+		}
+}
+
+static void test_a_leak_under_teeth_is_told(void)
+{
+	for (uint64_t leak = 20; leak <= 100; leak *= 2)
+		for (uint64_t period_sec = 1; period_sec <= 30; period_sec++)
+			for (int slow = 0; slow < 2; slow++) {
+				const struct teeth teeth = { 2000, 4000, period_sec * 1000,
+							     leak, 10,   slow };
+
+				begin(LIMIT);
+				CHECK(is_told_in_time(live(&teeth, 1000)));
+			}
+}
+
+/* Beyond that a danger is told; and so it is in another life of the unit, or below another limit. */
+static void test_what_came_back_is_news_where_all_is_new(void)
+{
+	static const struct teeth teeth = { 1000, 6000, 30000, 0, 10, false };
+	static const struct teeth leak = { 1000, 1000, 1000, 200, 10, false };
+	unsigned int n;
+
+	for (int what = 0; what < 4; what++) {
+		begin(LIMIT);
+		live(&teeth, 3600);
+		n = n_told[ALERT_KILL_NEAR];
+		CHECK_EQ(n, 3);
+		/* Later than any pause but that. */
+		group.trend = (struct trend){ .eta_usec = USEC_INFINITY };
+		memory.kinds[ALERT_KILL_NEAR].told_usec = 1;
+		if (what == 1)
+			memory = warn_renew(&memory);
+		if (what == 2)
+			group.reading.limit_bytes = 2 * LIMIT;
+		if (what == 3)
+			group.reading.n_oom_kill++;
+		live(&leak, 20);
+		CHECK_EQ(n_told[ALERT_KILL_NEAR], n + (what > 0));
+		live(&leak, 100);
+		CHECK(n_told[ALERT_KILL_NEAR] > n);
+	}
+}
+
+int main(void)
+{
+	RUN(test_growth_in_steps_is_told_30_seconds_before);
+	RUN(test_one_step_and_steps_that_are_over_are_no_growth);
+	RUN(test_what_comes_back_is_no_news_for_a_day);
+	RUN(test_a_leak_under_teeth_is_told);
+	RUN(test_what_came_back_is_news_where_all_is_new);
+	return TEST_RESULT();
+}
