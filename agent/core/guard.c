@@ -421,6 +421,8 @@ void guard_sum(const struct guard *guard, struct sums *ret)
 					  : history_of(guard)->left;
 	SLIST_FOREACH(peer, &guard->peers, in_guard)
 		verdict_sum(ret, &peer->member, guard->group.settings->method);
+	if (guard->group.n_members > 0)
+		verdict_bound(ret, &guard->group);
 }
 
 void guard_sum_heaps(struct guard *guard)

@@ -102,6 +102,8 @@ static void round_record(struct guard *guard)
 	const struct outcome *kept;
 	struct diagnosis diagnosis;
 
+	if (outcome->n_asked > 1) /* each is expected to give all of the pages they share */
+		outcome->expected_bytes = MIN(outcome->expected_bytes, outcome->usage_before_bytes);
 	if (outcome->n_asked > 0)
 		guard_sum_heaps(guard);
 	history_note(guard)->benefit = benefit_add(group, outcome);

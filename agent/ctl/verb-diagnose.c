@@ -141,8 +141,10 @@ static void print_release(const struct ctl *ctl, const struct examination *e, co
 {
 	char gave[FORMAT_MAX], expected[FORMAT_MAX], stall[FORMAT_MAX], of[FORMAT_MAX + 32];
 	const json_t *outcome = outcome_of(e, group);
-	const uint64_t rss = sub_sat(fields_number(outcome, "rss_before_bytes"),
-				     fields_number(outcome, "rss_after_bytes"));
+	const uint64_t charge = add_sat(fields_number(outcome, "released_bytes"),
+					fields_number(outcome, "held_bytes"));
+	uint64_t rss = sub_sat(fields_number(outcome, "rss_before_bytes"),
+			       fields_number(outcome, "rss_after_bytes"));
 	uint64_t in_use;
 
 	if (!outcome) {
@@ -165,6 +167,9 @@ static void print_release(const struct ctl *ctl, const struct examination *e, co
 		return;
 	}
 
+	/* What several share since a fork is in the RSS of each. */
+	if (fields_number(outcome, "answered") > 1)
+		rss = MIN(rss, charge);
 	snprintf(of, sizeof(of), "of %s that were predicted",
 		 fields_bytes(outcome, "expected_bytes", expected));
 	if (fields_number(outcome, "expected_bytes") == 0)

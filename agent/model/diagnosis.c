@@ -18,8 +18,8 @@ static const struct {
 	[VERDICT_RETAINED] = { "retained", "The allocator keeps what the program frees; a "
 					   "release gives it back." },
 	[VERDICT_FRAGMENTED] = { "fragmented",
-				 "Memory is free in pieces too small to give back; lower "
-				 "ArenaMax=, change the allocator, or restart the program." },
+				 "Memory is free in pieces too small to give back; change the "
+				 "allocator, or restart the program." },
 	[VERDICT_GROWING] = { "growing", "What is in use grows, or fills the limit; look for a "
 					 "leak or a cache without bound, or raise the limit." },
 	[VERDICT_NOT_MALLOC] = { "not-malloc",

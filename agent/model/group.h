@@ -111,6 +111,7 @@ struct sums {
 	uint64_t largest_bytes;      /* of largest_pid */
 	uint64_t anon_bytes;         /* resident by kind, as the kernel counts */
 	uint64_t file_bytes;         /* shared memory included */
+	uint64_t shmem_bytes;        /* of it, that */
 	uint64_t swap_bytes;
 	uint64_t huge_bytes;         /* of the heaps, in huge pages */
 	uint64_t opaque_bytes;       /* anonymous, of those whose allocator tells nothing */
@@ -118,7 +119,7 @@ struct sums {
 	uint32_t n_opaque_lazy;      /* members on them that nobody told to give back by themselves */
 	uint32_t n_threads;
 	uint32_t n_stopped;          /* members that cannot answer */
-	uint32_t n_arenas;
+	uint32_t n_arenas;           /* of the member with most */
 	uint32_t owners;             /* bits of enum wire_allocator that serve malloc() */
 	uint64_t floor_first_bytes;  /* of members whose in-use floor rises; see floors.h */
 	uint64_t floor_last_bytes;
@@ -132,6 +133,7 @@ struct sums {
 	uint64_t release_usec;       /* of the newest; 0: never */
 	uint32_t n_cut_short;        /* of them: ended before all was given */
 	uint32_t n_cut_unseen;       /* of these, their process not measured since */
+	uint32_t n_unseen;           /* releases, whether cut short or not, likewise */
 	struct reading left;         /* the group's, when its last member left; never read: it has some */
 	bool is_loose;               /* glibc's thresholds rise by themselves in a member */
 	bool has_parted;             /* another member has left since the group was read */

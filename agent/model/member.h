@@ -28,6 +28,7 @@ struct process {
 	unsigned int n_threads;
 	char state;          /* R S D Z ... */
 	bool exiting;        /* v1 tells of the root as its group then, whatever that was */
+	uint16_t shmem_permyriad; /* of rss_bytes: shared memory */
 	char command[16];    /* comm; the kernel keeps no more */
 };
 

@@ -246,6 +246,15 @@ void estimate_arena(const struct member *member, const struct wire_arena *arena,
 	ret->stall_usec = ret->usec = brief_usec(usec);
 }
 
+/*
+ * Of others than glibc's, which by themselves give back in time what is free: so what has gone since
+ * they were asked was of that.
+ */
+static uint64_t foreign_left(const struct member *member, uint64_t foreign)
+{
+	return sub_sat(foreign, sub_sat(member->stats.rss, member->process.rss_bytes));
+}
+
 void estimate_member(struct member *member)
 {
 	const struct calibration *calibration = &member_lessons(member)->calibration;
@@ -254,6 +263,8 @@ void estimate_member(struct member *member)
 	uint64_t usec, foreign, in_use;
 
 	foreign = estimate_foreign(stats, &in_use);
+	if (member->time_usec > 0)
+		foreign = foreign_left(member, foreign);
 	member->retained_bytes = estimate_retained(stats, member_lessons(member)->bias_bytes);
 	usec = estimate_release_usec(stats, member->retained_bytes, busy);
 	member->stall_usec = brief_usec(calibrate_full(calibration,
@@ -270,6 +281,12 @@ void estimate_member(struct member *member)
 	/* Other allocators are asked along with glibc's, whatever the method. */
 	member->retained_bytes = add_sat(member->retained_bytes, foreign);
 	member->borrow.bytes = add_sat(member->borrow.bytes, foreign);
+	if (member->time_usec == 0)
+		return;
+
+	/* The figures may be older. */
+	member->retained_bytes = MIN(member->retained_bytes, member->process.anon_bytes);
+	member->borrow.bytes = MIN(member->borrow.bytes, member->process.anon_bytes);
 }
 
 uint64_t estimate_unused(const struct stats *stats)

@@ -95,11 +95,26 @@ static void sum_release(struct sums *sums, const struct member *member)
 	sums->before_bytes = add_sat(sums->before_bytes, r->rss_before);
 	sums->released_bytes =
 		add_sat(sums->released_bytes, sub_sat(r->rss_before, r->rss_after));
+	sums->n_unseen += member->stats_usec < member->last_release_usec;
 	if (r->end == WIRE_END_DONE)
 		return;
 
 	sums->n_cut_short++;
 	sums->n_cut_unseen += member->stats_usec < member->last_release_usec;
+}
+
+/*
+ * What a release took away others than glibc had said to be free: of that the figures know nothing
+ * any more, and where it did not go it was in use again.
+ */
+static uint64_t grown_bytes(const struct member *member)
+{
+	uint64_t then_bytes = member->stats.rss, in_use_bytes;
+
+	if (member->stats_usec < member->last_release_usec)
+		then_bytes = sub_sat(then_bytes, estimate_foreign(&member->stats, &in_use_bytes));
+
+	return sub_sat(member->process.rss_bytes, then_bytes);
 }
 
 void verdict_sum(struct sums *sums, const struct member *member, enum method method)
@@ -110,6 +125,7 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 	sums->heap.rss_bytes = add_sat(sums->heap.rss_bytes, p->rss_bytes);
 	sums->anon_bytes = add_sat(sums->anon_bytes, p->anon_bytes);
 	sums->file_bytes = add_sat(sums->file_bytes, sub_sat(p->rss_bytes, p->anon_bytes));
+	sums->shmem_bytes = add_sat(sums->shmem_bytes, share_of(p->rss_bytes, p->shmem_permyriad));
 	sums->swap_bytes = add_sat(sums->swap_bytes, p->swap_bytes);
 	if (p->rss_bytes >= sums->largest_bytes) {
 		sums->largest_bytes = p->rss_bytes;
@@ -137,11 +153,11 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 			MIN(estimate_swapped(s, member->retained_bytes), p->swap_bytes));
 	sums->huge_bytes = add_sat(sums->huge_bytes, s->heap_huge);
 	sums->use.stall_usec = MAX(sums->use.stall_usec, member->stall_usec);
-	sums->n_arenas += MIN(s->n_arenas, UINT32_MAX - sums->n_arenas);
+	sums->n_arenas = MAX(sums->n_arenas, s->n_arenas);
 	sums->owners |= member->hello.malloc_owner;
 	sums->is_loose |= is_loose(member);
 	if (s->rss > 0)
-		sums->use.grown_bytes = add_sat(sums->use.grown_bytes, sub_sat(p->rss_bytes, s->rss));
+		sums->use.grown_bytes = add_sat(sums->use.grown_bytes, grown_bytes(member));
 	if (is_opaque(member)) {
 		sums->opaque_bytes = add_sat(sums->opaque_bytes, p->anon_bytes);
 		sums->opaque_owners |= member->hello.malloc_owner;
@@ -150,6 +166,25 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 	if (sums->heap.time_usec == 0 || member->stats_usec < sums->heap.time_usec)
 		sums->heap.time_usec = member->stats_usec;
 	sum_floors(sums, member);
+}
+
+void verdict_bound(struct sums *sums, const struct group *group)
+{
+	const uint64_t all = sums->anon_bytes, once = group->reading.anon_bytes;
+	uint64_t *const shared[] = {
+		&sums->anon_bytes, &sums->huge_bytes, &sums->opaque_bytes,
+		&sums->heap.retained_bytes, &sums->heap.fresh_bytes, &sums->heap.untold_bytes,
+		&sums->use.in_use_bytes, &sums->use.unused_bytes, &sums->use.grown_bytes,
+		&sums->floor_first_bytes, &sums->floor_last_bytes,
+		&sums->expected_bytes, &sums->released_bytes, &sums->before_bytes,
+	};
+
+	/* The counters are not in step: a little is nothing. One alone shares with no other member. */
+	if (group->n_members < 2 || group->reading.time_usec == 0 || sub_sat(all, once) <= all / 16)
+		return;
+
+	for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
+		*shared[i] = (uint64_t)((double)*shared[i] * ((double)once / (double)all));
 }
 
 void verdict_leave(struct sums *sums, const struct reading *reading)

@@ -37,17 +37,24 @@ static void show_part(const struct facts *f, struct diagnosis *d, enum fact fact
 
 static void show_release(const struct facts *f, struct diagnosis *d)
 {
+	const struct benefit *b = f->benefit;
 	const struct sums *s = f->sums;
+	uint64_t released_bytes = s->released_bytes, expected_bytes = s->expected_bytes;
 
 	if (s->release_usec == 0)
 		return;
 
-	show(d, FACT_RELEASED_BYTES, s->released_bytes);
-	show_some(d, FACT_EXPECTED_BYTES, s->expected_bytes);
+	/* By the charge: members that share pages cannot tell. */
+	if (b && b->n_rounds > 0 && b->last_round_usec >= s->release_usec) {
+		released_bytes = b->last_released_bytes;
+		expected_bytes = MIN(expected_bytes, add_sat(b->last_usage_bytes, released_bytes));
+	}
+
+	show(d, FACT_RELEASED_BYTES, released_bytes);
+	show_some(d, FACT_EXPECTED_BYTES, expected_bytes);
 	show(d, FACT_RELEASE_AGE_USEC, sub_sat(f->now_usec, s->release_usec));
-	if (f->benefit && f->benefit->look_usec > 0 &&
-	    f->benefit->look_usec == f->benefit->last_round_usec)
-		show(d, FACT_RETURNED_BYTES, f->benefit->returned_bytes);
+	if (b && b->look_usec > 0 && b->look_usec == b->last_round_usec)
+		show(d, FACT_RETURNED_BYTES, b->returned_bytes);
 }
 
 static void show_limit(const struct facts *f, struct diagnosis *d)
@@ -80,12 +87,15 @@ static void show_not_malloc(const struct facts *f, struct diagnosis *d)
 	show_part(f, d, FACT_SHMEM_BYTES, f->shmem_bytes);
 	show_part(f, d, FACT_LOCKED_BYTES, f->locked_bytes);
 	show_part(f, d, FACT_KERNEL_BYTES, f->kernel_bytes);
-	show(d, s->beside ? FACT_CHARGED_BYTES : FACT_ANON_BYTES, f->anon_bytes);
+	if (s->beside)
+		show(d, FACT_CHARGED_BYTES, f->anon_bytes);
+	else
+		show(d, FACT_ANON_BYTES, sub_sat(f->anon_bytes, f->shmem_bytes));
 	show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
 	show_some(d, FACT_THREADS, s->n_threads);
 	/* Where the charge is known that has what of it counts. */
 	if (!s->beside)
-		show_some(d, FACT_FILE_BYTES, s->file_bytes);
+		show_some(d, FACT_FILE_BYTES, sub_sat(s->file_bytes, f->shmem_bytes));
 }
 
 void verdict_show_evidence(const struct facts *f, struct diagnosis *d)

@@ -116,6 +116,14 @@ static bool is_not_malloc(const struct facts *f)
 	return f->anon_bytes >= LEAST_BYTES && f->other_bytes > f->anon_bytes / 2;
 }
 
+/* Even if all that came since the allocators were asked is theirs. */
+static bool is_proven_not_malloc(const struct facts *f)
+{
+	const uint64_t new_bytes = add_sat(f->sums->use.grown_bytes, f->unseen_bytes);
+
+	return sub_sat(f->other_bytes, new_bytes) > f->anon_bytes / 2;
+}
+
 /* Most of it belongs to an allocator that tells nothing. */
 static bool is_untold(const struct facts *f)
 {
@@ -158,8 +166,10 @@ static enum verdict decide(const struct facts *f)
 	if (is_untold(f))
 		return has_paid(f) ? VERDICT_RETAINED : VERDICT_UNKNOWN;
 
+	if (is_not_malloc(f) && is_proven_not_malloc(f))
+		return VERDICT_NOT_MALLOC;
 	if (is_not_malloc(f))
-		return is_stale(f) ? VERDICT_UNKNOWN : VERDICT_NOT_MALLOC;
+		return f->sums->n_unseen > 0 && has_paid(f) ? VERDICT_RETAINED : VERDICT_UNKNOWN;
 
 	if (has_paid(f))
 		return VERDICT_RETAINED;
@@ -232,6 +242,22 @@ static void judge(struct facts *f, struct diagnosis *ret)
 	ret->confidence_percent = confidence(f, ret->verdict);
 	verdict_show_evidence(f, ret);
 	verdict_advise(f, ret);
+}
+
+/* Where no charge tells: shared memory is no disease of the heap, but may be most of what is resident. */
+static void judge_resident(struct facts *f, struct diagnosis *ret)
+{
+	struct diagnosis whole;
+
+	judge(f, ret);
+	if (ret->verdict != VERDICT_HEALTHY)
+		return;
+
+	f->shmem_bytes = f->sums->shmem_bytes;
+	f->anon_bytes = add_sat(f->anon_bytes, f->shmem_bytes);
+	judge(f, &whole);
+	if (whole.verdict == VERDICT_NOT_MALLOC)
+		*ret = whole;
 }
 
 /* Resident memory has the members' files in it, the charge of a cgroup has not. */
@@ -335,7 +361,10 @@ void verdict_group(const struct group *group, const struct sums *sums,
 	}
 
 	divide(group, &facts);
-	judge(&facts, ret);
+	if (group->kind == GROUP_RSS)
+		judge_resident(&facts, ret);
+	else
+		judge(&facts, ret);
 	ret->killed_usec = killed_usec;
 }
 
@@ -356,5 +385,5 @@ void verdict_member(const struct group *group, const struct member *member,
 	};
 
 	verdict_sum(&sums, member, group->settings->method);
-	judge(&facts, ret);
+	judge_resident(&facts, ret);
 }

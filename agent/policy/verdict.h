@@ -16,6 +16,12 @@ uint64_t verdict_in_use(const struct stats *stats);
 /* Takes a member's last figures into a sum that begins as zeroes; @method: of its group. */
 void verdict_sum(struct sums *sums, const struct member *member, enum method method);
 
+/*
+ * Pages that processes have in common since a fork (copy-on-write) count with each of them, and the
+ * group is charged once: when all are summed up, each has its part of that.
+ */
+void verdict_bound(struct sums *sums, const struct group *group);
+
 /* The last of them leaves: from now on it is that reading, which is the last one with it, that counts. */
 void verdict_leave(struct sums *sums, const struct reading *reading);
 

@@ -181,6 +181,7 @@ int proc_text_status(const char *line, void *userdata)
 		{ "Uid:", 1, &status->euid },
 		{ "VmRSS:", 0, &status->rss_kib },
 		{ "RssAnon:", 0, &status->anon_kib },
+		{ "RssShmem:", 0, &status->shmem_kib },
 		{ "VmSwap:", 0, &status->swap_kib },
 		{ "Seccomp:", 0, &status->seccomp },
 	};

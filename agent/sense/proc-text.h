@@ -48,6 +48,7 @@ struct proc_status {
 	uint64_t euid;
 	uint64_t rss_kib;
 	uint64_t anon_kib;
+	uint64_t shmem_kib;
 	uint64_t swap_kib;
 	uint64_t seccomp; /* of one thread; 0 none, 1 strict, 2 filter */
 };

@@ -100,6 +100,8 @@ int survey_member(struct survey *survey, pid_t pid, pid_t tid, struct process *r
 		.uid = (uid_t)status.euid,
 		.rss_bytes = status.rss_kib * KIB,
 		.anon_bytes = status.anon_kib * KIB,
+		.shmem_permyriad = (uint16_t)(MIN(status.shmem_kib, status.rss_kib) * PERMYRIAD /
+					      MAX(status.rss_kib, 1U)),
 		.swap_bytes = status.swap_kib * KIB,
 		.n_faults = stat.n_faults,
 		.cpu_usec = stat.cpu_ticks * USEC_PER_SEC / survey->ticks_per_sec,

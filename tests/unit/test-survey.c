@@ -444,6 +444,8 @@ static void test_malformed_processes_are_refused(void)
 	CHECK_EQ(proc_text_status("Uid:\t1\t2\t3\t4", &status), 0);
 	CHECK_EQ(status.euid, 2);
 	CHECK_EQ(proc_text_status("VmRSS:\t    1234 kB", &status), 0);
+	CHECK_EQ(proc_text_status("RssShmem:\t     300 kB", &status), 0);
+	CHECK_EQ(status.shmem_kib, 300);
 	CHECK_EQ(status.rss_kib, 1234);
 	CHECK_EQ(proc_text_status("Name:\tVmRSS: 9", &status), 0);
 	CHECK_EQ(status.rss_kib, 1234);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Verdicts of groups that are charged for what is no member's. */
+/*
+ * Verdicts where figures of members and what is charged or resident do not add up: charged for what is
+ * no member's, once for what many have, figures that are older.
+ */
 
 #include "tests/unit/verdict-fixture.h"
 
@@ -116,6 +119,185 @@ static void test_evidence_and_advice_of_all_kinds_have_room(void)
 	CHECK(has_advice(ADVICE_HOOK));
 }
 
+static const char *name_of(const struct member *member)
+{
+	static const struct group none = { .settings = &all_off };
+
+	verdict_member(&none, member, &alerts, NOW_USEC, &d);
+	return verdict_to_string(d.verdict);
+}
+
+static void test_pages_that_forks_share_count_once(void)
+{
+	struct group g = { .settings = &all_off, .n_members = 9, .reading = { .time_usec = 1, .limit_bytes = BYTES_INFINITY } };
+	struct member m;
+
+	/* 40 MiB of heap and 200 of mappings, which nine of them have in common. */
+	m = process_of(240, 41, 40, 0);
+	g.reading.anon_bytes = 247 * MIB;
+	sums = (struct sums){ 0 };
+	for (int i = 0; i < 9; i++)
+		verdict_sum(&sums, &m, METHOD_AUTO);
+	verdict_bound(&sums, &g);
+	CHECK_STR(name(&g), "not-malloc");
+	CHECK_EQ(sums.anon_bytes, 247 * MIB);
+	CHECK_EQ(sums.use.in_use_bytes / MIB, 41);
+	CHECK_EQ(sums.n_arenas, 2);
+
+	/* Holes: each has them, and the charge has them once. */
+	m = process_of(226, 220, 20, 200);
+	m.last_release_usec = 6;
+	m.has_lessons = true;
+	m.lessons = &(struct lessons){
+		.last_release = { .rss_before = 236 * MIB, .rss_after = 36 * MIB },
+		.last_forecast.bytes = 200 * MIB,
+	};
+	g.reading.anon_bytes = 226 * MIB;
+	g.benefit = &(struct benefit){ .n_rounds = 1, .last_round_usec = 6, .last_released_bytes = 79 * MIB,
+				       .last_usage_bytes = 47 * MIB };
+	sums = (struct sums){ 0 };
+	for (int i = 0; i < 9; i++)
+		verdict_sum(&sums, &m, METHOD_AUTO);
+	verdict_bound(&sums, &g);
+	CHECK_EQ((sums.heap.retained_bytes + MIB / 2) / MIB, 200);
+	CHECK_STR(name(&g), "retained");
+	CHECK(has_fact(FACT_RELEASED_BYTES, 79 * MIB) && has_fact(FACT_EXPECTED_BYTES, 126 * MIB));
+	CHECK(!has_advice(ADVICE_ARENA_MAX));
+}
+
+static void test_a_sum_is_bounded_only_where_pages_are_shared(void)
+{
+	const struct member m = process_of(100, 95, 90, 0);
+	struct group g = { .settings = &all_off, .n_members = 2,
+			   .reading = { .time_usec = 1, .anon_bytes = 188 * MIB } };
+
+	sums = (struct sums){ 0 };
+	verdict_sum(&sums, &m, METHOD_AUTO);
+	verdict_sum(&sums, &m, METHOD_AUTO);
+	/* The counters are not in step. */
+	verdict_bound(&sums, &g);
+	CHECK_EQ(sums.use.in_use_bytes, 180 * MIB);
+	/* What one alone has above the charge is charged elsewhere: it was moved. */
+	g.reading.anon_bytes = MIB;
+	g.n_members = 1;
+	verdict_bound(&sums, &g);
+	CHECK_EQ(sums.use.in_use_bytes, 180 * MIB);
+	g.n_members = 2;
+	g.reading.time_usec = 0;
+	verdict_bound(&sums, &g);
+	CHECK_EQ(sums.use.in_use_bytes, 180 * MIB);
+	g.reading.time_usec = 1;
+	verdict_bound(&sums, &g);
+	CHECK(sums.use.in_use_bytes < MIB);
+}
+
+/* All malloc's is jemalloc's: @retained_mib of @rss_mib were free when it was asked, at 5. */
+static struct member on_jemalloc(uint64_t rss_mib, uint64_t retained_mib, struct wire_foreign *foreign,
+				 struct lessons *lessons)
+{
+	struct member m = process_of(rss_mib - 10, 0, 0, retained_mib);
+
+	memset(foreign, 0, WIRE_FOREIGN * sizeof(*foreign));
+	*lessons = (struct lessons){ 0 };
+	foreign[0].allocator = WIRE_ALLOCATOR_JEMALLOC;
+	foreign[0].in_use = (rss_mib - 10 - retained_mib) * MIB;
+	foreign[0].retained = retained_mib * MIB;
+	m.hello.malloc_owner = WIRE_ALLOCATOR_JEMALLOC;
+	m.stats.rss = rss_mib * MIB;
+	m.stats.foreign = foreign;
+	m.time_usec = 5;
+	m.has_lessons = true;
+	m.lessons = lessons;
+	return m;
+}
+
+static void test_figures_from_before_a_release_do_not_say_not_malloc(void)
+{
+	struct wire_foreign foreign[WIRE_FOREIGN];
+	struct lessons lessons;
+	struct member m = on_jemalloc(270, 250, foreign, &lessons);
+
+	/* Of the 250 it took 75 again, before the release and unseen, and gave the others back. */
+	lessons.last_release = (struct wire_reclaim_reply){ .rss_before = 200 * MIB, .rss_after = 101 * MIB };
+	m.last_release_usec = 6;
+	m.process.rss_bytes = 101 * MIB;
+	m.process.anon_bytes = 91 * MIB;
+	m.retained_bytes = 0;
+	CHECK_STR(name_of(&m), "retained");
+	CHECK_EQ(d.use.grown_bytes, 81 * MIB);
+	/* One that gave little shows nothing. */
+	lessons.last_release.rss_before = 110 * MIB;
+	CHECK_STR(name_of(&m), "unknown");
+
+	/* Measured again. */
+	m.stats_usec = 7;
+	m.stats.rss = 101 * MIB;
+	foreign[0].in_use = 85 * MIB;
+	foreign[0].retained = 0;
+	CHECK_STR(name_of(&m), "healthy");
+
+	/* Where nothing was free before it what they say still holds. */
+	m = on_jemalloc(270, 0, foreign, &lessons);
+	foreign[0].in_use = 10 * MIB;
+	lessons.last_release = (struct wire_reclaim_reply){ .rss_before = 270 * MIB, .rss_after = 270 * MIB };
+	m.last_release_usec = 6;
+	CHECK_STR(name_of(&m), "not-malloc");
+}
+
+static void test_no_more_is_retained_than_is_resident_by_now(void)
+{
+	struct wire_foreign foreign[WIRE_FOREIGN];
+	struct lessons lessons;
+	struct member m = on_jemalloc(330, 318, foreign, &lessons);
+
+	estimate_member(&m);
+	CHECK_EQ(m.retained_bytes, 318 * MIB);
+	/* jemalloc gave back 100 by itself since. */
+	m.process.rss_bytes = 230 * MIB;
+	m.process.anon_bytes = 220 * MIB;
+	estimate_member(&m);
+	CHECK_EQ(m.retained_bytes, 218 * MIB);
+	CHECK_EQ(m.borrow.bytes, 218 * MIB);
+
+	/* So may glibc, at the end of its heap. */
+	m = process_of(300, 290, 20, 0);
+	m.stats.whole_pages = 270 * MIB;
+	m.time_usec = 5;
+	estimate_member(&m);
+	CHECK_EQ(m.retained_bytes, 270 * MIB);
+	m.process.anon_bytes = 90 * MIB;
+	estimate_member(&m);
+	CHECK_EQ(m.retained_bytes, 90 * MIB);
+}
+
+static void test_shared_memory_of_a_process_is_not_malloc(void)
+{
+	struct member m = process_of(30, 20, 15, 0);
+	struct group g = group_of(0, 0, 0);
+
+	m.process.rss_bytes = 330 * MIB;
+	CHECK_STR(name_of(&m), "healthy");
+	m.process.shmem_permyriad = 9000;
+	CHECK_STR(name_of(&m), "not-malloc");
+	CHECK_EQ(d.confidence_percent, 90);
+	CHECK(has_fact(FACT_SHMEM_BYTES, 297 * MIB) && has_fact(FACT_OTHER_ANON_BYTES, 307 * MIB));
+	CHECK(has_fact(FACT_ANON_BYTES, 30 * MIB) && has_fact(FACT_FILE_BYTES, 3 * MIB));
+	CHECK(has_advice(ADVICE_SHARED) && !has_advice(ADVICE_MAPS));
+
+	/* And of what has no charge. */
+	sums = (struct sums){ 0 };
+	verdict_sum(&sums, &m, METHOD_AUTO);
+	g.kind = GROUP_RSS;
+	g.reading.anon_bytes = 330 * MIB;
+	CHECK_STR(name(&g), "not-malloc");
+
+	/* Of a heap that is ill it is no part. */
+	m = process_of(300, 290, 20, 270);
+	m.process.rss_bytes = 10000 * MIB;
+	m.process.shmem_permyriad = 9000;
+	CHECK_STR(name_of(&m), "retained");
+}
+
 int main(void)
 {
 	RUN(test_processes_without_the_hook_are_named);
@@ -123,6 +305,11 @@ int main(void)
 	RUN(test_what_is_no_process_is_not_said_to_be_one_without_the_hook);
 	RUN(test_what_a_member_has_got_since_it_was_looked_at_is_nobody_elses);
 	RUN(test_evidence_and_advice_of_all_kinds_have_room);
+	RUN(test_pages_that_forks_share_count_once);
+	RUN(test_a_sum_is_bounded_only_where_pages_are_shared);
+	RUN(test_figures_from_before_a_release_do_not_say_not_malloc);
+	RUN(test_no_more_is_retained_than_is_resident_by_now);
+	RUN(test_shared_memory_of_a_process_is_not_malloc);
 
 	return TEST_RESULT();
 }

@@ -213,6 +213,18 @@ static void test_retained_after_a_burst_is_surer_after_a_release(void)
 	CHECK(has_fact(FACT_RELEASE_AGE_USEC, USEC_PER_SEC));
 	/* Long ago: it tells nothing about today. */
 	CHECK_STR(name_of(&m, 8 * HOUR), "healthy");
+
+	/* Much, and of what was there little. */
+	m = process_of(600, 590, 580, 0);
+	m.has_lessons = true;
+	m.lessons = &(struct lessons){
+		.last_release = { .rss_before = 800 * MIB, .rss_after = 600 * MIB },
+		.last_forecast.bytes = 200 * MIB,
+	};
+	m.last_release_usec = HOUR;
+	CHECK_STR(name_of(&m, HOUR + 1), "retained");
+	m.lessons->last_release.rss_after += MIB;
+	CHECK_STR(name_of(&m, HOUR + 1), "healthy");
 }
 
 static void test_holes_below_a_page_are_fragmented(void)
@@ -308,7 +320,8 @@ static void test_what_came_since_the_figures_is_nobodys_yet(void)
 {
 	struct member m = process_of(520, 10, 8, 0);
 
-	m.stats.rss = m.process.rss_bytes - 260 * MIB;
+	/* Most is outside of malloc, even if all of that is malloc's. */
+	m.stats.rss = m.process.rss_bytes - 249 * MIB;
 	CHECK_STR(name_of(&m, HOUR), "not-malloc");
 	m.stats.rss -= MIB;
 	CHECK_STR(name_of(&m, HOUR), "unknown");
@@ -474,6 +487,9 @@ static void test_claims_beyond_all_bounds_are_survived(void)
 	floors_add(&m.floors, UINT64_MAX, 0);
 	for (int i = 0; i < 3; i++)
 		verdict_sum(&sums, &m, METHOD_AUTO);
+	g.n_members = 3;
+	g.reading.anon_bytes = 1;
+	verdict_bound(&sums, &g);
 	(void)name(&g);
 	CHECK(d.confidence_percent <= 100);
 	CHECK(d.n_evidence <= DIAGNOSIS_EVIDENCE_MAX);
