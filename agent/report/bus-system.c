@@ -150,7 +150,7 @@ int bus_system_new(sd_event *event, const struct bus_system_handler *handler,
 	/* A bus that is not there when services start does not exist: no second try. */
 	r = connect_to(system);
 	if (r < 0)
-		log_debug("Cannot connect to the system bus: %s; going on without it",
+		log_debug("There is no system bus (%s); going on without it",
 			  strerror(-r));
 	if (r < 0 && r != -ENOENT)
 		try_later(system);
