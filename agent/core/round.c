@@ -332,7 +332,7 @@ static bool measure_first(struct guard *guard, struct peer *peer, struct pick *p
 	const struct member *member = &peer->member;
 	const uint64_t now_usec = manager_now(guard->manager);
 
-	if (round->reason != REASON_COMMAND || pick->why == WHY_SETTING || pick->why == WHY_NONE)
+	if (!pick_needs_figures(&guard->group, member, round->reason, pick))
 		return false;
 	if (!pick->measured && (member->stats_usec == 0 || now_usec - member->stats_usec >= FIGURES_USEC)) {
 		/* In a large group it was not looked at. */

@@ -3,6 +3,7 @@
 #include "agent/policy/freshness.h"
 
 #include "agent/basic/macro.h"
+#include "agent/policy/estimate.h"
 
 /* Less has happened than what would change a decision. */
 #define MOVED_BYTES (16 * MIB)
@@ -37,6 +38,9 @@
 /* For as long a free chunk keeps the walk, and whoever needs its arena meanwhile. */
 #define CHUNK_NSEC 25
 
+/* A look, which gives nothing, may take this part of what a release may. */
+#define BUDGET_PART 2
+
 /* 5 % of a CPU. */
 #define BUSY_PERMYRIAD 500
 
@@ -63,6 +67,23 @@ static bool is_near(const struct group *group)
 	       reading_taken_bytes(reading) >= share_of(reading->limit_bytes, high);
 }
 
+/* In which whoever needs the arena with most of them waits, as it was the last time. */
+static uint64_t hold_usec(const struct stats *stats)
+{
+	const uint64_t least_usec = (uint64_t)stats->largest_n_free * CHUNK_NSEC / 1000;
+
+	if (stats->n_free == 0)
+		return least_usec;
+
+	return MAX(least_usec, (uint64_t)stats->heap_usec * stats->largest_n_free / stats->n_free);
+}
+
+bool freshness_is_dear(const struct group *group, const struct member *member)
+{
+	return estimate_is_working(member) && estimate_can_borrow(member) &&
+	       hold_usec(&member->stats) > group->settings->stall_budget_usec / BUDGET_PART;
+}
+
 bool freshness_is_due(const struct group *group, const struct member *member,
 		      uint64_t cpu_usec_then, unsigned int n_threads_then, uint64_t now_usec)
 {
@@ -72,13 +93,16 @@ bool freshness_is_due(const struct group *group, const struct member *member,
 	const bool moved = has_moved(group, member, cpu_usec_then) || (ended && awaited);
 	const uint64_t age_usec = sub_sat(now_usec, member->stats_usec);
 	const bool calm = sub_sat(now_usec, group->trend.steady_since_usec) >= CALM_USEC;
-	const uint64_t hold_usec = (uint64_t)member->stats.largest_n_free * CHUNK_NSEC / 1000;
+	const uint64_t least_usec = (uint64_t)member->stats.largest_n_free * CHUNK_NSEC / 1000;
 	const bool busy = member->busy_permyriad >= BUSY_PERMYRIAD;
-	const uint64_t rest_usec = (busy ? member->stats.heap_usec : hold_usec) * WALK_SHARE;
+	const uint64_t rest_usec = (busy ? member->stats.heap_usec : least_usec) * WALK_SHARE;
 
 	if (member->seccomp_changed)
 		return false;
-	if (member->stats_usec == 0 || member->residue_due)
+	if (member->stats_usec == 0)
+		return true;
+	/* Else the look right after a release would be felt as that was not. */
+	if (member->residue_due && (is_near(group) || !freshness_is_dear(group, member)))
 		return true;
 	if (is_near(group))
 		return age_usec >= MAX(moved || ended ? NEAR_GAP_USEC : NEAR_STILL_GAP_USEC,

@@ -17,3 +17,9 @@
 /* What the process had when its statistics were taken: @cpu_usec_then used, @n_threads_then. */
 bool freshness_is_due(const struct group *group, const struct member *member,
 		      uint64_t cpu_usec_then, unsigned int n_threads_then, uint64_t now_usec);
+
+/*
+ * @member is at work, and to read them would stall it for more than half of StallBudgetMSec=, as
+ * the last time did. Borrowing, which needs no figures, would not.
+ */
+bool freshness_is_dear(const struct group *group, const struct member *member);

@@ -10,6 +10,7 @@
 #include "agent/basic/macro.h"
 #include "agent/policy/benefit.h"
 #include "agent/policy/estimate.h"
+#include "agent/policy/freshness.h"
 #include "agent/policy/gate.h"
 
 /* Of the limit: with less in use a burst is no danger. */
@@ -381,4 +382,15 @@ void pick_members(const struct group *group, const struct member *const *members
 		ret->act = false;
 		ret->reason = REASON_OBSERVE;
 	}
+}
+
+bool pick_needs_figures(const struct group *group, const struct member *m, enum reason trigger,
+			const struct pick *pick)
+{
+	if (trigger != REASON_COMMAND || pick->why == WHY_SETTING || pick->why == WHY_NONE)
+		return false;
+
+	/* It will be borrowed from in any case, and that stalls it for less than to ask how it is. */
+	return pick->method != METHOD_BORROW ||
+	       (pick->why != WHY_UNKNOWN && !freshness_is_dear(group, m));
 }

@@ -43,6 +43,10 @@ void pick_members(const struct group *group, const struct member *const *members
 struct pick pick_one(const struct group *group, const struct member *m, enum reason trigger,
 		     enum method method);
 
+/* Shall its figures be read before it is asked as @pick says? Who gives a command can wait for them. */
+bool pick_needs_figures(const struct group *group, const struct member *m, enum reason trigger,
+			const struct pick *pick);
+
 /* True when it is asked as fast as can be. */
 bool pick_is_urgent(const struct group *group, const struct member *m, enum reason trigger);
 

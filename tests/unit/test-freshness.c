@@ -187,6 +187,61 @@ static void test_near_the_limit_figures_are_asked_for_whatever_shows(void)
 	CHECK(!freshness_is_due(&near, &member, cpu_usec, 1, NOW - SEC(1)));
 }
 
+/* At work; 100,000 free chunks in two arenas, read in 24 ms. */
+static struct member make_dear(void)
+{
+	struct member dear = member;
+
+	dear.hello.allocators = dear.hello.malloc_owner = WIRE_ALLOCATOR_GLIBC;
+	dear.stats.n_anchored = 2;
+	dear.stats.heap_usec = 24 * USEC_PER_MSEC;
+	dear.stats.n_free = 100000;
+	dear.stats.largest_n_free = 50000;
+	dear.busy_permyriad = 9000;
+	return dear;
+}
+
+static void test_a_look_is_dear_where_it_would_be_felt(void)
+{
+	struct group_settings settings = { .stall_budget_usec = 20 * USEC_PER_MSEC };
+	struct group felt = { .settings = &settings };
+	struct member dear = make_dear();
+
+	CHECK(freshness_is_dear(&felt, &dear));
+	dear.stats.largest_n_free = 41666; /* 9,999 us */
+	CHECK(!freshness_is_dear(&felt, &dear));
+	settings.stall_budget_usec = 19 * USEC_PER_MSEC;
+	CHECK(freshness_is_dear(&felt, &dear));
+
+	dear.busy_permyriad = 0;
+	CHECK(!freshness_is_dear(&felt, &dear));
+	dear.busy_permyriad = 50;
+	CHECK(freshness_is_dear(&felt, &dear));
+	/* Whoever cannot be borrowed from is to be known. */
+	dear.stats.n_anchored = 0;
+	CHECK(!freshness_is_dear(&felt, &dear));
+}
+
+/* Its release was not felt, so the look after it shall not be; but near the limit it may save it. */
+static void test_the_residue_waits_where_a_look_would_be_felt(void)
+{
+	const struct group_settings settings = { .usage_high_permyriad = 8000 };
+	struct group near = { .settings = &settings, .trend = group.trend };
+	struct member dear = make_dear();
+	const uint64_t then_usec = dear.process.cpu_usec;
+
+	dear.residue_due = true;
+	near.reading.limit_bytes = 1000 * MIB;
+	near.reading.anon_bytes = 799 * MIB;
+	CHECK(!freshness_is_due(&near, &dear, then_usec, 1, NOW));
+	near.reading.anon_bytes = 800 * MIB;
+	CHECK(freshness_is_due(&near, &dear, then_usec, 1, NOW));
+
+	near.reading.anon_bytes = 799 * MIB;
+	CHECK(!freshness_is_due(&near, &dear, then_usec - SEC(1), 1, NOW + SEC(5) - 1));
+	CHECK(freshness_is_due(&near, &dear, then_usec - SEC(1), 1, NOW + SEC(5)));
+}
+
 int main(void)
 {
 	RUN(test_nothing_known_is_always_due);
@@ -202,6 +257,8 @@ int main(void)
 	RUN(test_an_idle_program_is_not_stalled_for_more_than_a_small_share_of_its_time);
 	RUN(test_an_idle_program_does_not_pay_for_a_walk_that_had_to_wait);
 	RUN(test_the_residue_is_due_whatever_happened);
+	RUN(test_a_look_is_dear_where_it_would_be_felt);
+	RUN(test_the_residue_waits_where_a_look_would_be_felt);
 	RUN(test_an_agent_under_a_filter_is_never_asked);
 	RUN(test_near_the_limit_figures_are_asked_for_whatever_shows);
 	return TEST_RESULT();

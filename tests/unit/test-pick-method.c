@@ -229,8 +229,48 @@ static void test_a_command_does_not_stall_a_busy_program_for_nobody_knows_how_lo
 	check_method(REASON_COMMAND, METHOD_FULL, WHY_UNKNOWN);
 }
 
+static bool needs_figures(enum reason trigger)
+{
+	pick(1, trigger);
+	return pick_needs_figures(&group, &members[0], trigger, &decision.picks[0]);
+}
+
+/* What is borrowed from in any case is not stalled by a look before. */
+static void test_a_command_asks_for_figures_first_where_they_may_decide(void)
+{
+	reset();
+	add_busy(0)->stall_usec = USEC_PER_MSEC;
+	members[0].stats.n_free = members[0].stats.largest_n_free = 1000;
+	members[0].stats.heap_usec = 5000;
+	CHECK(needs_figures(REASON_COMMAND));
+	CHECK(!needs_figures(REASON_RETAINED));
+
+	members[0].stall_usec = 100 * USEC_PER_MSEC;
+	check_method(REASON_COMMAND, METHOD_BORROW, WHY_STALL);
+	CHECK(needs_figures(REASON_COMMAND));
+	members[0].stats.heap_usec++;
+	CHECK(!needs_figures(REASON_COMMAND));
+
+	/* Never so where the method hangs on them. */
+	members[0].stats.n_anchored = 0;
+	CHECK(needs_figures(REASON_COMMAND));
+}
+
+/* Nobody knows how long a look would take. */
+static void test_who_grew_is_borrowed_from_without_a_look(void)
+{
+	reset();
+	add_busy(0)->stall_usec = USEC_PER_MSEC;
+	members[0].borrow.bytes = members[0].retained_bytes;
+	members[0].process.rss_bytes *= 2;
+	check_method(REASON_COMMAND, METHOD_BORROW, WHY_UNKNOWN);
+	CHECK(!needs_figures(REASON_COMMAND));
+}
+
 int main(void)
 {
+	RUN(test_a_command_asks_for_figures_first_where_they_may_decide);
+	RUN(test_who_grew_is_borrowed_from_without_a_look);
 	RUN(test_a_stall_that_fits_or_that_nobody_feels_is_accepted);
 	RUN(test_old_figures_do_not_say_that_a_stall_fits);
 	RUN(test_who_serves_a_request_now_and_then_is_spared_the_stall);
