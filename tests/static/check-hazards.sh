@@ -75,8 +75,9 @@ while IFS="$tab" read -r number how tests; do
 	case $tests in
 	*"not tested"* | *"not yet"*) fail "row $number is not tested" ;;
 	esac
-	[ -n "$(files_of "$tests")" ] || fail "row $number names no test"
-	for file in $(files_of "$tests"); do
+	files=$(files_of "$tests")
+	[ -n "$files" ] || fail "row $number names no test"
+	for file in $files; do
 		if [ ! -r "tests/$file" ]; then
 			fail "row $number names tests/$file, which is not there"
 		elif ! names_row "$number" "$file"; then
@@ -87,18 +88,13 @@ while IFS="$tab" read -r number how tests; do
 done <"$scratch/rows"
 [ "$expected" -eq $((rows_max + 1)) ] || fail "row $expected is missing: there have to be $rows_max"
 
-# Claims that a reader of the list would not find.
-find tests -type f \( -name '*.sh' -o -name '*.c' -o -name '*.py' \) ! -path 'tests/static/check-hazards*' |
-	sort | while read -r file; do
-	grep -oiE '\brow [0-9]+\b' "$file" | tr -dc '0-9\n' | sort -un | while read -r number; do
-		# A program or script that a test runs speaks for that test.
-		case $file in
-		*/hook-*.[ch] | */hook-*.py) continue ;;
-		esac
-		grep -qx "$number ${file#tests/}" "$scratch/named" ||
-			echo "$file names row $number, which does not name it"
-	done
-done >"$scratch/stray"
+# Claims that a reader of the list would not find, as "NUMBER FILE". A program or script that a test
+# runs speaks for that test.
+find tests -type f \( -name '*.sh' -o -name '*.c' -o -name '*.py' \) ! -path 'tests/static/check-hazards*' \
+	! -name 'hook-*.[ch]' ! -name 'hook-*.py' -exec grep -oiHE '\brow [0-9]+\b' {} + |
+	sed 's/^tests\/\([^:]*\):[^ ]* \([0-9]*\)$/\2 \1/' | sort -u >"$scratch/claims" || true
+grep -vxFf "$scratch/named" "$scratch/claims" |
+	sed 's/^\([0-9]*\) \(.*\)$/tests\/\2 names row \1, which does not name it/' >"$scratch/stray" || true
 while read -r line; do
 	fail "$line"
 done <"$scratch/stray"
