@@ -5,7 +5,8 @@ What a release does to busy threads: the longest malloc, free and fork in a prog
 holes (stall.c) while it is asked to give them back, by memguard and by its peers, beside
 the longest without any release, and beside a thread that uses as much of a processor and
 touches no heap. By "auto" the whole of memguard is meant: the daemon reads the statistics, chooses
-the method (which is told), asks, and reads them once more; what else stands under memguard is the hook
+the method (which is told) and asks, reads them once more where that is not felt; what else
+stands under memguard is the hook
 alone, told the method. Such a look holds each arena's lock for a walk over its free chunks, which no
 rest interrupts: below the row is told for how long the last one read the heap, and how long the
 longest call of the release itself was, so that it shows which of the two a long wait may be. "Not waiting" is the longest malloc or free less what of it the thread was ready to run and
