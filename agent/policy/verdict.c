@@ -29,14 +29,14 @@
 
 /*
  * The last release was tried on as much as is there now, and gave next to nothing. One that was not
- * answered in time, or had to end before it was through, has not shown that.
+ * answered in time, or had to end before it was through, has not shown that; nor one of while it was in use.
  */
 static bool is_disproved(const struct facts *f, uint64_t bytes)
 {
 	const struct benefit *b = f->benefit;
 
 	if (b && b->n_rounds > 0 && b->backoff_usec > 0 && b->last_n_silent == 0 &&
-	    b->last_released_bytes < bytes / 10)
+	    b->last_released_bytes < bytes / 10 && f->sums->heap.fresh_bytes < MAX(bytes / 2, 1))
 		return true;
 
 	return f->sums->release_usec > 0 && f->sums->n_cut_short == 0 &&

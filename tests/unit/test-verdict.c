@@ -345,6 +345,11 @@ static void test_a_release_that_gave_nothing_disproves_the_estimate(void)
 	CHECK_STR(name(&g), "retained");
 	benefit.backoff_usec = 1;
 	CHECK_STR(name(&g), "fragmented");
+	/* Most of it was freed after that release. */
+	sums.heap.fresh_bytes = 300 * MIB;
+	CHECK_STR(name(&g), "retained");
+	sums.heap.fresh_bytes = 299 * MIB;
+	CHECK_STR(name(&g), "fragmented");
 	/* Who did not answer in time may have had all of it. */
 	benefit.last_n_silent = 1;
 	CHECK_STR(name(&g), "retained");
