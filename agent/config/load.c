@@ -335,9 +335,22 @@ static const struct source *later_of(const struct load *load, const struct scope
 	return a->order > b->order ? a : b;
 }
 
+/* "UsageCritical=92%, the default": of two that contradict each other only one need be in this file. */
+static void describe(const struct load *load, const struct scope *scope, const struct option_row *row,
+		     const struct group_settings *settings, char *buf, size_t size)
+{
+	const ptrdiff_t i = row - option_rows;
+	const bool is_set = scope->sources[i].order > 0 || load->config->scopes[0]->sources[i].order > 0;
+	char value[OPTION_TEXT_MAX];
+
+	snprintf(buf, size, "%s=%s%s", row->key, option_get(row, settings, value),
+		 is_set ? "" : ", the default");
+}
+
 static void check_rule(struct load *load, const struct scope *scope, unsigned int rule)
 {
 	struct group_settings settings = load->config->scopes[0]->values;
+	char one[LINES_MESSAGE_MAX / 4], other[LINES_MESSAGE_MAX / 4];
 	const struct option_row *rows[2];
 	const struct source *source;
 	const char *wrong;
@@ -349,10 +362,12 @@ static void check_rule(struct load *load, const struct scope *scope, unsigned in
 		return;
 
 	load->file = source->file;
+	describe(load, scope, rows[0], &settings, one, sizeof(one));
+	describe(load, scope, rows[1], &settings, other, sizeof(other));
 	if (scope->title)
-		tell(load, source->line, "for [%s], %s", scope->title, wrong);
+		tell(load, source->line, "for [%s], %s (%s; %s)", scope->title, wrong, one, other);
 	else
-		tell(load, source->line, "%s", wrong);
+		tell(load, source->line, "%s (%s; %s)", wrong, one, other);
 }
 
 int load_files(struct config *config, const char *root, bool named, config_message_t message,

@@ -201,14 +201,14 @@ static void contradictions_name_the_later_line(void)
 {
 	check_finding("[Trigger]\nUsageCritical=70%\n",
 		      "2: UsageCritical= is not above UsageHigh=; lower UsageHigh= or "
-		      "raise UsageCritical=");
+		      "raise UsageCritical= (UsageHigh=80%, the default; UsageCritical=70%)");
 	check_finding("[Trigger]\nUsageCritical=70%\nUsageHigh=70%\n",
 		      "3: UsageCritical= is not above UsageHigh=; lower UsageHigh= or "
-		      "raise UsageCritical=");
+		      "raise UsageCritical= (UsageHigh=70%; UsageCritical=70%)");
 	check_finding("[Service a]\nUsageHigh=95%\n",
 		      "2: for [Service a.service], UsageCritical= is not above "
 		      "UsageHigh=; lower UsageHigh= or "
-		      "raise UsageCritical=");
+		      "raise UsageCritical= (UsageHigh=95%; UsageCritical=92%, the default)");
 	clear();
 }
 
