@@ -9,7 +9,7 @@
 
 static const struct table_column step_columns[] = {
 	{ .name = "STEP" },
-	{ .name = "SETTING" },
+	{ .name = "SETTING", .least_width = 70 },
 	{ .name = "LAST", .right = true },
 	{ .name = "THIS HOUR", .right = true, .least_width = 70 },
 	{ .name = "NOW", .wrap = true },

@@ -7,12 +7,15 @@
 #include "agent/ctl/fields.h"
 #include "agent/ctl/table.h"
 
-/* With signals of eight letters the usual distance fits 80 columns. */
+/*
+ * With signals of eight letters the usual distance fits 80 columns; below 70 it has no room beside
+ * settings, and would have a line for each word.
+ */
 static const struct table_column columns[] = {
 	{ .name = "SIGNAL" },
 	{ .name = "NOW", .right = true },
 	{ .name = "THRESHOLD", .right = true },
-	{ .name = "SETTING" },
+	{ .name = "SETTING", .least_width = 70 },
 	{ .name = "DISTANCE", .wrap = true },
 };
 

@@ -145,7 +145,22 @@ static void print_odd_sections(const struct ctl *ctl, const json_t *options)
 	}
 }
 
-static int print_options(const struct ctl *ctl, const json_t *options)
+/* Whoever has just changed a file would take what is shown for that. */
+static void print_refused(struct ctl *ctl)
+{
+	json_t *status = NULL;
+	const char *state;
+
+	if (client_call(ctl, "GetStatus", &status) >= 0) {
+		state = fields_string(status, "config_state");
+		if (!streq(state, "ok"))
+			output_note(ctl, "These are the older settings, since the files have an error: %s; mend "
+				    "it, then: memguardctl%s reload", state, ctl_user(ctl));
+	}
+	json_decref(status);
+}
+
+static int print_options(struct ctl *ctl, const json_t *options)
 {
 	_cleanup_(table_freep) struct table *table = NULL;
 	char verify[CLIENT_VERIFY_MAX];
@@ -160,6 +175,8 @@ static int print_options(const struct ctl *ctl, const json_t *options)
 	json_array_foreach(options, i, option) add_option(table, option);
 
 	r = table_print(table);
+	if (r >= 0)
+		print_refused(ctl);
 	if (r >= 0)
 		print_odd_sections(ctl, options);
 	if (r >= 0)

@@ -11,6 +11,9 @@
 #include "agent/ctl/verbs.h"
 #include "agent/ctl/verdict.h"
 
+/* On narrower terminals notes stand below the table. */
+#define NOTE_WIDTH 100
+
 /* PID and GROUP stay in front: completion reads them. */
 static const struct table_column columns[] = {
 	{ .name = "PID", .right = true },
@@ -25,7 +28,7 @@ static const struct table_column columns[] = {
 	{ .name = "MEASURED", .right = true, .least_width = 100 },
 	{ .name = "MALLOC", .least_width = 130 },
 	{ .name = "HOOK", .least_width = 140 },
-	{ .name = "NOTE", .least_width = 100 },
+	{ .name = "NOTE", .least_width = NOTE_WIDTH },
 };
 
 /* What keeps the process from being asked, if anything does. */
@@ -75,6 +78,20 @@ static void add_member(struct table *table, const json_t *member)
 	table_cell(table, COLOR_YELLOW, "%s", note(member));
 }
 
+static void print_notes(const struct ctl *ctl, const json_t *members)
+{
+	const json_t *member;
+	size_t i;
+
+	if (ctl->width == 0 || ctl->width >= NOTE_WIDTH)
+		return;
+
+	json_array_foreach(members, i, member)
+		if (note(member)[0] != '\0')
+			output_note(ctl, "Note on %llu: %s", (unsigned long long)fields_number(member, "pid"),
+				    note(member));
+}
+
 static int print_members(struct ctl *ctl, const json_t *members)
 {
 	_cleanup_(table_freep) struct table *table = NULL;
@@ -93,7 +110,10 @@ static int print_members(struct ctl *ctl, const json_t *members)
 
 	json_array_foreach(members, i, member) add_member(table, member);
 
-	return table_print(table);
+	r = table_print(table);
+	if (r >= 0)
+		print_notes(ctl, members);
+	return r;
 }
 
 int verb_list(struct ctl *ctl, int argc, char **argv)

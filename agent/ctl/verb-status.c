@@ -157,11 +157,14 @@ static void add_last_outcome(const struct ctl *ctl, struct table *table,
 		table_cell(table, COLOR_DIM, "nothing: no guarded process is left");
 		return;
 	}
+	/* Why it was so then, which need not be so now. */
+	if (!last && json_object_get(group, "quiet_reason")) {
+		table_cell(table, COLOR_DIM, "nothing %s ago: %s", fields_ago(group, "quiet_age_usec", ago),
+			   fields_string(group, quiet));
+		return;
+	}
 	if (!last) {
-		const bool is_quiet = json_object_get(group, "quiet_reason");
-
-		table_cell(table, COLOR_DIM, "nothing: %s",
-			   fields_string(group, is_quiet ? quiet : reason));
+		table_cell(table, COLOR_DIM, "nothing: %s", fields_string(group, reason));
 		return;
 	}
 

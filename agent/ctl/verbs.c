@@ -19,15 +19,15 @@ const struct verb ctl_verbs[] = {
 	{ "list", 0, 1, verb_list, "[WHAT]",
 	  "List guarded processes with their last known figures" },
 	{ "show", 1, 1, verb_show, "WHAT",
-	  "Measure processes now and show their heaps, arena by arena" },
+	  "Measure processes now; show their heaps, each arena" },
 	{ "explain", 0, 1, verb_explain, "[WHAT]",
-	  "Say why memory was released or was not, and what is next" },
+	  "Say why memory was released or not, and what is next" },
 	{ "diagnose", 1, 1, verb_diagnose, "[--method=METHOD] WHAT",
-	  "Find out why memory grows, by a release as the measure" },
+	  "Find out why memory grows, measured by a release" },
 	{ "history", 0, 1, verb_history, "[WHAT]",
-	  "Show past rounds and kills: when, why, what was released" },
+	  "Show past rounds and kills, and what was released" },
 	{ "record", 1, 2, verb_record, "WHAT [now|last]",
-	  "Write down a group's facts and decision, to be replayed" },
+	  "Write down a group's facts and decision, for replays" },
 	{ "trim", 1, 1, verb_trim, "[--method=METHOD] WHAT",
 	  "Make processes give freed memory back now" },
 	{ "tune", 2, -1, verb_tune, "WHAT KEY=VALUE...",
@@ -53,8 +53,8 @@ static const char options[] =
 	"     --runtime-directory=DIR\n"
 	"                            Where the daemon's sockets are [/run/memguard, or\n"
 	"                            $XDG_RUNTIME_DIR/memguard for users]\n"
-	"     --user                 The user's own daemon, and no other; enable, disable:\n"
-	"                            the user's own services\n"
+	"     --user                 The user's own daemon, and no other;\n"
+	"                            enable, disable: the user's own services\n"
 	"     --json=short|pretty|off\n"
 	"                            Answer in JSON, on one line or indented [off]\n"
 	"  -j                        --json=pretty on a terminal, else --json=short\n"

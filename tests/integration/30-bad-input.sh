@@ -34,6 +34,8 @@ claim "out of range" fails 1 'bad.conf:2: ' with_config '[Trigger]\nUsageHigh=18
 claim "line too long" fails 1 'bad.conf:2: .*long' with_config "[Alert]\nExec=/bin/$long\n"
 claim "duplicate section" fails 1 'bad.conf:3: ' with_config '[Trim]\nMinRelease=1M\n[Trim]\n'
 claim "critical below high" fails 1 'UsageCritical' with_config '[Trigger]\nUsageHigh=90%\nUsageCritical=80%\n'
+claim "below one that is nowhere written" fails 1 'bad.conf:2: .*UsageHigh=95%; UsageCritical=92%, the default' \
+	with_config '[Trigger]\nUsageHigh=95%\n'
 claim "a threshold without room above it" fails 1 'less than 100%' with_config '[Trigger]\nUsageHigh=100%\n'
 claim "a program that is not there" fails 1 'bad.conf:2: Exec=.*is no program' with_config \
 	'[Alert]\nExec=/nonexistent/page me\n'
@@ -139,6 +141,8 @@ ctl reload >"$scratch/told" 2>&1 || true
 claim "every mistake is told to whoever asked" eval \
 	'[ "$(grep -cE "^memguardctl: .*memguard.conf:[2345]: " "$scratch/told")" = 4 ]'
 claim "status has the first" eval 'ctl status | has "memguard.conf:2"'
+claim "config says that what it shows is not of these files" eval \
+	'ctl config | has "^These are the older settings, .*memguard.conf:2: .*memguardctl reload$"'
 { echo "[Guard]"; for i in $(seq 200); do echo "Wrong$i=1"; done; } >>"$scratch/memguard.conf"
 claim "of very many as many as fit" fails 1 'and [0-9]+ more, in the journal' ctl reload
 n=$(grep -c "memguard.conf:2" "$scratch/daemon.log")

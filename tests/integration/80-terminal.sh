@@ -99,6 +99,17 @@ claim "of what grows the kill is told, and no setting" eval \
 at 80 explain webreport.service
 claim "on 80 columns no signal takes two lines" eval \
 	'! sed -n "/^SIGNAL/,/^$/p" "$scratch/seen" | has "^ "'
+at 44 explain webreport.service
+claim "on 44 columns none takes a line for each word" eval \
+	'sed -n "/^SIGNAL/,/^  Signals:/p" "$scratch/seen" >"$scratch/tables" && ! has "^ *[a-z]\{1,4\}\$" <"$scratch/tables" &&
+	[ "$(grep -c . "$scratch/tables")" -le 30 ]'
+for columns in 44 80; do
+	at $columns list
+	claim "what is wrong with a process is told on $columns columns" seen 1 '^Note on 77001: did not answer$'
+done
+at 120 list
+claim "on wider ones beside it" eval 'seen 1 "^77001 .* did not answer *$" && seen 0 "^Note on"'
+claim "the help fits 80 columns" eval '[ "$(ctl --help | wc -L)" -le 80 ]'
 at 120 explain nightly-batch-with-a-long-name.service
 # The words in $scratch/seen, one a line. Ages are others the next time.
 words()
