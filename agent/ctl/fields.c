@@ -2,6 +2,7 @@
 
 #include "agent/ctl/fields.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 bool fields_find(const json_t *row, const char *key, uint64_t *ret)
@@ -114,6 +115,20 @@ const char *fields_name(const json_t *row)
 	const char *unit = fields_string(row, "unit");
 
 	return unit[0] != '\0' ? unit : fields_string(row, "path");
+}
+
+char *fields_silent(const json_t *outcome, char *buf, size_t size)
+{
+	const char *timed_out = fields_string(outcome, "timed_out_reason_text");
+	const char *refused = fields_string(outcome, "refused_reason_text");
+
+	buf[0] = '\0';
+	if (timed_out[0] != '\0')
+		snprintf(buf, size, " (process %" PRIu64 " %s)", fields_number(outcome, "timed_out_pid"),
+			 timed_out);
+	else if (refused[0] != '\0')
+		snprintf(buf, size, " (%s)", refused);
+	return buf;
 }
 
 char *fields_round_usec(uint64_t usec, char buf[static FORMAT_MAX])

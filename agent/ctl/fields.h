@@ -37,6 +37,9 @@ char *fields_list(const json_t *row, const char *key, char *buf, size_t size);
 /* A group's or member's unit, or its path where it has none. */
 const char *fields_name(const json_t *row);
 
+/* Of an outcome, why somebody gave no answer: " (process 12 is stopped: ...)"; "" when all did. */
+char *fields_silent(const json_t *outcome, char *buf, size_t size);
+
 /* The age @key, of a second or more: "3s". "-" when missing. */
 char *fields_ago(const json_t *row, const char *key, char buf[static FORMAT_MAX]);
 

@@ -167,15 +167,16 @@ static char *how_last(const json_t *last, char *buf, size_t size)
 static char *who_answered(const json_t *last, char *buf, size_t size)
 {
 	const uint64_t n_answered = fields_number(last, "answered"), n_asked = fields_number(last, "asked");
-	char longest[FORMAT_MAX];
+	char longest[FORMAT_MAX], why[160];
 
+	fields_silent(last, why, sizeof(why));
 	if (n_answered == 0)
-		snprintf(buf, size, "none of %" PRIu64 " process%s answered", n_asked,
-			 n_asked == 1 ? "" : "es");
+		snprintf(buf, size, "none of %" PRIu64 " process%s answered%s", n_asked,
+			 n_asked == 1 ? "" : "es", why);
 	else
-		snprintf(buf, size, "%" PRIu64 " of %" PRIu64 " process%s answered, in at most %s%s",
+		snprintf(buf, size, "%" PRIu64 " of %" PRIu64 " process%s answered, in at most %s%s%s",
 			 n_answered, n_asked, n_asked == 1 ? "" : "es",
-			 fields_usec(last, "longest_usec", longest), n_answered == 1 ? "" : " each");
+			 fields_usec(last, "longest_usec", longest), n_answered == 1 ? "" : " each", why);
 	return buf;
 }
 
@@ -243,7 +244,7 @@ static void print_last_round(const struct ctl *ctl, const json_t *last)
 {
 	const bool asked = fields_number(last, "asked") > 0;
 	char released[FORMAT_MAX], expected[FORMAT_MAX + 32], longest[FORMAT_MAX],
-		ago[FORMAT_MAX], how[256], who[128], held[FORMAT_MAX + 32] = "";
+		ago[FORMAT_MAX], how[256], who[256], held[FORMAT_MAX + 32] = "";
 
 	if (!asked) {
 		output_pair(ctl, "Last:",

@@ -45,22 +45,26 @@ static char *format_time(uint64_t realtime_usec, char *buf, size_t size)
 	return buf;
 }
 
-/* "3 of 4 answered, 190.0M held, 1 refused: filter, 2 not needed", or why nobody was asked. */
+/* "3 of 4 answered, 190.0M held, 1 refused: filter, 1 timed out: stopped", or why nobody was asked. */
 static void add_end(struct table *table, const json_t *round)
 {
 	const char *kind = fields_string(round, "kind");
 	const uint64_t n_refused = fields_number(round, "refused");
+	const uint64_t n_timed_out = fields_number(round, "timed_out");
 	const uint64_t n_not_needed = fields_number(round, "not_needed");
 	const json_t *hurried = json_object_get(round, "hurried");
 	char held[FORMAT_MAX + 8] = "", refused[96] = "", spared[48] = "", text[FORMAT_MAX];
-	char early[96] = "";
+	char early[96] = "", silent[96] = "";
 
 	if (fields_number(round, "held_bytes") > 0)
 		snprintf(held, sizeof(held), ", %s held", fields_bytes(round, "held_bytes", text));
 	if (n_refused > 0)
 		snprintf(refused, sizeof(refused), ", %" PRIu64 " refused: %s", n_refused,
 			 fields_string(round, "refused_reason"));
-
+	if (n_timed_out > 0)
+		snprintf(silent, sizeof(silent), ", %" PRIu64 " timed out%s%s", n_timed_out,
+			 json_object_get(round, "timed_out_reason") ? ": " : "",
+			 fields_string(round, "timed_out_reason"));
 	if (hurried)
 		snprintf(early, sizeof(early), ", hurried: %s", fields_string(hurried, "reason"));
 	if (n_not_needed > 0)
@@ -69,12 +73,12 @@ static void add_end(struct table *table, const json_t *round)
 	if (streq(kind, "nothing"))
 		table_cell(table, COLOR_DIM, "nothing: %s", fields_string(round, "reason"));
 	else if (streq(kind, "failed"))
-		table_cell(table, COLOR_RED, "failed: nobody answered%s%s%s", refused,
-			   spared, early);
+		table_cell(table, COLOR_RED, "failed: nobody answered%s%s%s%s", refused,
+			   silent, spared, early);
 	else
-		table_cell(table, COLOR_NONE, "%" PRIu64 " of %" PRIu64 " answered%s%s%s%s",
+		table_cell(table, COLOR_NONE, "%" PRIu64 " of %" PRIu64 " answered%s%s%s%s%s",
 			   fields_number(round, "answered"), fields_number(round, "asked"),
-			   held, refused, spared, early);
+			   held, refused, silent, spared, early);
 }
 
 /* How much of it is in use again. */

@@ -79,6 +79,8 @@ halt "$retainer"
 trim_retainer
 claim "who trims is told that it is stopped" told stopped
 claim "and what to do" grep -q "process $retainer is stopped: SIGCONT lets it go on" "$scratch/trim"
+claim "so is who asks later" eval "ctl explain $retainer | has 'none of 1 process answered (process $retainer is stopped: SIGCONT'"
+claim "and in history" eval 'ctl history | has "failed: nobody answered, 1 timed out: stopped"'
 trim_retainer
 claim "who trims again is told the same" told stopped
 claim "who tunes is told" eval \
