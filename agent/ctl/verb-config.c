@@ -154,8 +154,8 @@ static void print_refused(struct ctl *ctl)
 	if (client_call(ctl, "GetStatus", &status) >= 0) {
 		state = fields_string(status, "config_state");
 		if (!streq(state, "ok"))
-			output_note(ctl, "These are the older settings, since the files have an error: %s; mend "
-				    "it, then: memguardctl%s reload", state, ctl_user(ctl));
+			output_note(ctl, "These are the older settings, since the files have an error: %s; "
+				    "mend it, then: memguardctl%s reload", state, ctl_user(ctl));
 	}
 	json_decref(status);
 }
