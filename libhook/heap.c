@@ -16,8 +16,9 @@
 
 static struct {
 	FILE *stream;
-	int reader;   /* thread inside heap_read(); atomic */
-	bool spoiled; /* somebody else flushed the stream meanwhile: the report has a hole */
+	const int *reader; /* where the thread inside heap_read() has its errno; atomic */
+	int reader_id;     /* its number */
+	bool spoiled;      /* somebody else flushed the stream meanwhile: the report has a hole */
 	char buffer[4096];
 	struct wire_arena rows[HEAP_ROWS_MAX];
 	uint32_t n_arenas; /* of the last report */
@@ -259,15 +260,23 @@ void heap_scan_feed(struct heap_scan *scan, const char *text, uint32_t size)
 	}
 }
 
+/*
+ * By its number only where no other thread can be it: to ask is a call. In a forked child a new
+ * thread may have its errno in the same place.
+ */
+static bool is_reader(void)
+{
+	return __atomic_load_n(&heap.reader, __ATOMIC_ACQUIRE) == &errno &&
+	       heap.reader_id == (int)SYS(SYS_gettid);
+}
+
 static ssize_t on_write(void *cookie, const char *text, size_t size)
 {
-	const int reader = __atomic_load_n(&heap.reader, __ATOMIC_ACQUIRE);
-
 	/*
 	 * The program flushes all streams in fflush(NULL), at exit and in a forked child,
-	 * on threads of its own: nothing may be touched there.
+	 * on threads of its own: nothing may be touched there, and no call made.
 	 */
-	if (reader != 0 && reader == (int)SYS(SYS_gettid))
+	if (is_reader())
 		heap_scan_feed(cookie, text, (uint32_t)size);
 	else
 		__atomic_store_n(&heap.spoiled, true, __ATOMIC_RELEASE);
@@ -298,7 +307,7 @@ bool heap_read(uint32_t page_bytes, struct wire_stats *stats)
 		return false;
 
 	/* Text that a fork cut off in the middle of a report. */
-	__atomic_store_n(&heap.reader, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&heap.reader, NULL, __ATOMIC_RELEASE);
 	(void)fflush(heap.stream);
 
 	heap.scan = (struct heap_scan){
@@ -307,10 +316,11 @@ bool heap_read(uint32_t page_bytes, struct wire_stats *stats)
 		.rows = heap.rows,
 	};
 	__atomic_store_n(&heap.spoiled, false, __ATOMIC_RELEASE);
-	__atomic_store_n(&heap.reader, (int)SYS(SYS_gettid), __ATOMIC_RELEASE);
+	heap.reader_id = (int)SYS(SYS_gettid);
+	__atomic_store_n(&heap.reader, &errno, __ATOMIC_RELEASE);
 	r = malloc_info(0, heap.stream);
 	(void)fflush(heap.stream);
-	__atomic_store_n(&heap.reader, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&heap.reader, NULL, __ATOMIC_RELEASE);
 	if (r != 0 || stats->n_arenas == 0 || __atomic_load_n(&heap.spoiled, __ATOMIC_ACQUIRE))
 		return false;
 

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <dlfcn.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "libhook/heap.h"
 
 #include "tests/unit/test.h"
@@ -200,6 +207,65 @@ static void test_nonsense_is_survived(void)
 	CHECK_EQ(n_rows, 0);
 }
 
+static _Thread_local bool is_programs;
+static int n_programs_calls;
+
+/* What the hook calls instead of libc's. */
+long syscall(long number, ...)
+{
+	static long (*real)(long number, ...);
+
+	/* To ask who it is, is all that this part of it calls. */
+	if (number != SYS_gettid)
+		return -1;
+	if (is_programs)
+		n_programs_calls++;
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "syscall");
+	return real(number);
+}
+
+static void *flush_all(void *arg)
+{
+	is_programs = true;
+	fflush(NULL);
+	return arg;
+}
+
+static bool flushes;
+
+/* What the hook calls instead of glibc's: half of it is in the stream when the program comes. */
+int malloc_info(int options, FILE *stream)
+{
+	const size_t half = sizeof(report) / 2;
+	pthread_t thread;
+
+	(void)fwrite(report, 1, half, stream);
+	if (flushes && pthread_create(&thread, NULL, flush_all, NULL) == 0)
+		(void)pthread_join(thread, NULL);
+	(void)fwrite(report + half, 1, sizeof(report) - 1 - half, stream);
+	return options;
+}
+
+static void test_a_flush_of_all_streams_spoils_a_report_without_a_call(void)
+{
+	struct wire_stats stats = { 0 };
+
+	CHECK(heap_prepare());
+	CHECK(heap_read(4096, &stats));
+	CHECK_EQ(stats.n_arenas, 2);
+
+	flushes = true;
+	stats = (struct wire_stats){ 0 };
+	CHECK(!heap_read(4096, &stats));
+	CHECK_EQ(n_programs_calls, 0);
+
+	flushes = false;
+	stats = (struct wire_stats){ 0 };
+	CHECK(heap_read(4096, &stats));
+	CHECK_EQ(stats.n_arenas, 2);
+}
+
 int main(void)
 {
 	RUN(test_totals_are_the_arenas_sums);
@@ -211,5 +277,6 @@ int main(void)
 	RUN(test_pieces_of_any_size_give_the_same);
 	RUN(test_more_arenas_than_rows_still_count);
 	RUN(test_nonsense_is_survived);
+	RUN(test_a_flush_of_all_streams_spoils_a_report_without_a_call);
 	return TEST_RESULT();
 }
