@@ -29,16 +29,19 @@ for agent in auto always; do
 	claim "$agent: nothing on standard error" cmp "$scratch/plain.err" "$scratch/hooked.err"
 done
 
-rm -f "$scratch/in" && mkfifo "$scratch/in"
-(hooked python3 "$program" <"$scratch/in" >"$scratch/out") &
-python=$!
-started+=("$python")
-exec 9>"$scratch/in"
-echo burst >&9
-claim "it becomes a member" wait_for 60 is_member "$python"
-claim "a release in the middle of its work" wait_for 30 ctl trim "$python"
-printf 'burst\nquit\n' >&9
-exec 9>&-
-claim "it ends with status 0" wait "$python"
-claim "and the same output" cmp "$scratch/plain" "$scratch/out"
+for agent in auto always; do
+	rm -f "$scratch/in" && mkfifo "$scratch/in"
+	(MEMGUARD_AGENT=$agent hooked python3 "$program" <"$scratch/in" >"$scratch/out" 2>"$scratch/out.err") &
+	python=$!
+	started+=("$python")
+	exec 9>"$scratch/in"
+	echo burst >&9
+	claim "$agent: it becomes a member" wait_for 60 is_member "$python"
+	claim "$agent: a release in the middle of its work" wait_for 30 ctl trim "$python"
+	printf 'burst\nquit\n' >&9
+	exec 9>&-
+	claim "$agent: it ends with status 0" wait "$python"
+	claim "$agent: and the same output" cmp "$scratch/plain" "$scratch/out"
+	claim "$agent: and nothing on standard error" cmp "$scratch/plain.err" "$scratch/out.err"
+done
 finish

@@ -93,6 +93,7 @@ static_session()
 	wait_for 60 eval '[ "$(readlink "/proc/$server/exe")" = "$program" ]'
 	during "it does not carry the hook" eval "! carries $server"
 	during "it has no agent, and the daemon knows nothing of it" is_passive "$server"
+	during "the daemon says why" told "$server" "statically linked"
 	echo second >&9
 	exec 9>&-
 	wait "$server"

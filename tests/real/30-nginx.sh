@@ -57,11 +57,7 @@ session()
 	prepare
 	start "$nginx" -p "$work" -c "$work/nginx.conf" -e "$work/log"
 	wait_for 60 answers
-	if has_agent; then
-		be_asked "$server" 2
-	else
-		during "the master has one thread and no agent" eval "has_threads $server 1 && is_passive $server"
-	fi
+	single=yes meet "$server" "the master"
 	during "its workers carry the hook, have one thread and no agent" workers_are_passive
 	look
 	wrk -t1 -c8 -d2s "http://127.0.0.1:$port/" >"$work/wrk"

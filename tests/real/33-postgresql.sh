@@ -25,6 +25,7 @@ children_are_passive()
 		[ -e "/proc/$pid" ] || continue
 		carries "$pid" || continue
 		is_passive "$pid" && has_threads "$pid" 1 || return 1
+		told "$pid" 'unless it is the main process' || [ ! -e "/proc/$pid" ] || return 1
 		n=$((n + 1))
 	done
 	echo "$n looked at"
@@ -59,12 +60,7 @@ session()
 {
 	(under "$bin/initdb" -D "$work/data" --auth=trust --no-sync --no-instructions)
 	start_server 2>"$work/log"
-	if has_agent; then
-		be_asked "$server"
-	else
-		during "the postmaster has one thread and no agent" \
-			eval "has_threads $server 1 && is_passive $server"
-	fi
+	single=yes meet "$server" "the postmaster"
 	during "its children carry the hook, have one thread and no agent" children_are_passive
 	(under "$bin/pgbench" -i -q -s 2) 2>&1 | sed 's/ in [0-9.]* s.*//; s/, remaining.*//; s/(elapsed.*//'
 	(under "$bin/pgbench" -n -c 4 -j 2 -t 100) | grep -vE '^(latency|initial connection|tps)'

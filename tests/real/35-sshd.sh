@@ -71,11 +71,7 @@ session()
 	make_keys
 	start "$sshd" -D -e -f "$work/config" 2>"$work/log"
 	wait_for 60 answers
-	if has_agent; then
-		be_asked "$server"
-	else
-		during "the listener is passive" eval "is_passive $server && has_threads $server 1"
-	fi
+	single=yes meet "$server" "the listener"
 	during "the listener carries the hook" carries "$server"
 	login root@127.0.0.1 'id; echo $-; env | cut -d= -f1 | grep -v ^_ | sort; exit 3'
 	GREETING=hello login -o SendEnv=GREETING postgres@127.0.0.1 \

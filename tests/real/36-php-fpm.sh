@@ -69,11 +69,7 @@ session()
 	start "$fpm" --nodaemonize --fpm-config "$work/fpm.conf"
 	wait_for 60 answers
 	during "its workers carry the hook, have one thread and no agent" workers_are_passive
-	if has_agent; then
-		be_asked "$server"
-	else
-		during "so has the master" eval "is_passive $server && has_threads $server 1"
-	fi
+	single=yes meet "$server" "the master"
 	get ''
 	get status=404
 	get die=1

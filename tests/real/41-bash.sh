@@ -21,6 +21,8 @@ jobs
 kill -CONT %1
 sh -c 'kill -STOP $$; exit 7'
 jobs -s | sed 's/  */ /g'
+echo $$ >stands
+until [ -e go-on ]; do sleep 0.1; done
 fg %2
 echo "ended with $?"
 kill %1
@@ -81,15 +83,23 @@ exit 4
 EOF
 chmod 644 "$scratch"/{jobs,plain,lines}
 
-# `script` makes the terminal; bash below it is what has the hook.
+# `script` makes the terminal; bash below it is what has the hook, and is asked while of its jobs one runs
+# and one is stopped.
 terminal()
 {
 	local words
 
 	words=$(declare -p way as HOOK runtime && declare -f under)
 	printf '%s\n' "$words" 'under bash --norc --noprofile "$@"' >"$work/lead"
-	script -qec "bash '$work/lead' '$scratch/jobs'" /dev/null | tr -d '\r'
-	return "${PIPESTATUS[0]}"
+	{
+		script -qec "bash '$work/lead' '$scratch/jobs'" /dev/null
+		echo $? >"$work/ended"
+	} | tr -d '\r' &
+	wait_for 60 test -s stands
+	meet "$(cat stands)" "the shell"
+	: >go-on
+	wait $!
+	return "$(cat ended)"
 }
 
 # Pids, and where the terminal cuts.
@@ -100,7 +110,8 @@ normal()
 }
 
 want_status=3
-matrix bash-jobs terminal
+single=yes matrix bash-jobs terminal
+claim "it released among its jobs, where it has an agent" released_in bash-jobs named always
 want_status=6
 matrix bash under bash --norc "$scratch/plain"
 want_status=4

@@ -42,6 +42,7 @@ raised()
 	wait_for 60 eval '[ "$(cat /proc/$server/comm)" = "${program##*/}" ]'
 	during "it does not carry the hook" eval "! carries $server"
 	during "it has no agent" is_passive "$server"
+	during "the daemon says why" told "$server" "raised its rights"
 	grep -E '^(Uid|Gid|CapEff|Threads):' "/proc/$server/status"
 	stop
 }
@@ -74,6 +75,13 @@ dropped()
 		grep -E '^(Uid|Gid|Groups|Cap...|NoNewPrivs):' /proc/self/status)
 }
 matrix ids ids
+# Root's su waits for what it started as somebody else, and has one thread.
+look_for_parting "$(command -v su)"
+want_status=3
+single=yes matrix su-waits in_two su nobody -s /bin/sh -c \
+	'for i in 1 2; do read -r line; echo "$line" "$(id -un)"; done; exit 3'
+claim "su released while it waited" released_in su-waits always
+want_status=0
 modes=(auto named)
 matrix bounding-set dropped
 finish

@@ -437,7 +437,8 @@ start_daemon
 claim "the loader takes the hook" eval \
 	'LD_PRELOAD=$HOOK grep -qF "$HOOK" /proc/self/maps'
 
-# Two children of $server, which serve: with the hook in them, one thread each, and no agent.
+# Two children of $server, which serve: with the hook in them, one thread each, and no agent, and the
+# daemon says why.
 workers()
 {
 	pgrep -P "$server"
@@ -449,6 +450,7 @@ workers_are_passive()
 
 	for pid in $(workers); do
 		carries "$pid" && is_passive "$pid" && has_threads "$pid" 1 || return 1
+		told "$pid" 'unless it is the main process' || return 1
 		n=$((n + 1))
 	done
 	[ $n = 2 ]
