@@ -23,7 +23,7 @@ same "and so does what it starts" "$(tasks sh -c 'grep Threads: /proc/self/statu
 same "row 43: and it holds nothing that a checkpoint would trip over" \
 	"$(tasks ls -l /proc/self/fd | grep -c socket:)" "$(ls -l /proc/self/fd | grep -c socket:)"
 if have python3; then
-	same "python keeps one thread" \
+	same "row 15: python keeps one thread" \
 		"$(tasks python3 -c 'print([l for l in open("/proc/self/status") if l.startswith("Threads")])')" \
 		"['Threads:\\t1\\n']"
 	same "row 15: python forks without a warning" \

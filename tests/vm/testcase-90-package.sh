@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The Debian packages over what is installed, again with members that live, and purged: the
-# members stay whatever happens, are guarded as long as somebody guards, and nothing is left.
+# members stay whatever happens, are guarded as long as somebody guards, and nothing is left (row 49
+# of the hazards).
 # timeout: 600
 
 . "${PAYLOAD:?runs only in the test VM, see run.sh}/lib.sh"
