@@ -34,6 +34,8 @@
  * many. It was measured while it waited for busy threads, so it says nothing of an idle one.
  */
 #define WALK_SHARE 200
+/* Where each is felt as a stall, fewer; but near the limit, where they may save the program. */
+#define DEAR_WALK_SHARE 4000
 
 /* For as long a free chunk keeps the walk, and whoever needs its arena meanwhile. */
 #define CHUNK_NSEC 25
@@ -110,6 +112,8 @@ bool freshness_is_due(const struct group *group, const struct member *member,
 	if (!moved && !ended)
 		return false;
 
+	if (freshness_is_dear(group, member))
+		return age_usec >= MAX(RESTLESS_GAP_USEC, hold_usec(&member->stats) * DEAR_WALK_SHARE);
 	if (!calm)
 		return age_usec >= MAX(RESTLESS_GAP_USEC, (uint64_t)member->stats.heap_usec * WALK_SHARE);
 

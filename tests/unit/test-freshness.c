@@ -237,9 +237,35 @@ static void test_the_residue_waits_where_a_look_would_be_felt(void)
 	near.reading.anon_bytes = 800 * MIB;
 	CHECK(freshness_is_due(&near, &dear, then_usec, 1, NOW));
 
+	/* It is not forgotten: 12 ms that are felt, one part in 4,000. */
 	near.reading.anon_bytes = 799 * MIB;
-	CHECK(!freshness_is_due(&near, &dear, then_usec - SEC(1), 1, NOW + SEC(5) - 1));
-	CHECK(freshness_is_due(&near, &dear, then_usec - SEC(1), 1, NOW + SEC(5)));
+	CHECK(!freshness_is_due(&near, &dear, then_usec - SEC(1), 1, NOW + SEC(43) - 1));
+	CHECK(freshness_is_due(&near, &dear, then_usec - SEC(1), 1, NOW + SEC(43)));
+}
+
+static void test_looks_that_are_felt_are_rare_unless_it_is_near_the_limit(void)
+{
+	const struct group_settings settings = { .usage_high_permyriad = 8000 };
+	struct group calm = { .settings = &settings, .trend = group.trend,
+			      .reading.limit_bytes = BYTES_INFINITY };
+	struct group restless = calm, near;
+	struct member dear = make_dear();
+	const uint64_t then_usec = dear.process.cpu_usec - SEC(1);
+
+	CHECK(!freshness_is_due(&calm, &dear, then_usec, 1, NOW + SEC(43) - 1));
+	CHECK(freshness_is_due(&calm, &dear, then_usec, 1, NOW + SEC(43)));
+	/* Not more often where usage moves, either. */
+	restless.trend.steady_since_usec = NOW + SEC(40);
+	CHECK(!freshness_is_due(&restless, &dear, then_usec, 1, NOW + SEC(41)));
+
+	near = calm;
+	near.reading.limit_bytes = 1000 * MIB;
+	near.reading.anon_bytes = 800 * MIB;
+	CHECK(freshness_is_due(&near, &dear, then_usec, 1, NOW));
+
+	/* Nobody is there to feel it. */
+	dear.busy_permyriad = 0;
+	CHECK(freshness_is_due(&calm, &dear, then_usec, 1, NOW));
 }
 
 int main(void)
@@ -259,6 +285,7 @@ int main(void)
 	RUN(test_the_residue_is_due_whatever_happened);
 	RUN(test_a_look_is_dear_where_it_would_be_felt);
 	RUN(test_the_residue_waits_where_a_look_would_be_felt);
+	RUN(test_looks_that_are_felt_are_rare_unless_it_is_near_the_limit);
 	RUN(test_an_agent_under_a_filter_is_never_asked);
 	RUN(test_near_the_limit_figures_are_asked_for_whatever_shows);
 	return TEST_RESULT();
