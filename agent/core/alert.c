@@ -11,6 +11,7 @@
 #include "agent/core/guard.h"
 #include "agent/core/helper.h"
 #include "agent/core/history.h"
+#include "agent/policy/climb.h"
 #include "agent/policy/ladder.h"
 #include "agent/policy/verdict.h"
 #include "agent/policy/warn.h"
@@ -313,6 +314,7 @@ void alert_look(struct guard *guard)
 	/* Where nothing is written nothing is taken. */
 	if (memcmp(&before, &warn.memory, sizeof(before)) != 0)
 		history_note(guard)->alerts = warn.memory;
+	guard->group.climbs = climb_is_followed(&warn.memory.climb);
 	if (warn.n_oom_new > 0)
 		note_kills(guard, warn.n_oom_new, NULL);
 	for (int kind = 0; kind < ALERT_MAX_; kind++)

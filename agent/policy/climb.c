@@ -97,6 +97,11 @@ bool climb_step(struct alert_climb *climb, const struct group *group, bool begin
 	return false;
 }
 
+bool climb_is_followed(const struct alert_climb *climb)
+{
+	return climb->lows[0] > 0;
+}
+
 bool climb_in_steps(const struct alert_climb *climb, const struct reading *reading, bool is_told,
 		    uint64_t *ret_bytes, uint64_t *ret_usec)
 {

@@ -4,6 +4,7 @@
 /* A group for the tests of policy/warn, and what is told of it. */
 
 #include "agent/basic/macro.h"
+#include "agent/policy/climb.h"
 #include "agent/policy/trend.h"
 #include "agent/policy/warn.h"
 #include "tests/unit/test.h"
@@ -47,6 +48,7 @@ static uint32_t look(uint64_t now_usec, uint64_t anon_bytes)
 	group.trend = trend_add(&group.trend, &group.reading);
 	warn = warn_step(&memory, &group, now_usec);
 	memory = warn.memory;
+	group.climbs = climb_is_followed(&memory.climb);
 	n_oom_new = warn.n_oom_new;
 	for (int kind = 0; kind < ALERT_MAX_; kind++) {
 		if (!(warn.due & 1U << kind))
