@@ -25,6 +25,8 @@ for option; do
 		;;
 	esac
 done
+# Tests wait most of their time, for what shall happen or for what shall not.
+jobs=$(($(nproc) + 1))
 passed=0
 failed=0
 skipped=0
@@ -133,7 +135,7 @@ make_check()
 {
 	local build=$1 name=$2 target=${3:-check} status=0 line
 
-	make -C "$build" -j"$(nproc)" "$target" >"$log" 2>&1 || status=$?
+	make -C "$build" -j"$jobs" "$target" >"$log" 2>&1 || status=$?
 	if ! grep -qE '^(PASS|FAIL|SKIP|ERROR):' "$log"; then
 		tally FAIL "$name: make check did not get as far as the tests"
 		tail -n 60 "$log"
