@@ -10,6 +10,7 @@
 #include "agent/core/peer.h"
 #include "agent/core/recorder.h"
 #include "agent/core/round.h"
+#include "agent/core/silence.h"
 #include "agent/policy/gate.h"
 #include "agent/policy/yield.h"
 
@@ -119,5 +120,5 @@ void hurry_look(struct guard *guard)
 
 	/* From now on it has to be seen at work. */
 	peer_survey(round->waiting, now_usec);
-	round->waiting_cpu_usec = round->waiting->member.process.cpu_usec;
+	silence_begin(round);
 }

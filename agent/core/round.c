@@ -38,7 +38,7 @@
 
 /*
  * After so long without an answer: is it at work? A process that took no CPU time meanwhile
- * is stopped, frozen or starved, and the others do not wait for it.
+ * is stopped, frozen or starved, and the others do not wait for it; unless it gives, see silence.h.
  */
 #define PATIENCE_USEC (500 * USEC_PER_MSEC)
 #define PATIENCE_CRITICAL_USEC (100 * USEC_PER_MSEC)
@@ -316,7 +316,7 @@ void round_await(struct guard *guard, struct peer *peer, const struct pick *pick
 	outcome_count_method(&round->outcome, pick);
 	round->busy_since_usec = 0;
 	round->waiting = peer;
-	round->waiting_cpu_usec = peer->member.process.cpu_usec;
+	silence_begin(round);
 	round->asked_usec = manager_now(guard->manager);
 	round->until_usec = 0;
 	patience_plan(guard, is_critical(guard) ? PATIENCE_CRITICAL_USEC : PATIENCE_USEC);
@@ -395,8 +395,8 @@ static void go_on_without(struct guard *guard, struct peer *peer)
 	log_debug("Process %d (%s) does not answer%s: going on without it",
 		  (int)peer->member.process.pid, peer->member.process.command,
 		  guard->round->until_usec == 0 ? " and takes no CPU time" : " soon enough");
+	silence_count(peer, silence_moves(guard->round));
 	guard->round->waiting = NULL;
-	silence_count(peer, peer->member.process.cpu_usec != guard->round->waiting_cpu_usec);
 	member_note_failure(&peer->member, false);
 	round_ask_next(guard);
 }
@@ -414,14 +414,14 @@ void round_look_after(struct guard *guard)
 	}
 
 	peer_survey(peer, now_usec);
-	if (peer->member.process.cpu_usec == round->waiting_cpu_usec ||
+	if (!silence_moves(round) ||
 	    (round->until_usec != 0 && now_usec >= round->until_usec)) {
 		go_on_without(guard, peer);
 		return;
 	}
 
 	/* At work: there is a deadline for that. */
-	round->waiting_cpu_usec = peer->member.process.cpu_usec;
+	silence_begin(round);
 	patience_plan(guard, PATIENCE_USEC);
 }
 

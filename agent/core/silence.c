@@ -19,6 +19,26 @@ bool silence_is_work(struct peer *peer, uint64_t since_cpu_usec)
 	return !member_is_stopped(member) && member->process.cpu_usec != since_cpu_usec;
 }
 
+void silence_begin(struct round *round)
+{
+	const struct process *process = &round->waiting->member.process;
+
+	round->waiting_cpu_usec = process->cpu_usec;
+	round->waiting_rss_bytes = process->rss_bytes;
+}
+
+bool silence_moves(const struct round *round)
+{
+	const struct process *process = &round->waiting->member.process;
+
+	if (process->cpu_usec != round->waiting_cpu_usec)
+		return true;
+
+	/* Near a kill what is resident falls of who is frozen, too: it is swapped out. */
+	return (round->reason == REASON_COMMAND || reason_is_calm(round->reason)) &&
+	       !member_is_stopped(&round->waiting->member) && process->rss_bytes < round->waiting_rss_bytes;
+}
+
 enum silence silence_find(struct peer *peer, bool works)
 {
 	const struct guard *guard = peer->guard;

@@ -11,6 +11,14 @@
  */
 bool silence_is_work(struct peer *peer, uint64_t since_cpu_usec);
 
+/*
+ * Whether who is waited for is at work is seen against what it is now: by the CPU time it takes from now on.
+ * The kernel tells that in ticks of 10 ms, and a program with a small quota may take none in half a second:
+ * where there is time it is at work as well if it has given something.
+ */
+void silence_begin(struct round *round);
+bool silence_moves(const struct round *round);
+
 /* As of now. @works: it takes CPU time. */
 enum silence silence_find(struct peer *peer, bool works);
 

@@ -59,7 +59,8 @@ struct round {
 	enum reason reason; /* why its picks were chosen; another than what began it when it hurries */
 	bool rushed; /* and the limit was near in time then */
 	struct peer *waiting; /* whose answer is due; or NULL */
-	uint64_t waiting_cpu_usec; /* its CPU time when it was asked */
+	uint64_t waiting_cpu_usec; /* its CPU time when it was asked, or looked after */
+	uint64_t waiting_rss_bytes; /* and what it had resident */
 	uint64_t asked_usec;
 	uint64_t until_usec; /* no longer is it waited for; 0: its question has a deadline */
 	struct outcome outcome;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # A member that stops in the middle of a release does not hold up the others of its group,
-# however long its deadline is: what takes no CPU time is gone on without.
+# however long its deadline is: what takes no CPU time is gone on without. But not one that is starved
+# and gives all the same.
 
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -37,5 +38,33 @@ claim "another one ends while that question is open" ctl --json=short trim /
 claim "which was not waited for" eval \
 	'[ "$(grep -c "Process $stuck .* going on without it" "$scratch/daemon.log")" = 1 ]'
 claim "everybody else is asked again" grep -q 'asked reclaim' "$scratch/full-only"
+
+# may_starve PID : a hundredth of a processor for all its threads: ticks of its CPU time are a second apart.
+may_starve()
+{
+	local task
+
+	group=/sys/fs/cgroup/cpu/memguard-test-${scratch: -5}
+	[ -e /sys/fs/cgroup/cpu/cpu.cfs_quota_us ] && mkdir "$group" 2>/dev/null || return 1
+	echo 100000 >"$group/cpu.cfs_period_us"
+	for task in "/proc/$1"/task/*; do
+		echo "${task##*/}" >"$group/tasks"
+	done
+	echo 1000 >"$group/cpu.cfs_quota_us"
+}
+
+start_retainer 150 2
+wait_for 60 is_measured "$retainer" '14[0-9]M'
+if may_starve "$retainer"; then
+	claim "who takes next to no CPU time is waited for while he gives" eval \
+		'ctl --json=short trim "$retainer" | jq -e ".[0] | .answered == 1 and .timed_out == 0"'
+	claim "all of it" rss_is_below "$retainer" 30
+	for task in "/proc/$retainer"/task/*; do
+		echo "${task##*/}" >/sys/fs/cgroup/cpu/tasks
+	done
+	rmdir "$group"
+else
+	echo "ok - who takes next to no CPU time is waited for # SKIP needs root and the cpu controller of cgroup v1"
+fi
 
 finish
