@@ -45,6 +45,12 @@ static bool is_lazy(const struct member *member)
 	return (member->hello.malloc_owner & decays) && !(set & 1U << WIRE_KNOB_DECAY);
 }
 
+/* Each member has its first thread, whose stack is no mapping of its own making, and the hook's. */
+static uint32_t count_stacks(const struct process *process)
+{
+	return process->n_threads > 2 ? process->n_threads - 2 : 0;
+}
+
 /* Either of them, set by whomever, keeps both where they are: mallopt(3). */
 static bool is_loose(const struct member *member)
 {
@@ -132,6 +138,7 @@ void verdict_sum(struct sums *sums, const struct member *member, enum method met
 		sums->use.largest_pid = p->pid;
 	}
 	sums->n_threads += MIN(p->n_threads, UINT32_MAX - sums->n_threads);
+	sums->n_stacks += MIN(count_stacks(p), UINT32_MAX - sums->n_stacks);
 	sums->n_stopped += member_is_stopped(member);
 	sum_release(sums, member);
 	sums->heap.untold_bytes = add_sat(sums->heap.untold_bytes, estimate_untold(member));

@@ -192,7 +192,7 @@ static void advise_not_malloc(const struct facts *f, struct diagnosis *d)
 	if (d->n_advice > 0 && own <= f->other_bytes / 4)
 		return;
 
-	if (s->n_threads >= MANY_THREADS && own / s->n_threads <= STACK_BYTES)
+	if (s->n_stacks >= MANY_THREADS && own / s->n_stacks <= STACK_BYTES)
 		advise(d, ADVICE_STACKS);
 	advise(d, ADVICE_MAPS);
 }

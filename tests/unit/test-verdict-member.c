@@ -309,6 +309,12 @@ static void test_a_big_mapping_and_thread_stacks_are_not_malloc(void)
 	m.process.n_threads = 100;
 	CHECK_STR(name_of(&m, HOUR), "not-malloc");
 	CHECK(has_advice(ADVICE_STACKS));
+	/* As many processes have as many threads, but not their stacks. */
+	sums = (struct sums){ 0 };
+	for (unsigned int i = 0; i < 50; i++)
+		verdict_sum(&sums, &(struct member){ .process.n_threads = 2 }, METHOD_AUTO);
+	CHECK_EQ(sums.n_threads, 100);
+	CHECK_EQ(sums.n_stacks, 0);
 
 	/* Where it lies beside an arena, and the kernel has made one mapping of both. */
 	m = process_of(520, 10, 8, 0);
