@@ -118,23 +118,31 @@ static bool sum_in_use(const json_t *rows, const json_t *group, uint64_t *ret)
 	return found;
 }
 
-/* "520M resident, 131M in use, 390M should go" */
-static void print_state(const struct ctl *ctl, const char *label, const json_t *rows,
-			const json_t *group)
+/* More than all of them are charged for: the verdict counts it once. */
+static const char *note_shared(uint64_t anon_bytes, uint64_t charged_bytes)
 {
+	return charged_bytes > 0 && anon_bytes > add_sat(charged_bytes, charged_bytes / 16)
+		       ? "; what processes share is in this for each of them" : "";
+}
+
+/* "520M resident, 131M in use, 390M should go"; @charged_bytes: the group's usage then, 0: not known. */
+static void print_state(const struct ctl *ctl, const char *label, const json_t *rows,
+			const json_t *group, uint64_t charged_bytes)
+{
+	const uint64_t rss_bytes = sum(rows, group, "rss_bytes");
+	const char *shared = note_shared(sum(rows, group, "rss_anon_bytes"), charged_bytes);
 	char rss[FORMAT_MAX], in_use[FORMAT_MAX], retained[FORMAT_MAX];
 	uint64_t bytes;
 
 	if (!sum_in_use(rows, group, &bytes)) {
-		output_pair(ctl, label, "%s resident; what of it is in use is not known",
-			    format_bytes(rss, sum(rows, group, "rss_bytes")));
+		output_pair(ctl, label, "%s resident; what of it is in use is not known%s",
+			    format_bytes(rss, rss_bytes), shared);
 		return;
 	}
 
-	output_pair(ctl, label, "%s resident, %s in use, %s should go in a release",
-		    format_bytes(rss, sum(rows, group, "rss_bytes")),
-		    format_bytes(in_use, bytes),
-		    format_bytes(retained, sum(rows, group, "retained_bytes")));
+	output_pair(ctl, label, "%s resident, %s in use, %s should go in a release%s",
+		    format_bytes(rss, rss_bytes), format_bytes(in_use, bytes),
+		    format_bytes(retained, sum(rows, group, "retained_bytes")), shared);
 }
 
 static void print_release(const struct ctl *ctl, const struct examination *e, const json_t *group)
@@ -231,12 +239,14 @@ static int print_members(const struct ctl *ctl, const struct examination *e,
 static int print_group(const struct ctl *ctl, const struct examination *e,
 		       const json_t *group, const json_t *subject)
 {
+	const json_t *outcome = outcome_of(e, group);
+
 	fprintf(ctl->out, "%s%s %s%s\n", output_color(ctl, COLOR_BOLD), output_bullet(ctl),
 		fields_name(group), output_color(ctl, COLOR_NONE));
 	verdict_print(ctl, subject);
-	print_state(ctl, "Before:", e->before, group);
+	print_state(ctl, "Before:", e->before, group, fields_number(outcome, "usage_before_bytes"));
 	print_release(ctl, e, group);
-	print_state(ctl, "After:", e->after, group);
+	print_state(ctl, "After:", e->after, group, fields_number(outcome, "usage_after_bytes"));
 	return print_members(ctl, e, group);
 }
 

@@ -118,7 +118,7 @@ struct sums {
 	uint32_t opaque_owners;      /* those allocators */
 	uint32_t n_opaque_lazy;      /* members on them that nobody told to give back by themselves */
 	uint32_t n_threads;
-	uint32_t n_stacks;           /* of threads that the programs made: neither their first nor the hook's */
+	uint32_t n_stacks;           /* of threads that programs made: not their first, not the hook's */
 	uint32_t n_stopped;          /* members that cannot answer */
 	uint32_t n_arenas;           /* of the member with most */
 	uint32_t owners;             /* bits of enum wire_allocator that serve malloc() */

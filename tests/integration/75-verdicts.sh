@@ -132,6 +132,33 @@ claim "history of what is not guarded is an error" eval '! ctl history no-such.s
 claim "diagnose of a process that is not guarded says why" eval \
 	'! ctl diagnose $$ 2>"$scratch/told" && grep -q "is guarded" "$scratch/told"'
 end_subject
+# Five children with a thread each, and so an agent, that share what the first one has.
+forker='
+import os, threading, time
+kept = [bytes(2000) for _ in range(40000)]
+for _ in range(5):
+    if os.fork() == 0:
+        break
+threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+time.sleep(1000)
+'
+if may_make_group >/dev/null; then
+	(
+		echo 0 >"$group/cgroup.procs"
+		hooked MEMGUARD_AGENT=always /usr/bin/python3 -c "$forker"
+	) &
+	forker=$!
+	claim "forks that share their pages are members" wait_for 60 eval \
+		'[ "$(ctl --json=short list "$group" | jq length)" = 6 ]'
+	claim "diagnose says that sums of their rows have these more than once" eval \
+		'ctl diagnose "$group" | has "Before: .*; what processes share is in this for each of them"'
+	while read -r pid; do
+		kill "$pid"
+	done <"$group/cgroup.procs"
+	wait "$forker" || true
+else
+	echo "ok - forks that share their pages # SKIP needs root and a memory controller"
+fi
 claim "history remembers" eval '[ "$(ctl --json=short history | jq length)" -ge 9 ]'
 
 #
