@@ -49,6 +49,9 @@ struct world {
 	uint64_t n_wakes;
 	int status; /* where these are told, in the agent's table */
 
+	/* Up to then the main thread has real-time priority. */
+	uint64_t real_time_usec;
+
 	/* Before each call of the agent's, on its thread; NULL: never mind. */
 	void (*on_call)(long number, const long args[static 6]);
 };
@@ -182,6 +185,10 @@ long syscall(long number, ...)
 		return world_connect();
 	case SYS_ppoll:
 		return world_poll((struct pollfd *)args[0], (const struct timespec *)args[2]);
+	case SYS_sched_getscheduler:
+		if (world.now_usec < world.real_time_usec)
+			return SCHED_FIFO;
+		break;
 	case SYS_clock_gettime:
 		if (args[0] == CLOCK_MONOTONIC)
 			return world_clock((struct timespec *)args[1]);

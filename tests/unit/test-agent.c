@@ -99,6 +99,23 @@ static void test_no_two_looks_at_the_main_thread_are_further_apart_than_30_s(voi
 	CHECK_EQ(longest_wait_usec, 30 * SEC);
 }
 
+/* Row 51, and row 17 for rights that it lowers and raises: both are looked at once more after 100 ms. */
+static void test_a_main_thread_that_differs_for_a_moment_keeps_its_agent(void)
+{
+	begin(14);
+	world.real_time_usec = world.now_usec + 60 * MSEC;
+	world_run();
+	CHECK_EQ(world.n_connects, 14);
+}
+
+static void test_one_that_differs_for_longer_has_none(void)
+{
+	begin(14);
+	world.real_time_usec = world.now_usec + 200 * MSEC;
+	world_run();
+	CHECK_EQ(world.n_connects, 1);
+}
+
 /* Without the bell. */
 static unsigned int n_deaf;
 static uint64_t longest_deaf_usec, calm_usec;
@@ -207,6 +224,8 @@ int main(void)
 	RUN(test_a_daemon_that_turns_us_away_is_asked_as_seldom);
 	RUN(test_after_one_that_stayed_the_first_wait_is_short_again);
 	RUN(test_no_two_looks_at_the_main_thread_are_further_apart_than_30_s);
+	RUN(test_a_main_thread_that_differs_for_a_moment_keeps_its_agent);
+	RUN(test_one_that_differs_for_longer_has_none);
 	RUN(test_few_signals_wake_it);
 	RUN(test_many_signals_do_not_wake_it_but_now_and_then);
 	RUN(test_nor_while_there_is_no_daemon);
