@@ -108,6 +108,7 @@ def check_reclaim(subject):
         reply.rss_before > 48 << 20 and reply.rss_after < 24 << 20 and rss < 24 << 20,
         (reply, rss),
     )
+    claim("how long it held the allocator is told", 0 < reply.stall_usec <= reply.duration_usec, reply)
     claim("and the program goes on", subject.lives())
 
 

@@ -47,7 +47,9 @@ struct world {
 	/* Signals of the program, each of which wakes whoever polls for one. */
 	uint64_t signals_per_sec;
 	uint64_t n_wakes;
-	int status; /* where these are told, in the agent's table */
+	bool filtered; /* the agent's thread; is told by world_tell() */
+	bool tells;    /* also without signals */
+	int status;    /* where these are told, in the agent's table */
 
 	/* Up to then the main thread has real-time priority. */
 	uint64_t real_time_usec;
@@ -59,13 +61,13 @@ struct world {
 static struct world world;
 static long (*world_kernel)(long number, ...);
 
-/* There is no filter here, whatever the test itself runs under. */
+/* There is no filter here but the world's, whatever the test itself runs under. */
 static inline bool world_tell(int fd)
 {
 	char text[128];
 	const int n = snprintf(text, sizeof(text),
-			       "Name:\tmemguard\nSeccomp:\t0\nvoluntary_ctxt_switches:\t%llu\n",
-			       (unsigned long long)world.n_wakes);
+			       "Name:\tmemguard\nSeccomp:\t%d\nvoluntary_ctxt_switches:\t%llu\n",
+			       world.filtered ? 2 : 0, (unsigned long long)world.n_wakes);
 
 	return pwrite(fd, text, (size_t)n, 0) == n;
 }
@@ -75,7 +77,7 @@ static inline int world_status(void)
 	const int fd = memfd_create("status", MFD_CLOEXEC);
 
 	/* The agent gives its own another number. */
-	if (world.signals_per_sec > 0)
+	if (world.signals_per_sec > 0 || world.tells)
 		world.status = dup(fd);
 	return fd >= 0 && world_tell(fd) ? fd : -1;
 }

@@ -498,6 +498,43 @@ static void test_the_first_small_holes_are_no_exception_when_time_is_up(void)
 	usec_per_loan = 0;
 }
 
+/* A millisecond for each time that somebody looks. */
+static int slow_clock(clockid_t id, struct timespec *ret)
+{
+	static long msec;
+
+	(void)id;
+	msec++;
+	*ret = (struct timespec){ msec / 1000, msec % 1000 * 1000000 };
+	return 0;
+}
+
+static bool go_on_once(void *arg)
+{
+	return ++*(unsigned int *)arg == 1;
+}
+
+/* The daemon goes, or a filter comes: it is asked every 20 ms, and nothing stays held. */
+static void test_it_ends_when_it_may_not_go_on(void)
+{
+	struct wire_reclaim_reply reply = { .method = WIRE_METHOD_BORROW };
+	unsigned int n_asked = 0;
+	const struct borrow_order order = {
+		.page_bytes = 4096, .go_on = go_on_once, .asked = is_asked, .arg = &n_asked
+	};
+
+	make_holes(16 << 10, 160 << 10, true);
+	sys_clock = slow_clock;
+	usec_per_loan = WORK_USEC;
+	CHECK(borrow_release(&order, &reply));
+	CHECK_EQ(reply.end, WIRE_END_LEFT);
+	CHECK(reply.n_borrowed < HOLES / 2);
+	CHECK_EQ(n_asked, 2);
+	CHECK_EQ(n_lent, 0);
+	sys_clock = NULL;
+	usec_per_loan = 0;
+}
+
 int main(void)
 {
 	space = (uintptr_t)mmap(NULL, SPACE_BYTES, PROT_READ | PROT_WRITE,
@@ -516,6 +553,7 @@ int main(void)
 	RUN(test_a_locked_page_costs_its_own_chunk_alone);
 	RUN(test_where_all_is_locked_it_soon_gives_up);
 	RUN(test_the_first_small_holes_are_no_exception_when_time_is_up);
+	RUN(test_it_ends_when_it_may_not_go_on);
 
 	return TEST_RESULT();
 }
