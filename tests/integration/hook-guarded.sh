@@ -217,7 +217,7 @@ start mdwe "$scratch/corner" mdwe
 said 'ready\|mdwe' mdwe
 if grep -q ready "$scratch/mdwe"; then
 	wait_for 60 is_member "$program"
-	claim "row 47: a process that may not make memory executable is asked as any other" trims "$program"
+	claim "row 47: a process that may not make memory executable lends as any other" trims --method=borrow "$program"
 	claim "row 47: and ends as it would" ends 0
 else
 	ends 77 || true
