@@ -116,12 +116,13 @@ static bool is_not_malloc(const struct facts *f)
 	return f->anon_bytes >= LEAST_BYTES && f->other_bytes > f->anon_bytes / 2;
 }
 
-/* Even if all that came since the allocators were asked is theirs. */
+/* Even if all that came since the allocators were asked is theirs, which shared memory cannot be. */
 static bool is_proven_not_malloc(const struct facts *f)
 {
-	const uint64_t new_bytes = add_sat(f->sums->use.grown_bytes, f->unseen_bytes);
+	const uint64_t new_bytes = add_sat(f->sums->use.grown_bytes, f->unseen_bytes),
+		       most_bytes = sub_sat(f->anon_bytes, f->shmem_bytes);
 
-	return sub_sat(f->other_bytes, new_bytes) > f->anon_bytes / 2;
+	return sub_sat(f->other_bytes, MIN(new_bytes, most_bytes)) > f->anon_bytes / 2;
 }
 
 /* Most of it belongs to an allocator that tells nothing. */

@@ -331,6 +331,15 @@ static void test_what_came_since_the_figures_is_nobodys_yet(void)
 	CHECK_STR(name_of(&m, HOUR), "not-malloc");
 	m.stats.rss -= MIB;
 	CHECK_STR(name_of(&m, HOUR), "unknown");
+
+	/* But for shared memory. */
+	m = process_of(20, 10, 8, 0);
+	m.process.rss_bytes = 420 * MIB;
+	m.process.shmem_permyriad = 9500;
+	m.stats.rss = 20 * MIB;
+	CHECK_STR(name_of(&m, HOUR), "not-malloc");
+	m.process.shmem_permyriad = 0;
+	CHECK_STR(name_of(&m, HOUR), "healthy");
 }
 
 static void test_what_malloc_maps_singly_is_in_use(void)
