@@ -146,6 +146,9 @@ static const struct {
 	{ OPTION_METHOD, " trim diagnose " },
 	{ OPTION_ALLOCATOR, " enable " },
 	{ OPTION_ROOT, " enable disable verify " },
+	/* run would make its sockets where those of the user's daemon are. */
+	{ OPTION_USER, " status list show explain diagnose history record trim tune enable disable config "
+		       "reload " },
 };
 
 static bool is_given[ARRAY_SIZE(restricted)];

@@ -82,6 +82,8 @@ claim "unknown verb, nearly one" fails 2 'did you mean "status"\?' ctl statsu
 claim "unknown option" fails 2 'help' ctl --frobnicate
 claim "an option of another verb" fails 2 '--method is not for "status", but for: trim diagnose;' ctl --method=full status
 claim "wherever it stands" fails 2 '--limit is not for "list", but for: run;' ctl list --limit=5M
+claim "a command is not run in the place of the user's daemon" fails 2 '--user is not for "run", but for: status ' \
+	env XDG_RUNTIME_DIR="$scratch" "$MEMGUARDCTL" --user run -- true
 claim "missing argument" fails 2 'trim' ctl trim
 claim "daemon: unknown option" fails 2 'help' "$MEMGUARDD" --frobnicate
 claim "daemon: stray argument" fails 2 'stray' "$MEMGUARDD" stray
