@@ -95,6 +95,8 @@ for limit in as nofile stack; do
 	same "row 25: at its limit ($limit) a program gets what it gets without the hook" \
 		"$(hooked "$subject" limit-$limit 2>&1)" "$("$subject" limit-$limit 2>&1)"
 done
+same "row 25: a thread that cannot be made brings no agent, the next one does" \
+	"$(hooked "$subject" refused 2>&1)" "create refused tasks 1, then agent yes"
 # Root has no limit of processes; a user nobody else is has this one alone.
 if is_root && have setpriv; then
 	chmod 0755 "$scratch"

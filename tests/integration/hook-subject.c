@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -305,6 +306,22 @@ static int do_limit_stack(void)
 	return limited(RLIMIT_STACK, 64 * 1024);
 }
 
+/* The first one has more stack than there are addresses for. */
+static int do_refused(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, SIZE_MAX / 4);
+	r = pthread_create(&thread, &attr, end_at_once, NULL);
+	pthread_attr_destroy(&attr);
+	printf("create %s tasks %d", r == 0 ? "0" : "refused", n_tasks());
+	printf(", then agent %s\n", await_agent() ? "yes" : "no");
+	return 0;
+}
+
 static void *allocate_and_stay(void *arg)
 {
 	/* Volatile, or the compiler sees that nobody needs it. */
@@ -478,6 +495,7 @@ static const struct thing things[] = {
 	{ "limit-nofile", do_limit_nofile },
 	{ "limit-nproc", do_limit_nproc },
 	{ "limit-stack", do_limit_stack },
+	{ "refused", do_refused },
 	{ "serve", do_serve },
 	{ "holdings", do_holdings },
 	{ "mapped", do_mapped },
