@@ -131,6 +131,12 @@ def check_tune(listener, subject):
         header[4] == OK and struct.unpack("=IIQ", payload[:16]) == (1, 0, 2),
         (header, payload[:16]),
     )
+    header, payload = subject.ask(TUNE, struct.pack("=IIQ", 4, 0, 1 << 40))
+    claim(
+        "a value out of range is brought into it, and told as it was set",
+        header[4] == OK and struct.unpack("=IIQ", payload[:16]) == (4, 0, 64 << 20),
+        (header, payload[:16]),
+    )
     header, payload = subject.ask(TUNE, struct.pack("=IIQ", 5, 0, 0))
     claim("and glibc has no decay", header[4] == UNSUPPORTED, header)
     other = Subject(listener, MALLOC_MMAP_THRESHOLD_="131072")
