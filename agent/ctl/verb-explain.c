@@ -409,25 +409,27 @@ static void print_next_beyond(const struct ctl *ctl, const json_t *group)
 		output_pair(ctl, "Next:", "no release can help, see \"Try\" above");
 }
 
+/* When the alert for it is told. */
+#define NEAR_SEC 60
+
 /* What is expected is from figures that may be older than what the program has freed. */
 static void print_next_worth(const struct ctl *ctl, const json_t *group)
 {
 	const bool is_near = signals_taken_bytes(group) >= fields_number(group, "usage_high_bytes") &&
 			     json_object_get(group, "usage_high_bytes");
-	char age[FORMAT_MAX], measured[FORMAT_MAX + 32] = "it is not measured yet";
+	char age[FORMAT_MAX], measured[FORMAT_MAX + 32] = "it is not measured yet", kill[64] = "";
 	uint64_t usec;
 
+	if (fields_find(group, "eta_usec", &usec) && usec <= NEAR_SEC * USEC_PER_SEC)
+		snprintf(kill, sizeof(kill), "; at this growth the kernel kills in %s",
+			 fields_round_usec(usec, age));
 	if (fields_find(group, "heap_age_usec", &usec))
 		snprintf(measured, sizeof(measured), "it was measured %s ago",
 			 fields_round_usec(MAX(usec, USEC_PER_SEC), age));
-	output_pair(ctl, "Next:",
-		    "nothing, until more can be expected: %s, and is again %s; lower MinRelease= to "
-		    "ask for less", measured,
-		    is_near ? "every few seconds" : "some 2s after it has worked and usage is steady");
+	output_pair(ctl, "Next:", "nothing, until more can be expected: %s, and is again %s; lower "
+		    "MinRelease= to ask for less%s", measured,
+		    is_near ? "every few seconds" : "some 2s after it has worked and usage is steady", kill);
 }
-
-/* When the alert for it is told. */
-#define NEAR_SEC 60
 
 static void print_next_threshold(const struct ctl *ctl, const json_t *group)
 {

@@ -272,9 +272,9 @@ static void find_words(const struct diagnosis *diagnosis, const struct group *gr
 
 	const int pid = member ? (int)member->process.pid : (int)diagnosis->use.largest_pid;
 
-	/* Of a group the member that holds most. */
+	/* Of a group the member that holds most. Of one that all have left it is of who comes next. */
 	snprintf(ret->pid, sizeof(ret->pid), "%s", "PID");
-	if (pid > 0)
+	if (pid > 0 && (member || group->n_members > 0))
 		snprintf(ret->pid, sizeof(ret->pid), "%d", pid);
 
 	set_word(group->unit ? group->unit : "UNIT", ret->unit);

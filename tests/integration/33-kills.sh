@@ -56,8 +56,22 @@ claim "which people see as such" eval \
 	'ctl history "$path" >"$scratch/told" && cat "$scratch/told" &&
 	[ "$(grep -c " oom-kill .* the kernel killed 1 process" "$scratch/told")" = 2 ]'
 
+# Beside one that is larger and calm; the one that was killed in is looked for.
+group_of_hint()
+{
+	COLUMNS=200 ctl status | sed -n 's/^Hint: memguardctl explain //p'
+}
+hooked MEMGUARD_AGENT=always /usr/bin/python3 -c "x = bytearray(120 << 20); import time; time.sleep(1000)" 9>&- &
+beside=$!
+started+=("$beside")
+wait_for 60 is_member "$beside"
+claim "the group of a kill is the first to look at" eval '[ "$(group_of_hint)" = "$path" ]'
 exec 9>&-
 wait "$retainer" || true
+claim "also when nobody is left in it" wait_for 60 eval \
+	'ctl --json=short explain "$path" | jq -e ".[0].members == 0" && [ "$(group_of_hint)" = "$path" ]'
+claim "and nobody is sent to a process that has gone" eval \
+	'! ctl explain "$path" | has -E "(heaptrack --pid|pmap -x|kill -CONT) [0-9]|/proc/[0-9]"'
 rmdir "$group"
 claim "it is remembered when the group is gone" wait_for 90 eval \
 	'! ctl list "$path" >/dev/null 2>&1 && killed 2'
