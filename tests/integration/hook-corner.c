@@ -16,7 +16,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <threads.h>
 
 #ifdef __GLIBC__
 #include <sys/single_threaded.h>
@@ -418,6 +420,31 @@ static int do_stuck_first(void)
 	return 0;
 }
 
+static int load_beside(void *arg)
+{
+	(void)load_library(arg);
+	return 0;
+}
+
+/*
+ * The same, held by a thread that libc made without the hook's seeing it: the main thread's first call of
+ * pthread_create() comes meanwhile. What the constructor says goes to a file.
+ */
+static int do_stuck_beside(void)
+{
+	struct stat file = { .st_size = 0 };
+	thrd_t thread;
+
+	if (thrd_create(&thread, load_beside, NULL) != thrd_success)
+		return 1;
+	while (fstat(1, &file) == 0 && file.st_size == 0)
+		usleep(2000);
+	if (start_thread(wait_for_ever) != 0 || !say("made\n"))
+		return 1;
+
+	return thrd_join(thread, NULL) == thrd_success ? 0 : 1;
+}
+
 /* Retains, and waits. */
 static int do_retain(void)
 {
@@ -483,6 +510,7 @@ static const struct {
 	{ "mdwe", do_mdwe },
 	{ "stuck", do_stuck },
 	{ "stuck-first", do_stuck_first },
+	{ "stuck-beside", do_stuck_beside },
 	{ "retain", do_retain },
 };
 

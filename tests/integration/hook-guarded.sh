@@ -133,6 +133,12 @@ said stuck stuck
 claim "row 45: the first thread made in a constructor brings the agent" wait_for 60 is_member "$program"
 claim "row 45: which releases while the constructor waits" trims "$program"
 claim "row 45: and the program goes on then too" eval 'ends 0 && grep -q done "$scratch/stuck"'
+# Also where it is switched off it stands in front of pthread_create().
+for off in on off; do
+	MEMGUARD=$off start beside "$scratch/corner" stuck-beside "$scratch/stuck-0.so"
+	claim "row 45: the first thread is made while another's constructor waits (MEMGUARD=$off)" said made beside
+	claim "row 45: and the program ends as it would" ends 0
+done
 
 #
 # Row 52: the heap is write-protected for a time in which the program does not allocate.
