@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Whether free() writes over what it is given, as it is found out by doing it. */
+/* Whether free() writes over what it is given, as it is found out by doing it; and what is no loan. */
 
 #include "libhook/anchor.h"
 #include "libhook/loan.h"
@@ -37,6 +37,22 @@ static bool fill_up(void)
 	return false;
 }
 
+/* Were it freed as it is, glibc would take its size for the new threshold, for good. Nobody frees the last. */
+static void test_a_mapping_is_no_loan_and_moves_no_threshold(void)
+{
+	struct wire_reclaim_reply reply = { .n_borrowed = 0 };
+	struct lender lender = { .anchors = malloc(ANCHOR_BYTES), .reply = &reply };
+	const void *block;
+
+	CHECK(lender.anchors);
+	lender.anchors->next = NULL;
+	CHECK(!loan_take(&lender, (size_t)4 << 20));
+	CHECK(!lender.held);
+	CHECK_EQ(reply.n_borrowed, 0);
+	block = malloc((size_t)1 << 20);
+	CHECK(block && anchor_is_mapping(block));
+}
+
 static void test_a_heap_as_it_is_does_not(void)
 {
 	CHECK(!loan_is_filled());
@@ -65,6 +81,7 @@ static void test_a_mapping_is_empty_which_is_not_filled(void)
 int main(void)
 {
 #ifndef OTHER_ALLOCATOR
+	RUN(test_a_mapping_is_no_loan_and_moves_no_threshold);
 	RUN(test_a_heap_as_it_is_does_not);
 	RUN(test_one_that_is_to_be_filled_does);
 	RUN(test_a_mapping_is_empty_which_is_not_filled);
