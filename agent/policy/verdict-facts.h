@@ -24,6 +24,7 @@ struct facts {
 	uint32_t usage_critical_permyriad;
 	uint64_t killed_usec; /* 0: never; of a member */
 	bool is_after_kill; /* so shortly that figures may be of who was killed */
+	bool is_kill_near; /* by growth; of a member: it has most of what its group has */
 	bool is_short; /* of memory, near the limit or for want of it killed; of a member: its group */
 	uint64_t now_usec;
 };

@@ -96,6 +96,7 @@ static bool is_stale(const struct facts *f)
 /*
  * Nearly all that it has is in use, and is most of the limit; and nobody has watched for long, or it
  * grew lately, or there is no room left for that. Where others fill the limit it need not be this one.
+ * Or it will be most of it so soon that nobody has watched for long by then.
  */
 static bool fills_limit(const struct facts *f)
 {
@@ -103,9 +104,10 @@ static bool fills_limit(const struct facts *f)
 	const uint64_t in_use_bytes =
 		add_sat(f->sums->use.in_use_bytes, is_stale(f) ? 0 : f->sums->use.grown_bytes);
 
-	if (!is_above(f->anon_bytes, f->limit_bytes, f->usage_high_permyriad) ||
-	    in_use_bytes < share_of(f->anon_bytes, FULL_PERMYRIAD))
+	if (in_use_bytes < share_of(f->anon_bytes, FULL_PERMYRIAD))
 		return false;
+	if (!is_above(f->anon_bytes, f->limit_bytes, f->usage_high_permyriad))
+		return f->is_kill_near;
 
 	return f->sums->n_judged == 0 || f->sums->n_rising > 0 ||
 	       is_above(f->anon_bytes, f->limit_bytes, f->usage_critical_permyriad);
@@ -300,6 +302,12 @@ static void divide(const struct group *group, struct facts *f)
 		f->unseen_bytes = rest_bytes;
 }
 
+/* As it is told. */
+static bool is_kill_near(const struct alert_memory *alerts)
+{
+	return alerts->told & UINT32_C(1) << ALERT_KILL_NEAR;
+}
+
 static bool is_short(const struct group *group, const struct reading *reading,
 		     const struct alert_memory *alerts, uint64_t now_usec)
 {
@@ -351,6 +359,7 @@ void verdict_group(const struct group *group, const struct sums *sums,
 		.usage_critical_permyriad = group->settings->usage_critical_permyriad,
 		.killed_usec = killed_usec,
 		.is_after_kill = is_after_kill(&own, killed_usec, now_usec),
+		.is_kill_near = is_kill_near(alerts),
 		.is_short = is_short(group, &reading, alerts, now_usec),
 		.now_usec = now_usec,
 	};
@@ -381,6 +390,8 @@ void verdict_member(const struct group *group, const struct member *member,
 		.usage_high_permyriad = group->settings->usage_high_permyriad,
 		.usage_critical_permyriad = group->settings->usage_critical_permyriad,
 		.retained_high_bytes = group->settings->retained_high_bytes,
+		.is_kill_near = is_kill_near(alerts) &&
+				member->process.anon_bytes >= group->reading.anon_bytes / 2,
 		.is_short = is_short(group, &group->reading, alerts, now_usec),
 		.now_usec = now_usec,
 	};

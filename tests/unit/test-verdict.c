@@ -109,6 +109,30 @@ static void test_mostly_in_use_near_the_limit_is_growing(void)
 }
 
 /* Who watched it for long knows more, but at the limit itself nobody can wait. */
+/* "Healthy" is no word to stand in an alert that a kill is near. */
+static void test_who_is_on_the_way_to_a_near_kill_is_growing(void)
+{
+	struct member m = process_of(56, 55, 54, 0), small = process_of(12, 11, 10, 0);
+	struct group g = group_of(54, 0, 1);
+
+	g.reading.anon_bytes = 56 * MIB;
+	g.reading.limit_bytes = 120 * MIB;
+	CHECK_STR(name(&g), "healthy");
+	alerts.told = UINT32_C(1) << ALERT_KILL_NEAR;
+	CHECK_STR(name(&g), "growing");
+	CHECK_EQ(d.confidence_percent, 40);
+	CHECK(has_advice(ADVICE_HEAPTRACK));
+
+	verdict_member(&g, &m, &alerts, NOW_USEC, &d);
+	CHECK_STR(verdict_to_string(d.verdict), "growing");
+	verdict_member(&g, &small, &alerts, NOW_USEC, &d);
+	CHECK_STR(verdict_to_string(d.verdict), "healthy");
+
+	/* Whose memory is not in use is another matter. */
+	sums.use.in_use_bytes = 30 * MIB;
+	CHECK_STR(name(&g), "healthy");
+}
+
 static void test_near_the_limit_a_flat_floor_is_healthy_and_no_other(void)
 {
 	struct group g = group_of(1500, 0, 100);
@@ -393,6 +417,7 @@ int main(void)
 	RUN(test_a_release_that_paid_is_evidence_of_retention);
 	RUN(test_no_evidence_is_left_out);
 	RUN(test_mostly_in_use_near_the_limit_is_growing);
+	RUN(test_who_is_on_the_way_to_a_near_kill_is_growing);
 	RUN(test_near_the_limit_a_flat_floor_is_healthy_and_no_other);
 	RUN(test_who_is_short_of_memory_is_told_to_do_something);
 	RUN(test_a_kill_says_something_for_a_day_and_of_that_limit);
