@@ -34,8 +34,12 @@
  * many. It was measured while it waited for busy threads, so it says nothing of an idle one.
  */
 #define WALK_SHARE 200
-/* Where each is felt as a stall, fewer; but near the limit, where they may save the program. */
+/*
+ * Where each is felt as a stall, fewer; but near the limit, where they may save the program. One that had
+ * to wait for busy threads for seconds is no reason never to look again.
+ */
 #define DEAR_WALK_SHARE 4000
+#define DEAR_GAP_MAX_USEC (600 * USEC_PER_SEC)
 
 /* For as long a free chunk keeps the walk, and whoever needs its arena meanwhile. */
 #define CHUNK_NSEC 25
@@ -113,7 +117,8 @@ bool freshness_is_due(const struct group *group, const struct member *member,
 		return false;
 
 	if (freshness_is_dear(group, member))
-		return age_usec >= MAX(RESTLESS_GAP_USEC, hold_usec(&member->stats) * DEAR_WALK_SHARE);
+		return age_usec >= CLAMP(hold_usec(&member->stats) * DEAR_WALK_SHARE, RESTLESS_GAP_USEC,
+					 DEAR_GAP_MAX_USEC);
 	if (!calm)
 		return age_usec >= MAX(RESTLESS_GAP_USEC, (uint64_t)member->stats.heap_usec * WALK_SHARE);
 

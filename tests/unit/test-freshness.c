@@ -263,6 +263,11 @@ static void test_looks_that_are_felt_are_rare_unless_it_is_near_the_limit(void)
 	near.reading.anon_bytes = 800 * MIB;
 	CHECK(freshness_is_due(&near, &dear, then_usec, 1, NOW));
 
+	/* It has waited rather than walked. */
+	dear.stats.heap_usec = 12 * USEC_PER_SEC;
+	CHECK(!freshness_is_due(&calm, &dear, then_usec, 1, NOW + SEC(595) - 1));
+	CHECK(freshness_is_due(&calm, &dear, then_usec, 1, NOW + SEC(595)));
+
 	/* Nobody is there to feel it. */
 	dear.busy_permyriad = 0;
 	CHECK(freshness_is_due(&calm, &dear, then_usec, 1, NOW));
