@@ -221,7 +221,8 @@ static void on_config_message(const char *file, unsigned int line, const char *t
 
 	add_mistake(mistakes, where, text);
 	if (mistakes->n++ == 0) {
-		snprintf(mistakes->first, sizeof(mistakes->first), "%s: %s", where, text);
+		/* What is wrong is to be seen, however long the path is. */
+		snprintf(mistakes->first, sizeof(mistakes->first), "%.255s: %s", where, text);
 		snprintf(mistakes->file, sizeof(mistakes->file), "%s", file);
 		mistakes->line = line;
 		return;
