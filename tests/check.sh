@@ -239,7 +239,7 @@ if ! $quick; then
 		attempt_real "$script"
 	done
 
-	say "virtual machine (about 10 minutes)"
+	say "virtual machine (about 20 minutes)"
 	stage=$(mktemp -d)
 	attempt "make install" make -C "$top/build" install DESTDIR="$stage/root"
 	attempt "services build" "$top/tests/services/build.sh" "$top/build/services"

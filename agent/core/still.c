@@ -33,7 +33,7 @@ static bool is_calm(const struct guard *guard, uint64_t now_usec)
 	       group->gate.state == GATE_CALM && !guard->round &&
 	       charged_bytes(group) < guard_high_bytes(guard) &&
 	       !guard->signals.pressure && !guard->signals.limit_hit &&
-	       !gate_is_laden(group) &&
+	       !gate_is_laden(group) && !group->climbs &&
 	       now_usec - guard->survey_usec < guard->survey_gap_usec;
 }
 

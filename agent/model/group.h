@@ -202,7 +202,7 @@ struct group {
 	enum group_kind kind : 8;
 	bool yields; /* a round is under way that gives way to what is more urgent */
 	bool users; /* of a user's own daemon: what is to be typed needs --user */
-	bool climbs; /* has grown a while ago: the next step has to be seen when it comes */
+	bool climbs; /* has moved within a minute: the next step has to be seen when it comes */
 	uint8_t limit_level; /* whose limit is the reading's: so many groups above; 0: nobody's else */
 	uint8_t shared_level; /* likewise at the last kill that shared counts */
 	int16_t sources[SOURCE_MAX_];

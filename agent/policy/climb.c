@@ -99,7 +99,14 @@ bool climb_step(struct alert_climb *climb, const struct group *group, bool begin
 
 bool climb_is_followed(const struct alert_climb *climb)
 {
-	return climb->lows[0] > 0;
+	unsigned int low = SHARE_MAX + 1, high = 0;
+
+	for (unsigned int i = 0; i < CLIMB_SPANS && climb->lows[i] > 0; i++) {
+		low = MIN(low, climb->lows[i]);
+		high = MAX(high, climb->lows[i]);
+	}
+
+	return high >= low + RISE_MIN;
 }
 
 bool climb_in_steps(const struct alert_climb *climb, const struct reading *reading, bool is_told,

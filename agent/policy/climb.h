@@ -21,7 +21,7 @@
 /* True when it is another limit than before, and all begins anew. */
 bool climb_step(struct alert_climb *climb, const struct group *group, bool begins, uint64_t now_usec);
 
-/* It has begun, and the last minute was not flat. */
+/* Within the last minute it has risen or fallen by more than the error. */
 bool climb_is_followed(const struct alert_climb *climb);
 
 /* Growth by *@ret_bytes in *@ret_usec; false: there is none. @is_told: it may pause for twice as long. */

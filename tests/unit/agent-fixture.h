@@ -59,6 +59,18 @@ struct world {
 };
 
 static struct world world;
+
+/* A daemon that asks once, and stays. */
+static inline void world_begin(const struct wire_frame *question)
+{
+	world = (struct world){
+		.now_usec = 1000000,
+		.peer = -1,
+		.n_connects_max = 20,
+		.question = question,
+		.lasts_usec = { 3600000000 },
+	};
+}
 static long (*world_kernel)(long number, ...);
 
 /* There is no filter here but the world's, whatever the test itself runs under. */

@@ -155,24 +155,13 @@ static void run(bool (*now)(long, const long[static 6]), enum taken taken, int w
 	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
-static void begin(const struct wire_frame *question)
-{
-	world = (struct world){
-		.now_usec = 1000000,
-		.peer = -1,
-		.n_connects_max = 20,
-		.question = question,
-		.lasts_usec = { 3600000000 },
-	};
-}
-
 static void check_all(bool (*now)(long, const long[static 6]), const struct wire_frame *question)
 {
 	static const int limits[] = { LIMIT, LOW_LIMIT };
 
 	for (int i = 0; i < 2; i++)
 		for (int which = 0; which < N_OWN + 2; which++) {
-			begin(question);
+			world_begin(question);
 			run(now, which < N_OWN ? TAKEN_ALL : which == N_OWN ? TAKEN_MIXED : TAKEN_FEW,
 			    which < N_OWN ? which : 0, limits[i]);
 			CHECK(restore.done);
@@ -203,7 +192,7 @@ static bool as_it_dozes(long number, const long args[static 6])
 static void test_while_it_dozes(void)
 {
 	for (int i = 0; i < N_OWN; i++) {
-		begin(NULL);
+		world_begin(NULL);
 		world.signals_per_sec = 10000;
 		run(as_it_dozes, TAKEN_ALL, i, LIMIT);
 		CHECK(restore.done);
@@ -219,7 +208,7 @@ static bool when_alone(long number, const long args[static 6])
 static void test_while_it_waits_to_try_again(void)
 {
 	for (int i = 0; i < N_OWN; i++) {
-		begin(NULL);
+		world_begin(NULL);
 		world.lasts_usec[0] = 0;
 		run(when_alone, TAKEN_ALL, i, LIMIT);
 		CHECK(restore.done);
@@ -292,7 +281,7 @@ static bool before_the_socket_is_moved(long number, const long args[static 6])
 static void test_between_a_socket_and_its_connection_nothing_is_connected_or_closed(void)
 {
 	for (int few = 0; few < 2; few++) {
-		begin(NULL);
+		world_begin(NULL);
 		restore.may_dup = true;
 		run(before_the_socket_is_moved, few ? TAKEN_FEW : TAKEN_ALL, 2, LIMIT);
 		restore.may_dup = false;
@@ -326,7 +315,7 @@ static bool count(long number, const long args[static 6])
 
 static void test_all_its_numbers_are_such_as_programs_seldom_have(void)
 {
-	begin(NULL);
+	world_begin(NULL);
 	lowest = 1000;
 	run(count, TAKEN_ALL, 0, LIMIT);
 	CHECK(n_all >= 6);
@@ -335,7 +324,7 @@ static void test_all_its_numbers_are_such_as_programs_seldom_have(void)
 
 static void test_so_they_are_as_far_as_a_lower_limit_allows(void)
 {
-	begin(NULL);
+	world_begin(NULL);
 	lowest = LOW_LIMIT / 2 - 3;
 	run(count, TAKEN_ALL, 0, LOW_LIMIT);
 	CHECK(n_all >= 6);

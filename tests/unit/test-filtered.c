@@ -61,15 +61,9 @@ static void on_call(long number, const long args[static 6])
 
 static void ask(const struct wire_frame *question)
 {
-	world = (struct world){
-		.now_usec = 1000000,
-		.peer = -1,
-		.n_connects_max = 20,
-		.question = question,
-		.lasts_usec = { 3600000000 },
-		.tells = true,
-		.on_call = on_call,
-	};
+	world_begin(question);
+	world.tells = true;
+	world.on_call = on_call;
 	n_harmful = n_parked = 0;
 	world_run();
 }

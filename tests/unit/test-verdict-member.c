@@ -159,22 +159,6 @@ static void test_what_is_steady_is_healthy_even_at_its_limit(void)
 	CHECK(has_fact(FACT_LIMIT_BYTES, 450 * MIB));
 }
 
-static void test_who_fills_the_limit_alone_is_what_its_group_is(void)
-{
-	struct member m = process_of(480, 470, 460, 2);
-	struct group g = group_of(460, 2, 10);
-
-	verdict_sum(&sums, &m, METHOD_AUTO);
-	g.reading.anon_bytes = 470 * MIB;
-	for (uint64_t limit_mib = 500; limit_mib <= 5000; limit_mib += 4500) {
-		g.reading.limit_bytes = limit_mib * MIB;
-		verdict_member(&g, &m, &alerts, NOW_USEC, &d);
-		CHECK_STR(verdict_to_string(d.verdict), limit_mib == 500 ? "growing" : "healthy");
-		CHECK(has_fact(FACT_LIMIT_BYTES, limit_mib * MIB));
-		CHECK_STR(verdict_to_string(d.verdict), name(&g));
-	}
-}
-
 static void test_retained_after_a_burst_is_surer_after_a_release(void)
 {
 	struct member m = process_of(510, 500, 100, 390);
@@ -583,7 +567,6 @@ int main(void)
 	RUN(test_a_leak_that_began_late_is_growing_near_the_limit);
 	RUN(test_a_sawtooth_is_healthy_unless_its_foot_rises);
 	RUN(test_what_is_steady_is_healthy_even_at_its_limit);
-	RUN(test_who_fills_the_limit_alone_is_what_its_group_is);
 	RUN(test_retained_after_a_burst_is_surer_after_a_release);
 	RUN(test_holes_below_a_page_are_fragmented);
 	RUN(test_a_release_that_was_cut_short_shows_nothing);

@@ -108,7 +108,22 @@ static void test_mostly_in_use_near_the_limit_is_growing(void)
 	CHECK_STR(name(&g), "healthy");
 }
 
-/* Who watched it for long knows more, but at the limit itself nobody can wait. */
+static void test_who_fills_the_limit_alone_is_what_its_group_is(void)
+{
+	struct member m = process_of(480, 470, 460, 2);
+	struct group g = group_of(460, 2, 10);
+
+	verdict_sum(&sums, &m, METHOD_AUTO);
+	g.reading.anon_bytes = 470 * MIB;
+	for (uint64_t limit_mib = 500; limit_mib <= 5000; limit_mib += 4500) {
+		g.reading.limit_bytes = limit_mib * MIB;
+		verdict_member(&g, &m, &alerts, NOW_USEC, &d);
+		CHECK_STR(verdict_to_string(d.verdict), limit_mib == 500 ? "growing" : "healthy");
+		CHECK(has_fact(FACT_LIMIT_BYTES, limit_mib * MIB));
+		CHECK_STR(verdict_to_string(d.verdict), name(&g));
+	}
+}
+
 /* "Healthy" is no word to stand in an alert that a kill is near. */
 static void test_who_is_on_the_way_to_a_near_kill_is_growing(void)
 {
@@ -133,6 +148,7 @@ static void test_who_is_on_the_way_to_a_near_kill_is_growing(void)
 	CHECK_STR(name(&g), "healthy");
 }
 
+/* Who watched it for long knows more, but at the limit itself nobody can wait. */
 static void test_near_the_limit_a_flat_floor_is_healthy_and_no_other(void)
 {
 	struct group g = group_of(1500, 0, 100);
@@ -417,6 +433,7 @@ int main(void)
 	RUN(test_a_release_that_paid_is_evidence_of_retention);
 	RUN(test_no_evidence_is_left_out);
 	RUN(test_mostly_in_use_near_the_limit_is_growing);
+	RUN(test_who_fills_the_limit_alone_is_what_its_group_is);
 	RUN(test_who_is_on_the_way_to_a_near_kill_is_growing);
 	RUN(test_near_the_limit_a_flat_floor_is_healthy_and_no_other);
 	RUN(test_who_is_short_of_memory_is_told_to_do_something);
