@@ -138,6 +138,13 @@ attaching()
 	wait "$server"
 }
 
+# Not where threads have registers that it does not know, as on some virtual machines.
+gdb_can_call()
+{
+	timeout 60 gdb -nx -batch -ex 'break main' -ex run -ex 'call (int)getppid() > 0' -ex kill \
+		"$program" </dev/null 2>&1 | has '^\$1 = '
+}
+
 # Threads, addresses, pids; the agent is one more thread to be seen, and that must be allowed.
 normal()
 {
@@ -149,8 +156,12 @@ normal()
 matrix strace stracing
 claim "it released while it was traced" released_in strace auto always
 matrix strace-hooked hooked_strace
-matrix gdb debugging
-want_status=5
-matrix gdb-attached attaching
-claim "it released when asked" released_in gdb-attached auto always
+if gdb_can_call; then
+	matrix gdb debugging
+	want_status=5
+	matrix gdb-attached attaching
+	claim "it released when asked" released_in gdb-attached auto always
+else
+	echo "# not under gdb: it cannot call a function in a program on this machine"
+fi
 finish
