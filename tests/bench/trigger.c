@@ -301,15 +301,18 @@ static bool cross(struct trigger *trigger, struct crossing *ret)
 	return crossing.crossed_usec > 0 && crossing.asked_usec > 0;
 }
 
-/* Where the daemon was there before the kernel's event, no time passed from that. */
+/* What came while the step before ended, or before the kernel's event, took no time from it. */
+static uint64_t elapsed(uint64_t from_usec, uint64_t to_usec)
+{
+	return from_usec > 0 && to_usec > from_usec ? to_usec - from_usec : 0;
+}
+
 static void print(const struct crossing *crossing, bool is_control)
 {
-	const uint64_t told_usec = crossing->told_usec > 0 ? crossing->told_usec : crossing->asked_usec;
-
-	printf("%" PRIu64 " %" PRIu64, crossing->asked_usec - crossing->crossed_usec,
-	       crossing->asked_usec - told_usec);
+	printf("%" PRIu64 " %" PRIu64, elapsed(crossing->crossed_usec, crossing->asked_usec),
+	       elapsed(crossing->told_usec, crossing->asked_usec));
 	if (is_control)
-		printf(" %" PRIu64, crossing->woke_usec > told_usec ? crossing->woke_usec - told_usec : 0);
+		printf(" %" PRIu64, elapsed(crossing->told_usec, crossing->woke_usec));
 	puts("");
 }
 
