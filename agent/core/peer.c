@@ -153,19 +153,12 @@ static struct peer *peer_alloc(struct manager *manager, const struct wire_hello 
 	return peer;
 }
 
-int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello *hello,
-	     struct peer **ret)
+static int make_peer(struct guard *guard, struct conn *conn, const struct wire_hello *hello,
+		     struct peer **ret)
 {
-	struct guard *guard;
+	struct manager *manager = guard->manager;
 	struct peer *peer;
 	int r;
-
-	r = guard_for_pid(manager, conn_pid(conn), &guard);
-	if (r < 0) {
-		log_debug("Cannot find the group of process %d: %s; not guarding it",
-			  (int)conn_pid(conn), strerror(-r));
-		return r;
-	}
 
 	peer = peer_alloc(manager, hello);
 	if (!peer)
@@ -177,15 +170,42 @@ int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello
 	peer->guard = guard;
 	/*
 	 * Otherwise it is somebody else's group. By time alone who had that number already when we
-	 * accepted the connection would pass.
+	 * accepted the connection would pass; and v1 says of who is ending that it is in the root.
 	 */
 	r = peer_check_identity(peer);
-	if (r >= 0 && conn_has_ended(conn))
+	if (r == -EAGAIN || (r >= 0 && conn_has_ended(conn)))
 		r = -ESRCH;
 	if (r == -ESRCH) {
 		log_debug("Process %d ended after it connected; not guarding who has its pid",
 			  (int)conn_pid(conn));
 		peer_dispose(peer, manager);
+		return r;
+	}
+
+	*ret = peer;
+	return 0;
+}
+
+int peer_new(struct manager *manager, struct conn *conn, const struct wire_hello *hello,
+	     struct peer **ret)
+{
+	const size_t n_guards = manager->n_guards;
+	struct guard *guard;
+	struct peer *peer;
+	int r;
+
+	r = guard_for_pid(manager, conn_pid(conn), &guard);
+	if (r < 0) {
+		log_debug("Cannot find the group of process %d: %s; not guarding it",
+			  (int)conn_pid(conn), strerror(-r));
+		return r;
+	}
+
+	r = make_peer(guard, conn, hello, &peer);
+	if (r < 0) {
+		/* A group that was made for it never had anybody. */
+		if (manager->n_guards > n_guards)
+			guard_free(guard);
 		return r;
 	}
 

@@ -71,4 +71,40 @@ trims()
 claim "trim of it fails" trims
 claim "list of all does not" ctl list
 
+# Who ends before he is let in is nowhere, and v1 says in the root, until his parent has heard of it.
+has_no_empty_root()
+{
+	ctl --json=short status | jq -e '[.groups[] | select(.path == "/" and .members == 0)] == []'
+}
+
+# leaves_zombie : its pid in $zombie; it has connected, said HELLO and ended. The connection is left to another.
+leaves_zombie()
+{
+	mkfifo "$scratch/hold"
+	python3 - "$(dirname "$0")/../shim" "$runtime/hook.sock" "$scratch/hold" >"$scratch/zombie" <<-EOF2 &
+	import os, socket, sys
+	sys.path.insert(0, sys.argv[1])
+	import hook_peer
+	s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+	child = os.fork()
+	if child == 0:
+	    s.connect(sys.argv[2])
+	    s.send(hook_peer.hello(os.getpid()))
+	    os._exit(0)
+	os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+	print(child, flush=True)
+	open(sys.argv[3]).read()
+	EOF2
+	started+=($!)
+	wait_for 20 test -s "$scratch/zombie"
+	zombie=$(<"$scratch/zombie")
+}
+
+halt "$daemon"
+leaves_zombie
+kill -CONT "$daemon"
+claim "who ended before he was let in is no member" wait_for 20 logged "Process $zombie ended after it connected"
+kill "${started[-1]}"
+wait "${started[-1]}" || true
+claim "nor is there a group of nobody" has_no_empty_root
 finish
