@@ -23,6 +23,9 @@
 #define SMOOTH_MAX_USEC (4 * USEC_PER_SEC)
 #define SMOOTH_PART 16
 
+/* Growth of which no more than this part has come in the last seconds is over. */
+#define OVER_PART 16
+
 /* No machine fills memory faster; keeps every product below within 64 bits. */
 #define RATE_MAX (INT64_C(1) << 50)
 
@@ -120,6 +123,21 @@ static int64_t smoothed(int64_t growth, int64_t rate, int64_t dt, uint64_t smoot
 	return growth + scale(rate - growth, dt, dt + (int64_t)smooth_usec);
 }
 
+/* Its growth was over: what is left of it is an echo that fades, which nobody should take for growth. */
+static bool is_over(const struct trend *trend)
+{
+	return trend->growth_bytes_per_sec == 0 && trend->brief_bytes_per_sec > 0;
+}
+
+/* Smoothing alone would have it end in half a minute. When it comes back it is smoothed as what goes on. */
+static void end_growth(struct trend *next, int64_t rate)
+{
+	const int64_t part = next->growth_bytes_per_sec / OVER_PART;
+
+	if (part > 0 && rate < part && next->brief_bytes_per_sec < part)
+		next->growth_bytes_per_sec = 0;
+}
+
 static void step_growth(struct trend *next, const struct trend *trend,
 			const struct reading *reading)
 {
@@ -146,9 +164,10 @@ static void step_growth(struct trend *next, const struct trend *trend,
 			 CLAMP(trend->eta_usec / SMOOTH_PART, SMOOTH_MIN_USEC, SMOOTH_MAX_USEC));
 
 	/* When there is little time, or nothing to smooth, the second is what counts. */
-	if (trend->growth_bytes_per_sec <= 0 || next->brief_bytes_per_sec <= 0 ||
+	if ((trend->growth_bytes_per_sec <= 0 && !is_over(trend)) || next->brief_bytes_per_sec <= 0 ||
 	    eta_of(reading, next->brief_bytes_per_sec) < SMOOTH_PART * SMOOTH_MIN_USEC)
 		next->growth_bytes_per_sec = next->brief_bytes_per_sec;
+	end_growth(next, rate);
 }
 
 void trend_move(struct trend *trend, const struct reading *last, const struct reading *next)

@@ -126,6 +126,43 @@ static void test_readings_too_close_keep_the_older_value(void)
 	CHECK_EQ(t.time_usec, NOW + MSEC(5));
 }
 
+/* Read once a second, as trend_next_usec() has it for a while after a burst. */
+static void test_growth_that_is_over_is_no_growth_soon(void)
+{
+	static const uint64_t bursts_mib[] = { 3, 40, 200, 600 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bursts_mib); i++) {
+		struct trend t = ramp((struct trend){ 0 }, 1, 2, 100, 100 + bursts_mib[i]);
+
+		CHECK(t.growth_bytes_per_sec > 0);
+		for (uint64_t sec = 4; sec < 16; sec++)
+			t = add(t, SEC(sec), (100 + bursts_mib[i]) * MIB);
+		for (uint64_t sec = 16; sec < 60; sec++) {
+			t = add(t, SEC(sec), (100 + bursts_mib[i]) * MIB);
+			CHECK(t.growth_bytes_per_sec < 256);
+			CHECK(t.eta_usec > SEC(24 * 3600));
+		}
+	}
+}
+
+/* What comes every three seconds is not over in between; nor is what comes back more than it is. */
+static void test_growth_in_steps_is_not_over_between_them(void)
+{
+	struct trend t = ramp((struct trend){ 0 }, 1, 8, 100, 116);
+
+	for (uint64_t sec = 10; sec < 70; sec++) {
+		t = add(t, SEC(sec), (116 + 6 * (sec / 3)) * MIB);
+		CHECK(t.growth_bytes_per_sec > (int64_t)MIB / 2);
+	}
+
+	for (uint64_t sec = 70; sec < 80; sec++)
+		t = add(t, SEC(sec), 256 * MIB);
+	CHECK(t.growth_bytes_per_sec < 256);
+	t = add(t, SEC(80), 266 * MIB);
+	CHECK(t.growth_bytes_per_sec > (int64_t)MIB);
+	CHECK(t.growth_bytes_per_sec < (int64_t)(3 * MIB));
+}
+
 static void test_a_release_clears_the_time_to_the_limit_at_once(void)
 {
 	struct trend t = ramp((struct trend){ 0 }, 1, 4, 100, 900);
@@ -291,6 +328,8 @@ int main(void)
 	RUN(test_a_jump_of_growth_is_not_smoothed_for_long);
 	RUN(test_smoothing_depends_on_time_not_on_the_number_of_readings);
 	RUN(test_readings_too_close_keep_the_older_value);
+	RUN(test_growth_that_is_over_is_no_growth_soon);
+	RUN(test_growth_in_steps_is_not_over_between_them);
 	RUN(test_a_release_clears_the_time_to_the_limit_at_once);
 	RUN(test_growth_after_a_release_is_not_hidden_by_the_fall);
 	RUN(test_a_small_dip_does_not_clear_growth);
