@@ -290,6 +290,13 @@ static int open_systemd(bool user, sd_bus **ret)
 	return r;
 }
 
+int service_reach(bool user)
+{
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+
+	return open_systemd(user, &bus);
+}
+
 static int check_loaded(bool user, sd_bus *bus, const char *unit, const char *path)
 {
 	json_t *state = NULL;

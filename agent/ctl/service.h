@@ -25,6 +25,9 @@ struct service {
 	bool no_unix; /* RestrictAddressFamilies= without AF_UNIX */
 };
 
+/* Can the manager be asked at all? As service_load(), which says the same of each unit. */
+int service_reach(bool user);
+
 /* -ENOENT: no such unit; -EINVAL: masked or broken; -EOPNOTSUPP: no systemd here. */
 int service_load(bool user, const char *unit, struct service *ret);
 void service_donep(struct service *service);

@@ -57,17 +57,25 @@ static int open_user(sd_bus **ret)
 	return sd_bus_open_user(ret);
 }
 
+/* A bus that is named is meant, also where systemd does not run (tests). */
+static bool is_bus_named(void)
+{
+	return secure_getenv("DBUS_SYSTEM_BUS_ADDRESS") != NULL;
+}
+
+bool systemd_is_here(void)
+{
+	return is_bus_named() || access(BOOTED_DIRECTORY, F_OK) >= 0;
+}
+
 int systemd_open(bool user, sd_bus **ret)
 {
 	if (user)
 		return open_user(ret);
-
-	/* A bus that is named is meant, also where systemd does not run (tests). */
-	if (secure_getenv("DBUS_SYSTEM_BUS_ADDRESS"))
-		return sd_bus_open_system(ret);
-
-	if (access(BOOTED_DIRECTORY, F_OK) < 0)
+	if (!systemd_is_here())
 		return -ENOENT;
+	if (is_bus_named())
+		return sd_bus_open_system(ret);
 
 	if (open_private(PRIVATE_ADDRESS, ret) >= 0)
 		return 0;

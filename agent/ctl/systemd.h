@@ -13,6 +13,9 @@
  */
 int systemd_open(bool user, sd_bus **ret);
 
+/* Was this machine booted with it? */
+bool systemd_is_here(void);
+
 /* The command that talks to it, for messages. */
 const char *systemd_command(bool user);
 

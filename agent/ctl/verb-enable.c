@@ -31,11 +31,15 @@
 /* What the command is about, by the names that systemd has for it. */
 struct units {
 	char (*names)[DROPIN_UNIT_MAX];
+	char **texts; /* of their drop-ins, once they are made */
 	int n;
 };
 
 static void units_donep(struct units *units)
 {
+	for (int i = 0; units->texts && i < units->n; i++)
+		free(units->texts[i]);
+	free(units->texts);
 	free(units->names);
 }
 
@@ -238,11 +242,12 @@ static void warn_missing(const char *unit, const char *preload)
 	}
 }
 
-static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook,
-		       const char *library)
+/* What its drop-in has to say. malloc'ed; tells why it cannot have one. */
+static int make_text(const struct ctl *ctl, const char *unit, const char *hook, const char *library,
+		     char **ret)
 {
 	_cleanup_(service_donep) struct service service = { 0 };
-	_cleanup_(freep) char *preload = NULL, *text = NULL;
+	_cleanup_(freep) char *preload = NULL;
 	char symbols[ELF_VARIABLE_MAX];
 	bool linked = false;
 	int r;
@@ -266,7 +271,7 @@ static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook
 	r = ctl->allocator ? dropin_preload_allocator(service.preload, library, hook, &preload)
 			   : dropin_preload(service.preload, hook, &preload);
 	if (r >= 0)
-		r = dropin_text(unit, ctl->user, preload, linked ? symbols : NULL, &text);
+		r = dropin_text(unit, ctl->user, preload, linked ? symbols : NULL, ret);
 	if (r < 0) {
 		log_error("Cannot make the drop-in for %s: %s", unit, strerror(-r));
 		return r;
@@ -274,7 +279,36 @@ static int enable_unit(const struct ctl *ctl, const char *unit, const char *hook
 
 	if (!ctl->root && !service.root)
 		warn_missing(unit, preload);
-	return install(ctl, unit, text);
+	return 0;
+}
+
+/* Of one name nobody expects anything else. */
+static void tell_unchanged(int n)
+{
+	if (n > 1)
+		log_error("Nothing was changed: correct or leave out what is named above, and then again");
+}
+
+/* All are told that cannot be enabled; who cannot be asked is told once. */
+static int make_texts(const struct ctl *ctl, const char *hook, const char *library, struct units *units)
+{
+	int n_failed = 0;
+
+	if (!ctl->root && service_reach(ctl->user) < 0)
+		return -EOPNOTSUPP;
+
+	units->texts = calloc((size_t)units->n, sizeof(*units->texts));
+	if (!units->texts)
+		return -ENOMEM;
+
+	for (int i = 0; i < units->n; i++)
+		n_failed += make_text(ctl, units->names[i], hook, library, &units->texts[i]) < 0;
+
+	if (n_failed == 0)
+		return 0;
+
+	tell_unchanged(units->n);
+	return -EINVAL;
 }
 
 static int parse_unit(const char *name, char unit[static DROPIN_UNIT_MAX])
@@ -378,18 +412,25 @@ static int check_read(const struct ctl *ctl, const char *unit, const char *hook)
 	return r;
 }
 
-/* All names are looked at before the first file is touched. */
+/* All names are looked at, and all that are none told, before the first file is touched. */
 static int find_units(const struct ctl *ctl, int argc, char **argv, struct units *ret)
 {
 	char unit[DROPIN_UNIT_MAX];
+	int n_bad = 0;
 
 	ret->names = calloc((size_t)argc, sizeof(*ret->names));
 	if (!ret->names)
 		return -ENOMEM;
 
+	for (int i = 1; i < argc; i++)
+		n_bad += parse_unit(argv[i], unit) < 0;
+	if (n_bad > 0) {
+		tell_unchanged(argc - 1);
+		return -EINVAL;
+	}
+
 	for (int i = 1; i < argc; i++) {
-		if (parse_unit(argv[i], unit) < 0)
-			return -EINVAL;
+		(void)dropin_unit(argv[i], unit);
 		/* What systemd does and tells is under its own name; so is what it reads. */
 		if (ctl->root)
 			stpcpy(ret->names[ret->n], unit);
@@ -436,11 +477,12 @@ int verb_enable(struct ctl *ctl, int argc, char **argv)
 	int n_failed = 0;
 
 	if (check_caller(ctl, "enable") < 0 || check_hook(ctl, hook) < 0 ||
-	    find_allocator(ctl, hook, library) < 0 || find_units(ctl, argc, argv, &units) < 0)
+	    find_allocator(ctl, hook, library) < 0 || find_units(ctl, argc, argv, &units) < 0 ||
+	    make_texts(ctl, hook, library, &units) < 0)
 		return CTL_FAILED;
 
 	for (int i = 0; i < units.n; i++)
-		n_failed += enable_unit(ctl, units.names[i], hook, library) < 0;
+		n_failed += install(ctl, units.names[i], units.texts[i]) < 0;
 
 	/* Also what was written before something failed is to be in force. */
 	if (n_failed < units.n && reload(ctl) < 0)
@@ -455,6 +497,12 @@ int verb_enable(struct ctl *ctl, int argc, char **argv)
 	if (!print_json(ctl, "enabled", &units))
 		print_restart(ctl, &units, "Guarded from the next start on:");
 	return CTL_DONE;
+}
+
+/* Not one that cannot be reached: there nothing has read what is removed, and nothing runs by it. */
+static bool is_without_systemd(const struct ctl *ctl)
+{
+	return !ctl->root && !ctl->user && !systemd_is_here();
 }
 
 /* 1: removed; 0: there was none; negative: told. */
@@ -490,6 +538,12 @@ static int tell_not_enabled(const struct ctl *ctl, const char *unit)
 {
 	_cleanup_(service_donep) struct service service = { 0 };
 
+	if (is_without_systemd(ctl)) {
+		log_error("There is no %s for %s, and no systemd here that would read one: nothing is to "
+			  "be disabled; in an image, name its directory with --root=",
+			  DROPIN_FILE, unit);
+		return -ENOENT;
+	}
 	if (!ctl->root) {
 		const int r = service_load(ctl->user, unit, &service);
 
@@ -515,12 +569,12 @@ int verb_disable(struct ctl *ctl, int argc, char **argv)
 		n_failed += r < 0 || (r == 0 && tell_not_enabled(ctl, units.names[i]) < 0);
 	}
 
-	if (n_removed > 0 && reload(ctl) < 0)
+	if (n_removed > 0 && !is_without_systemd(ctl) && reload(ctl) < 0)
 		return CTL_FAILED;
 	if (n_failed > 0)
 		return CTL_FAILED;
 
-	if (!print_json(ctl, "disabled", &units) && n_removed > 0)
+	if (!print_json(ctl, "disabled", &units) && n_removed > 0 && !is_without_systemd(ctl))
 		print_restart(ctl, &units, "Processes that run keep the hook until:");
 	return CTL_DONE;
 }

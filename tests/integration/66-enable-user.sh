@@ -67,6 +67,23 @@ claim "a unit that is not there is told, and how to find it" \
 	refuses 'There is no his.service: "systemctl --user list-unit-files' mine enable his
 claim "what is no service is named" refuses "is not a service" mine enable hers.socket
 claim "so is a template" refuses "is a template" mine enable odd@.service
+# tells_all VERB... : of each name what is wrong with it, and that nothing was changed.
+tells_all()
+{
+	local text status=0
+
+	mine enable "$@" >"$scratch/told" 2>&1 || status=$?
+	cat "$scratch/told"
+	for text in "${wrong[@]}" "Nothing was changed"; do
+		[ "$(grep -cF -e "$text" "$scratch/told")" = 1 ] || return 1
+	done
+	[ $status = 1 ] && [ -z "$(find "$config" -name '*.d' -o -name '*memguard*')" ]
+}
+wrong=("hers.socket is not a service" "odd@.service is a template" '"a/b" is not the name of a unit')
+claim "of several bad names all are told" tells_all hers hers.socket odd@.service a/b
+wrong=("There is no his.service" "There is no its.service")
+claim "so are several units that are not there, and what is right is left alone, too" \
+	tells_all hers his odd@1 its
 claim "--root= is the system's" refuses "leave --user out" mine --root="$scratch/root" enable hers
 claim "nothing of it was read anew" eval '[ "$(reloads)" = 0 ]'
 
@@ -164,6 +181,29 @@ claim "the end of the history" eval \
 if [ "$(id -u)" = 0 ]; then
 	chown 65534 "$session"
 	claim "under sudo no files of root are made" refuses "without sudo" mine enable hers
+fi
+
+# without_systemd COMMAND... : in a mount namespace where the machine has none, and an empty /etc/systemd.
+without_systemd()
+{
+	env -u DBUS_SYSTEM_BUS_ADDRESS unshare --mount bash -c '
+		mount -t tmpfs none /etc/systemd && { [ ! -d /run/systemd ] || mount -t tmpfs none /run/systemd; } &&
+		mkdir -p /etc/systemd/system/web.service.d && : >/etc/systemd/system/web.service.d/50-memguard.conf &&
+		"$@" && [ -z "$(find /etc/systemd -type f)" ]' - "$@"
+}
+
+if [ "$(id -u)" = 0 ] && [ -d /etc/systemd ] && without_systemd rm -r /etc/systemd/system/web.service.d 2>/dev/null; then
+	claim "disable needs no systemd to remove the file, and asks for no restart" eval \
+		'without_systemd "$MEMGUARDCTL" disable web >"$scratch/told" 2>&1 && cat "$scratch/told" &&
+		grep -q "^Removed " "$scratch/told" && ! grep -qE "restart|There is no" "$scratch/told"'
+	claim "where there is none to remove nobody is sent to run" eval \
+		'! without_systemd "$MEMGUARDCTL" disable other >"$scratch/told" 2>&1 && cat "$scratch/told" &&
+		grep -qF "no systemd here that would read one" "$scratch/told" && ! grep -q "ctl run" "$scratch/told"'
+	claim "who enables is" eval \
+		'! without_systemd "$MEMGUARDCTL" --hook="$HOOK" enable other >"$scratch/told" 2>&1 && cat "$scratch/told" &&
+		[ "$(grep -c "memguardctl run -- COMMAND" "$scratch/told")" = 1 ]'
+else
+	echo "ok - disable without systemd # SKIP needs root, and mounts of its own"
 fi
 
 finish
