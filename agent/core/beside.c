@@ -23,9 +23,9 @@ void beside_diagnose(const struct guard *guard, uint64_t now_usec, struct diagno
 	struct sums sums;
 
 	guard_diagnose(guard, now_usec, ret);
-	/* Of a member that has ended it may be, by a reading that is older. */
+	/* What came since may be of a member that has ended, or shared memory: no malloc's. */
 	if (ret->verdict != VERDICT_NOT_MALLOC &&
-	    !(ret->verdict == VERDICT_UNKNOWN && guard->has_parted))
+	    !(ret->verdict == VERDICT_UNKNOWN && guard->group.heap.time_usec > 0))
 		return;
 	if (guard->group.n_members == 0 || !cgroup_is_open(&guard->cgroup))
 		return;

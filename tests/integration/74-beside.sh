@@ -61,6 +61,36 @@ for mode in shared pipes; do
 	end_subject "$member"
 done
 
+# What is shared is told before the allocators are asked again: who stops cannot be. Of its group as of it.
+says_both()
+{
+	ctl --json=short list "$subject" | jq -ce '.[0] | .verdict, .verdict == "not-malloc"' &&
+		ctl --json=short explain "$subject" | jq -ce '.[0] | .verdict, .verdict == "not-malloc"'
+}
+rm -f "$scratch/in"
+mkfifo "$scratch/in"
+(
+	echo 0 >"$group/cgroup.procs"
+	MEMGUARD_AGENT=always hooked python3 -c '
+import os, signal, sys
+sys.stdin.readline()
+fd = os.memfd_create("new")
+os.truncate(fd, 200 << 20)
+import mmap
+m = mmap.mmap(fd, 200 << 20)
+for i in range(0, len(m), 4096):
+    m[i] = 1
+os.kill(os.getpid(), signal.SIGSTOP)' <"$scratch/in"
+) &
+subject=$!
+started+=("$subject")
+exec 9>"$scratch/in"
+wait_for 60 logged "Process $subject .*: RSS"
+echo >&9
+claim "what is new and shared is told of the group as of its process" wait_for 20 says_both
+kill -KILL "$subject"
+wait "$subject" || true
+
 # A member that holds little, beside one without the hook, and then one in a group below.
 start_retainer_in()
 {
