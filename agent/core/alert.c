@@ -210,7 +210,7 @@ static void note_kills(struct guard *guard, uint64_t n_processes, const char *na
 	kills_append(&manager->kills, &kill);
 }
 
-_Static_assert(sizeof(struct alert_memory) == (3 * ALERT_MAX_ + 16) * sizeof(uint64_t),
+_Static_assert(sizeof(struct alert_memory) == (3 * ALERT_MAX_ + 17) * sizeof(uint64_t),
 	       "compared as bytes");
 
 /*

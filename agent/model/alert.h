@@ -50,6 +50,7 @@ struct alert_memory {
 	uint16_t n_near;          /* times ALERT_KILL_NEAR was told, and no kill since */
 	uint16_t killed_level;    /* of killed_limit_bytes, as group.limit_level */
 	uint64_t peak_bytes;      /* most usage since ALERT_KILL_NEAR was told */
+	uint64_t top_bytes;       /* the same since it last fell, be it of a danger that is not told yet */
 	struct alert_near near;
 	struct alert_climb climb;
 	uint64_t n_oom_kill;      /* since the group's first_oom_kill, when that was last told */

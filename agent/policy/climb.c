@@ -109,6 +109,11 @@ bool climb_is_followed(const struct alert_climb *climb)
 	return high >= low + RISE_MIN;
 }
 
+bool climb_is_first(const struct alert_climb *climb)
+{
+	return climb->lows[2] == 0;
+}
+
 bool climb_in_steps(const struct alert_climb *climb, const struct reading *reading, bool is_told,
 		    uint64_t *ret_bytes, uint64_t *ret_usec)
 {

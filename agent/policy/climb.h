@@ -24,6 +24,9 @@ bool climb_step(struct alert_climb *climb, const struct group *group, bool begin
 /* Within the last minute it has risen or fallen by more than the error. */
 bool climb_is_followed(const struct alert_climb *climb);
 
+/* It was flat before, and what it does now is the first of it: for some 8 s. */
+bool climb_is_first(const struct alert_climb *climb);
+
 /* Growth by *@ret_bytes in *@ret_usec; false: there is none. @is_told: it may pause for twice as long. */
 bool climb_in_steps(const struct alert_climb *climb, const struct reading *reading, bool is_told,
 		    uint64_t *ret_bytes, uint64_t *ret_usec);

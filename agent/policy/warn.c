@@ -13,6 +13,16 @@
 #define KILL_NEAR_PART_USEC (750 * USEC_PER_MSEC)
 #define KILL_NEAR_PARTS 3
 
+/*
+ * What comes faster than this, up to so much of the limit and for less than so long, may be a program that
+ * starts, where there is room for it, and usage was flat before. Slower growth is told at once, which is
+ * 30 s ahead or more.
+ */
+#define START_PERMYRIAD_PER_SEC 190
+#define START_PERMYRIAD 1800
+#define START_USEC (6 * USEC_PER_SEC)
+#define START_ROOM_PERMYRIAD 9000
+
 /* A pause ends early where usage has come so far beyond what it was in it. */
 #define BEYOND_PART 8
 #define BEYOND_GAP_USEC (10 * USEC_PER_SEC)
@@ -32,6 +42,9 @@
 /* What came back so many times is news beyond that only, or after a day. */
 #define CAME_BACK 3
 #define CAME_BACK_USEC (24 * 3600 * USEC_PER_SEC)
+
+/* A fall by this part of the limit is the end of a tooth. */
+#define FALL_PART 16
 
 /* Peace of so many gaps, and the next alert is the first one again. */
 #define PEACE_GAPS 4
@@ -135,23 +148,35 @@ static void step_near(struct alert_near *near, const struct group *group, uint64
 		*near = begin_near(group, now_usec);
 }
 
+/* All that it needs, and no more then? */
+static bool may_be_start(const struct alert_memory *memory, const struct reading *reading, uint64_t bytes,
+			 uint64_t usec)
+{
+	const uint64_t limit_bytes = reading->limit_bytes;
+
+	return climb_is_first(&memory->climb) && usec < START_USEC &&
+	       bytes < share_of(limit_bytes, START_PERMYRIAD) &&
+	       bytes > share_of(limit_bytes, START_PERMYRIAD_PER_SEC * usec / USEC_PER_SEC) &&
+	       memory->near.bytes < share_of(limit_bytes, START_ROOM_PERMYRIAD - START_PERMYRIAD);
+}
+
 /* By the trend, and by what has really been added since the trend says so, up to now. */
 static bool is_kill_near(const struct alert_memory *memory, const struct group *group,
 			 uint64_t now_usec)
 {
 	const struct alert_near *near = &memory->near;
-	const uint64_t taken_bytes = reading_taken_bytes(&group->reading);
+	const uint64_t bytes = sub_sat(reading_taken_bytes(&group->reading), near->bytes);
 	const uint64_t elapsed_usec = sub_sat(now_usec, near->since_usec);
 	const bool is_told = memory->told & UINT32_C(1) << ALERT_KILL_NEAR;
 
 	if (near->since_usec == 0 || elapsed_usec < KILL_NEAR_LASTS_USEC ||
 	    near->n_grown < KILL_NEAR_PARTS)
 		return false;
-	if (!is_told && near->grown_usec != near->part_usec)
+	if (!is_told && (near->grown_usec != near->part_usec ||
+			 may_be_start(memory, &group->reading, bytes, elapsed_usec)))
 		return false;
 
-	return leads_to_limit(&group->reading, sub_sat(taken_bytes, near->bytes), elapsed_usec,
-			      WARN_KILL_NEAR_USEC);
+	return leads_to_limit(&group->reading, bytes, elapsed_usec, WARN_KILL_NEAR_USEC);
 }
 
 /* The same by the least that was taken, where growth rests or hides. */
@@ -256,6 +281,7 @@ static bool is_held(const struct alert_memory *memory, const struct group *group
 static void step_peak(struct warn *warn, const struct group *group)
 {
 	const uint32_t bit = UINT32_C(1) << ALERT_KILL_NEAR;
+	const uint64_t taken_bytes = reading_taken_bytes(&group->reading);
 	struct alert_memory *memory = &warn->memory;
 
 	if (memory->kinds[ALERT_KILL_NEAR].told_usec == 0)
@@ -266,8 +292,16 @@ static void step_peak(struct warn *warn, const struct group *group)
 		memory->peak_bytes = 0;
 	if (memory->told & bit ||
 	    (memory->near.since_usec == 0 && memory->kinds[ALERT_KILL_NEAR].since_usec == 0))
-		memory->peak_bytes =
-			MAX(memory->peak_bytes, reading_taken_bytes(&group->reading));
+		memory->peak_bytes = MAX(memory->peak_bytes, taken_bytes);
+
+	memory->top_bytes = MAX(memory->top_bytes, taken_bytes);
+	if (memory->n_near < CAME_BACK ||
+	    sub_sat(memory->top_bytes, taken_bytes) < group->reading.limit_bytes / FALL_PART)
+		return;
+
+	/* It came back from there, told or not: each tooth a little higher is no news. */
+	memory->peak_bytes = MAX(memory->peak_bytes, memory->top_bytes);
+	memory->top_bytes = taken_bytes;
 }
 
 static void step_kind(struct warn *warn, const struct group *group, enum alert_kind kind,

@@ -14,11 +14,13 @@
  *                    disappointed
  *
  * Growth of 1 % of the limit a second is told 57 s ahead, of 1.9 % still 30 s, where it lasts
- * that long. Each kind is told once each time, and again not before a minute has passed; that
- * pause doubles up to an hour while there is no peace of four of it. A kill that comes near beyond
- * all that usage was since the last one was told is not held back by that one, which was false.
- * After three without a kill, what is not beyond that is told once a day: it came back each time.
- * A restart, a kill and another limit end that.
+ * that long. What is faster and begins from flat usage may be a program that starts: it is told up
+ * to 3 s later, when it is more than 18 % of the limit or has lasted 6 s. Each kind is told once each
+ * time, and again not before a minute has passed; that pause doubles up to an hour while there is no
+ * peace of four of it. A kill that comes near beyond all that usage was since the last one was told
+ * is not held back by that one, which was false. After three without a kill, what is not beyond that
+ * is told once a day: it came back each time. Of a slow leak under large teeth that leaves the last
+ * few teeth. A restart, a kill and another limit end that.
  *
  * What threatens at a limit that groups share is told once for all of them, and of the one that
  * has the most. Who finds it due looks at the others; what one of them has told is told of all.

@@ -156,6 +156,55 @@ static void test_a_leak_under_teeth_is_told(void)
 			}
 }
 
+/*
+ * Each tooth is a little higher than the one before: three alerts, and then of the last eight or so. The
+ * kill is not without one that was early enough, and not long ago.
+ */
+static void test_a_slow_leak_under_large_teeth_makes_no_storm(void)
+{
+	for (uint64_t leak = 1; leak <= 16; leak *= 4)
+		for (uint64_t period_sec = 10; period_sec <= 90; period_sec *= 3)
+			for (uint64_t high = 3000; high <= 6000; high += 1500)
+				for (int slow = 0; slow < 2; slow++) {
+					const struct teeth teeth = { 1000, high, period_sec * 1000,
+								     leak, 10,	 slow };
+					uint64_t kill_usec, life_sec;
+
+					begin(LIMIT);
+					kill_usec = live(&teeth, 20000);
+					CHECK(n_told[ALERT_KILL_NEAR] <= 12);
+					life_sec = (kill_usec - T0) / USEC_PER_SEC;
+					begin(LIMIT);
+					live(&teeth, life_sec - 30);
+					CHECK(n_told[ALERT_KILL_NEAR] > 0);
+					CHECK(kill_usec - memory.kinds[ALERT_KILL_NEAR].told_usec <=
+					      (30 + 10 * period_sec) * USEC_PER_SEC);
+				}
+}
+
+/* Where there is room for it: a seventh of the limit and up to nearly a fifth, in less than five seconds. */
+static void test_a_program_that_starts_beside_another_is_no_kill(void)
+{
+	static const uint64_t limits[] = { LIMIT, 2 * GIB, LARGE_LIMIT };
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		for (uint64_t from = 1000; from <= 6000; from += 500)
+			for (uint64_t rise = 1400; rise <= 1800; rise += 200)
+				for (uint64_t rise_msec = 500; rise_msec <= 4500; rise_msec += 500) {
+					uint64_t now_usec = T0 - 20 * USEC_PER_SEC;
+
+					begin(limits[i]);
+					while (now_usec < T0 + 60 * USEC_PER_SEC) {
+						const uint64_t msec = now_usec < T0 ? 0 : (now_usec - T0) / USEC_PER_MSEC;
+
+						look(now_usec, share_of(limits[i],
+									from + rise * MIN(msec, rise_msec) / rise_msec));
+						now_usec += trend_next_usec(&group, false, now_usec);
+					}
+					CHECK_EQ(n_told[ALERT_KILL_NEAR], 0);
+				}
+}
+
 /* Beyond that a danger is told; and so it is in another life of the unit, or below another limit. */
 static void test_what_came_back_is_news_where_all_is_new(void)
 {
@@ -190,6 +239,8 @@ int main(void)
 	RUN(test_one_step_and_steps_that_are_over_are_no_growth);
 	RUN(test_what_comes_back_is_no_news_for_a_day);
 	RUN(test_a_leak_under_teeth_is_told);
+	RUN(test_a_slow_leak_under_large_teeth_makes_no_storm);
+	RUN(test_a_program_that_starts_beside_another_is_no_kill);
 	RUN(test_what_came_back_is_news_where_all_is_new);
 	return TEST_RESULT();
 }
