@@ -76,7 +76,7 @@ enum advice {
 	ADVICE_MAX_,
 };
 
-/* No verdict has more. */
+/* No verdict has more, but one of a small group by a limit: the last one is left out then. */
 #define DIAGNOSIS_EVIDENCE_MAX 9
 #define DIAGNOSIS_ADVICE_MAX 4
 

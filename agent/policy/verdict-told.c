@@ -9,6 +9,9 @@
 /* Nobody types a command for less. */
 #define RELEASE_LEAST_BYTES (4 * MIB)
 
+/* Where it can be little in bytes, and all that there is room for. */
+#define SMALL_BYTES (256 * MIB)
+
 /* Threads of this much outside of malloc each, or less: it may well be their stacks. */
 #define STACK_BYTES (8 * MIB)
 #define MANY_THREADS 16
@@ -120,6 +123,9 @@ void verdict_show_evidence(const struct facts *f, struct diagnosis *d)
 		show_some(d, FACT_SWAPPED_FREE_BYTES, s->use.swapped_free_bytes);
 		show(d, FACT_IN_USE_BYTES, s->use.in_use_bytes);
 		show(d, FACT_ANON_BYTES, f->anon_bytes);
+		/* In a small group it is much by that alone. */
+		if (f->anon_bytes < SMALL_BYTES && f->limit_bytes != BYTES_INFINITY)
+			show(d, FACT_LIMIT_BYTES, f->limit_bytes);
 		show_some(d, FACT_HUGE_BYTES, s->huge_bytes);
 		return;
 	case VERDICT_FRAGMENTED:

@@ -12,8 +12,10 @@
 #include "agent/policy/verdict-facts.h"
 #include "agent/policy/warn.h"
 
-/* Less than this is not worth a diagnosis, in a group of whatever size. */
+/* Less than this is not worth a diagnosis, unless it is such a part of the limit, and a release no trifle. */
 #define LEAST_BYTES (64 * MIB)
+#define LEAST_PART 4
+#define TRIFLE_BYTES (4 * MIB)
 
 /* In use by this much of the memory, and a release cannot make the difference. */
 #define FULL_PERMYRIAD 7000
@@ -60,10 +62,16 @@ static bool has_paid(const struct facts *f)
 	       s->released_bytes >= MAX(s->before_bytes / 4, PAID_LEAST_BYTES);
 }
 
+/* Of @bytes, which are enough in a group without a limit: in a small one it is less. */
+static uint64_t least_of(const struct facts *f, uint64_t bytes)
+{
+	return MIN(bytes, MAX(f->limit_bytes / LEAST_PART, TRIFLE_BYTES));
+}
+
 static bool is_retained(const struct facts *f)
 {
 	const uint64_t high = f->retained_high_bytes;
-	const uint64_t least = MAX(high > 0 ? high : LEAST_BYTES, f->anon_bytes / 4);
+	const uint64_t least = MAX(least_of(f, high > 0 ? high : LEAST_BYTES), f->anon_bytes / 4);
 	const uint64_t bytes =
 		add_sat(f->sums->heap.retained_bytes, f->sums->use.swapped_free_bytes);
 
@@ -138,7 +146,7 @@ static bool is_fragmented(const struct facts *f)
 {
 	const uint64_t unused = f->sums->use.unused_bytes;
 
-	if (unused < MAX(LEAST_BYTES, f->anon_bytes / 4))
+	if (unused < MAX(least_of(f, LEAST_BYTES), f->anon_bytes / 4))
 		return false;
 
 	return f->sums->heap.retained_bytes < unused / 10 || is_disproved(f, unused);

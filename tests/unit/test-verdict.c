@@ -30,13 +30,56 @@ static void test_a_quarter_held_is_retained(void)
 	g = group_of(700, 249, 249);
 	CHECK_STR(name(&g), "healthy");
 
-	/* In a small group not below the absolute bound. */
+	/* Where the limit is far not below the absolute bound. */
 	g = group_of(50, 63, 63);
 	g.reading.anon_bytes = 120 * MIB;
 	CHECK_STR(name(&g), "healthy");
 	sums.heap.retained_bytes = 64 * MIB;
 	CHECK_STR(name(&g), "retained");
 	settings.retained_high_bytes = 100 * MIB;
+	CHECK_STR(name(&g), "healthy");
+}
+
+/* 40 MiB of 48, as of a unit with MemoryMax=48M. */
+static struct group small_group_of(uint64_t in_use_mib, uint64_t retained_mib, uint64_t unused_mib)
+{
+	struct group g = group_of(in_use_mib, retained_mib, unused_mib);
+
+	g.reading.anon_bytes = 40 * MIB;
+	g.reading.limit_bytes = 48 * MIB;
+	settings.retained_high_bytes = 64 * MIB;
+	return g;
+}
+
+static void test_in_a_small_group_a_part_of_the_limit_is_enough(void)
+{
+	struct group g = small_group_of(5, 30, 30);
+	struct member m;
+
+	CHECK_STR(name(&g), "retained");
+	CHECK(has_advice(ADVICE_RELEASE));
+	CHECK(has_fact(FACT_LIMIT_BYTES, 48 * MIB));
+	g = small_group_of(24, 12, 12);
+	CHECK_STR(name(&g), "retained");
+	g = small_group_of(24, 11, 11);
+	CHECK_STR(name(&g), "healthy");
+	g = small_group_of(5, 1, 30);
+	CHECK_STR(name(&g), "fragmented");
+
+	/* Its one process is what it is. */
+	g = small_group_of(5, 30, 30);
+	m = process_of(40, 36, 6, 30);
+	m.process.rss_bytes = m.stats.rss = 45 * MIB;
+	verdict_member(&g, &m, &alerts, NOW_USEC, &d);
+	CHECK_STR(verdict_to_string(d.verdict), "retained");
+
+	/* A trifle is none of any limit; and without one there is no part of it. */
+	g = small_group_of(2, 3, 3);
+	g.reading.anon_bytes = 6 * MIB;
+	g.reading.limit_bytes = 8 * MIB;
+	CHECK_STR(name(&g), "healthy");
+	g = small_group_of(5, 30, 30);
+	g.reading.limit_bytes = BYTES_INFINITY;
 	CHECK_STR(name(&g), "healthy");
 }
 
@@ -430,6 +473,7 @@ int main(void)
 	RUN(test_unmeasured_is_unknown);
 	RUN(test_in_use_below_the_limit_is_healthy);
 	RUN(test_a_quarter_held_is_retained);
+	RUN(test_in_a_small_group_a_part_of_the_limit_is_enough);
 	RUN(test_a_release_that_paid_is_evidence_of_retention);
 	RUN(test_no_evidence_is_left_out);
 	RUN(test_mostly_in_use_near_the_limit_is_growing);
