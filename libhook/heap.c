@@ -3,6 +3,7 @@
 #include "libhook/sys.h"
 
 #include "libhook/heap.h"
+#include "libhook/life.h"
 #include "libhook/mem.h"
 
 /* Where a line ends at most; the rest of a longer one is dropped. */
@@ -16,9 +17,7 @@
 
 static struct {
 	FILE *stream;
-	const int *reader; /* where the thread inside heap_read() has its errno; atomic */
-	int reader_id;     /* its number */
-	bool spoiled;      /* somebody else flushed the stream meanwhile: the report has a hole */
+	bool spoiled; /* somebody else flushed the stream meanwhile: the report has a hole */
 	char buffer[4096];
 	struct wire_arena rows[HEAP_ROWS_MAX];
 	uint32_t n_arenas; /* of the last report */
@@ -261,13 +260,12 @@ void heap_scan_feed(struct heap_scan *scan, const char *text, uint32_t size)
 }
 
 /*
- * By its number only where no other thread can be it: to ask is a call. In a forked child a new
- * thread may have its errno in the same place.
+ * Without a call: a filter may have come in the middle of the report. A new thread of a forked child may
+ * have its errno in the same place, but not in the same life.
  */
 static bool is_reader(void)
 {
-	return __atomic_load_n(&heap.reader, __ATOMIC_ACQUIRE) == &errno &&
-	       heap.reader_id == (int)SYS(SYS_gettid);
+	return __atomic_load_n(&life.reader, __ATOMIC_ACQUIRE) == &errno && life.reader_id == life_id();
 }
 
 static ssize_t on_write(void *cookie, const char *text, size_t size)
@@ -307,7 +305,7 @@ bool heap_read(uint32_t page_bytes, struct wire_stats *stats)
 		return false;
 
 	/* Text that a fork cut off in the middle of a report. */
-	__atomic_store_n(&heap.reader, NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&life.reader, NULL, __ATOMIC_RELEASE);
 	(void)fflush(heap.stream);
 
 	heap.scan = (struct heap_scan){
@@ -316,11 +314,11 @@ bool heap_read(uint32_t page_bytes, struct wire_stats *stats)
 		.rows = heap.rows,
 	};
 	__atomic_store_n(&heap.spoiled, false, __ATOMIC_RELEASE);
-	heap.reader_id = (int)SYS(SYS_gettid);
-	__atomic_store_n(&heap.reader, &errno, __ATOMIC_RELEASE);
+	life.reader_id = life_id();
+	__atomic_store_n(&life.reader, &errno, __ATOMIC_RELEASE);
 	r = malloc_info(0, heap.stream);
 	(void)fflush(heap.stream);
-	__atomic_store_n(&heap.reader, NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&life.reader, NULL, __ATOMIC_RELEASE);
 	if (r != 0 || stats->n_arenas == 0 || __atomic_load_n(&heap.spoiled, __ATOMIC_ACQUIRE))
 		return false;
 

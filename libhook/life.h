@@ -33,6 +33,10 @@ struct life {
 	const struct anchor *taken; /* atomic */
 	int taker;                  /* atomic */
 
+	/* heap.c: whose errno is here is inside heap_read(), and reads what malloc_info() writes. */
+	const int *reader; /* atomic */
+	int reader_id;     /* life_id() */
+
 	/* apart.c */
 	struct {
 		int fd;      /* descriptor + 1; 0 is none */
