@@ -103,6 +103,7 @@ struct borrow {
 	long rest_usec;
 	unsigned int n_locked; /* in a row */
 	bool over;
+	bool silent; /* a filter has come: no call any more but the allocator's own */
 
 	/* The arena at hand. */
 	struct lender lender;
@@ -134,29 +135,31 @@ static void rest(struct borrow *borrow)
 				    REST_CROWDED_USEC : REST_USEC;
 }
 
-/* Between two calls into the allocator. */
+/* Between two calls into the allocator. A filter is seen also while all goes back, which can take long. */
 static void look_around(struct borrow *borrow)
 {
 	const struct borrow_order *order = borrow->order;
+
+	if (borrow->silent)
+		return;
 
 	if (borrow->lender.now_usec - borrow->rested_usec >= WORK_USEC) {
 		rest(borrow);
 		if (!borrow->over && order->asked(order->arg))
 			end(borrow, WIRE_END_ASKED);
 	}
-	if (borrow->over)
-		return;
-
 	if (borrow->limit_bytes > 0 &&
 	    borrow->reply->dropped + borrow->drop.swapped_bytes >= borrow->limit_bytes)
 		end(borrow, WIRE_END_BYTES);
 	if (order->limit_usec > 0 && borrow->lender.now_usec - borrow->begin_usec >= order->limit_usec)
 		end(borrow, WIRE_END_TIME);
-	if (borrow->lender.now_usec - borrow->asked_usec >= ASK_USEC) {
-		if (!order->go_on(order->arg))
-			end(borrow, WIRE_END_LEFT);
-		borrow->asked_usec = borrow->lender.now_usec;
-	}
+	if (borrow->lender.now_usec - borrow->asked_usec < ASK_USEC)
+		return;
+
+	if (!borrow->over && !order->go_on(order->arg))
+		end(borrow, WIRE_END_LEFT);
+	borrow->silent = borrow->over && !order->may_call(order->arg);
+	borrow->asked_usec = borrow->lender.now_usec;
 }
 
 static size_t larger(size_t a, size_t b)
@@ -215,7 +218,7 @@ static void give_all_back(struct borrow *borrow)
 			loan->next = NULL;
 			lender->held = loan;
 			loan_give_back(lender);
-			if (++n % SORT_EVERY == 0 && loan_take(lender, SORT_BYTES))
+			if (++n % SORT_EVERY == 0 && !borrow->silent && loan_take(lender, SORT_BYTES))
 				loan_give_back(lender);
 			look_around(borrow);
 			loan = next;
@@ -461,7 +464,8 @@ static void descend(struct borrow *borrow)
 	}
 
 	/* Each try at the reservoir has left a page of it resident. */
-	if (borrow->reservoir > 0 && loan_take(&borrow->lender, fill(borrow->reservoir_bytes)))
+	if (borrow->reservoir > 0 && !borrow->silent &&
+	    loan_take(&borrow->lender, fill(borrow->reservoir_bytes)))
 		(void)drop_pages(borrow, borrow->lender.held, true);
 }
 

@@ -29,6 +29,11 @@ struct borrow_order {
 	bool (*go_on)(void *arg);
 	/* After each rest; true: likewise, for something else is wanted sooner. */
 	bool (*asked)(void *arg);
+	/*
+	 * When it is over, and while it is given back; false: a filter has come. What is held goes back as
+	 * it is, without a rest, and without a call but the allocator's own.
+	 */
+	bool (*may_call)(void *arg);
 	void *arg;
 };
 

@@ -168,6 +168,7 @@ static bool reclaim_glibc(const struct host *host, const struct wire_reclaim_req
 		.page_bytes = host->page_bytes,
 		.go_on = peer->go_on,
 		.asked = peer->asked,
+		.may_call = peer->may_call,
 		.arg = peer->arg,
 	};
 

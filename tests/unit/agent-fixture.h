@@ -129,13 +129,13 @@ static inline int world_ask(struct pollfd *daemon)
 	return 1;
 }
 
-/* @fds are the agent's, or there are none. */
-static inline int world_poll(struct pollfd *fds, const struct timespec *timeout)
+/* @fds are all three of the agent's, or its daemon alone, or there are none. */
+static inline int world_poll(struct pollfd *fds, long n, const struct timespec *timeout)
 {
 	const uint64_t usec =
 		timeout ? (uint64_t)timeout->tv_sec * 1000000 + (uint64_t)timeout->tv_nsec / 1000 : 0;
 
-	if (fds && world.n_connects == world.n_connects_max) {
+	if (n > 1 && world.n_connects == world.n_connects_max) {
 		fds[1].revents = POLLIN;
 		return 1;
 	}
@@ -149,7 +149,7 @@ static inline int world_poll(struct pollfd *fds, const struct timespec *timeout)
 		return 1;
 	}
 	world.now_usec += usec;
-	if (fds && fds[2].fd >= 0 && world.signals_per_sec > 0) {
+	if (n > 2 && fds[2].fd >= 0 && world.signals_per_sec > 0) {
 		world.n_wakes += 1 + usec * world.signals_per_sec / 1000000;
 		CHECK(world_tell(world.status));
 	}
@@ -198,7 +198,7 @@ long syscall(long number, ...)
 	case SYS_connect:
 		return world_connect();
 	case SYS_ppoll:
-		return world_poll((struct pollfd *)args[0], (const struct timespec *)args[2]);
+		return world_poll((struct pollfd *)args[0], args[1], (const struct timespec *)args[2]);
 	case SYS_sched_getscheduler:
 		if (world.now_usec < world.real_time_usec)
 			return SCHED_FIFO;

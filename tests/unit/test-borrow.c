@@ -301,7 +301,9 @@ static void make_holes(size_t least, size_t most, bool resident)
 static struct wire_reclaim_reply release(void)
 {
 	struct wire_reclaim_reply reply = { .method = WIRE_METHOD_BORROW };
-	const struct borrow_order order = { .page_bytes = 4096, .go_on = go_on, .asked = is_asked };
+	const struct borrow_order order = {
+		.page_bytes = 4096, .go_on = go_on, .asked = is_asked, .may_call = go_on
+	};
 
 	CHECK(borrow_release(&order, &reply));
 	CHECK_EQ(reply.end, WIRE_END_DONE);
@@ -483,7 +485,7 @@ static void test_the_first_small_holes_are_no_exception_when_time_is_up(void)
 {
 	struct wire_reclaim_reply reply = { .method = WIRE_METHOD_BORROW };
 	const struct borrow_order order = {
-		.page_bytes = 4096, .limit_usec = 1, .go_on = go_on, .asked = is_asked
+		.page_bytes = 4096, .limit_usec = 1, .go_on = go_on, .asked = is_asked, .may_call = go_on
 	};
 
 	make_holes(8192, 24576, false);
@@ -520,7 +522,7 @@ static void test_it_ends_when_it_may_not_go_on(void)
 	struct wire_reclaim_reply reply = { .method = WIRE_METHOD_BORROW };
 	unsigned int n_asked = 0;
 	const struct borrow_order order = {
-		.page_bytes = 4096, .go_on = go_on_once, .asked = is_asked, .arg = &n_asked
+		.page_bytes = 4096, .go_on = go_on_once, .asked = is_asked, .may_call = go_on, .arg = &n_asked
 	};
 
 	make_holes(16 << 10, 160 << 10, true);
