@@ -57,6 +57,50 @@ extern const char *malloc_conf;
 const char *malloc_conf = "dirty_decay_ms:9000";
 #endif
 
+#define ABORTS(name)     \
+	void name(void); \
+	void name(void)  \
+	{                \
+		abort(); \
+	}
+
+/* gperftools' functions for C without its own malloc(), as a fork of it may have them. */
+#if defined(TC_HALF) || defined(TC_SERVES)
+ABORTS(MallocExtension_ReleaseToSystem)
+ABORTS(MallocExtension_ReleaseFreeMemory)
+ABORTS(MallocExtension_GetNumericProperty)
+#endif
+
+#ifdef TC_REST
+ABORTS(tc_malloc)
+#endif
+
+/* And the program lives on it. */
+#ifdef TC_SERVES
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+extern void __libc_free(void *);
+
+void *malloc(size_t size)
+{
+	return __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	return __libc_calloc(n, size);
+}
+
+void *realloc(void *block, size_t size)
+{
+	return __libc_realloc(block, size);
+}
+
+void free(void *block)
+{
+	__libc_free(block);
+}
+#endif
+
 #ifdef MI_OLD
 int mi_version(void);
 int mi_version(void)
@@ -71,12 +115,6 @@ void *mi_malloc(size_t size)
 	abort();
 }
 
-#define ABORTS(name)     \
-	void name(void); \
-	void name(void)  \
-	{                \
-		abort(); \
-	}
 ABORTS(mi_thread_init)
 ABORTS(mi_collect)
 ABORTS(mi_option_get)

@@ -13,16 +13,20 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define THREADS_MAX 4
+#define THREADS_FIRST 4
+#define THREADS_MORE 4
+#define THREADS_MAX (THREADS_FIRST + 2 * THREADS_MORE)
 #define PIECE_BYTES 8000
 #define PIECES_PER_MIB ((1 << 20) / PIECE_BYTES)
 
@@ -31,13 +35,14 @@
 
 #define STATUS 7
 #define STORM_THREADS 2
+#define REFUSALS 300
 #define STORM_STEPS_MIN 5
 
 /* Nobody waits longer for a child, unless something hangs. */
 #define CHILD_LIMIT_SEC 60
 
 static unsigned char **pieces[THREADS_MAX];
-static size_t n_pieces, n_threads = THREADS_MAX;
+static size_t n_pieces, n_threads; /* that have filled theirs */
 static atomic_int n_ready;
 static atomic_bool storming;
 static atomic_ulong n_steps;
@@ -215,6 +220,65 @@ static void become_another(const char *self)
 	_exit(1);
 }
 
+static bool fill_heaps(size_t n)
+{
+	for (size_t t = n_threads; t < n_threads + n; t++) {
+		pthread_t thread;
+
+		pieces[t] = calloc(n_pieces, sizeof(*pieces[t]));
+		if (!pieces[t] || pthread_create(&thread, NULL, fill, (void *)t) != 0)
+			return false;
+	}
+	n_threads += n;
+	while (n_ready < (int)n_threads)
+		usleep(1000);
+	return true;
+}
+
+/*
+ * Refused in three ways in turn: before anything was made, for a processor that the thread cannot
+ * have, of which libc hears when it is there already, and by the limit.
+ */
+static bool is_refused(int way)
+{
+	struct rlimit limit;
+	pthread_attr_t attr;
+	cpu_set_t nowhere;
+	pthread_t thread;
+	int r;
+
+	if (getrlimit(RLIMIT_NPROC, &limit) < 0 || pthread_attr_init(&attr) != 0)
+		return false;
+	CPU_ZERO(&nowhere);
+	CPU_SET(CPU_SETSIZE - 1, &nowhere);
+	if (way == 0)
+		pthread_attr_setstacksize(&attr, SIZE_MAX / 4);
+	if (way == 1)
+		pthread_attr_setaffinity_np(&attr, sizeof(nowhere), &nowhere);
+	if (way == 2)
+		setrlimit(RLIMIT_NPROC, &(struct rlimit){ .rlim_cur = 1, .rlim_max = limit.rlim_max });
+	r = pthread_create(&thread, &attr, short_life, NULL);
+	pthread_attr_destroy(&attr);
+	return setrlimit(RLIMIT_NPROC, &limit) == 0 && r != 0;
+}
+
+/* With more room than it needs. */
+static void limit_addresses(void)
+{
+	const struct rlimit limit = { .rlim_cur = (rlim_t)1 << 45, .rlim_max = RLIM_INFINITY };
+
+	printf("%s\n", setrlimit(RLIMIT_AS, &limit) == 0 ? "limited" : "BAD");
+}
+
+static void refuse(void)
+{
+	int n = 0;
+
+	for (int i = 0; i < REFUSALS; i++)
+		n += is_refused(i % 3);
+	printf("refused %d\n", n);
+}
+
 static void obey(const char *self, const char *line)
 {
 	if (strcmp(line, "check") == 0)
@@ -223,6 +287,12 @@ static void obey(const char *self, const char *line)
 		printf("held %zu\n", in_use());
 	else if (strcmp(line, "stop") == 0)
 		storm_stop();
+	else if (strcmp(line, "refuse") == 0)
+		refuse();
+	else if (strcmp(line, "limit") == 0)
+		limit_addresses();
+	else if (strcmp(line, "more") == 0)
+		printf("%s\n", n_threads + THREADS_MORE <= THREADS_MAX && fill_heaps(THREADS_MORE) ? "more" : "BAD");
 	else if (strcmp(line, "exit") == 0)
 		exit(STATUS);
 	else if (strcmp(line, "exec") == 0)
@@ -232,22 +302,9 @@ static void obey(const char *self, const char *line)
 	fflush(stdout);
 }
 
-static bool fill_heap(void)
-{
-	for (size_t t = 0; t < n_threads; t++) {
-		pthread_t thread;
-
-		pieces[t] = calloc(n_pieces, sizeof(*pieces[t]));
-		if (!pieces[t] || pthread_create(&thread, NULL, fill, (void *)t) != 0)
-			return false;
-	}
-	while (n_ready < (int)n_threads)
-		usleep(1000);
-	return true;
-}
-
 int main(int argc, char **argv)
 {
+	size_t n = THREADS_FIRST;
 	char line[64];
 
 	if (argc < 2 || argc > 3)
@@ -259,8 +316,8 @@ int main(int argc, char **argv)
 
 	n_pieces = (size_t)atoi(argv[1]) * PIECES_PER_MIB;
 	if (argc > 2)
-		n_threads = (size_t)atoi(argv[2]);
-	if (n_threads > THREADS_MAX || !fill_heap())
+		n = (size_t)atoi(argv[2]);
+	if (n > THREADS_FIRST || !fill_heaps(n))
 		return 1;
 
 	/* What it needs for the first time is not to count the second time. */

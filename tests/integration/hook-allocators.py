@@ -291,6 +291,8 @@ def check_false(listener):
         "a jemalloc of another version": "OLD",
         "a mimalloc of another version": "MI_OLD",
         "a jemalloc of which half is elsewhere": "SPLIT_A SPLIT_B",
+        "a gperftools without tc_malloc()": "TC_HALF",
+        "a gperftools of which half is elsewhere": "TC_HALF TC_REST",
     }
     for text, names in cases.items():
         preload = ":".join(os.path.join(DIRECTORY, f"false-{name}.so") for name in names.split())
@@ -304,6 +306,20 @@ def check_false(listener):
             (subject.owner, answer, decay),
         )
         subject.end()
+
+
+def check_false_that_serves(listener):
+    """It is the program's malloc, but not known to be gperftools: nobody is asked at all."""
+    subject = Subject(listener, preload=os.path.join(DIRECTORY, "false-TC_SERVES.so"))
+    answer = subject.reclaim()
+    decay = subject.tune(DECAY, 0)
+    claim(
+        "one without tc_malloc() that serves malloc is never called, nor is glibc's",
+        subject.owner == OTHER and subject.allocators & TCMALLOC and answer[:2] == (UNSUPPORTED, 0)
+        and decay[0] == UNSUPPORTED and subject.foreign() == {} and subject.is_good(),
+        (subject.owner, subject.allocators, answer, decay),
+    )
+    subject.end()
 
 
 def check_google(listener):
@@ -361,6 +377,7 @@ def main():
     check_beside_glibc(listener)
     check_linked(listener)
     check_false(listener)
+    check_false_that_serves(listener)
     check_google(listener)
     check_google_linked(listener)
     return exit_status()

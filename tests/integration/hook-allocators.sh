@@ -47,7 +47,7 @@ if [ -r "$archive" ] && have objcopy; then
 fi
 
 # Names without the rest, of another version, and from two objects: each call ends the program.
-for what in HALF OLD MI_OLD GOOGLE SPLIT_A SPLIT_B CONF; do
+for what in HALF OLD MI_OLD GOOGLE SPLIT_A SPLIT_B TC_HALF TC_REST TC_SERVES CONF; do
 	compile -fPIC -shared -D"$what" -o "$scratch/false-$what.so" "$here/allocators-false.c"
 done
 

@@ -16,6 +16,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "shim"))
 from hook_peer import *  # noqa: E402
@@ -33,6 +34,8 @@ HELD_SLACK = 64 << 10
 
 # What a process has besides its heap, and the pages around what stays in it.
 RSS_SLACK = 8 << 20
+
+MIB = 1 << 20
 
 NOBODY = 54322
 PIDS = "/sys/fs/cgroup/pids"
@@ -309,18 +312,24 @@ def check_refused(text, program):
     claim("and it ends as it would", fault is None, fault)
 
 
+def become_nobody():
+    """Whom limits of processes hold for, and who is alone."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
 def check_no_room():
     if os.geteuid() != 0:
         print("ok - at a limit of processes the agent is refused # SKIP needs root")
         return
 
-    def become_nobody():
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
+    def become_limited():
+        become_nobody()
         resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
 
-    check_refused("RLIMIT_NPROC leaves no room", Subject(threads=1, preexec_fn=become_nobody))
+    check_refused("RLIMIT_NPROC leaves no room", Subject(threads=1, preexec_fn=become_limited))
 
     group = os.path.join(PIDS, f"memguard-test-{os.getpid()}")
     try:
@@ -339,6 +348,60 @@ def check_no_room():
         check_refused("TasksMax leaves no room", Subject(threads=1, preexec_fn=join_group))
     finally:
         os.rmdir(group)
+
+
+def look(agent):
+    """At the heap, and first at what the program may do. True when it could be read."""
+    flags, = struct.unpack_from("=I", agent.ask(STATS, struct.pack("=II", 1, 0))[1])
+    return flags == 1
+
+
+def check_refused_starts():
+    """
+    Threads that the program asks for and is refused, far more than can be under way at a time: each was
+    to leave an anchor.
+    """
+    program = Subject(threads=1, environment={"MALLOC_ARENA_MAX": "32"}, preexec_fn=become_nobody)
+    agent = program.agent()
+    before = n_threads(program.pid)
+    refused = [program.command("refuse")]
+    held = program.held_now()
+    refused.append(program.command("refuse"))
+    claim("600 threads are refused, in three ways", refused == ["refused 300"] * 2, refused)
+    # libc keeps some of their stacks, with something of the heap for each.
+    more = program.held_now() - held
+    claim("of which nothing stays in the heap", more < 300 * 24, more)
+    # To libc one is gone a moment before it is to the kernel.
+    end = time.monotonic() + LIMIT_SEC
+    while n_threads(program.pid) > before and time.monotonic() < end:
+        time.sleep(0.01)
+    claim("nor any thread", n_threads(program.pid) == before, (n_threads(program.pid), before))
+
+    claim("four threads are made later", program.command("more") == "more" and look(agent))
+    program.threads += 4
+    status, reply = agent.reclaim(BORROW)
+    claim(
+        "which have left their anchors: a release reaches all arenas",
+        (status, reply.end, reply.n_reached, reply.n_arenas) == (OK, DONE, 6, 6),
+        reply,
+    )
+    claim("and gives back what is free", program.rss() < program.rss_goal() and program.works(), program.rss())
+
+    # Addresses that are limited are the program's: no anchors from the agent's next look on.
+    made = program.command("limit") == "limited" and look(agent)
+    made = made and program.command("more") == "more" and look(agent)
+    status, reply = agent.reclaim(BORROW)
+    # One is the agent's, since it has borrowed.
+    claim(
+        "four that may leave none are not reached, which the answer says",
+        made and (status, reply.end, reply.n_reached, reply.n_arenas) == (OK, DONE, 6, 11),
+        reply,
+    )
+    before = program.rss()
+    status, reply = agent.reclaim(FULL)
+    claim("a full trim reaches them, too", status == OK and before - program.rss() > 4 * MIB, (before, program.rss()))
+    fault = program.end()
+    claim("and the program ends as it would", fault is None, fault)
 
 
 def check_storms():
@@ -387,6 +450,7 @@ def main():
     check_frozen()
     check_frozen_full()
     check_no_room()
+    check_refused_starts()
     check_storms()
     check_ends()
     return exit_status()

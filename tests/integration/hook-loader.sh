@@ -89,7 +89,35 @@ if is_root && have setpriv && have setcap; then
 		setpriv --reuid=65534 --regid=65534 --clear-groups \
 			env LD_PRELOAD="$scratch/door/libmemguard-hook.so" "$@"
 	}
+	# One that has it all the same, as by the list for all programs: it is linked with it.
+	# shellcheck disable=SC2086 # the compiler may be several words
+	$cc -std=gnu11 -D_GNU_SOURCE -O1 -pthread -o "$scratch/door/linked" "$here/hook-subject.c" \
+		-Wl,--no-as-needed "$scratch/door/libmemguard-hook.so"
+	for raised in set-uid able-linked; do
+		cp "$scratch/door/linked" "$scratch/door/$raised"
+	done
+	chmod 4755 "$scratch/door/set-uid"
+	setcap cap_net_bind_service=ep "$scratch/door/able-linked" 2>/dev/null || :
+	# @1: one of these; is it there, and how many threads has one that makes a thread?
+	all_the_same()
+	{
+		for thing in mapped thread; do
+			setpriv --reuid=65534 --regid=65534 --clear-groups \
+				env MEMGUARD_AGENT=always "$scratch/door/$1" $thing 2>&1
+		done | tr '\n' ' '
+	}
+	same "row 4: a hook that a program is linked with is at work" "$(all_the_same linked)" \
+		"euid 65534 mapped yes create 0 tasks 3 "
+	if [ "$("$scratch/door/set-uid" mapped)" = "$(as_nobody "$scratch/door/set-uid" mapped)" ]; then
+		same "row 4: where the program is set-uid it does nothing" "$(all_the_same set-uid)" \
+			"euid 0 mapped yes create 0 tasks 2 "
+	else
+		skip "row 4: where the program is set-uid it does nothing" "set-uid has no effect in $scratch"
+	fi
+
 	if [ -n "$(as_nobody "$scratch/door/able" effective 2>/dev/null)" ]; then
+		same "row 4: and where it has file capabilities" "$(all_the_same able-linked)" \
+			"euid 65534 mapped yes create 0 tasks 2 "
 		same "row 4: a program with file capabilities does not get the hook, and says nothing of it" \
 			"$(as_nobody "$scratch/door/able" mapped 2>&1)" "euid 65534 mapped no"
 		same "row 4: the same program without them does" \
