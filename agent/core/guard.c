@@ -371,11 +371,12 @@ void guard_survey(struct guard *guard)
 
 /*
  * Near the limit what members have freed is seen by their statistics alone, and those are
- * asked for when they are looked at.
+ * asked for when they are looked at. After a large release threads end that it has left without work.
  */
-static uint64_t near_gap(const struct guard *guard)
+static uint32_t short_gap(const struct guard *guard, uint64_t least_usec)
 {
-	return MAX(SURVEY_NEAR_USEC, guard->group.n_members * SURVEY_NEAR_SHARE_USEC);
+	_Static_assert(LISTENER_MAX * SURVEY_NEAR_SHARE_USEC <= UINT32_MAX, "fits");
+	return (uint32_t)MAX(least_usec, guard->group.n_members * SURVEY_NEAR_SHARE_USEC);
 }
 
 /* Not all groups in the same turn: by their numbers the longest gap is up to a fifth less. */
@@ -386,7 +387,9 @@ static uint32_t wider_gap(const struct guard *guard)
 
 	_Static_assert(LISTENER_MAX * SURVEY_SHARE_USEC <= UINT32_MAX, "fits");
 	if (reading_taken_bytes(&guard->group.reading) >= guard_high_bytes(guard))
-		return (uint32_t)near_gap(guard);
+		return short_gap(guard, SURVEY_NEAR_USEC);
+	if (benefit_has_left(&guard->group))
+		return short_gap(guard, SURVEY_FIRST_USEC);
 	if (guard->survey_gap_usec * 2 < SURVEY_LAST_USEC)
 		return guard->survey_gap_usec * 2;
 

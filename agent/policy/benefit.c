@@ -81,7 +81,7 @@ static bool is_large(const struct group_settings *settings, const struct outcome
 	       paid_bytes >= settings->retained_high_bytes;
 }
 
-static bool has_left(const struct group *group)
+bool benefit_has_left(const struct group *group)
 {
 	return group_benefit(group)->left_until_usec > group->reading.time_usec;
 }
@@ -90,7 +90,7 @@ uint64_t benefit_least_bytes(const struct group *group, enum reason trigger)
 {
 	const uint64_t least_bytes = MAX(group->settings->min_release_bytes, 1);
 
-	if (reason_is_calm(trigger) && has_left(group))
+	if (reason_is_calm(trigger) && benefit_has_left(group))
 		return MAX(least_bytes / LEFT_PART, 1);
 
 	return least_bytes;
@@ -102,7 +102,7 @@ uint64_t benefit_calm_bytes(const struct group *group)
 
 	if (high_bytes == 0)
 		return BYTES_INFINITY;
-	if (!has_left(group))
+	if (!benefit_has_left(group))
 		return high_bytes;
 
 	return MIN(high_bytes, MAX(benefit_least_bytes(group, REASON_LEFT),

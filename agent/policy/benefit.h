@@ -42,6 +42,9 @@ uint64_t benefit_least_bytes(const struct group *group, enum reason trigger);
  */
 uint64_t benefit_calm_bytes(const struct group *group);
 
+/* For a minute after a large release: what threads leave that end now may be given back as well. */
+bool benefit_has_left(const struct group *group);
+
 /*
  * The same by a second look at an outcome. Of a release while all was calm, in a group that
  * never came near its limit: if half of it or more was in use again, the back-off that counts

@@ -304,7 +304,7 @@ static uint64_t ceiling_usec(const struct group *group, uint64_t now_usec)
 	    group->trend.eta_usec <= WARN_KILL_NEAR_USEC)
 		return SAMPLE_FRESH_USEC;
 
-	if (group->climbs)
+	if (group->climbs || benefit_has_left(group))
 		return SAMPLE_FRESH_USEC;
 
 	if (group->settings->retained_high_bytes > 0 && group->trend.time_usec > 0 &&

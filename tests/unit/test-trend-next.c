@@ -10,10 +10,10 @@
 
 static struct group_settings settings; /* of the last example() */
 
-/* 1000 MiB, a tenth used, everything long calm. */
 /* Of example()'s group. */
 static struct benefit benefit;
 
+/* 1000 MiB, a tenth used, everything long calm. */
 static struct group example(void)
 {
 	benefit = (struct benefit){ 0 };
@@ -257,6 +257,17 @@ static void test_soon_after_a_burst_retained_memory_is_looked_for(void)
 	CHECK_EQ(next(&g), SEC(5));
 }
 
+static void test_what_threads_leave_after_a_large_release_is_looked_for(void)
+{
+	struct group g = example();
+
+	g.reading.limit_bytes = 1000 * GIB;
+	benefit.left_until_usec = NOW + 1;
+	CHECK_EQ(next(&g), SEC(1));
+	benefit.left_until_usec = NOW;
+	CHECK_EQ(next(&g), SEC(5));
+}
+
 static void test_settling_looks_when_half_of_what_was_released_may_be_gone(void)
 {
 	struct group g = example();
@@ -319,6 +330,7 @@ int main(void)
 	RUN(test_a_kernel_event_allows_longer_pauses_below_high_only);
 	RUN(test_settling_sleeps_through_what_cannot_change_anything);
 	RUN(test_soon_after_a_burst_retained_memory_is_looked_for);
+	RUN(test_what_threads_leave_after_a_large_release_is_looked_for);
 	RUN(test_settling_looks_when_half_of_what_was_released_may_be_gone);
 	RUN(test_before_the_first_reading_there_is_no_time_to_lose);
 	RUN(test_the_pause_is_always_within_bounds);
