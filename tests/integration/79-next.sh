@@ -14,7 +14,7 @@ wait_for 20 is_member "$retainer"
 is_waiting()
 {
 	ctl --json=short explain "$retainer" |
-		jq -e '.[0] | .reason == "not-worth" and .verdict == "healthy" and .heap_age_usec != null'
+		jq -e '.[0] | .reason == "not-worth" and .verdict == "retained" and .heap_age_usec != null'
 }
 claim "a release is not worth it" wait_for 60 is_waiting
 claim "and when that may be another is told" eval \
