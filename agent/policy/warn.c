@@ -295,12 +295,12 @@ static void step_peak(struct warn *warn, const struct group *group)
 		memory->peak_bytes = MAX(memory->peak_bytes, taken_bytes);
 
 	memory->top_bytes = MAX(memory->top_bytes, taken_bytes);
-	if (memory->n_near < CAME_BACK ||
-	    sub_sat(memory->top_bytes, taken_bytes) < group->reading.limit_bytes / FALL_PART)
+	if (sub_sat(memory->top_bytes, taken_bytes) < group->reading.limit_bytes / FALL_PART)
 		return;
 
 	/* It came back from there, told or not: each tooth a little higher is no news. */
-	memory->peak_bytes = MAX(memory->peak_bytes, memory->top_bytes);
+	if (memory->n_near >= CAME_BACK)
+		memory->peak_bytes = MAX(memory->peak_bytes, memory->top_bytes);
 	memory->top_bytes = taken_bytes;
 }
 

@@ -233,6 +233,28 @@ static void test_what_came_back_is_news_where_all_is_new(void)
 	}
 }
 
+/* A tooth counts in its own life alone: beyond those of this one a danger is told. */
+static void test_what_another_life_came_back_from_is_forgotten(void)
+{
+	static const struct teeth high = { 1000, 9000, 30000, 0, 10, false };
+	static const struct teeth teeth = { 1000, 6000, 30000, 0, 10, false };
+	static const struct teeth leak = { 1000, 1000, 1000, 200, 10, false };
+	unsigned int n;
+
+	begin(LIMIT);
+	live(&high, 40);
+	CHECK(n_told[ALERT_KILL_NEAR] > 0);
+	memory = warn_renew(&memory);
+	group.trend = (struct trend){ .eta_usec = USEC_INFINITY };
+	memory.kinds[ALERT_KILL_NEAR].told_usec = 1;
+	live(&teeth, 3600);
+	n = n_told[ALERT_KILL_NEAR];
+	group.trend = (struct trend){ .eta_usec = USEC_INFINITY };
+	memory.kinds[ALERT_KILL_NEAR].told_usec = 1;
+	live(&leak, 34);
+	CHECK_EQ(n_told[ALERT_KILL_NEAR], n + 1);
+}
+
 int main(void)
 {
 	RUN(test_growth_in_steps_is_told_30_seconds_before);
@@ -242,5 +264,6 @@ int main(void)
 	RUN(test_a_slow_leak_under_large_teeth_makes_no_storm);
 	RUN(test_a_program_that_starts_beside_another_is_no_kill);
 	RUN(test_what_came_back_is_news_where_all_is_new);
+	RUN(test_what_another_life_came_back_from_is_forgotten);
 	return TEST_RESULT();
 }
