@@ -14,15 +14,6 @@
 
 #include "tests/unit/agent-fixture.h"
 
-/* Another allocator than glibc's is not borrowed from. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define OTHER_ALLOCATOR
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OTHER_ALLOCATOR
-#endif
-#endif
-
 static bool comes; /* in the middle of what is asked */
 static int n_harmful, n_parked;
 static long harmful;
@@ -132,6 +123,7 @@ static void test_while_it_trims(void)
 	check(&question);
 }
 
+/* Another allocator than glibc's is not borrowed from. */
 #ifndef OTHER_ALLOCATOR
 
 #define HOLES 1000

@@ -11,14 +11,6 @@
 #include "tests/unit/test.h"
 
 /* Another allocator than glibc's fills nothing, or otherwise. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define OTHER_ALLOCATOR
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OTHER_ALLOCATOR
-#endif
-#endif
-
 #ifndef OTHER_ALLOCATOR
 
 #define BLOCK_BYTES 2048

@@ -121,16 +121,8 @@ static void test_a_heap_that_is_joined_with_what_lies_before_it_counts(void)
 	CHECK_EQ(state.heap_rss, 100 * 1024);
 }
 
-/* Its malloc() is not glibc's, and what lies before a block must not be read. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-
-#ifndef SANITIZED
+/* Of another allocator's blocks what lies before must not be read. */
+#ifndef OTHER_ALLOCATOR
 #define BLOCKS 64
 #define BLOCK_BYTES 100000
 
@@ -327,7 +319,7 @@ int main(void)
 	RUN(test_break_and_arenas_count_and_nothing_else);
 	RUN(test_pieces_of_any_size_give_the_same);
 	RUN(test_a_heap_that_is_joined_with_what_lies_before_it_counts);
-#ifndef SANITIZED
+#ifndef OTHER_ALLOCATOR
 	RUN(test_so_does_one_that_the_kernel_has_joined);
 	RUN(test_what_else_begins_where_arenas_do_does_not_count);
 #endif

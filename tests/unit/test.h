@@ -13,6 +13,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* malloc() is not glibc's: it is a sanitizer's, or another libc's. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#define OTHER_ALLOCATOR
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OTHER_ALLOCATOR
+#endif
+#endif
+
 static int test_n_, test_failed_, test_bad_;
 
 #define CHECK(condition)                                                                       \
