@@ -50,6 +50,7 @@ static int on_level(sd_event_source *source, int fd, uint32_t revents, void *use
 
 static int on_threshold(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
+	struct guard *guard = userdata;
 	uint64_t count;
 
 	(void)source;
@@ -58,7 +59,8 @@ static int on_threshold(sd_event_source *source, int fd, uint32_t revents, void 
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_debug("Cannot read a usage threshold: %m; ignoring");
 
-	guard_look(userdata);
+	guard->signals.crossed = true;
+	guard_look(guard);
 	return 0;
 }
 

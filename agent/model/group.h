@@ -176,6 +176,7 @@ struct benefit {
 	uint64_t left_until_usec;     /* what the last one left is asked for, too; 0: it is not */
 	uint64_t last_quiet_usec;     /* end of the last one that asked nobody; 0: none yet */
 	enum reason last_quiet_reason; /* why nobody */
+	enum reason last_quiet_trigger; /* why it was begun */
 	uint32_t n_quiet;             /* such rounds in a row: only observed ones, or near the limit */
 
 	/* Of rounds that asked nobody people are told once what each comes to. */
@@ -189,6 +190,7 @@ struct benefit {
 	uint64_t last_anon_bytes;     /* with what others had of the limit */
 	uint64_t last_fresh_bytes;
 	uint32_t last_n_joined;
+	uint64_t asked_anon_bytes;    /* as last_anon_bytes, of the last one that asked */
 
 	/* Of a round that was not quiet, in the ledger: see group_last_outcome(). NULL: none yet */
 	const struct outcome *last_outcome;

@@ -197,6 +197,7 @@ static void add_quiet(struct benefit *next, const struct group *group,
 
 	next->last_quiet_usec = outcome->end_usec;
 	next->last_quiet_reason = outcome->reason;
+	next->last_quiet_trigger = outcome->trigger;
 }
 
 static void lengthen(struct benefit *next, const struct group_settings *settings)
@@ -222,6 +223,7 @@ static void add_asked(struct benefit *next, const struct group *group,
 	next->released_bytes += MIN(released, UINT64_MAX - next->released_bytes);
 	next->last_round_usec = outcome->end_usec;
 	next->last_released_bytes = paid;
+	next->asked_anon_bytes = reading_taken_bytes(&group->reading);
 	next->last_n_not_needed = outcome->n_not_needed;
 	next->last_n_silent = (uint32_t)sub_sat(outcome->n_asked, outcome->n_answered);
 	next->left_until_usec =
@@ -306,23 +308,36 @@ struct benefit benefit_look(const struct group *group, const struct outcome *out
 	return next;
 }
 
-uint64_t benefit_half_way_bytes(const struct group *group)
+/* From usage that was @then to the limit. */
+static uint64_t half_way_bytes(const struct group *group, uint64_t then)
 {
 	const uint64_t limit = group->reading.limit_bytes;
-	const struct benefit *b = group_benefit(group);
 
-	if (limit == BYTES_INFINITY || limit != b->last_limit_bytes)
+	if (limit == BYTES_INFINITY || limit != group_benefit(group)->last_limit_bytes)
 		return BYTES_INFINITY;
 
-	return limit - sub_sat(limit, b->last_anon_bytes) / 2;
+	return limit - sub_sat(limit, then) / 2;
+}
+
+static bool is_half_way(const struct group *group, uint64_t then)
+{
+	const uint64_t taken = reading_taken_bytes(&group->reading);
+
+	return taken >= half_way_bytes(group, then) && sub_sat(taken, then) >= useful_bytes(group);
+}
+
+uint64_t benefit_half_way_bytes(const struct group *group)
+{
+	const struct benefit *b = group_benefit(group);
+	const uint64_t asked = half_way_bytes(group, b->asked_anon_bytes);
+	const uint64_t last = half_way_bytes(group, b->last_anon_bytes);
+
+	return asked < last && reading_taken_bytes(&group->reading) < asked ? asked : last;
 }
 
 bool benefit_is_half_way(const struct group *group)
 {
-	const uint64_t taken = reading_taken_bytes(&group->reading);
-
-	return taken >= benefit_half_way_bytes(group) &&
-	       sub_sat(taken, group_benefit(group)->last_anon_bytes) >= useful_bytes(group);
+	return is_half_way(group, group_benefit(group)->asked_anon_bytes);
 }
 
 bool benefit_is_outdated(const struct group *group)
@@ -340,7 +355,7 @@ bool benefit_is_outdated(const struct group *group)
 	if (fall > 0 && fall >= b->last_anon_bytes / FALL_PART)
 		return true;
 
-	return benefit_is_half_way(group);
+	return is_half_way(group, b->last_anon_bytes);
 }
 
 static uint64_t believed_bytes(const struct group *group)

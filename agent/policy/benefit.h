@@ -65,8 +65,11 @@ bool benefit_is_outdated(const struct group *group);
  */
 bool benefit_is_richer(const struct group *group, const struct group *other);
 
-/* Usage at which half of the room that the last round left is used up; or infinity. */
+/*
+ * The next usage at which half of the room is used up that the last round left, or the last one that
+ * asked; infinity: neither is before the limit.
+ */
 uint64_t benefit_half_way_bytes(const struct group *group);
 
-/* It is, by growth that is worth another round. */
+/* Half of the room that the last release left is used up, by growth that is worth another one. */
 bool benefit_is_half_way(const struct group *group);

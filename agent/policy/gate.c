@@ -71,6 +71,14 @@
 #define QUIET_MAX_USEC (32 * USEC_PER_SEC)
 #define OBSERVED_MAX_USEC (3600 * USEC_PER_SEC)
 
+/*
+ * Which of the group's pages are cache the kernel counts apart, and up to so much later than what it
+ * charges. Where it tells that a threshold was crossed, a reading that is as little below is of that:
+ * to wait for the next one costs what a new threshold does, and growth goes on.
+ */
+#define LAG_BYTES (1 * MIB)
+#define LAG_PART 64 /* of the limit */
+
 /* A threshold of 0 is off, and without a limit no share of it is ever reached. */
 static bool usage_reaches(const struct reading *reading, uint64_t permyriad)
 {
@@ -109,13 +117,24 @@ static bool is_critical(const struct group *group, const struct signals *signals
 				       group->gate.state == GATE_CRITICAL));
 }
 
-static bool is_high(const struct group *group)
+/* By the kernel's word, and by a reading that may lag behind it. */
+static bool has_crossed(const struct reading *reading, uint64_t permyriad)
 {
+	struct reading ahead = *reading;
+
+	ahead.anon_bytes = MIN(add_sat(reading->anon_bytes, MIN(LAG_BYTES, reading->limit_bytes / LAG_PART)),
+			       reading->usage_bytes);
+	return usage_reaches(&ahead, permyriad);
+}
+
+static bool is_high(const struct group *group, const struct signals *signals)
+{
+	const uint32_t high = group->settings->usage_high_permyriad;
 	const bool held =
 		group->gate.state == GATE_HIGH || group->gate.state == GATE_CRITICAL;
 
-	return usage_reaches(&group->reading,
-			     threshold(group->settings->usage_high_permyriad, held));
+	return usage_reaches(&group->reading, threshold(high, held)) ||
+	       (signals->crossed && has_crossed(&group->reading, high));
 }
 
 /*
@@ -188,7 +207,7 @@ static enum reason gate_wanted(const struct group *group, const struct signals *
 	if (is_critical(group, signals))
 		return REASON_USAGE_CRITICAL;
 
-	if (is_high(group))
+	if (is_high(group, signals))
 		return REASON_USAGE_HIGH;
 
 	if (is_pressed(group, signals))
@@ -392,8 +411,11 @@ static bool is_answered(const struct group *group, const struct gate *gate,
 	if (b->last_quiet_reason == REASON_OBSERVE && group->settings->mode != MODE_OBSERVE)
 		return false;
 
-	/* States are in order of urgency, except that SETTLING (the last) is none. */
-	if (group->gate.state < gate->state)
+	/*
+	 * States are in order of urgency, except that SETTLING (the last) is none, and hides how far it was:
+	 * nobody was asked for less than this, either.
+	 */
+	if (group->gate.state < gate->state || state_of(b->last_quiet_trigger) < gate->state)
 		return false;
 
 	return now_usec < add_sat(b->last_quiet_usec, pause_usec(group, gate->state));

@@ -17,6 +17,7 @@ struct signals {
 	/* memory.events max or v1 failcnt rose since the last reading, or that of a limit it shares */
 	bool limit_hit;
 	bool machine; /* the machine's PSI trigger fired, and this group was chosen */
+	bool crossed; /* v1: the kernel tells that usage has crossed a threshold that stands for UsageHigh= */
 	bool crowded; /* as many other groups are in a calm round as may be at once */
 };
 

@@ -115,8 +115,8 @@ static uint64_t eta_of(const struct reading *reading, int64_t growth_bytes_per_s
 /* As if @rate had been so for @dt of some @smooth_usec. */
 static int64_t smoothed(int64_t growth, int64_t rate, int64_t dt, uint64_t smooth_usec)
 {
-	/* Once it rises again, how steep the fall was must not hide the growth. */
-	if (rate > 0 && growth < 0)
+	/* A fall ends where it falls no more: how steep it was is no news, and must not hide growth. */
+	if (rate >= 0 && growth < 0)
 		growth = 0;
 
 	growth = CLAMP(growth, -RATE_MAX, RATE_MAX);
@@ -341,8 +341,9 @@ uint64_t trend_wake_bytes(const struct group *group)
 	const uint64_t charged = add_sat(reading->anon_bytes, reading->held_bytes);
 	uint64_t bytes;
 
-	/* When it falls and rises again, that is to be told. */
-	if (high == BYTES_INFINITY || reading->usage_bytes < high || charged >= high)
+	/* That it falls and rises again is to be told. So near a place is not worth another. */
+	if (high == BYTES_INFINITY || reading->usage_bytes < high ||
+	    add_sat(charged, WAKE_SLACK_BYTES) >= high)
 		return high;
 
 	bytes = add_sat(reading->usage_bytes, high - charged);

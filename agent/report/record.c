@@ -89,11 +89,13 @@ static const struct row benefit_rows[] = {
 	{ BENEFIT(left_until_usec), TYPE_U64 },
 	{ BENEFIT(last_quiet_usec), TYPE_U64 },
 	{ BENEFIT(last_quiet_reason), TYPE_REASON },
+	{ BENEFIT(last_quiet_trigger), TYPE_REASON },
 	{ BENEFIT(n_quiet), TYPE_U32 },
 	{ BENEFIT(last_limit_bytes), TYPE_U64 },
 	{ BENEFIT(last_anon_bytes), TYPE_U64 },
 	{ BENEFIT(last_fresh_bytes), TYPE_U64 },
 	{ BENEFIT(last_n_joined), TYPE_U32 },
+	{ BENEFIT(asked_anon_bytes), TYPE_U64 },
 };
 
 static const struct row member_rows[] = {
@@ -227,6 +229,8 @@ int record_format(const struct record *record, char *buf, size_t size)
 		text_add(&text, "signals.limit_hit = yes\n");
 	if (record->machine)
 		text_add(&text, "signals.machine = yes\n");
+	if (record->crossed)
+		text_add(&text, "signals.crossed = yes\n");
 	if (record->crowded)
 		text_add(&text, "signals.crowded = yes\n");
 

@@ -22,7 +22,7 @@ struct record {
 	const struct group *group; /* with its gate as it was before */
 	const struct member *const *members;
 	size_t n_members;
-	bool pressure, limit_hit, machine, crowded; /* the signals */
+	bool pressure, limit_hit, machine, crossed, crowded; /* the signals */
 
 	bool command; /* not the gate began it */
 	const struct gate *gate; /* what it came to */

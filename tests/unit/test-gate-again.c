@@ -15,6 +15,7 @@ static void test_observe_opens_the_gate_as_usual_but_not_again_at_once(void)
 
 	benefit.last_quiet_usec = NOW - SEC(19);
 	benefit.last_quiet_reason = REASON_OBSERVE;
+	benefit.last_quiet_trigger = REASON_USAGE_HIGH;
 	group.gate = step(&group);
 	CHECK(!gate_is_open(&group.gate));
 	CHECK_EQ(group.gate.state, GATE_HIGH);
@@ -32,6 +33,7 @@ static uint64_t observed_again_sec(struct group *group, uint32_t n_quiet)
 
 	benefit.last_quiet_usec = NOW;
 	benefit.last_quiet_reason = REASON_OBSERVE;
+	benefit.last_quiet_trigger = REASON_USAGE_HIGH;
 	benefit.n_quiet = n_quiet;
 	group->gate = gate_step(group, &none, NOW);
 	while (sec < 10000 && gate_step(group, &none, NOW + SEC(sec)).reason == REASON_OBSERVE)
@@ -75,6 +77,7 @@ static void test_a_release_outdates_the_quiet_round_before_it(void)
 	settings.cooldown_usec = 0;
 	benefit.last_quiet_usec = NOW - 2;
 	benefit.last_quiet_reason = REASON_NOT_WORTH;
+	benefit.last_quiet_trigger = REASON_USAGE_CRITICAL;
 	benefit.last_round_usec = NOW - 1;
 	CHECK_EQ(step(&group).reason, REASON_USAGE_CRITICAL);
 }
@@ -103,6 +106,7 @@ static void test_near_a_kill_back_off_counts_until_something_has_changed(void)
 		.urgent_backoff_usec = SEC(8),
 		.last_limit_bytes = 1000 * MIB,
 		.last_anon_bytes = 950 * MIB,
+		.asked_anon_bytes = 950 * MIB,
 	};
 	CHECK_EQ(step(&group).reason, REASON_BACKOFF);
 	CHECK_EQ(step(&group).until_usec, NOW + SEC(1));
@@ -133,6 +137,7 @@ static void test_who_finds_nobody_looks_ever_later_until_something_has_changed(v
 	benefit = (struct benefit){
 		.last_quiet_usec = SEC(500),
 		.last_quiet_reason = REASON_NO_MEMBERS,
+		.last_quiet_trigger = REASON_USAGE_CRITICAL,
 		.last_limit_bytes = 1000 * MIB,
 		.last_anon_bytes = 950 * MIB,
 	};
@@ -154,6 +159,40 @@ static void test_who_finds_nobody_looks_ever_later_until_something_has_changed(v
 	CHECK_EQ(gate_step(&group, &none, SEC(500) + 200000).reason, REASON_USAGE_CRITICAL);
 }
 
+/*
+ * Growth so fast that before the look that sees high usage another one has found it near the limit by
+ * its rate, and nobody worth asking by figures of before: all of it during the cool-down.
+ */
+static void test_a_quiet_round_holds_up_nothing_that_is_more_urgent(void)
+{
+	struct group group = example();
+
+	benefit = (struct benefit){
+		.last_round_usec = NOW - SEC(3),
+		.asked_anon_bytes = 100 * MIB,
+		.last_limit_bytes = 1000 * MIB,
+		.last_anon_bytes = 700 * MIB,
+		.last_quiet_usec = NOW - 100 * USEC_PER_MSEC,
+		.last_quiet_reason = REASON_NOT_WORTH,
+		.last_quiet_trigger = REASON_OOM_ETA,
+		.n_quiet = 1,
+	};
+	group.gate.state = GATE_SETTLING;
+	group.trend.growth_bytes_per_sec = (int64_t)(400 * MIB);
+	group.trend.eta_usec = SEC(1) / 2;
+	group.reading.anon_bytes = 750 * MIB;
+	CHECK_EQ(step(&group).reason, REASON_NOT_WORTH);
+	group.reading.anon_bytes = 810 * MIB;
+	CHECK_EQ(step(&group).reason, REASON_USAGE_HIGH);
+	group.reading.anon_bytes = 950 * MIB;
+	CHECK_EQ(step(&group).reason, REASON_USAGE_CRITICAL);
+
+	benefit.last_quiet_trigger = REASON_USAGE_HIGH;
+	CHECK_EQ(step(&group).reason, REASON_USAGE_CRITICAL);
+	benefit.last_quiet_trigger = REASON_USAGE_CRITICAL;
+	CHECK_EQ(step(&group).reason, REASON_NOT_WORTH);
+}
+
 int main(void)
 {
 	RUN(test_observe_opens_the_gate_as_usual_but_not_again_at_once);
@@ -162,6 +201,7 @@ int main(void)
 	RUN(test_the_shortest_time_between_rounds_never_exceeds_the_cooldown);
 	RUN(test_near_a_kill_back_off_counts_until_something_has_changed);
 	RUN(test_who_finds_nobody_looks_ever_later_until_something_has_changed);
+	RUN(test_a_quiet_round_holds_up_nothing_that_is_more_urgent);
 
 	return TEST_RESULT();
 }

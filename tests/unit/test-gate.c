@@ -170,6 +170,9 @@ static struct group group_at(const struct event *event, enum gate_state before)
 	if (event->quiet_msec > 0) {
 		benefit.last_quiet_usec = NOW - event->quiet_msec * USEC_PER_MSEC;
 		benefit.last_quiet_reason = REASON_NOT_WORTH;
+		benefit.last_quiet_trigger = event->anon_mib >= 920   ? REASON_USAGE_CRITICAL
+					     : event->anon_mib >= 800 ? REASON_USAGE_HIGH
+								      : REASON_RETAINED;
 	}
 	group.n_members = event->no_members ? 0 : 1;
 	return group;
@@ -182,7 +185,7 @@ static bool is_held(const struct gate *gate)
 
 static void check_event(const struct event *event, size_t i)
 {
-	const struct signals signals = { event->pressure, event->limit_hit, false };
+	const struct signals signals = { .pressure = event->pressure, .limit_hit = event->limit_hit };
 	const enum gate_state before = all_states[i];
 	const struct group group = group_at(event, before);
 	const struct gate gate = gate_step(&group, &signals, NOW);
@@ -267,7 +270,7 @@ static void test_what_came_back_is_not_called_too_little(void)
 static void test_a_never_read_group_is_calm(void)
 {
 	struct group group = example();
-	const struct signals all = { true, true, false };
+	const struct signals all = { .pressure = true, .limit_hit = true };
 	struct gate gate;
 
 	group.reading = (struct reading){ 0 };
@@ -294,7 +297,7 @@ static void test_who_left_retains_nothing(void)
 
 static void test_zero_turns_every_threshold_off(void)
 {
-	const struct signals all = { true, true, false };
+	const struct signals all = { .pressure = true, .limit_hit = true };
 	struct group group = example();
 
 	group.reading.anon_bytes = 1000 * MIB;
@@ -324,7 +327,7 @@ static void test_zero_turns_every_threshold_off(void)
 
 static void test_without_a_limit_only_pressure_and_retained_count(void)
 {
-	const struct signals all = { true, true, false };
+	const struct signals all = { .pressure = true, .limit_hit = true };
 	struct group group = example();
 
 	group.reading.limit_bytes = BYTES_INFINITY;
@@ -348,6 +351,37 @@ static void test_pressure_needs_something_to_give_even_if_min_release_is_zero(vo
 	CHECK_EQ(gate_step(&group, &pressure, NOW).reason, REASON_BELOW);
 	group.heap.retained_bytes = 1;
 	CHECK_EQ(gate_step(&group, &pressure, NOW).reason, REASON_PRESSURE);
+}
+
+static void test_what_the_kernel_says_of_a_threshold_counts_as_far_as_its_counters_lag(void)
+{
+	const struct signals crossed = { .crossed = true };
+	struct group group = example();
+
+	group.reading.usage_bytes = 800 * MIB;
+	group.reading.anon_bytes = 799 * MIB;
+	CHECK_EQ(step(&group).reason, REASON_BELOW);
+	CHECK_EQ(gate_step(&group, &crossed, NOW).reason, REASON_USAGE_HIGH);
+	/* More than a lag: it is page cache. */
+	group.reading.anon_bytes--;
+	CHECK_EQ(gate_step(&group, &crossed, NOW).reason, REASON_BELOW);
+	/* It told of the way down. */
+	group.reading.anon_bytes++;
+	group.reading.usage_bytes--;
+	CHECK_EQ(gate_step(&group, &crossed, NOW).reason, REASON_BELOW);
+
+	/* Of a small limit a mebibyte is no lag. */
+	group.reading.limit_bytes = 10 * MIB;
+	group.reading.usage_bytes = 8 * MIB;
+	group.reading.anon_bytes = 8 * MIB - 160 * KIB;
+	CHECK_EQ(gate_step(&group, &crossed, NOW).reason, REASON_USAGE_HIGH);
+	group.reading.anon_bytes--;
+	CHECK_EQ(gate_step(&group, &crossed, NOW).reason, REASON_BELOW);
+
+	/* Switched off is off. */
+	group.reading.anon_bytes = group.reading.usage_bytes;
+	settings.usage_high_permyriad = 0;
+	CHECK_EQ(gate_step(&group, &crossed, NOW).reason, REASON_BELOW);
 }
 
 static void test_pressure_of_the_machine_is_for_what_is_retained(void)
@@ -455,6 +489,7 @@ int main(void)
 	RUN(test_zero_turns_every_threshold_off);
 	RUN(test_without_a_limit_only_pressure_and_retained_count);
 	RUN(test_pressure_needs_something_to_give_even_if_min_release_is_zero);
+	RUN(test_what_the_kernel_says_of_a_threshold_counts_as_far_as_its_counters_lag);
 	RUN(test_pressure_of_the_machine_is_for_what_is_retained);
 	RUN(test_limits_of_zero_and_of_nearly_everything);
 	RUN(test_times_beyond_the_end_saturate);

@@ -277,12 +277,18 @@ static void test_settling_looks_when_half_of_what_was_released_may_be_gone(void)
 				.until_usec = NOW + SEC(27) };
 	benefit.last_round_usec = NOW;
 	benefit.last_limit_bytes = g.reading.limit_bytes;
-	benefit.last_anon_bytes = g.reading.limit_bytes - 800 * MIB;
+	benefit.asked_anon_bytes = benefit.last_anon_bytes = g.reading.limit_bytes - 800 * MIB;
 
 	g.reading.anon_bytes = benefit.last_anon_bytes;
 	CHECK_EQ(next(&g), 400 * USEC_PER_SEC / 2048);
 	g.reading.anon_bytes += 300 * MIB;
 	CHECK_EQ(next(&g), 100 * USEC_PER_SEC / 2048);
+
+	/* And when half of what a quiet round has left since. */
+	benefit.last_anon_bytes = g.reading.anon_bytes;
+	CHECK_EQ(next(&g), 100 * USEC_PER_SEC / 2048);
+	g.reading.anon_bytes += 100 * MIB;
+	CHECK_EQ(next(&g), 150 * USEC_PER_SEC / 2048);
 }
 
 static void test_before_the_first_reading_there_is_no_time_to_lose(void)
