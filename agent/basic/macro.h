@@ -71,6 +71,12 @@ static inline uint64_t add_sat(uint64_t a, uint64_t b)
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+/* a * b, likewise. */
+static inline uint64_t mul_sat(uint64_t a, uint64_t b)
+{
+	return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
+
 /* Where there are thousands: a duration that takes 4 bytes, of 71 minutes at most. */
 static inline uint32_t brief_usec(uint64_t usec)
 {

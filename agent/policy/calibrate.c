@@ -24,11 +24,6 @@ static const struct {
   stall_bounds = { 50, 10 * USEC_PER_SEC },
   rate_bounds = { 50, 50 * USEC_PER_MSEC };
 
-static uint64_t mul_sat(uint64_t a, uint64_t b)
-{
-	return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
-}
-
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 {
 	return MIN(MAX(value, least), most);
@@ -65,6 +60,11 @@ uint64_t calibrate_full(const struct calibration *c, uint64_t usec, bool busy)
 	return usec;
 }
 
+uint64_t calibrate_borrow_usec(const struct calibration *c, uint64_t bytes)
+{
+	return mul_sat(bytes / KIB, c->borrow_usec_per_mib) / KIB;
+}
+
 void calibrate_borrow(const struct calibration *c, struct forecast *forecast)
 {
 	if (c->n_borrow == 0)
@@ -73,8 +73,7 @@ void calibrate_borrow(const struct calibration *c, struct forecast *forecast)
 	forecast->bytes = permille_of(forecast->bytes, c->borrow_permille);
 	forecast->stall_usec = brief_usec(c->borrow_stall_usec);
 	if (c->borrow_usec_per_mib > 0)
-		forecast->usec = brief_usec(
-			mul_sat(forecast->bytes / KIB, c->borrow_usec_per_mib) / KIB);
+		forecast->usec = brief_usec(calibrate_borrow_usec(c, forecast->bytes));
 }
 
 /*

@@ -106,12 +106,6 @@ uint64_t estimate_retained(const struct stats *stats, int64_t bias_bytes)
 	return MIN(retained, stats->heap_rss);
 }
 
-/* Claims may be anything: no product here may wrap. */
-static uint64_t mul_sat(uint64_t a, uint64_t b)
-{
-	return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
-}
-
 uint64_t estimate_walk_usec(uint32_t n_free, uint32_t n_page_free, bool busy)
 {
 	return (n_free * NSEC_PER_FREE +
@@ -287,6 +281,21 @@ void estimate_member(struct member *member)
 	/* The figures may be older. */
 	member->retained_bytes = MIN(member->retained_bytes, member->process.anon_bytes);
 	member->borrow.bytes = MIN(member->borrow.bytes, member->process.anon_bytes);
+}
+
+uint64_t estimate_borrow_usec(const struct member *member)
+{
+	const struct calibration *calibration = &member_lessons(member)->calibration;
+	const uint64_t grown_bytes =
+		member->time_usec == 0 ? 0 : sub_sat(member->process.rss_bytes, member->stats.rss);
+	uint64_t usec;
+
+	if (calibration->borrow_usec_per_mib > 0)
+		usec = calibrate_borrow_usec(calibration, grown_bytes);
+	else
+		usec = mul_sat(estimate_drop_usec(&member->stats, grown_bytes, estimate_is_busy(member)),
+			       BORROW_TIMES);
+	return add_sat(member->borrow.usec, usec);
 }
 
 uint64_t estimate_unused(const struct stats *stats)

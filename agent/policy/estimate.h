@@ -46,6 +46,12 @@ uint64_t estimate_borrow_bytes(const struct stats *stats, uint64_t retained_byte
 /* Fills in all that is predicted of @member, from its figures and its history. */
 void estimate_member(struct member *member);
 
+/*
+ * For how long it would be borrowed from: as predicted, and longer by what it may take to give back all
+ * that it has grown by since its figures.
+ */
+uint64_t estimate_borrow_usec(const struct member *member);
+
 /* The part of it that is one arena's. */
 void estimate_arena(const struct member *member, const struct wire_arena *arena,
 		    struct forecast *ret);

@@ -106,7 +106,7 @@ bool pick_is_urgent(const struct group *group, const struct member *m, enum reas
 {
 	return trigger == REASON_USAGE_CRITICAL ||
 	       (!reason_is_calm(trigger) && trigger != REASON_COMMAND &&
-		group->trend.time_usec > 0 && m->borrow.usec > group->trend.eta_usec / 2);
+		group->trend.time_usec > 0 && estimate_borrow_usec(m) > group->trend.eta_usec / 2);
 }
 
 /* Borrowing has to be better than what it replaces, and worth while. */

@@ -5,6 +5,7 @@
 #include "agent/policy/yield.h"
 
 #include "agent/basic/macro.h"
+#include "agent/policy/estimate.h"
 #include "agent/policy/gate.h"
 #include "agent/policy/pick.h"
 
@@ -15,7 +16,7 @@
 static uint64_t left_usec(const struct running *running, uint64_t now_usec)
 {
 	const uint64_t spent_usec = sub_sat(now_usec, running->asked_usec);
-	const uint64_t whole_usec = running->member->borrow.usec;
+	const uint64_t whole_usec = estimate_borrow_usec(running->member);
 
 	return spent_usec < whole_usec ? whole_usec - spent_usec : spent_usec;
 }
@@ -32,6 +33,8 @@ static bool is_overtaken(const struct group *group, const struct running *runnin
 
 	member = *running->member;
 	member.borrow.usec = brief_usec(left_usec(running, now_usec));
+	/* What it has grown by is in that. */
+	member.stats.rss = MAX(member.stats.rss, member.process.rss_bytes);
 	if (!pick_is_urgent(group, &member, group->gate.reason))
 		return false;
 

@@ -61,6 +61,30 @@ static void test_old_figures_do_not_say_that_a_stall_fits(void)
 	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_FITS);
 }
 
+static void test_what_has_come_since_the_figures_takes_its_time_to_borrow(void)
+{
+	struct lessons lessons = { .calibration.borrow_usec_per_mib = 1000 };
+
+	reset();
+	group.trend = (struct trend){ .time_usec = NOW, .eta_usec = 100 * USEC_PER_MSEC };
+	add_busy(0)->lessons = &lessons;
+	members[0].has_lessons = true;
+	members[0].borrow.usec = 10 * USEC_PER_MSEC;
+	members[0].stats.rss = members[0].process.rss_bytes;
+	check_method(REASON_USAGE_HIGH, METHOD_BORROW, WHY_STALL);
+	members[0].process.rss_bytes += 40 * MIB;
+	check_method(REASON_USAGE_HIGH, METHOD_BORROW, WHY_STALL);
+	members[0].process.rss_bytes += MIB;
+	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_URGENT);
+	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
+
+	/* Before it was ever borrowed from, by what a full trim would take for as much. */
+	lessons.calibration.borrow_usec_per_mib = 0;
+	check_method(REASON_USAGE_HIGH, METHOD_BORROW, WHY_STALL);
+	members[0].process.rss_bytes += GIB;
+	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_URGENT);
+}
+
 static void test_who_serves_a_request_now_and_then_is_spared_the_stall(void)
 {
 	reset();
@@ -273,6 +297,7 @@ int main(void)
 	RUN(test_who_grew_is_borrowed_from_without_a_look);
 	RUN(test_a_stall_that_fits_or_that_nobody_feels_is_accepted);
 	RUN(test_old_figures_do_not_say_that_a_stall_fits);
+	RUN(test_what_has_come_since_the_figures_takes_its_time_to_borrow);
 	RUN(test_who_serves_a_request_now_and_then_is_spared_the_stall);
 	RUN(test_who_is_idle_is_borrowed_from_where_that_gives_as_much);
 	RUN(test_tops_are_borrowed_whatever_it_stalls);
