@@ -174,6 +174,8 @@ static void tell(struct guard *guard, const struct warn *warn, enum alert_kind k
 		.n_oom_kills = warn->n_oom_kills,
 		.n_beside = warn->n_beside,
 		.n_held_back = warn->n_held_back[kind],
+		.growth_bytes_per_sec = warn->growth_bytes_per_sec,
+		.eta_usec = warn->eta_usec,
 	};
 	struct diagnosis diagnosis;
 

@@ -10,7 +10,7 @@
 
 enum alert_kind {
 	ALERT_USAGE_CRITICAL, /* above UsageCritical=, and releases have not changed that */
-	ALERT_KILL_NEAR,      /* the limit will be reached soon, at the growth of this moment */
+	ALERT_KILL_NEAR,      /* the limit will be reached soon, at the growth of late */
 	ALERT_OOM_KILL,       /* the kernel killed in the group, or beside it for a limit it shares */
 	ALERT_NOT_PAYING,     /* near the limit, and releases give too little */
 	ALERT_MAX_
@@ -66,6 +66,8 @@ struct alert {
 	uint64_t n_oom_kills;   /* since the last one that was told; ALERT_OOM_KILL only */
 	uint64_t n_beside;      /* likewise, in other groups for a limit that it shares */
 	uint64_t n_held_back;   /* of this kind, since the last one */
+	int64_t growth_bytes_per_sec; /* of the moment, or of a minute where growth rests or hides */
+	uint64_t eta_usec;      /* until it has reached the limit; USEC_INFINITY: it will not */
 	const char *verdict;    /* the disease, and a sentence about it */
 	const char *verdict_text;
 	struct heap_use use;    /* as of that */

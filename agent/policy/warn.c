@@ -179,22 +179,41 @@ static bool is_kill_near(const struct alert_memory *memory, const struct group *
 	return leads_to_limit(&group->reading, bytes, elapsed_usec, WARN_KILL_NEAR_USEC);
 }
 
-/* The same by the least that was taken, where growth rests or hides. */
-static bool is_kill_climbing(const struct alert_memory *memory, const struct group *group)
+/* The same by the least that was taken, where growth rests or hides: by *@ret_bytes in *@ret_usec. */
+static bool is_kill_climbing(const struct alert_memory *memory, const struct group *group,
+			     uint64_t *ret_bytes, uint64_t *ret_usec)
 {
 	const struct reading *reading = &group->reading;
 	const bool is_told = memory->told & UINT32_C(1) << ALERT_KILL_NEAR;
 	/* What is told stays so although the measure is coarse. */
 	const uint64_t within_usec = is_told ? 2 * WARN_KILL_NEAR_USEC : WARN_KILL_NEAR_USEC;
-	uint64_t bytes, usec;
 
 	if (!usage_is_above(group, KILL_NEAR_FLOOR_PERMYRIAD))
 		return false;
 
-	return (climb_in_steps(&memory->climb, reading, is_told, &bytes, &usec) &&
-		leads_to_limit(reading, bytes, usec, within_usec)) ||
-	       (climb_under_teeth(&memory->climb, reading, &bytes, &usec) &&
-		leads_to_limit(reading, bytes, usec, within_usec));
+	return (climb_in_steps(&memory->climb, reading, is_told, ret_bytes, ret_usec) &&
+		leads_to_limit(reading, *ret_bytes, *ret_usec, within_usec)) ||
+	       (climb_under_teeth(&memory->climb, reading, ret_bytes, ret_usec) &&
+		leads_to_limit(reading, *ret_bytes, *ret_usec, within_usec));
+}
+
+/* What is told of it: where the trend of this moment does not lead there, what does. */
+static void tell_growth(struct warn *warn, const struct group *group)
+{
+	const struct reading *reading = &group->reading;
+	const uint64_t left_bytes = sub_sat(reading->limit_bytes, reading_taken_bytes(reading));
+	uint64_t bytes, usec;
+
+	warn->growth_bytes_per_sec = group->trend.growth_bytes_per_sec;
+	warn->eta_usec = group->trend.eta_usec;
+	if (warn_is_kill_near(group) || !is_kill_climbing(&warn->memory, group, &bytes, &usec))
+		return;
+
+	/* It leads there within two minutes, so neither is below a KiB or a millisecond. */
+	bytes = MAX(bytes / KIB, 1);
+	usec = MAX(usec / USEC_PER_MSEC, 1);
+	warn->growth_bytes_per_sec = (int64_t)MIN(mul_sat(bytes, USEC_PER_MSEC * KIB) / usec, INT64_MAX);
+	warn->eta_usec = mul_sat(mul_sat(left_bytes / KIB, usec) / bytes, USEC_PER_MSEC);
 }
 
 static bool is_not_paying(const struct group *group)
@@ -206,6 +225,8 @@ static bool is_not_paying(const struct group *group)
 static bool is_so(const struct alert_memory *memory, const struct group *group,
 		  enum alert_kind kind, uint64_t now_usec)
 {
+	uint64_t bytes, usec;
+
 	/* Who is gone needs no help; of a kill one still wants to hear. */
 	if (group->n_members == 0 && kind != ALERT_OOM_KILL)
 		return false;
@@ -215,7 +236,7 @@ static bool is_so(const struct alert_memory *memory, const struct group *group,
 		return usage_is_above(group, group->settings->usage_critical_permyriad);
 	case ALERT_KILL_NEAR:
 		return is_kill_near(memory, group, now_usec) ||
-		       is_kill_climbing(memory, group);
+		       is_kill_climbing(memory, group, &bytes, &usec);
 	case ALERT_OOM_KILL:
 		return is_killed(memory, group) ||
 		       (group->n_members > 0 && group->shared.n_kills > memory->n_beside);
@@ -366,6 +387,8 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 	for (int kind = 0; kind < ALERT_MAX_; kind++)
 		step_kind(&warn, group, (enum alert_kind)kind, now_usec);
 	step_peak(&warn, group);
+	if (warn.due != 0)
+		tell_growth(&warn, group);
 
 	if (warn.due & UINT32_C(1) << ALERT_OOM_KILL) {
 		warn.n_oom_kills = n_oom_kill(group) - warn.memory.n_oom_kill;

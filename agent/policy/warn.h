@@ -41,6 +41,8 @@ struct warn {
 	uint64_t n_beside;          /* likewise */
 	uint64_t n_oom_new;         /* since the last look, to be told or not */
 	uint64_t n_held_back[ALERT_MAX_];
+	int64_t growth_bytes_per_sec; /* of each of them, see struct alert */
+	uint64_t eta_usec;            /* likewise */
 };
 
 /* By the trend alone, which takes a step for growth for a while. */

@@ -54,13 +54,13 @@ static void add_used(struct text *text, const struct group *group, const struct 
 			 format_bytes(retained, group->heap.retained_bytes));
 }
 
-static void add_kill_near(struct text *text, const struct group *group)
+static void add_kill_near(struct text *text, const struct alert *alert)
 {
-	const int64_t growth = group->trend.growth_bytes_per_sec;
+	const int64_t growth = alert->growth_bytes_per_sec;
 	char rate[FORMAT_MAX], eta[FORMAT_MAX];
 
 	text_add(text, "the kernel will kill here in about %s, at a growth of %s a second: ",
-		 format_usec(eta, group->trend.eta_usec),
+		 format_usec(eta, alert->eta_usec),
 		 format_bytes(rate, growth > 0 ? (uint64_t)growth : 0));
 }
 
@@ -99,7 +99,7 @@ static void add_sentence(struct text *text, const struct group *group,
 		text_add(text, "usage stays above UsageCritical=: ");
 		break;
 	case ALERT_KILL_NEAR:
-		add_kill_near(text, group);
+		add_kill_near(text, alert);
 		break;
 	case ALERT_OOM_KILL:
 		add_kills(text, group, alert);
@@ -130,7 +130,7 @@ void journal_alert_sentence(const struct group *group, const struct alert *alert
 static void add_figures(struct text *text, const struct group *group,
 			const struct alert *alert)
 {
-	const int64_t growth = group->trend.growth_bytes_per_sec;
+	const int64_t growth = alert->growth_bytes_per_sec;
 
 	text_number(text, "GROUP_ID", group->id);
 	if (group->reading.limit_bytes != BYTES_INFINITY)
@@ -138,8 +138,8 @@ static void add_figures(struct text *text, const struct group *group,
 	text_number(text, "USAGE_BYTES", group->reading.usage_bytes);
 	text_number(text, "ANON_BYTES", group->reading.anon_bytes);
 	text_number(text, "OTHERS_BYTES", group->reading.others_bytes);
-	if (group->trend.eta_usec != USEC_INFINITY)
-		text_number(text, "ETA_USEC", group->trend.eta_usec);
+	if (alert->eta_usec != USEC_INFINITY)
+		text_number(text, "ETA_USEC", alert->eta_usec);
 	text_number(text, "GROWTH_BYTES_PER_SEC", growth > 0 ? (uint64_t)growth : 0);
 	if (group->heap.time_usec > 0) {
 		text_number(text, "IN_USE_BYTES", alert->use.in_use_bytes);

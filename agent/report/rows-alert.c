@@ -13,9 +13,9 @@ static void add_figures(struct dict *dict, const struct group *group,
 	dict_u64(dict, "usage_bytes", group->reading.usage_bytes);
 	dict_u64(dict, "anon_bytes", group->reading.anon_bytes);
 	dict_u64(dict, "others_bytes", group->reading.others_bytes);
-	dict_i64(dict, "growth_bytes_per_sec", group->trend.growth_bytes_per_sec);
-	if (group->trend.eta_usec != USEC_INFINITY)
-		dict_u64(dict, "eta_usec", group->trend.eta_usec);
+	dict_i64(dict, "growth_bytes_per_sec", alert->growth_bytes_per_sec);
+	if (alert->eta_usec != USEC_INFINITY)
+		dict_u64(dict, "eta_usec", alert->eta_usec);
 	if (group->heap.time_usec > 0) {
 		dict_u64(dict, "in_use_bytes", alert->use.in_use_bytes);
 		dict_u64(dict, "retained_bytes", group->heap.retained_bytes);

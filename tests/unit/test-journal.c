@@ -404,6 +404,8 @@ static void test_an_alert_tells_when_and_why(void)
 	struct alert alert = {
 		.kind = ALERT_KILL_NEAR,
 		.n_held_back = 3,
+		.growth_bytes_per_sec = 5 * MIB,
+		.eta_usec = 50 * USEC_PER_SEC,
 		.verdict = "growing",
 		.verdict_text = "Look for a leak.",
 	};
@@ -411,8 +413,6 @@ static void test_an_alert_tells_when_and_why(void)
 
 	g.reading.anon_bytes = 350 * MIB;
 	g.reading.limit_bytes = 600 * MIB;
-	g.trend.growth_bytes_per_sec = 5 * MIB;
-	g.trend.eta_usec = 50 * USEC_PER_SEC;
 	g.heap.time_usec = 1;
 	g.heap.retained_bytes = 12 * MIB;
 	journal_alert_sentence(&g, &alert, text, sizeof(text));

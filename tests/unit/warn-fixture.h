@@ -57,6 +57,11 @@ static uint32_t look(uint64_t now_usec, uint64_t anon_bytes)
 			first_usec[kind] = now_usec;
 		n_held_back = warn.n_held_back[kind];
 	}
+	/* Whatever it is known by, it can be told when. */
+	if (warn.due & 1U << ALERT_KILL_NEAR) {
+		CHECK(warn.growth_bytes_per_sec > 0);
+		CHECK(warn.eta_usec <= 2 * WARN_KILL_NEAR_USEC);
+	}
 	if (warn.due & 1U << ALERT_OOM_KILL)
 		n_oom_kills = warn.n_oom_kills;
 	return warn.due;
