@@ -218,7 +218,7 @@ int dropin_text(const char *unit, bool user, const char *preload, const char *sy
 		"%s%s%s%s",
 		option, unit, option, unit, quoted,
 		user ? "Environment=\"MEMGUARD_SOCKET=%t/memguard/hook.sock\"\n" : "",
-		symbols ? "# Its own jemalloc, which no loader sees; made anew by \"memguardctl "
+		symbols ? "# Its own allocator, which no loader sees; made anew by \"memguardctl "
 			  "enable\".\n"
 			  "Environment=\"MEMGUARD_SYMBOLS="
 			: "",

@@ -298,8 +298,10 @@ static int make_texts(const struct ctl *ctl, const char *hook, const char *libra
 		return -EOPNOTSUPP;
 
 	units->texts = calloc((size_t)units->n, sizeof(*units->texts));
-	if (!units->texts)
+	if (!units->texts) {
+		log_error("Cannot make the drop-ins: %s", strerror(ENOMEM));
 		return -ENOMEM;
+	}
 
 	for (int i = 0; i < units->n; i++)
 		n_failed += make_text(ctl, units->names[i], hook, library, &units->texts[i]) < 0;
@@ -419,8 +421,10 @@ static int find_units(const struct ctl *ctl, int argc, char **argv, struct units
 	int n_bad = 0;
 
 	ret->names = calloc((size_t)argc, sizeof(*ret->names));
-	if (!ret->names)
+	if (!ret->names) {
+		log_error("Cannot read the units' names: %s", strerror(ENOMEM));
 		return -ENOMEM;
+	}
 
 	for (int i = 1; i < argc; i++)
 		n_bad += parse_unit(argv[i], unit) < 0;

@@ -7,6 +7,7 @@
 
 #include "agent/ctl/client.h"
 #include "agent/ctl/fields.h"
+#include "agent/ctl/growth.h"
 #include "agent/ctl/ladder.h"
 #include "agent/ctl/nobody.h"
 #include "agent/ctl/signals.h"
@@ -15,41 +16,9 @@
 #include "agent/ctl/verbs.h"
 #include "agent/ctl/verdict.h"
 
-/* Less than this a second is no growth: some 20 MiB a day. */
-#define LEAST_GROWTH 256
-
 static const char *plural(uint64_t n)
 {
 	return n == 1 ? "" : "s";
-}
-
-static char *format_growth(int64_t bytes_per_sec, char *buf, size_t size)
-{
-	const uint64_t rate =
-		(uint64_t)(bytes_per_sec < 0 ? -bytes_per_sec : bytes_per_sec);
-	char bytes[FORMAT_MAX];
-
-	if (rate < LEAST_GROWTH)
-		snprintf(buf, size, "steady");
-	else
-		snprintf(buf, size, "%s by %s/s",
-			 bytes_per_sec < 0 ? "shrinking" : "growing",
-			 format_bytes(bytes, rate));
-	return buf;
-}
-
-/* A release or an end has moved it, and the program not. */
-static char *tell_growth(const json_t *group, char *buf, size_t size)
-{
-	const int64_t rate = fields_signed(group, "growth_bytes_per_sec");
-
-	if (fields_number(group, "members") == 0)
-		snprintf(buf, size, "its guarded processes have ended");
-	else if (rate < 0 && streq(fields_string(group, "state"), "settling"))
-		snprintf(buf, size, "lowered by a release just now");
-	else
-		format_growth(rate, buf, size);
-	return buf;
 }
 
 static void print_limit(const struct ctl *ctl, const json_t *group)
@@ -97,7 +66,7 @@ static void print_kills(const struct ctl *ctl, const json_t *group)
 
 static void print_state(const struct ctl *ctl, const json_t *group)
 {
-	char usage[FORMAT_MAX], limit[FORMAT_MAX], age[FORMAT_MAX], rate[2 * FORMAT_MAX];
+	char usage[FORMAT_MAX], limit[FORMAT_MAX], age[FORMAT_MAX], rate[GROWTH_MAX];
 
 	fprintf(ctl->out, "%s%s %s%s\n", output_color(ctl, COLOR_BOLD),
 		output_bullet(ctl), fields_name(group), output_color(ctl, COLOR_NONE));
@@ -111,7 +80,7 @@ static void print_state(const struct ctl *ctl, const json_t *group)
 			    json_object_get(group, "limit_bytes")
 				    ? fields_bytes(group, "limit_bytes", limit)
 				    : "no",
-			    tell_growth(group, rate, sizeof(rate)));
+			    growth_text(group, rate));
 	else
 		output_pair(ctl, "Usage:", "not read yet");
 	print_limit(ctl, group);

@@ -39,7 +39,7 @@ static const char *note(const json_t *member)
 	if (fields_is(member, "stopped"))
 		return "stopped";
 	if (fields_number(member, "failures") > 0)
-		return "did not answer";
+		return fields_is(member, "refused") ? "refused to release" : "did not answer";
 	if (fields_is(member, "bad_environment"))
 		return "bad MEMGUARD_* value";
 

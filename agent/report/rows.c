@@ -411,6 +411,7 @@ void rows_member(struct dict *dict, const struct group *group,
 	if (diagnosis)
 		rows_diagnosis(dict, group, member, diagnosis);
 	dict_u32(dict, "failures", member->n_failed);
+	dict_bool(dict, "refused", member->n_failed > 0 && member->refused);
 	dict_bool(dict, "seccomp_changed", member->seccomp_changed);
 	dict_bool(dict, "stopped", member_is_stopped(member));
 }
