@@ -318,6 +318,7 @@ void round_await(struct guard *guard, struct peer *peer, const struct pick *pick
 	round->waiting = peer;
 	silence_begin(round);
 	round->asked_usec = manager_now(guard->manager);
+	round->moved_usec = 0;
 	round->until_usec = 0;
 	patience_plan(guard, is_critical(guard) ? PATIENCE_CRITICAL_USEC : PATIENCE_USEC);
 }
@@ -406,6 +407,7 @@ void round_look_after(struct guard *guard)
 	struct round *round = guard->round;
 	struct peer *peer = round->waiting;
 	const uint64_t now_usec = manager_now(guard->manager);
+	bool moves;
 
 	round->patience_usec = 0;
 	if (!peer) {
@@ -414,14 +416,18 @@ void round_look_after(struct guard *guard)
 	}
 
 	peer_survey(peer, now_usec);
-	if (!silence_moves(round) ||
+	moves = silence_moves(round);
+	if ((!moves && !silence_may_rest(round, now_usec)) ||
 	    (round->until_usec != 0 && now_usec >= round->until_usec)) {
 		go_on_without(guard, peer);
 		return;
 	}
 
 	/* At work: there is a deadline for that. */
-	silence_begin(round);
+	if (moves) {
+		round->moved_usec = now_usec;
+		silence_begin(round);
+	}
 	patience_plan(guard, PATIENCE_USEC);
 }
 

@@ -8,6 +8,8 @@
 /* Who is busy is asked for more often than is worth a look. */
 #define LOOK_USEC (500 * USEC_PER_MSEC)
 
+#define REST_USEC (5 * USEC_PER_SEC)
+
 bool silence_is_work(struct peer *peer, uint64_t since_cpu_usec)
 {
 	const struct member *member = &peer->member;
@@ -27,6 +29,11 @@ void silence_begin(struct round *round)
 	round->waiting_rss_bytes = process->rss_bytes;
 }
 
+static bool has_time(const struct round *round)
+{
+	return round->reason == REASON_COMMAND || reason_is_calm(round->reason);
+}
+
 bool silence_moves(const struct round *round)
 {
 	const struct process *process = &round->waiting->member.process;
@@ -35,8 +42,14 @@ bool silence_moves(const struct round *round)
 		return true;
 
 	/* Near a kill what is resident falls of who is frozen, too: it is swapped out. */
-	return (round->reason == REASON_COMMAND || reason_is_calm(round->reason)) &&
-	       !member_is_stopped(&round->waiting->member) && process->rss_bytes < round->waiting_rss_bytes;
+	return has_time(round) && !member_is_stopped(&round->waiting->member) &&
+	       process->rss_bytes < round->waiting_rss_bytes;
+}
+
+bool silence_may_rest(const struct round *round, uint64_t now_usec)
+{
+	return has_time(round) && round->moved_usec != 0 && now_usec - round->moved_usec < REST_USEC &&
+	       !silence_is_held(round->waiting);
 }
 
 enum silence silence_find(struct peer *peer, bool works)

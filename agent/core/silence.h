@@ -19,6 +19,12 @@ bool silence_is_work(struct peer *peer, uint64_t since_cpu_usec);
 void silence_begin(struct round *round);
 bool silence_moves(const struct round *round);
 
+/*
+ * It was at work a moment ago: one with a small quota that has used it up in one go, as by dropping many
+ * pages, gets no CPU time for seconds. Not where time is short, nor of who is stopped, traced or frozen.
+ */
+bool silence_may_rest(const struct round *round, uint64_t now_usec);
+
 /* As of now. @works: it takes CPU time. */
 enum silence silence_find(struct peer *peer, bool works);
 

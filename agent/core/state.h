@@ -61,6 +61,7 @@ struct round {
 	struct peer *waiting; /* whose answer is due; or NULL */
 	uint64_t waiting_cpu_usec; /* its CPU time when it was asked, or looked after */
 	uint64_t waiting_rss_bytes; /* and what it had resident */
+	uint64_t moved_usec; /* when it was last seen at work since it was asked; 0: not yet */
 	uint64_t asked_usec;
 	uint64_t until_usec; /* no longer is it waited for; 0: its question has a deadline */
 	struct outcome outcome;
