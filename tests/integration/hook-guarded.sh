@@ -369,4 +369,12 @@ claim "row 53: where there is none yet it waits" grep -qx memguard "/proc/$early
 program=$early
 exec 8>&-
 claim "row 53: and ends as it would" ends 0
+
+# A program that has no /proc: nothing tells what it may do, so there is no agent.
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+	start unseen unshare -m sh -c 'mount -t tmpfs none /proc && exec "$1" retain' sh "$scratch/corner"
+	said ready unseen
+	claim "row 53: where /proc cannot be read there is no agent" has_no_agent "$program"
+	claim "row 53: and the program ends as it does" ends 0
+fi
 finish

@@ -13,6 +13,13 @@ shims=$top_builddir/tests/shim
 started=()
 n_failed=0
 
+# Whom the programs started may be on their way out still.
+remove_group()
+{
+	rmdir "$group"/*/ 2>/dev/null || true
+	rmdir "$group" 2>/dev/null || ! [ -e "$group" ]
+}
+
 # Whoever does not go is a fault of the test or of the program, and no reason to wait for ever.
 cleanup()
 {
@@ -30,7 +37,7 @@ cleanup()
 		wait "$pid" 2>/dev/null || true
 	done
 	if [ -n "${group:-}" ]; then
-		rmdir "$group"/*/ "$group" 2>/dev/null || true
+		wait_for 10 remove_group >/dev/null || true
 	fi
 	rm -rf "$scratch"
 	exit "$status"

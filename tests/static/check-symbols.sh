@@ -14,7 +14,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 hook=${1:-${HOOK:-libmemguard-hook.so}}
 readelf=${READELF:-readelf}
 size_max=$((64 * 1024))
-imports_max=36
+imports_max=35
 bad=0
 
 scratch=$(mktemp -d)
