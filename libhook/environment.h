@@ -46,7 +46,7 @@ struct environment {
 	struct environment_symbols symbols; /* MEMGUARD_SYMBOLS */
 };
 
-/* False: MEMGUARD=off, or there is no environment to be read; then do nothing at all. */
+/* False: MEMGUARD=off, raised rights, or there is no environment to be read; then do nothing at all. */
 bool environment_read(struct environment *ret, int pid);
 
 /* "arena_max=2,mmap_threshold=1M": pure. False when any part did not parse. */

@@ -18,7 +18,7 @@ static const struct {
 	[REASON_USAGE_CRITICAL] = { "usage-critical", "usage is above UsageCritical=" },
 	[REASON_OOM_ETA] = { "oom-eta", "the limit will be reached within OomEtaSec=" },
 	[REASON_PRESSURE] = { "pressure",
-			      "tasks stall on memory more than PressureSome=" },
+			      "tasks stall on memory (PressureSome=)" },
 	[REASON_RETAINED] = { "retained", "retained memory is above RetainedHigh=" },
 	[REASON_BELOW] = { "below", "everything is below its threshold" },
 	[REASON_COOLDOWN] = { "cooldown",

@@ -9,7 +9,7 @@
 /* A release that gave less has shown nothing about the program. */
 #define PAID_LEAST_BYTES (16 * MIB)
 
-/* What is decided from; of a member, as if it were a group of one without a limit. */
+/* What is decided from; of a member, as if it were a group of one under its group's limit. */
 struct facts {
 	const struct sums *sums;
 	const struct benefit *benefit; /* NULL: of a member */
