@@ -190,7 +190,7 @@ struct benefit {
 	uint64_t last_anon_bytes;     /* with what others had of the limit */
 	uint64_t last_fresh_bytes;
 	uint32_t last_n_joined;
-	uint64_t asked_anon_bytes;    /* as last_anon_bytes, of the last one that asked */
+	uint64_t asked_anon_bytes;    /* as last_anon_bytes, but after the last one that asked */
 
 	/* Of a round that was not quiet, in the ledger: see group_last_outcome(). NULL: none yet */
 	const struct outcome *last_outcome;

@@ -103,6 +103,7 @@ struct member {
 	uint64_t rested_bytes;     /* the least of anon_bytes since its last release; 0: of none */
 	uint32_t stall_usec;       /* policy/estimate: of a full trim */
 	uint32_t release_usec;     /* policy/estimate: how long a full trim takes */
+	uint32_t borrow_usec_per_mib; /* policy/estimate: of what has come since stats */
 	struct forecast borrow;    /* policy/estimate: by METHOD_BORROW */
 
 	uint64_t last_release_usec; /* 0: never */

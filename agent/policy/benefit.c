@@ -197,7 +197,7 @@ static void add_quiet(struct benefit *next, const struct group *group,
 
 	next->last_quiet_usec = outcome->end_usec;
 	next->last_quiet_reason = outcome->reason;
-	next->last_quiet_trigger = outcome->trigger;
+	next->last_quiet_trigger = outcome_cause(outcome);
 }
 
 static void lengthen(struct benefit *next, const struct group_settings *settings)
@@ -308,12 +308,12 @@ struct benefit benefit_look(const struct group *group, const struct outcome *out
 	return next;
 }
 
-/* From usage that was @then to the limit. */
+/* From usage that was @then to the limit, be it another now. */
 static uint64_t half_way_bytes(const struct group *group, uint64_t then)
 {
 	const uint64_t limit = group->reading.limit_bytes;
 
-	if (limit == BYTES_INFINITY || limit != group_benefit(group)->last_limit_bytes)
+	if (limit == BYTES_INFINITY || group_benefit(group)->last_limit_bytes == 0)
 		return BYTES_INFINITY;
 
 	return limit - sub_sat(limit, then) / 2;

@@ -13,7 +13,7 @@
  * CooldownSec= up to 1 h); good ones clear it. Of a group that was critical there is another
  * one (from 1 s up to 32 s), for releases that gave next to nothing.
  * A command's round never lengthens either.
- * Of a round that asked nobody only when, why and how many in a row is kept, so that
+ * Of a round that asked nobody only when, why, what began it and how many in a row is kept, so that
  * gate_step() does not begin the same round again at once: give this every outcome, the
  * quiet ones too.
  */
@@ -66,8 +66,8 @@ bool benefit_is_outdated(const struct group *group);
 bool benefit_is_richer(const struct group *group, const struct group *other);
 
 /*
- * The next usage at which half of the room is used up that the last round left, or the last one that
- * asked; infinity: neither is before the limit.
+ * Usage at which half of the room is used up that the last round that asked has left; where it is, that the
+ * last round of either kind has. Infinity: there was none, or there is no limit.
  */
 uint64_t benefit_half_way_bytes(const struct group *group);
 

@@ -60,11 +60,6 @@ uint64_t calibrate_full(const struct calibration *c, uint64_t usec, bool busy)
 	return usec;
 }
 
-uint64_t calibrate_borrow_usec(const struct calibration *c, uint64_t bytes)
-{
-	return mul_sat(bytes / KIB, c->borrow_usec_per_mib) / KIB;
-}
-
 void calibrate_borrow(const struct calibration *c, struct forecast *forecast)
 {
 	if (c->n_borrow == 0)
@@ -73,7 +68,8 @@ void calibrate_borrow(const struct calibration *c, struct forecast *forecast)
 	forecast->bytes = permille_of(forecast->bytes, c->borrow_permille);
 	forecast->stall_usec = brief_usec(c->borrow_stall_usec);
 	if (c->borrow_usec_per_mib > 0)
-		forecast->usec = brief_usec(calibrate_borrow_usec(c, forecast->bytes));
+		forecast->usec = brief_usec(
+			mul_sat(forecast->bytes / KIB, c->borrow_usec_per_mib) / KIB);
 }
 
 /*

@@ -16,9 +16,6 @@
 /* The time of a full trim as @c has it, where the model says @usec. */
 uint64_t calibrate_full(const struct calibration *c, uint64_t usec, bool busy);
 
-/* For how long @bytes were borrowed, at the pace of what was so far; 0: nothing was. */
-uint64_t calibrate_borrow_usec(const struct calibration *c, uint64_t bytes);
-
 /* Corrects @forecast, as the model has it, by what borrowing did so far. */
 void calibrate_borrow(const struct calibration *c, struct forecast *forecast);
 

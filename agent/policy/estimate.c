@@ -269,6 +269,10 @@ void estimate_member(struct member *member)
 		.stall_usec = BORROW_STALL_USEC,
 		.usec = brief_usec(mul_sat(usec, BORROW_TIMES)),
 	};
+	member->borrow_usec_per_mib =
+		brief_usec(calibration->borrow_usec_per_mib > 0
+				   ? calibration->borrow_usec_per_mib
+				   : estimate_drop_usec(stats, GIB, busy) * BORROW_TIMES / (GIB / MIB));
 	calibrate_borrow(calibration, &member->borrow);
 	member->borrow.bytes = MIN(member->borrow.bytes, stats->heap_rss);
 
@@ -285,17 +289,11 @@ void estimate_member(struct member *member)
 
 uint64_t estimate_borrow_usec(const struct member *member)
 {
-	const struct calibration *calibration = &member_lessons(member)->calibration;
 	const uint64_t grown_bytes =
 		member->time_usec == 0 ? 0 : sub_sat(member->process.rss_bytes, member->stats.rss);
-	uint64_t usec;
 
-	if (calibration->borrow_usec_per_mib > 0)
-		usec = calibrate_borrow_usec(calibration, grown_bytes);
-	else
-		usec = mul_sat(estimate_drop_usec(&member->stats, grown_bytes, estimate_is_busy(member)),
-			       BORROW_TIMES);
-	return add_sat(member->borrow.usec, usec);
+	return add_sat(member->borrow.usec,
+		       mul_sat(grown_bytes / KIB, member->borrow_usec_per_mib) / (MIB / KIB));
 }
 
 uint64_t estimate_unused(const struct stats *stats)

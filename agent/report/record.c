@@ -118,6 +118,7 @@ static const struct row member_rows[] = {
 	{ MEMBER(borrow.bytes), TYPE_U64 },
 	{ MEMBER(borrow.stall_usec), TYPE_U32 },
 	{ MEMBER(borrow.usec), TYPE_U32 },
+	{ MEMBER(borrow_usec_per_mib), TYPE_U32 },
 	{ MEMBER(borrow_refused), TYPE_BOOL },
 	{ MEMBER(last_release_usec), TYPE_U64 },
 	{ MEMBER(n_failed), TYPE_U32 },

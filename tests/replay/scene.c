@@ -252,6 +252,7 @@ static const struct row member_rows[] = {
 	{ MEMBER(borrow.bytes), take_bytes },
 	{ MEMBER(borrow.stall_usec), take_brief },
 	{ MEMBER(borrow.usec), take_brief },
+	{ MEMBER(borrow_usec_per_mib), take_brief },
 	{ MEMBER(borrow_refused), take_bool },
 	{ MEMBER(last_release_usec), take_usec },
 	{ MEMBER(n_failed), take_u32 },

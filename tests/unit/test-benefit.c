@@ -197,6 +197,50 @@ static void test_of_a_round_that_asked_nobody_only_the_reason_is_kept(void)
 	CHECK_EQ(b.last_quiet_reason, expect.last_quiet_reason);
 }
 
+static void test_half_of_the_way_counts_from_the_last_round_that_asked(void)
+{
+	struct outcome quiet = {
+		.kind = OUTCOME_NOTHING,
+		.trigger = REASON_OOM_ETA,
+		.reason = REASON_NOT_WORTH,
+		.end_usec = SEC(101),
+	};
+	const struct outcome asked = released(100, 100);
+	struct benefit b = { 0 };
+	struct group group = {
+		.settings = &settings,
+		.benefit = &b,
+		.reading = { .limit_bytes = 600 * MIB, .anon_bytes = 100 * MIB },
+	};
+
+	b = benefit_add(&group, &asked);
+	group.reading.anon_bytes = 300 * MIB;
+	b = benefit_add(&group, &quiet);
+	CHECK_EQ(b.asked_anon_bytes, 100 * MIB);
+	CHECK_EQ(b.last_anon_bytes, 300 * MIB);
+	CHECK_EQ(b.last_quiet_trigger, REASON_OOM_ETA);
+	CHECK_EQ(benefit_half_way_bytes(&group), 350 * MIB);
+	group.reading.anon_bytes = 350 * MIB - 1;
+	CHECK(!benefit_is_half_way(&group));
+	group.reading.anon_bytes++;
+	CHECK(benefit_is_half_way(&group));
+	CHECK(!benefit_is_outdated(&group));
+	CHECK_EQ(benefit_half_way_bytes(&group), 450 * MIB);
+	group.reading.anon_bytes = 450 * MIB;
+	CHECK(benefit_is_outdated(&group));
+
+	/* Of another limit as well. */
+	group.reading.limit_bytes = 400 * MIB;
+	group.reading.anon_bytes = 250 * MIB - 1;
+	CHECK(!benefit_is_half_way(&group));
+	group.reading.anon_bytes++;
+	CHECK(benefit_is_half_way(&group));
+
+	/* One that became urgent before it found nobody answers that. */
+	quiet.hurried = REASON_USAGE_CRITICAL;
+	CHECK_EQ(benefit_add(&group, &quiet).last_quiet_trigger, REASON_USAGE_CRITICAL);
+}
+
 static void test_a_command_that_found_nobody_holds_nothing_up(void)
 {
 	const struct outcome nobody = {
@@ -555,6 +599,7 @@ int main(void)
 	RUN(test_growth_during_a_release_is_not_a_negative_release);
 	RUN(test_a_command_clears_but_never_lengthens);
 	RUN(test_of_a_round_that_asked_nobody_only_the_reason_is_kept);
+	RUN(test_half_of_the_way_counts_from_the_last_round_that_asked);
 	RUN(test_a_command_that_found_nobody_holds_nothing_up);
 	RUN(test_near_a_kill_back_off_begins_at_a_second_and_ends_at_32);
 	RUN(test_near_a_kill_a_64th_of_the_limit_pays);

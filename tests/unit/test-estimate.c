@@ -334,6 +334,28 @@ static void test_borrowing_reaches_anchored_arenas_and_their_tops(void)
 	CHECK(!estimate_has_methods(&m));
 }
 
+static void test_what_has_come_since_the_figures_is_borrowed_at_the_pace_of_what_was(void)
+{
+	struct lessons lessons = { .calibration = { .n_borrow = 1, .borrow_usec_per_mib = 1234 } };
+	struct stats s = example();
+	struct member m = member_of(&s);
+
+	estimate_member(&m);
+	CHECK_EQ(m.borrow_usec_per_mib, 2 * estimate_drop_usec(&s, 1024 * MIB, true) / 1024);
+	m.lessons = &lessons;
+	m.has_lessons = true;
+	estimate_member(&m);
+	CHECK_EQ(m.borrow_usec_per_mib, 1234);
+
+	m.time_usec = 1;
+	m.stats.rss = m.process.rss_bytes = 512 * MIB;
+	CHECK_EQ(estimate_borrow_usec(&m), m.borrow.usec);
+	m.process.rss_bytes += 100 * MIB;
+	CHECK_EQ(estimate_borrow_usec(&m), m.borrow.usec + 123400);
+	m.process.rss_bytes = UINT64_MAX;
+	CHECK(estimate_borrow_usec(&m) > (UINT64_C(1) << 40));
+}
+
 static void test_what_is_kept_of_an_answer_is_what_was_said(void)
 {
 	const struct wire_foreign foreign[WIRE_FOREIGN] = { { .allocator = 2 }, { .allocator = 4 } };
@@ -426,6 +448,7 @@ int main(void)
 	RUN(test_huge_pages_are_dropped_faster);
 	RUN(test_a_release_takes_as_long_as_all_arenas);
 	RUN(test_borrowing_reaches_anchored_arenas_and_their_tops);
+	RUN(test_what_has_come_since_the_figures_is_borrowed_at_the_pace_of_what_was);
 	RUN(test_what_is_kept_of_an_answer_is_what_was_said);
 
 	return TEST_RESULT();

@@ -63,12 +63,9 @@ static void test_old_figures_do_not_say_that_a_stall_fits(void)
 
 static void test_what_has_come_since_the_figures_takes_its_time_to_borrow(void)
 {
-	struct lessons lessons = { .calibration.borrow_usec_per_mib = 1000 };
-
 	reset();
 	group.trend = (struct trend){ .time_usec = NOW, .eta_usec = 100 * USEC_PER_MSEC };
-	add_busy(0)->lessons = &lessons;
-	members[0].has_lessons = true;
+	add_busy(0)->borrow_usec_per_mib = 1000;
 	members[0].borrow.usec = 10 * USEC_PER_MSEC;
 	members[0].stats.rss = members[0].process.rss_bytes;
 	check_method(REASON_USAGE_HIGH, METHOD_BORROW, WHY_STALL);
@@ -77,12 +74,6 @@ static void test_what_has_come_since_the_figures_takes_its_time_to_borrow(void)
 	members[0].process.rss_bytes += MIB;
 	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_URGENT);
 	check_method(REASON_RETAINED, METHOD_BORROW, WHY_STALL);
-
-	/* Before it was ever borrowed from, by what a full trim would take for as much. */
-	lessons.calibration.borrow_usec_per_mib = 0;
-	check_method(REASON_USAGE_HIGH, METHOD_BORROW, WHY_STALL);
-	members[0].process.rss_bytes += GIB;
-	check_method(REASON_USAGE_HIGH, METHOD_FULL, WHY_URGENT);
 }
 
 static void test_who_serves_a_request_now_and_then_is_spared_the_stall(void)

@@ -127,6 +127,16 @@ static void test_borrowing_ends_when_it_would_last_too_long(void)
 	become(GATE_PRESSED, REASON_OOM_ETA);
 	check(YIELD_ALL);
 
+	/* And 100 more, which have come since its figures: once. */
+	become(GATE_HIGH, REASON_USAGE_HIGH);
+	members[0].borrow_usec_per_mib = 1000;
+	members[0].process.rss_bytes += 100 * MIB;
+	grow(800 * USEC_PER_MSEC);
+	check(YIELD_NOT);
+	grow(799 * USEC_PER_MSEC);
+	check(YIELD_ALL);
+	members[0].process.rss_bytes -= 100 * MIB;
+
 	/* It should have ended long ago: as long again as it took. */
 	running.asked_usec = NOW - 2 * USEC_PER_SEC;
 	grow(4 * USEC_PER_SEC);
