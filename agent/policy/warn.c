@@ -197,8 +197,8 @@ static bool is_kill_climbing(const struct alert_memory *memory, const struct gro
 		leads_to_limit(reading, *ret_bytes, *ret_usec, within_usec));
 }
 
-/* What is told of it: where the trend of this moment does not lead there, what does. */
-static void tell_growth(struct warn *warn, const struct group *group)
+/* What is told of it: where it is not by the trend of this moment, by what it is. */
+static void tell_growth(struct warn *warn, const struct group *group, uint64_t now_usec)
 {
 	const struct reading *reading = &group->reading;
 	const uint64_t left_bytes = sub_sat(reading->limit_bytes, reading_taken_bytes(reading));
@@ -206,7 +206,8 @@ static void tell_growth(struct warn *warn, const struct group *group)
 
 	warn->growth_bytes_per_sec = group->trend.growth_bytes_per_sec;
 	warn->eta_usec = group->trend.eta_usec;
-	if (warn_is_kill_near(group) || !is_kill_climbing(&warn->memory, group, &bytes, &usec))
+	if (is_kill_near(&warn->memory, group, now_usec) ||
+	    !is_kill_climbing(&warn->memory, group, &bytes, &usec))
 		return;
 
 	/* It leads there within two minutes, so neither is below a KiB or a millisecond. */
@@ -388,7 +389,7 @@ struct warn warn_step(const struct alert_memory *memory, const struct group *gro
 		step_kind(&warn, group, (enum alert_kind)kind, now_usec);
 	step_peak(&warn, group);
 	if (warn.due != 0)
-		tell_growth(&warn, group);
+		tell_growth(&warn, group, now_usec);
 
 	if (warn.due & UINT32_C(1) << ALERT_OOM_KILL) {
 		warn.n_oom_kills = n_oom_kill(group) - warn.memory.n_oom_kill;

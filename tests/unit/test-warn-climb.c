@@ -99,6 +99,16 @@ static void test_growth_in_steps_is_told_30_seconds_before(void)
 	check_growth_in_steps(LARGE_LIMIT, 29, 2);
 }
 
+static void test_a_leak_under_teeth_is_told_with_the_growth_of_the_leak(void)
+{
+	/* 1 % of the limit a second, and in a tooth ten times as fast. */
+	const struct teeth teeth = { 2000, 4000, 2000, 100, 100, false };
+
+	begin(LIMIT);
+	CHECK(is_told_in_time(live(&teeth, 1000)));
+	CHECK(told_growth > 0 && (uint64_t)told_growth <= 2 * share_of(LIMIT, 100));
+}
+
 static void test_one_step_and_steps_that_are_over_are_no_growth(void)
 {
 	for (uint64_t step_msec = 4000; step_msec <= PERIOD_MAX_MSEC; step_msec += 1000) {
@@ -258,6 +268,7 @@ static void test_what_another_life_came_back_from_is_forgotten(void)
 int main(void)
 {
 	RUN(test_growth_in_steps_is_told_30_seconds_before);
+	RUN(test_a_leak_under_teeth_is_told_with_the_growth_of_the_leak);
 	RUN(test_one_step_and_steps_that_are_over_are_no_growth);
 	RUN(test_what_comes_back_is_no_news_for_a_day);
 	RUN(test_a_leak_under_teeth_is_told);

@@ -17,6 +17,7 @@ static struct alert_memory memory;
 static unsigned int n_told[ALERT_MAX_];
 static uint64_t first_usec[ALERT_MAX_];
 static uint64_t n_oom_kills, n_oom_new, n_held_back;
+static int64_t told_growth; /* with the last near kill */
 
 static void begin(uint64_t limit_bytes)
 {
@@ -59,7 +60,8 @@ static uint32_t look(uint64_t now_usec, uint64_t anon_bytes)
 	}
 	/* Whatever it is known by, it can be told when. */
 	if (warn.due & 1U << ALERT_KILL_NEAR) {
-		CHECK(warn.growth_bytes_per_sec > 0);
+		told_growth = warn.growth_bytes_per_sec;
+		CHECK(told_growth > 0);
 		CHECK(warn.eta_usec <= 2 * WARN_KILL_NEAR_USEC);
 	}
 	if (warn.due & 1U << ALERT_OOM_KILL)
