@@ -160,6 +160,9 @@ void watch_arm_threshold(struct guard *guard)
 	const uint64_t bytes = trend_wake_bytes(group);
 	int r;
 
+	/* Its end is looked at again; meanwhile the place moves with all that it gives. */
+	if (guard->round)
+		return;
 	if (!wires || bytes == BYTES_INFINITY || bytes == wires->threshold_bytes ||
 	    (wires->threshold_fd >= 0 && trend_is_in_place(group, wires->threshold_bytes)))
 		return;

@@ -16,7 +16,8 @@
  *   facts (first that holds)                  state      reason when open
  *   usage >= UsageCritical, or limit hit      CRITICAL   usage-critical
  *     while usage >= UsageHigh
- *   usage >= UsageHigh                        HIGH       usage-high
+ *   usage >= UsageHigh, or by so little less  HIGH       usage-high
+ *     that the kernel's word counts
  *   PSI event and the group holds memory      PRESSED    pressure
  *   limit reached within OomEtaSec            PRESSED    oom-eta
  *   PSI event of the machine, much retained   PRESSED    machine-pressure
@@ -76,7 +77,7 @@
  * charges. Where it tells that a threshold was crossed, a reading that is as little below is of that:
  * to wait for the next one costs what a new threshold does, and growth goes on.
  */
-#define LAG_BYTES (1 * MIB)
+#define LAG_BYTES (16 * MIB) /* 256 KiB for each of 64 processors */
 #define LAG_PART 64 /* of the limit */
 
 /* A threshold of 0 is off, and without a limit no share of it is ever reached. */

@@ -341,9 +341,8 @@ uint64_t trend_wake_bytes(const struct group *group)
 	const uint64_t charged = add_sat(reading->anon_bytes, reading->held_bytes);
 	uint64_t bytes;
 
-	/* That it falls and rises again is to be told. So near a place is not worth another. */
-	if (high == BYTES_INFINITY || reading->usage_bytes < high ||
-	    add_sat(charged, WAKE_SLACK_BYTES) >= high)
+	/* When it falls and rises again, that is to be told. */
+	if (high == BYTES_INFINITY || reading->usage_bytes < high || charged >= high)
 		return high;
 
 	bytes = add_sat(reading->usage_bytes, high - charged);

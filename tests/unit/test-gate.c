@@ -359,7 +359,7 @@ static void test_what_the_kernel_says_of_a_threshold_counts_as_far_as_its_counte
 	struct group group = example();
 
 	group.reading.usage_bytes = 800 * MIB;
-	group.reading.anon_bytes = 799 * MIB;
+	group.reading.anon_bytes = 800 * MIB - 1000 * MIB / 64;
 	CHECK_EQ(step(&group).reason, REASON_BELOW);
 	CHECK_EQ(gate_step(&group, &crossed, NOW).reason, REASON_USAGE_HIGH);
 	/* More than a lag: it is page cache. */
@@ -370,10 +370,10 @@ static void test_what_the_kernel_says_of_a_threshold_counts_as_far_as_its_counte
 	group.reading.usage_bytes--;
 	CHECK_EQ(gate_step(&group, &crossed, NOW).reason, REASON_BELOW);
 
-	/* Of a small limit a mebibyte is no lag. */
-	group.reading.limit_bytes = 10 * MIB;
-	group.reading.usage_bytes = 8 * MIB;
-	group.reading.anon_bytes = 8 * MIB - 160 * KIB;
+	/* Of a large limit not all that is a small part of it. */
+	group.reading.limit_bytes = 100 * GIB;
+	group.reading.usage_bytes = 80 * GIB;
+	group.reading.anon_bytes = 80 * GIB - 16 * MIB;
 	CHECK_EQ(gate_step(&group, &crossed, NOW).reason, REASON_USAGE_HIGH);
 	group.reading.anon_bytes--;
 	CHECK_EQ(gate_step(&group, &crossed, NOW).reason, REASON_BELOW);

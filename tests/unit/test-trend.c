@@ -200,6 +200,17 @@ static void test_slow_shrinking_turns_growth_negative(void)
 	CHECK(t.eta_usec == USEC_INFINITY);
 }
 
+static void test_a_fall_is_over_when_it_falls_no_more(void)
+{
+	struct trend t = ramp((struct trend){ 0 }, 1, 4, 100, 300);
+
+	t = add(t, t.time_usec + MSEC(100), 100 * MIB);
+	CHECK(t.growth_bytes_per_sec < -(int64_t)GIB);
+	t = add(t, t.time_usec + MSEC(100), 100 * MIB);
+	CHECK_EQ(t.growth_bytes_per_sec, 0);
+	CHECK_EQ(t.brief_bytes_per_sec, 0);
+}
+
 static void test_steady_within_four_mib_or_two_percent(void)
 {
 	struct trend t = add((struct trend){ 0 }, NOW, 50 * MIB);
@@ -334,6 +345,7 @@ int main(void)
 	RUN(test_growth_after_a_release_is_not_hidden_by_the_fall);
 	RUN(test_a_small_dip_does_not_clear_growth);
 	RUN(test_slow_shrinking_turns_growth_negative);
+	RUN(test_a_fall_is_over_when_it_falls_no_more);
 	RUN(test_steady_within_four_mib_or_two_percent);
 	RUN(test_creeping_growth_is_not_steady_for_ever);
 	RUN(test_no_limit_is_never_reached);
