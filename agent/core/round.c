@@ -407,7 +407,6 @@ void round_look_after(struct guard *guard)
 	struct round *round = guard->round;
 	struct peer *peer = round->waiting;
 	const uint64_t now_usec = manager_now(guard->manager);
-	bool moves;
 
 	round->patience_usec = 0;
 	if (!peer) {
@@ -415,20 +414,11 @@ void round_look_after(struct guard *guard)
 		return;
 	}
 
-	peer_survey(peer, now_usec);
-	moves = silence_moves(round);
-	if ((!moves && !silence_may_rest(round, now_usec)) ||
-	    (round->until_usec != 0 && now_usec >= round->until_usec)) {
-		go_on_without(guard, peer);
-		return;
-	}
-
 	/* At work: there is a deadline for that. */
-	if (moves) {
-		round->moved_usec = now_usec;
-		silence_begin(round);
-	}
-	patience_plan(guard, PATIENCE_USEC);
+	if (!silence_is_over(round, now_usec))
+		patience_plan(guard, PATIENCE_USEC);
+	else
+		go_on_without(guard, peer);
 }
 
 /* Behind the others, who need not wait for it. False when all that are left are busy. */

@@ -46,10 +46,23 @@ bool silence_moves(const struct round *round)
 	       process->rss_bytes < round->waiting_rss_bytes;
 }
 
-bool silence_may_rest(const struct round *round, uint64_t now_usec)
+static bool may_rest(const struct round *round, uint64_t now_usec)
 {
 	return has_time(round) && round->moved_usec != 0 && now_usec - round->moved_usec < REST_USEC &&
 	       !silence_is_held(round->waiting);
+}
+
+bool silence_is_over(struct round *round, uint64_t now_usec)
+{
+	peer_survey(round->waiting, now_usec);
+	if (round->until_usec != 0 && now_usec >= round->until_usec)
+		return true;
+	if (!silence_moves(round))
+		return !may_rest(round, now_usec);
+
+	round->moved_usec = now_usec;
+	silence_begin(round);
+	return false;
 }
 
 enum silence silence_find(struct peer *peer, bool works)

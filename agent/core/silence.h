@@ -20,10 +20,11 @@ void silence_begin(struct round *round);
 bool silence_moves(const struct round *round);
 
 /*
- * It was at work a moment ago: one with a small quota that has used it up in one go, as by dropping many
- * pages, gets no CPU time for seconds. Not where time is short, nor of who is stopped, traced or frozen.
+ * Looks at who is waited for: true when he is waited for no longer. Where there is time he may rest once
+ * he was seen at work: one with a small quota that has used it up in one go, as by dropping many pages,
+ * gets no CPU time for seconds.
  */
-bool silence_may_rest(const struct round *round, uint64_t now_usec);
+bool silence_is_over(struct round *round, uint64_t now_usec);
 
 /* As of now. @works: it takes CPU time. */
 enum silence silence_find(struct peer *peer, bool works);
