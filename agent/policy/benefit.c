@@ -308,12 +308,13 @@ struct benefit benefit_look(const struct group *group, const struct outcome *out
 	return next;
 }
 
-/* From usage that was @then to the limit, be it another now. */
+/* From usage that was @then to the limit. */
 static uint64_t half_way_bytes(const struct group *group, uint64_t then)
 {
 	const uint64_t limit = group->reading.limit_bytes;
 
-	if (limit == BYTES_INFINITY || group_benefit(group)->last_limit_bytes == 0)
+	/* Under another one the cool-down goes on: groups that share it are looked at one after the other. */
+	if (limit == BYTES_INFINITY || limit != group_benefit(group)->last_limit_bytes)
 		return BYTES_INFINITY;
 
 	return limit - sub_sat(limit, then) / 2;

@@ -67,7 +67,7 @@ bool benefit_is_richer(const struct group *group, const struct group *other);
 
 /*
  * Usage at which half of the room is used up that the last round that asked has left; where it is, that the
- * last round of either kind has. Infinity: there was none, or there is no limit.
+ * last round of either kind has. Infinity: there was none, or the limit is none, or another since.
  */
 uint64_t benefit_half_way_bytes(const struct group *group);
 

@@ -229,13 +229,6 @@ static void test_half_of_the_way_counts_from_the_last_round_that_asked(void)
 	group.reading.anon_bytes = 450 * MIB;
 	CHECK(benefit_is_outdated(&group));
 
-	/* Of another limit as well. */
-	group.reading.limit_bytes = 400 * MIB;
-	group.reading.anon_bytes = 250 * MIB - 1;
-	CHECK(!benefit_is_half_way(&group));
-	group.reading.anon_bytes++;
-	CHECK(benefit_is_half_way(&group));
-
 	/* One that became urgent before it found nobody answers that. */
 	quiet.hurried = REASON_USAGE_CRITICAL;
 	CHECK_EQ(benefit_add(&group, &quiet).last_quiet_trigger, REASON_USAGE_CRITICAL);
