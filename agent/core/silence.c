@@ -8,6 +8,7 @@
 /* Who is busy is asked for more often than is worth a look. */
 #define LOOK_USEC (500 * USEC_PER_MSEC)
 
+/* In which a hundredth of a processor pays for 50 ms that were taken in one go. */
 #define REST_USEC (5 * USEC_PER_SEC)
 
 bool silence_is_work(struct peer *peer, uint64_t since_cpu_usec)

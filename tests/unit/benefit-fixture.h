@@ -30,6 +30,18 @@ static inline struct outcome released(uint64_t expected_mib, uint64_t released_m
 	};
 }
 
+/* Nobody was asked. */
+static inline struct outcome quiet(enum reason trigger, enum reason reason, uint64_t at_sec)
+{
+	return (struct outcome){
+		.kind = OUTCOME_NOTHING,
+		.trigger = trigger,
+		.reason = reason,
+		.end_usec = SEC(at_sec),
+		.usage_before_bytes = 500 * MIB,
+	};
+}
+
 static inline struct benefit add(struct benefit benefit, struct outcome outcome)
 {
 	const struct group group = {

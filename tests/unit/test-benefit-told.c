@@ -27,16 +27,6 @@ static void become(enum gate_state state)
 		remembered.told_over = true;
 }
 
-static struct outcome quiet(enum reason trigger, enum reason reason, uint64_t at_sec)
-{
-	return (struct outcome){
-		.kind = OUTCOME_NOTHING,
-		.trigger = trigger,
-		.reason = reason,
-		.end_usec = SEC(at_sec),
-	};
-}
-
 static void test_what_is_observed_is_told_once(void)
 {
 	remembered = (struct benefit){ 0 };
