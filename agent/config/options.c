@@ -214,7 +214,7 @@ static void format_time(const void *field, char *buf, size_t size)
 	snprintf(buf, size, "%" PRIu64 "%s", usec / units[i].usec, units[i].name);
 }
 
-static int parse_retained(const char *s, void *field)
+static int parse_size_or_off(const char *s, void *field)
 {
 	uint64_t bytes;
 	int r;
@@ -415,7 +415,7 @@ const struct option_row option_rows[] = {
 	  "a time from 1s to 1h, such as 10s, or 0 to switch it off", parse_eta,
 	  format_time, FIELD(oom_eta_usec) },
 	{ "Trigger", "RetainedHigh", "64M",
-	  "a size from 1M to 1T, such as 64M, or 0 to switch it off", parse_retained,
+	  "a size from 1M to 1T, such as 64M, or 0 to switch it off", parse_size_or_off,
 	  format_size, FIELD(retained_high_bytes) },
 
 	{ "Trim", "Method", "auto", "\"auto\", \"full\" or \"borrow\"", parse_method, format_method,
@@ -428,6 +428,8 @@ const struct option_row option_rows[] = {
 	  parse_cooldown, format_time, FIELD(cooldown_usec) },
 	{ "Trim", "MaxPerHour", "0", "a number from 1 to 4000, such as 60, or 0 for any number",
 	  parse_max_per_hour, format_number, FIELD(max_per_hour) },
+	{ "Trim", "MemoryReclaim", "0", "a size from 1M to 1T, such as 64M, or 0 to switch it off",
+	  parse_size_or_off, format_size, FIELD(reclaim_bytes) },
 
 	{ "Tune", "TuneAfter", "0",
 	  "a number of releases from 1 to 100, such as 5, or 0 for as soon as a program connects",

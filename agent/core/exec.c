@@ -34,13 +34,13 @@ extern char **environ;
 struct open_call {
 	uint32_t number; /* 0: none */
 	uint64_t key;
-	const char *line;
+	const char *line; /* NULL: it is the kernel that reclaims */
 	char name[160];
 };
 
 struct exec {
 	sd_event *event;
-	bool (*is_calm)(void *userdata);
+	const struct exec_handler *handler;
 	void *userdata;
 	bool wanted;
 	bool ready;
@@ -74,8 +74,12 @@ static void plan_start(struct exec *exec, uint64_t in_usec)
 static void disconnect(struct exec *exec)
 {
 	for (size_t i = 0; i < HELPER_RUNS_MAX; i++) {
-		exec->n_lost += exec->calls[i].number != 0;
-		exec->calls[i].number = 0;
+		struct open_call *call = &exec->calls[i];
+
+		if (call->number != 0 && !call->line)
+			exec->handler->on_reclaimed(call->key, ECHILD, exec->userdata);
+		exec->n_lost += call->number != 0 && call->line;
+		call->number = 0;
 	}
 
 	exec->io = sd_event_source_disable_unref(exec->io);
@@ -90,13 +94,21 @@ static void replace(struct exec *exec, const char *what)
 	if (now_usec(exec) - exec->start_usec >= GOOD_AGE_USEC)
 		exec->wait_usec = RESTART_FIRST_USEC;
 	if (!exec->told)
-		log_warning("The helper that starts Exec= commands %s; until there is another one, "
-			    "in %s or later, none is started",
+		log_warning("The helper of Exec= and MemoryReclaim= %s; until there is another one, "
+			    "in %s or later, nothing of these is done",
 			    what, format_usec(pause, exec->wait_usec));
 	exec->told = true;
 	disconnect(exec);
 	plan_start(exec, exec->wait_usec);
 	exec->wait_usec = MIN(exec->wait_usec * 2, RESTART_LAST_USEC);
+}
+
+static int error_of(const struct helper_answer *answer)
+{
+	if (answer->event == HELPER_FAILED)
+		return -answer->error;
+
+	return WIFEXITED(answer->status) ? WEXITSTATUS(answer->status) : EINTR;
 }
 
 static void tell_end(const struct open_call *call, const struct helper_answer *answer)
@@ -140,11 +152,11 @@ static int take_answer(struct exec *exec, const struct helper_answer *answer)
 
 	if (answer->event == HELPER_READY && answer->error < 0)
 		log_error("The helper cannot start a process, so that no Exec= command will be "
-			  "started: %s; check TasksMax= and SystemCallFilter= of the unit",
+			  "started, and MemoryReclaim= does nothing: %s; check TasksMax= and SystemCallFilter= of the unit",
 			  strerror(-answer->error));
 	if (answer->event == HELPER_READY) {
 		if (exec->told)
-			log_info("There is a helper again that starts Exec= commands");
+			log_info("There is a helper of Exec= and MemoryReclaim= again");
 		exec->told = false;
 		exec->ready = true;
 		return 0;
@@ -154,9 +166,14 @@ static int take_answer(struct exec *exec, const struct helper_answer *answer)
 	if (!call || (answer->event == HELPER_FAILED && answer->error >= 0))
 		return -EPROTO;
 
+	call->number = 0;
+	if (!call->line) {
+		exec->handler->on_reclaimed(call->key, error_of(answer), exec->userdata);
+		return 0;
+	}
+
 	exec->n_lost += answer->event == HELPER_FAILED;
 	tell_end(call, answer);
-	call->number = 0;
 	return 0;
 }
 
@@ -263,7 +280,7 @@ static int start(struct exec *exec)
 		return r;
 
 	(void)TAKE_FD(ours);
-	log_debug("Process %d is the helper that starts Exec= commands", (int)pid);
+	log_debug("Process %d is the helper of Exec= and MemoryReclaim=", (int)pid);
 	return 0;
 }
 
@@ -276,8 +293,8 @@ static void try_start(struct exec *exec)
 		return;
 
 	if (!exec->told)
-		log_error("Cannot start the helper that starts Exec= commands: %s; trying again, no "
-			  "command is started until then: check TasksMax= and SystemCallFilter= "
+		log_error("Cannot start the helper of Exec= and MemoryReclaim=: %s; trying again, nothing "
+			  "of these is done until then: check TasksMax= and SystemCallFilter= "
 			  "of the unit", strerror(-r));
 	exec->told = true;
 	plan_start(exec, exec->wait_usec);
@@ -293,14 +310,14 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	if (!exec->wanted || exec->fd >= 0)
 		return 0;
 
-	if (exec->is_calm(exec->userdata))
+	if (exec->handler->is_calm(exec->userdata))
 		try_start(exec);
 	else
 		plan_start(exec, CALM_GAP_USEC);
 	return 0;
 }
 
-int exec_new(sd_event *event, bool (*is_calm)(void *), void *userdata, struct exec **ret)
+int exec_new(sd_event *event, const struct exec_handler *handler, void *userdata, struct exec **ret)
 {
 	_cleanup_(exec_freep) struct exec *exec = NULL;
 	int r;
@@ -310,7 +327,7 @@ int exec_new(sd_event *event, bool (*is_calm)(void *), void *userdata, struct ex
 		return -ENOMEM;
 
 	exec->event = sd_event_ref(event);
-	exec->is_calm = is_calm;
+	exec->handler = handler;
 	exec->userdata = userdata;
 	exec->fd = -1;
 	exec->wait_usec = RESTART_FIRST_USEC;
@@ -329,6 +346,8 @@ struct exec *exec_free(struct exec *exec)
 	if (!exec)
 		return NULL;
 
+	/* Nobody is left to be told. */
+	memset(exec->calls, 0, sizeof(exec->calls));
 	disconnect(exec);
 	sd_event_source_disable_unref(exec->timer);
 	sd_event_unref(exec->event);
@@ -355,49 +374,65 @@ void exec_want(struct exec *exec, bool wanted)
 }
 
 /* 0 with a free place, or as exec_run(). */
-static int find_place(struct exec *exec, uint64_t key, struct open_call **ret)
+static int find_place(struct exec *exec, uint64_t key, bool is_command, struct open_call **ret)
 {
 	for (size_t i = 0; i < HELPER_RUNS_MAX; i++)
-		if (exec->calls[i].number != 0 && exec->calls[i].key == key)
+		if (exec->calls[i].number != 0 && exec->calls[i].key == key &&
+		    (exec->calls[i].line != NULL) == is_command)
 			return -EALREADY;
 
 	*ret = find_call(exec, 0);
 	return *ret ? 0 : -EBUSY;
 }
 
-static int send_request(struct exec *exec, const struct exec_call *call)
+/* With the descriptor @fd, or -1. */
+static int send_request(const struct exec *exec, int fd)
 {
-	struct helper_request *request = &request_room;
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .header = {
+		.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	struct iovec part = { &request_room, sizeof(request_room) };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	request->magic = HELPER_MAGIC;
-	request->number = exec->n_calls;
-	if (snprintf(request->line, sizeof(request->line), "%s", call->line) >=
-		    (int)sizeof(request->line) ||
-	    snprintf(request->environment, sizeof(request->environment), "%s",
-		     call->environment) >= (int)sizeof(request->environment))
-		return -EMSGSIZE;
-
-	if (send(exec->fd, request, sizeof(*request), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
+	if (sendmsg(exec->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return errno == EPIPE || errno == ECONNRESET ? -ENOTCONN : -errno;
 
 	return 0;
 }
 
-static int run(struct exec *exec, const struct exec_call *call)
+/* @call without a line: what @fd is for. */
+static int run(struct exec *exec, const struct exec_call *call, int fd, uint64_t reclaim_bytes)
 {
+	struct helper_request *request = &request_room;
 	struct open_call *place;
 	int r;
 
 	if (exec->fd < 0)
 		return -ENOTCONN;
 
-	r = find_place(exec, call->key, &place);
+	r = find_place(exec, call->key, call->line != NULL, &place);
 	if (r < 0)
 		return r;
 
 	if (++exec->n_calls == 0)
 		exec->n_calls = 1;
-	r = send_request(exec, call);
+	request->magic = HELPER_MAGIC;
+	request->number = exec->n_calls;
+	request->reclaim_bytes = reclaim_bytes;
+	if (snprintf(request->line, sizeof(request->line), "%s", call->line ? call->line : "") >=
+		    (int)sizeof(request->line) ||
+	    snprintf(request->environment, sizeof(request->environment), "%s",
+		     call->environment) >= (int)sizeof(request->environment))
+		return -EMSGSIZE;
+
+	r = send_request(exec, fd);
 	if (r < 0)
 		return r;
 
@@ -412,9 +447,14 @@ int exec_run(struct exec *exec, const struct exec_call *call)
 {
 	int r;
 
-	r = run(exec, call);
+	r = run(exec, call, -1, 0);
 	exec->n_lost += r < 0 && r != -EALREADY;
 	return r;
+}
+
+int exec_reclaim(struct exec *exec, uint64_t key, const char *name, int fd, uint64_t bytes)
+{
+	return run(exec, &(struct exec_call){ .key = key, .name = name, .environment = "" }, fd, bytes);
 }
 
 bool exec_is_ready(const struct exec *exec)

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Commands of Exec=, started by the helper (helper.h): to have one started is one datagram,
- * which allocates nothing and waits for nobody. A helper that ends is replaced.
+ * Commands of Exec=, started by the helper (helper.h), and what the kernel reclaims: to have one
+ * started is one datagram, which allocates nothing and waits for nobody. A helper that ends is replaced.
  */
 
 #include <stdbool.h>
@@ -19,15 +19,19 @@ struct exec_call {
 	const char *environment; /* lines of NAME=VALUE, up to HELPER_ENVIRONMENT_MAX */
 };
 
-/*
- * No helper yet. @is_calm: may one be started now? That takes memory; it is asked each time
- * that one has ended.
- */
-int exec_new(sd_event *event, bool (*is_calm)(void *), void *userdata, struct exec **ret);
+struct exec_handler {
+	/* May a helper be started now? That takes memory; it is asked each time that one has ended. */
+	bool (*is_calm)(void *userdata);
+	/* exec_reclaim() has ended. @error: positive errno, 0: it did all; ECHILD: nobody knows. */
+	void (*on_reclaimed)(uint64_t key, int error, void *userdata);
+};
+
+/* No helper yet. @handler stays. */
+int exec_new(sd_event *event, const struct exec_handler *handler, void *userdata, struct exec **ret);
 struct exec *exec_free(struct exec *exec);
 void exec_freep(struct exec **exec);
 
-/* Is a command to be expected? Then there is a helper, else none; what runs is let be. */
+/* Is anything to be expected? Then there is a helper, else none; what runs is let be. */
 void exec_want(struct exec *exec, bool wanted);
 
 /*
@@ -36,6 +40,12 @@ void exec_want(struct exec *exec, bool wanted);
  * command ends is logged.
  */
 int exec_run(struct exec *exec, const struct exec_call *call);
+
+/*
+ * Has the kernel reclaim by @fd (cgroup_open_reclaim()), which the caller may close then. @name: as
+ * above. Returns as exec_run() does; one at a time of each @key, beside a command of the same.
+ */
+int exec_reclaim(struct exec *exec, uint64_t key, const char *name, int fd, uint64_t bytes);
 
 /* Waits until the helper has said that it is ready, if one is wanted; for the start only. */
 int exec_await(struct exec *exec, uint64_t timeout_usec);

@@ -6,6 +6,7 @@
 #include "agent/core/choice.h"
 #include "agent/core/guard.h"
 #include "agent/core/history.h"
+#include "agent/core/kernel-reclaim.h"
 #include "agent/core/machine.h"
 #include "agent/core/peer.h"
 #include "agent/core/target.h"
@@ -71,6 +72,7 @@ void explain_steps(const struct group *group, struct rung ret[static STEP_MAX_],
 	for (int i = 0; i < STEP_MAX_; i++)
 		ret[i] = ladder_look(group, (enum step)i, now_usec);
 
+	ret[STEP_RECLAIM] = kernel_reclaim_look(guard_of(group));
 	ret[STEP_ALERT] = ladder_look_alert(group, &history_of(guard_of(group))->alerts, now_usec);
 }
 

@@ -12,6 +12,7 @@
 #include "agent/basic/log.h"
 #include "agent/core/alert.h"
 #include "agent/core/history.h"
+#include "agent/core/kernel-reclaim.h"
 #include "agent/core/limits.h"
 #include "agent/core/membership.h"
 #include "agent/core/pace.h"
@@ -94,7 +95,7 @@ uint64_t guard_high_bytes(const struct guard *guard)
 	return share_of(guard->group.reading.limit_bytes, guard->group.settings->usage_high_permyriad);
 }
 
-static struct guard *guard_find(struct manager *manager, uint64_t id)
+struct guard *guard_find(struct manager *manager, uint64_t id)
 {
 	struct guard *guard;
 
@@ -488,8 +489,10 @@ static void step_gate(struct guard *guard, uint64_t now_usec)
 	if (gate_is_open(&gate))
 		round_trigger(guard, gate.reason);
 	warner_tell(guard, now_usec);
-	if (gate.state == GATE_CRITICAL && gate.reason == REASON_MAX_PER_HOUR)
+	if (gate.state == GATE_CRITICAL && gate.reason == REASON_MAX_PER_HOUR) {
+		kernel_reclaim_run(guard);
 		alert_run(guard, NULL);
+	}
 }
 
 /* True when the guard is no longer needed and was freed. */

@@ -11,6 +11,8 @@ int guard_for_pid(struct manager *manager, pid_t pid, struct guard **ret);
 /* For `run` without a cgroup: of manager->command. */
 int guard_for_command(struct manager *manager, struct guard **ret);
 struct guard *guard_free(struct guard *guard);
+/* The one of the group with this id, or NULL. */
+struct guard *guard_find(struct manager *manager, uint64_t id);
 
 void guard_add_peer(struct guard *guard, struct peer *peer);
 void guard_remove_peer(struct guard *guard, struct peer *peer);

@@ -19,6 +19,7 @@
 #include "agent/basic/clock.h"
 #include "agent/basic/fd.h"
 #include "agent/basic/lock.h"
+#include "agent/sense/cgroup.h"
 
 #define WORDS_MAX 32
 #define VARIABLES_MAX 32
@@ -93,7 +94,7 @@ __attribute__((noreturn)) static void become(char *const words[], char *const va
 	_exit(EXIT_FAILURE);
 }
 
-static int start(pid_t *ret_pid)
+static int start_command(pid_t *ret_pid)
 {
 	static char *words[WORDS_MAX + 1], *variables[VARIABLES_MAX + 2];
 	static volatile int error;
@@ -122,6 +123,35 @@ static int start(pid_t *ret_pid)
 	return 0;
 }
 
+/* In a process of its own, since the kernel does not let go of it before it is done. */
+static int start_reclaim(int fd, pid_t *ret_pid)
+{
+	const uint64_t bytes = helper.request.reclaim_bytes;
+	sigset_t none;
+	pid_t pid;
+	int r;
+
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid > 0) {
+		*ret_pid = pid;
+		return 0;
+	}
+
+	(void)setsid();
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	r = cgroup_reclaim(fd, bytes, clock_now_usec() + HELPER_RECLAIM_USEC);
+	_exit(r < 0 ? -r : 0);
+}
+
+static int start(int fd, pid_t *ret_pid)
+{
+	return helper.request.reclaim_bytes > 0 ? start_reclaim(fd, ret_pid) : start_command(ret_pid);
+}
+
 /* A process that does nothing: what is not allowed here is better known now. */
 static int try_start(void)
 {
@@ -133,7 +163,7 @@ static int try_start(void)
 	return pid < 0 || waitpid(pid, NULL, 0) < 0 ? -errno : 0;
 }
 
-static void take_request(void)
+static void take_request(int fd)
 {
 	const uint32_t number = helper.request.number;
 	struct running *free_one = NULL;
@@ -145,7 +175,7 @@ static void take_request(void)
 			free_one = &helper.running[i];
 
 	if (free_one)
-		r = start(&pid);
+		r = start(fd, &pid);
 	if (r < 0) {
 		answer((struct helper_answer){
 			.event = HELPER_FAILED, .number = number, .error = r });
@@ -156,13 +186,38 @@ static void take_request(void)
 		.pid = pid, .number = number, .end_usec = clock_now_usec() + helper.limit_usec };
 }
 
+/* As recv(). *@ret_fd: the descriptor that came along, or -1. */
+static ssize_t receive(int *ret_fd)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = { &helper.request, sizeof(helper.request) };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	const struct cmsghdr *header;
+	ssize_t n;
+
+	*ret_fd = -1;
+	n = recvmsg(helper.fd, &message, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	header = n < 0 ? NULL : CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(header), sizeof(*ret_fd));
+
+	return n;
+}
+
 /* 0, or negative when the other end is not what it should be. */
 static int read_requests(void)
 {
 	const struct helper_request *request = &helper.request;
+	_cleanup_(fd_closep) int fd = -1;
 	ssize_t n;
 
-	n = recv(helper.fd, &helper.request, sizeof(helper.request), MSG_DONTWAIT | MSG_TRUNC);
+	n = receive(&fd);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n == 0) {
@@ -172,10 +227,11 @@ static int read_requests(void)
 
 	if (n != sizeof(*request) || request->magic != HELPER_MAGIC || request->number == 0 ||
 	    !memchr(request->line, '\0', sizeof(request->line)) ||
-	    !memchr(request->environment, '\0', sizeof(request->environment)))
+	    !memchr(request->environment, '\0', sizeof(request->environment)) ||
+	    (request->reclaim_bytes > 0) != (fd >= 0))
 		return -EPROTO;
 
-	take_request();
+	take_request(fd);
 	return 0;
 }
 

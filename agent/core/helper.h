@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The process that starts commands of Exec= for the daemon, and what the two say to each
- * other. It is the daemon's own executable, run again at the start of the daemon, small and
+ * The process that starts commands of Exec= for the daemon, and what else takes long (the kernel's
+ * memory.reclaim, see MemoryReclaim=), and what the two say to each other. It is the daemon's own executable, run again at the start of the daemon, small and
  * locked in memory: when memory is short it is there already, and what a new process costs
  * is waited for by it and not by the daemon. It does what the daemon at the other end of
  * its one socket asks, and ends with it.
@@ -31,9 +31,14 @@
 #define HELPER_LIMIT_USEC (60 * USEC_PER_SEC)
 #define HELPER_GRACE_USEC (10 * USEC_PER_SEC)
 
+/* How long the kernel is given more to reclaim; what it is at then it ends. */
+#define HELPER_RECLAIM_USEC (5 * USEC_PER_SEC)
+
 struct helper_request {
 	uint32_t magic;
 	uint32_t number;     /* of the caller's, for the answer; not 0 */
+	/* 0: a command; else from the file whose descriptor comes along, and the rest is empty */
+	uint64_t reclaim_bytes;
 	char line[EXEC_MAX]; /* program and arguments, between blanks */
 	char environment[HELPER_ENVIRONMENT_MAX]; /* lines of NAME=VALUE */
 };
@@ -50,7 +55,7 @@ struct helper_answer {
 	uint32_t event;   /* enum helper_event */
 	uint32_t number;  /* of the request; 0: of none */
 	int32_t error;    /* negative errno */
-	int32_t status;   /* as of waitpid() */
+	int32_t status;   /* as of waitpid(); of a reclaim errno is the exit status */
 	uint32_t overdue; /* 1: it took too long and was ended */
 };
 

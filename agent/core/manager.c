@@ -15,6 +15,7 @@
 #include "agent/core/command.h"
 #include "agent/core/guard.h"
 #include "agent/core/inquiry.h"
+#include "agent/core/kernel-reclaim.h"
 #include "agent/core/limits.h"
 #include "agent/core/machine.h"
 #include "agent/core/notify.h"
@@ -263,15 +264,16 @@ static void notify_reloaded(const struct manager *manager)
 		notify_send("READY=1");
 }
 
-static int is_exec(const struct config_item *item, void *userdata)
+static int needs_helper(const struct config_item *item, void *userdata)
 {
 	(void)userdata;
-	return streq(item->key, "Exec") && item->value[0] != '\0';
+	return (streq(item->key, "Exec") && item->value[0] != '\0') ||
+	       (streq(item->key, "MemoryReclaim") && !streq(item->value, "0"));
 }
 
 static void want_helper(struct manager *manager)
 {
-	exec_want(manager->exec, config_each(manager->config, is_exec, NULL) != 0);
+	exec_want(manager->exec, config_each(manager->config, needs_helper, NULL) != 0);
 }
 
 /* What could fail for a group, while its old settings are still there. */
@@ -452,6 +454,11 @@ static bool is_calm(void *userdata)
 	return LIST_EMPTY(&manager->rounds);
 }
 
+static const struct exec_handler exec_handler = {
+	.is_calm = is_calm,
+	.on_reclaimed = kernel_reclaim_end,
+};
+
 int manager_new(sd_event *event, const struct manager_options *options, struct manager **ret)
 {
 	_cleanup_(manager_freep) struct manager *manager = NULL;
@@ -471,9 +478,9 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
 		return r;
 	}
 
-	r = exec_new(event, is_calm, manager, &manager->exec);
+	r = exec_new(event, &exec_handler, manager, &manager->exec);
 	if (r < 0) {
-		log_error("Cannot make ready for Exec=: %s", strerror(-r));
+		log_error("Cannot make ready for Exec= and MemoryReclaim=: %s", strerror(-r));
 		return r;
 	}
 

@@ -227,8 +227,8 @@ static const struct {
 	  "outcomes and alerts are lost", "look whether systemd-journald runs" },
 	{ make_signals, "make a signal for the bus",
 	  "RoundFinished and Alert are not sent", "let its SystemCallFilter= allow sockets" },
-	{ await_helper, "hear from the helper that starts Exec= commands",
-	  "they may not be started", "look at what else the machine does, or run it with "
+	{ await_helper, "hear from the helper of Exec= and MemoryReclaim=",
+	  "neither may be done", "look at what else the machine does, or run it with "
 	  "--log-level=debug" },
 };
 

@@ -13,6 +13,7 @@
 #include "agent/core/guard.h"
 #include "agent/core/history.h"
 #include "agent/core/hurry.h"
+#include "agent/core/kernel-reclaim.h"
 #include "agent/core/membership.h"
 #include "agent/core/patience.h"
 #include "agent/core/peer.h"
@@ -142,8 +143,10 @@ static void round_finish(struct guard *guard)
 	news = round->command || benefit_is_news(&guard->group, outcome);
 	round_record(guard);
 	round_report(guard, news);
-	if (outcome_cause(outcome) == REASON_USAGE_CRITICAL)
+	if (outcome_cause(outcome) == REASON_USAGE_CRITICAL) {
+		kernel_reclaim_run(guard);
 		alert_run(guard, outcome);
+	}
 
 	/* What was released shows in the processes soon: look. */
 	if (outcome->kind != OUTCOME_NOTHING)

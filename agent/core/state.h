@@ -82,6 +82,7 @@ struct history {
 	LIST_HEAD(, hearer) hearers; /* programs to be told when the group is short; warner.c */
 	size_t n_hearers;
 	uint64_t warned_usec;    /* when they were */
+	struct swap_out reclaim; /* the last one; see kernel-reclaim.h */
 	const char *bad_file;    /* that people were told of; or NULL */
 	struct sums left;        /* of its members, when the last of them left */
 };

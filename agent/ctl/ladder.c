@@ -20,6 +20,7 @@ static const struct {
 } step_settings[] = {
 	{ "release", "all thresholds above" },
 	{ "tune", "TuneAfter=" },
+	{ "reclaim", "MemoryReclaim=" },
 	{ "alert", "UsageCritical=, growth" },
 	{ "command", "Exec=" },
 };

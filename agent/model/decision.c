@@ -47,6 +47,8 @@ static const struct {
 				      "and its allocator does not tell what of it is free" },
 	[REASON_KILL_NEAR] = { "kill-near", "at this growth the limit will be reached within a minute" },
 	[REASON_UNSTEADY] = { "unsteady", "RetainedHigh= is reached, but usage is not steady" },
+	[REASON_NO_SWAP] = { "no-swap", "there is no swap left that it may use" },
+	[REASON_NO_RECLAIM] = { "no-reclaim", "the kernel has no memory.reclaim for it" },
 };
 
 static const struct {

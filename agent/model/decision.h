@@ -46,6 +46,9 @@ enum reason {
 	REASON_KILL_NEAR,      /* at its growth the limit is a minute away */
 	/* closed */
 	REASON_UNSTEADY,       /* calm but for what is retained, and usage goes up and down */
+	/* of the step that has the kernel reclaim */
+	REASON_NO_SWAP,        /* there is none left that the group may use */
+	REASON_NO_RECLAIM,     /* the kernel does not offer it: cgroup v1, before Linux 5.19 */
 	REASON_MAX_,
 };
 

@@ -39,6 +39,7 @@ struct group_settings {
 	uint64_t stall_budget_usec; /* predicted stall accepted while the group is calm */
 	uint64_t cooldown_usec;     /* between two rounds of a group */
 	uint64_t max_per_hour;      /* times that a step may be taken; 0: no matter how often */
+	uint64_t reclaim_bytes;     /* the kernel swaps out so much at most, a time; 0: we let it be */
 
 	/* [Tune]: applied once to every new member; 0 is "leave alone" */
 	uint64_t tune_after; /* only after so many releases in a row that came to nothing */

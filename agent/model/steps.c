@@ -48,6 +48,8 @@ const char *step_to_string(enum step step)
 		return "release";
 	case STEP_TUNE:
 		return "tune";
+	case STEP_RECLAIM:
+		return "reclaim";
 	case STEP_ALERT:
 		return "alert";
 	case STEP_COMMAND:

@@ -15,6 +15,7 @@
 enum step {
 	STEP_RELEASE, /* a round asks members */
 	STEP_TUNE,    /* [Tune], for members of a group that keeps coming back */
+	STEP_RECLAIM, /* the kernel swaps out, by its memory.reclaim */
 	STEP_ALERT,   /* somebody is told; policy/warn says when */
 	STEP_COMMAND, /* Exec= */
 	STEP_MAX_,

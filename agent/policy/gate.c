@@ -267,6 +267,8 @@ static enum gate_state state_of(enum reason reason)
 	case REASON_OTHERS:
 	case REASON_KILL_NEAR:
 	case REASON_UNSTEADY:
+	case REASON_NO_SWAP:
+	case REASON_NO_RECLAIM:
 	case REASON_MAX_:
 		break;
 	}

@@ -52,6 +52,25 @@ static enum reason look_tune(const struct group *group)
 	return settings->mode == MODE_OBSERVE ? REASON_OBSERVE : REASON_RETURNED;
 }
 
+static enum reason look_reclaim(const struct group *group, const struct swap *swap, uint64_t now_usec)
+{
+	enum reason held;
+
+	if (group->settings->reclaim_bytes == 0)
+		return REASON_OFF;
+	if (!swap->has_reclaim)
+		return REASON_NO_RECLAIM;
+	if (!is_critical(group))
+		return REASON_BELOW;
+	if (swap->room_bytes == 0)
+		return REASON_NO_SWAP;
+	if (group->settings->mode == MODE_OBSERVE)
+		return REASON_OBSERVE;
+
+	held = ladder_held(group, STEP_RECLAIM, now_usec);
+	return held != REASON_NONE ? held : REASON_USAGE_CRITICAL;
+}
+
 static enum reason look_command(const struct group *group, uint64_t now_usec)
 {
 	enum reason held;
@@ -74,6 +93,9 @@ struct rung ladder_look(const struct group *group, enum step step, uint64_t now_
 		return (struct rung){ gate_is_open(&group->gate), group->gate.reason };
 	case STEP_TUNE:
 		reason = look_tune(group);
+		break;
+	case STEP_RECLAIM:
+		reason = look_reclaim(group, &(struct swap){ 0 }, now_usec);
 		break;
 	case STEP_ALERT:
 		reason = is_critical(group) ? REASON_USAGE_CRITICAL : REASON_BELOW;
@@ -102,4 +124,22 @@ struct rung ladder_look_alert(const struct group *group, const struct alert_memo
 		return (struct rung){ true, REASON_BACKOFF };
 
 	return rung;
+}
+
+struct rung ladder_look_reclaim(const struct group *group, const struct swap *swap, uint64_t now_usec)
+{
+	const enum reason reason = look_reclaim(group, swap, now_usec);
+
+	return (struct rung){ reason == REASON_USAGE_CRITICAL, reason };
+}
+
+uint64_t ladder_reclaim_bytes(const struct group *group, const struct swap *swap)
+{
+	const struct reading *reading = &group->reading;
+	const uint64_t above_bytes =
+		sub_sat(reading_taken_bytes(reading),
+			share_of(reading->limit_bytes, group->settings->usage_high_permyriad));
+
+	return MIN(MIN(above_bytes, reading->anon_bytes),
+		   MIN(group->settings->reclaim_bytes, swap->room_bytes));
 }

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "agent/model/group.h"
+#include "agent/model/swap.h"
 
 struct cgroup_root {
 	enum group_kind kind; /* GROUP_V1 or GROUP_V2: where the memory controller is */
@@ -103,6 +104,22 @@ int cgroup_read_beside(const struct cgroup *cgroup, struct beside *ret);
 /* The "some" line of its memory.pressure, now. As psi_read(); -ENOENT on v1 without v2 beside. */
 struct psi_line;
 int cgroup_read_some(const struct cgroup *cgroup, struct psi_line *ret);
+
+/*
+ * What of its memory is swapped out, and how much more may be: by its own limits, those above it
+ * and what the machine has left. -EINVAL where the kernel's files make no sense. v1: nothing.
+ */
+int cgroup_read_swap(const struct cgroup *cgroup, struct swap *ret);
+/*
+ * memory.reclaim, for cgroup_reclaim(). -ENOENT: it has none, -EACCES: not for us. The caller closes it.
+ */
+int cgroup_open_reclaim(const struct cgroup *cgroup);
+/*
+ * Has the kernel reclaim so much there, into swap before all else where it can be told so (Linux 6.9
+ * and later). Waits until it has, tenths of a second and more; not for long after @until_usec. -EAGAIN:
+ * it says that it found less.
+ */
+int cgroup_reclaim(int fd, uint64_t bytes, uint64_t until_usec);
 
 /* Of the last reading: whose limit it is, so many groups above; 0: the group's own, or nobody's. */
 uint8_t cgroup_limit_level(const struct cgroup *cgroup);

@@ -37,7 +37,7 @@ claim "the daemon is at work" wait_for 20 is_at_work
 if [ "$(id -u)" = 0 ]; then
 	claim "and has nothing to say where all is allowed" eval '! logged "Cannot "'
 fi
-claim "its helper too" logged 'is the helper that starts Exec='
+claim "its helper too" logged 'is the helper of Exec='
 end
 
 # denied CALL TEXT... : each TEXT is said, and the daemon works.
@@ -57,7 +57,7 @@ denied()
 denied mlockall 'Cannot lock its memory: Operation not permitted; .*LimitMEMLOCK='
 denied socketpair 'Cannot exchange a frame over a socket: Operation not permitted; .*SystemCallFilter=' \
 	'Cannot make a signal for the bus: ' \
-	'Cannot start the helper that starts Exec= commands: Operation not permitted; .*SystemCallFilter='
+	'Cannot start the helper of Exec= and MemoryReclaim=: Operation not permitted; .*SystemCallFilter='
 if "$scratch/deny" vfork /bin/true; then
 	denied vfork 'The helper cannot start a process, .*: Operation not permitted; .*SystemCallFilter='
 fi

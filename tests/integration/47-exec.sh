@@ -95,7 +95,7 @@ ctl reload
 
 touch "$scratch/hold"
 kill -9 "$helper"
-claim "that the helper was killed is told" wait_for 20 logged 'helper that starts Exec= commands has ended'
+claim "that the helper was killed is told" wait_for 20 logged 'helper of Exec= and MemoryReclaim= has ended'
 n=$(wc -c <"$scratch/runs")
 rm "$scratch/hold"
 claim "there is another one" wait_for 60 logged 'There is a helper again'

@@ -243,6 +243,7 @@ static void on_steps(const struct group *group, struct rung ret[static STEP_MAX_
 	(void)userdata;
 	ret[STEP_RELEASE] = (struct rung){ false, group->gate.reason };
 	ret[STEP_TUNE] = (struct rung){ false, REASON_OFF };
+	ret[STEP_RECLAIM] = (struct rung){ false, REASON_NO_SWAP };
 	ret[STEP_ALERT] = (struct rung){ group->id == 4712, REASON_USAGE_CRITICAL };
 	ret[STEP_COMMAND] = (struct rung){ false, REASON_COOLDOWN };
 }

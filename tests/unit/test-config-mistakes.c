@@ -57,7 +57,8 @@ static void unknown_keys_are_answered_with_the_nearest(void)
 	check_finding("[Trim]\nSwappiness=1\n",
 		      "2: there is no option Swappiness=; those of [Trim] are Method=, "
 		      "MinRelease=, "
-		      "StallBudgetMSec=, CooldownSec=, MaxPerHour=");
+		      "StallBudgetMSec=, CooldownSec=, MaxPerHour=, "
+		      "MemoryReclaim=");
 	check_finding("[Service x]\nSwappiness=1\n",
 		      "2: there is no option Swappiness=; memguard.conf(5) lists them");
 	check_finding(

@@ -30,7 +30,7 @@ static void every_option_reaches_its_field(void)
 			  "[Trigger]\nUsageHigh=50%\nUsageCritical=60%\nPressureSome=5%\n"
 			  "OomEtaSec=2min\nRetainedHigh=1G\n"
 			  "[Trim]\nMethod=full\nMinRelease=1M\nStallBudgetMSec="
-			  "5\nCooldownSec=30\nMaxPerHour=60\n"
+			  "5\nCooldownSec=30\nMaxPerHour=60\nMemoryReclaim=64M\n"
 			  "[Tune]\nArenaMax=2\nMmapThreshold=1M\nTrimThreshold="
 			  "2M\nTopPad=64K\n"
 			  "[Alert]\nExec=/bin/echo low memory\n"),
@@ -48,6 +48,7 @@ static void every_option_reaches_its_field(void)
 	CHECK_EQ(s.stall_budget_usec, 5 * USEC_PER_MSEC);
 	CHECK_EQ(s.cooldown_usec, 30 * USEC_PER_SEC);
 	CHECK_EQ(s.max_per_hour, 60);
+	CHECK_EQ(s.reclaim_bytes, 64 * MIB);
 	CHECK_EQ(s.arena_max, 2);
 	CHECK_EQ(s.mmap_threshold_bytes, MIB);
 	CHECK_EQ(s.trim_threshold_bytes, 2 * MIB);
@@ -439,7 +440,7 @@ static void every_option_is_listed_with_its_origin(void)
 	CHECK_EQ(load_root(), 0);
 	CHECK_EQ(config_each(config, on_item, &listing), 0);
 
-	CHECK_EQ(listing.n, 19 + 3);
+	CHECK_EQ(listing.n, 20 + 3);
 	CHECK(strncmp(listing.text, "[Guard] Mode=trim -:0\n", 22) == 0);
 	CHECK(strstr(listing.text, "[Trigger] UsageHigh=75% memguard.conf:6\n"));
 	CHECK(strstr(listing.text, "[Trigger] UsageCritical=92% -:0\n"));

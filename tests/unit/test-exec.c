@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +31,18 @@ static bool is_calm(void *userdata)
 	return calm;
 }
 
+static uint64_t reclaimed_key;
+static int reclaimed_error;
+
+static void on_reclaimed(uint64_t key, int error, void *userdata)
+{
+	(void)userdata;
+	reclaimed_key = key;
+	reclaimed_error = error;
+}
+
+static const struct exec_handler handler = { is_calm, on_reclaimed };
+
 static void settle(void)
 {
 	while (sd_event_run(event, 0) > 0)
@@ -48,7 +62,7 @@ static void begin(void)
 {
 	calm = false;
 	n_asked = 0;
-	CHECK_EQ(exec_new(event, is_calm, NULL, &exec), 0);
+	CHECK_EQ(exec_new(event, &handler, NULL, &exec), 0);
 	connect_peer();
 }
 
@@ -126,6 +140,66 @@ static void test_one_at_a_time_for_a_group(void)
 	end();
 }
 
+/* The request, and whether a descriptor came along that is the same file as @fd. */
+static struct helper_request hear_reclaim(int fd)
+{
+	struct helper_request request = { 0 };
+	char room[CMSG_SPACE(sizeof(int))];
+	struct iovec part = { &request, sizeof(request) };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room) };
+	struct stat ours, theirs;
+	int along_fd;
+
+	CHECK_EQ(recvmsg(peer, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), sizeof(request));
+	CHECK(CMSG_FIRSTHDR(&message) != NULL);
+	memcpy(&along_fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(along_fd));
+	CHECK_EQ(fstat(fd, &ours), 0);
+	CHECK_EQ(fstat(along_fd, &theirs), 0);
+	CHECK_EQ(ours.st_ino, theirs.st_ino);
+	(void)close(along_fd);
+	return request;
+}
+
+static void test_the_kernel_reclaims_beside_a_command(void)
+{
+	const int fd = memfd_create("reclaim", MFD_CLOEXEC);
+	struct helper_request request;
+
+	begin();
+	CHECK_EQ(call(1), 0);
+	(void)hear();
+	CHECK_EQ(exec_reclaim(exec, 1, "a", fd, MIB), 0);
+	request = hear_reclaim(fd);
+	CHECK_EQ(request.reclaim_bytes, MIB);
+	CHECK_STR(request.line, "");
+	CHECK_STR(request.environment, "");
+	CHECK_EQ(exec_reclaim(exec, 1, "a", fd, MIB), -EALREADY);
+	CHECK_EQ(reclaimed_key, 0);
+	answer((struct helper_answer){ .event = HELPER_ENDED, .number = request.number,
+				       .status = EAGAIN << 8 });
+	CHECK_EQ(reclaimed_key, 1);
+	CHECK_EQ(reclaimed_error, EAGAIN);
+
+	CHECK_EQ(exec_reclaim(exec, 7, "a", fd, MIB), 0);
+	answer((struct helper_answer){ .event = HELPER_FAILED, .number = hear_reclaim(fd).number,
+				       .error = -ENOMEM });
+	CHECK_EQ(reclaimed_key, 7);
+	CHECK_EQ(reclaimed_error, ENOMEM);
+	/* They are no commands. */
+	CHECK_EQ(exec_n_lost(exec), 0);
+
+	/* Of whose end nobody will hear. */
+	CHECK_EQ(exec_reclaim(exec, 8, "a", fd, MIB), 0);
+	exec_want(exec, true);
+	exec_want(exec, false);
+	CHECK_EQ(reclaimed_key, 8);
+	CHECK_EQ(reclaimed_error, ECHILD);
+	CHECK_EQ(exec_n_lost(exec), 1);
+	end();
+	(void)close(fd);
+}
+
 static void test_no_more_than_the_helper_takes(void)
 {
 	begin();
@@ -150,7 +224,7 @@ static void test_a_full_socket_is_not_waited_for(void)
 		const int size = 1;
 		int fds[2];
 
-		CHECK_EQ(exec_new(event, is_calm, NULL, &exec), 0);
+		CHECK_EQ(exec_new(event, &handler, NULL, &exec), 0);
 		peer = fd_close(peer);
 		CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
 		CHECK_EQ(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
@@ -269,6 +343,7 @@ int main(int argc, char **argv)
 
 	RUN(test_a_request_says_all);
 	RUN(test_one_at_a_time_for_a_group);
+	RUN(test_the_kernel_reclaims_beside_a_command);
 	RUN(test_no_more_than_the_helper_takes);
 	RUN(test_a_full_socket_is_not_waited_for);
 	RUN(test_answers_that_make_no_sense_end_it);

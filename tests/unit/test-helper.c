@@ -278,6 +278,67 @@ static void test_what_runs_is_waited_for_when_the_daemon_is_gone(void)
 	CHECK_EQ(end(), 0);
 }
 
+/* @fd: comes along, unless it is -1. */
+static void ask_reclaim(const struct helper_request *request, int along_fd)
+{
+	char room[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec part = { (void *)request, sizeof(*request) };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (along_fd >= 0) {
+		message.msg_control = room;
+		message.msg_controllen = sizeof(room);
+		*CMSG_FIRSTHDR(&message) = (struct cmsghdr){
+			.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &along_fd, sizeof(along_fd));
+	}
+	CHECK_EQ(sendmsg(fd, &message, 0), sizeof(*request));
+}
+
+static void test_the_kernel_is_asked_to_reclaim(void)
+{
+	struct helper_request request = { .magic = HELPER_MAGIC, .number = 5, .reclaim_bytes = 4096 };
+	struct helper_answer answer;
+	int along_fd;
+
+	begin(NEVER_USEC, NEVER_USEC);
+	along_fd = open(output, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ask_reclaim(&request, along_fd);
+	answer = hear();
+	CHECK_EQ(answer.event, HELPER_ENDED);
+	CHECK_EQ(answer.number, 5);
+	CHECK_EQ(answer.status, 0);
+	CHECK_STR(read_output(), "4096 swappiness=200");
+	(void)close(along_fd);
+
+	/* What the kernel says is told. */
+	along_fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	ask_reclaim(&request, along_fd);
+	answer = hear();
+	CHECK(WIFEXITED(answer.status));
+	CHECK_EQ(WEXITSTATUS(answer.status), ENOSPC);
+	(void)close(along_fd);
+	CHECK_EQ(end(), 0);
+}
+
+static void test_a_descriptor_comes_with_what_it_is_for(void)
+{
+	struct helper_request request = { .magic = HELPER_MAGIC, .number = 1, .reclaim_bytes = 4096 };
+	int status;
+
+	begin(NEVER_USEC, NEVER_USEC);
+	ask_reclaim(&request, -1);
+	status = end();
+	CHECK_EQ(WEXITSTATUS(status), EXIT_FAILURE);
+
+	begin(NEVER_USEC, NEVER_USEC);
+	request.reclaim_bytes = 0;
+	snprintf(request.line, sizeof(request.line), "/bin/true");
+	ask_reclaim(&request, STDERR_FILENO);
+	status = end();
+	CHECK_EQ(WEXITSTATUS(status), EXIT_FAILURE);
+}
+
 static void refuses(const void *bytes, size_t size)
 {
 	int status;
@@ -327,6 +388,8 @@ int main(void)
 	RUN(test_what_does_not_end_is_killed);
 	RUN(test_so_many_run_and_no_more);
 	RUN(test_what_runs_is_waited_for_when_the_daemon_is_gone);
+	RUN(test_the_kernel_is_asked_to_reclaim);
+	RUN(test_a_descriptor_comes_with_what_it_is_for);
 	RUN(test_nonsense_ends_it);
 	(void)unlink(script);
 	(void)unlink(output);

@@ -10,6 +10,7 @@
 
 #include "agent/report/journal-alert.h"
 #include "agent/report/journal-look.h"
+#include "agent/report/journal-reclaim.h"
 #include "agent/report/sentences.h"
 #include "tests/unit/test.h"
 
@@ -492,11 +493,48 @@ static void test_a_second_look_tells_what_came_back(void)
 	CHECK(strstr(entry, "RETURNED_BYTES") == NULL);
 }
 
+static void test_what_the_kernel_reclaimed_is_told(void)
+{
+	const struct group x = {
+		.id = 3, .path = (char *)"/x.service", .unit = (char *)"x.service",
+		.reading = { .limit_bytes = 256 * MIB } };
+	struct swap_out reclaim = {
+		.asked_bytes = 40 * MIB,
+		.before = { .time_usec = 1000000, .usage_bytes = 250 * MIB, .anon_bytes = 240 * MIB },
+		.after = { .time_usec = 1300000, .usage_bytes = 210 * MIB, .anon_bytes = 205 * MIB,
+			   .swap_bytes = 35 * MIB },
+	};
+	char text[512];
+
+	journal_reclaim_sentence(&x, &reclaim, text, sizeof(text));
+	CHECK_STR(text, "x.service: had the kernel reclaim 40.0M (MemoryReclaim=), usage 250M -> 210M of "
+			"256M, swapped out 0B -> 35.0M, in 300ms");
+	CHECK(journal_reclaim_format(&x, &reclaim, entry, sizeof(entry)) > 0);
+	CHECK(strstr(entry, "\nMESSAGE_ID=" MESSAGE_RECLAIM "\n") != NULL);
+	CHECK(strstr(entry, "\nMEMGUARD_ASKED_BYTES=41943040\n") != NULL);
+	CHECK(strstr(entry, "\nMEMGUARD_ANON_AFTER_BYTES=214958080\n") != NULL);
+	CHECK(strstr(entry, "\nMEMGUARD_SWAP_AFTER_BYTES=36700160\n") != NULL);
+	CHECK(strstr(entry, "\nMEMGUARD_DURATION_USEC=300000\n") != NULL);
+	CHECK(strstr(entry, "\nMEMGUARD_ERRNO=0\n") != NULL);
+	CHECK_EQ(journal_reclaim_format(&x, &reclaim, entry, 100), -E2BIG);
+
+	reclaim.error = EAGAIN;
+	journal_reclaim_sentence(&x, &reclaim, text, sizeof(text));
+	CHECK(strstr(text, "; the kernel says that it found less than that") != NULL);
+	reclaim.error = ECHILD;
+	journal_reclaim_sentence(&x, &reclaim, text, sizeof(text));
+	CHECK(strstr(text, "; it is not known how it ended") != NULL);
+	reclaim.error = EIO;
+	journal_reclaim_sentence(&x, &reclaim, text, sizeof(text));
+	CHECK(strstr(text, "; it failed: ") != NULL);
+}
+
 int main(void)
 {
 	RUN(test_nobody_is_advised_to_set_what_is_set);
 	RUN(test_an_alert_tells_when_and_why);
 	RUN(test_a_second_look_tells_what_came_back);
+	RUN(test_what_the_kernel_reclaimed_is_told);
 	RUN(test_the_sentence_has_the_figures);
 	RUN(test_borrowing_is_told_with_what_it_avoided);
 	RUN(test_without_a_limit_none_is_told);

@@ -181,6 +181,12 @@ static const struct example examples[] = {
 	{ "MaxPerHour", "4001", -ERANGE, NULL },
 	{ "MaxPerHour", "many", -EINVAL, NULL },
 
+	{ "MemoryReclaim", "0", 0, NULL },
+	{ "MemoryReclaim", "1M", 0, NULL },
+	{ "MemoryReclaim", "1023K", -ERANGE, NULL },
+	{ "MemoryReclaim", "2T", -ERANGE, NULL },
+	{ "MemoryReclaim", "yes", -EINVAL, NULL },
+
 	{ "ArenaMax", "1", 0, NULL },
 	{ "ArenaMax", "4096", 0, NULL },
 	{ "ArenaMax", "0", -ERANGE, NULL },

@@ -179,6 +179,76 @@ static void test_a_command_has_its_own_cooldown_and_cap(void)
 	CHECK(!look(&group, STEP_COMMAND).due);
 }
 
+static struct rung look_reclaim(const struct group *group, struct swap swap)
+{
+	return ladder_look_reclaim(group, &swap, SEC(1000));
+}
+
+static void test_the_kernel_reclaims_into_swap_alone(void)
+{
+	const struct swap some = { .has_reclaim = true, .room_bytes = 50 * MIB };
+	struct group_settings settings = {
+		.usage_critical_permyriad = 9000,
+		.cooldown_usec = SEC(5),
+		.max_per_hour = 2,
+	};
+	struct steps steps = { 0 };
+	struct group group = {
+		.settings = &settings,
+		.steps = &steps,
+		.reading = { .limit_bytes = 100 * MIB, .anon_bytes = 90 * MIB },
+	};
+
+	CHECK_EQ(look_reclaim(&group, some).reason, REASON_OFF);
+	settings.reclaim_bytes = MIB;
+	CHECK_EQ(look_reclaim(&group, some).reason, REASON_USAGE_CRITICAL);
+	CHECK(look_reclaim(&group, some).due);
+	CHECK_EQ(look_reclaim(&group, (struct swap){ .has_reclaim = true }).reason, REASON_NO_SWAP);
+	CHECK_EQ(look_reclaim(&group, (struct swap){ .room_bytes = GIB }).reason, REASON_NO_RECLAIM);
+	/* By itself nobody knows of swap. */
+	CHECK_EQ(look(&group, STEP_RECLAIM).reason, REASON_NO_RECLAIM);
+
+	settings.mode = MODE_OBSERVE;
+	CHECK_EQ(look_reclaim(&group, some).reason, REASON_OBSERVE);
+	CHECK(!look_reclaim(&group, some).due);
+	settings.mode = MODE_TRIM;
+
+	steps_count(&steps, STEP_RECLAIM, SEC(996));
+	CHECK_EQ(look_reclaim(&group, some).reason, REASON_COOLDOWN);
+	steps = (struct steps){ 0 };
+	steps_count(&steps, STEP_RECLAIM, SEC(994));
+	steps_count(&steps, STEP_RECLAIM, SEC(995));
+	CHECK_EQ(look_reclaim(&group, some).reason, REASON_MAX_PER_HOUR);
+
+	group.reading.anon_bytes--;
+	CHECK_EQ(look_reclaim(&group, some).reason, REASON_BELOW);
+	/* What others have of the limit counts with it. */
+	group.reading.others_bytes = 1;
+	CHECK_EQ(look_reclaim(&group, some).reason, REASON_MAX_PER_HOUR);
+}
+
+static void test_no_more_is_reclaimed_than_leads_down_to_usage_high(void)
+{
+	struct group_settings settings = { .usage_high_permyriad = 8000, .reclaim_bytes = GIB };
+	struct swap swap = { .has_reclaim = true, .room_bytes = GIB };
+	struct group group = {
+		.settings = &settings,
+		.reading = { .limit_bytes = 100 * MIB, .anon_bytes = 95 * MIB },
+	};
+
+	CHECK_EQ(ladder_reclaim_bytes(&group, &swap), 15 * MIB);
+	swap.room_bytes = 10 * MIB;
+	CHECK_EQ(ladder_reclaim_bytes(&group, &swap), 10 * MIB);
+	settings.reclaim_bytes = 4 * MIB;
+	CHECK_EQ(ladder_reclaim_bytes(&group, &swap), 4 * MIB);
+	/* Most of it may be others'. */
+	group.reading.anon_bytes = 3 * MIB;
+	group.reading.others_bytes = 92 * MIB;
+	CHECK_EQ(ladder_reclaim_bytes(&group, &swap), 3 * MIB);
+	group.reading.others_bytes = 0;
+	CHECK_EQ(ladder_reclaim_bytes(&group, &swap), 0);
+}
+
 static void test_an_alert_has_more_reasons_than_critical_usage(void)
 {
 	struct group_settings settings = { .usage_critical_permyriad = 9000 };
@@ -211,6 +281,8 @@ int main(void)
 	RUN(test_a_release_is_the_gates_business);
 	RUN(test_tuning_waits_for_releases_that_came_to_nothing);
 	RUN(test_a_command_has_its_own_cooldown_and_cap);
+	RUN(test_the_kernel_reclaims_into_swap_alone);
+	RUN(test_no_more_is_reclaimed_than_leads_down_to_usage_high);
 	RUN(test_an_alert_has_more_reasons_than_critical_usage);
 
 	return TEST_RESULT();

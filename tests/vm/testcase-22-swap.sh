@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Programs whose memory is swapped out: one that uses it is told to be healthy and to be swapped
-# out; one that has freed it is told that the swap is held in vain, and a release gives that back.
-# timeout: 400
+# out; one that has freed it is told that the swap is held in vain, and a release gives that back. With
+# MemoryReclaim= the kernel swaps out what a release cannot give, before the limit is reached.
+# timeout: 500
 
 . "${PAYLOAD:?runs only in the test VM, see run.sh}/lib.sh"
 need_memguard
@@ -70,7 +71,64 @@ testcase_3_a_release_gives_back_swap_without_reading_it()
 	assert systemctl stop freed.service
 }
 
-testcase_4_clean_up()
+# reclaim_step UNIT KEY : of that step of the ladder.
+reclaim_step()
+{
+	memguardctl --json=short explain "$1" |
+		grep -o '"step":"reclaim"[^}]*' | grep -o "\"$2\":[^,]*" | cut -d: -f2- | tr -d '"'
+}
+
+is_held_by()
+{
+	[[ $(reclaim_step "$1" reason) == "$2" ]]
+}
+
+# tight UNIT OPTION... : uses 160M of 172M, none of which can be released.
+tight()
+{
+	local unit=$1
+
+	shift
+	unit_start "$unit" "${WATCHED[@]}" --property=MemoryMax=172M "$@" -- \
+		sh -c "sleep infinity | '$EXTRA/verdict-subject' steady"
+	wait_for 120 journal_has ready --unit="$unit"
+	wait_for 60 is_member "$unit"
+}
+
+testcase_4_unasked_nobody_swaps_out()
+{
+	tight unasked.service
+	wait_for 60 journal_has 'asked nobody' --identifier=memguardd UNIT=unasked.service || true
+	assert_eq off "$(reclaim_step unasked.service reason)"
+	assert_eq 0 "$(swap_bytes unasked.service)"
+	assert systemctl stop unasked.service
+}
+
+testcase_5_asked_the_kernel_swaps_out()
+{
+	printf '[Trim]\nMemoryReclaim=64M\n' >>/etc/memguard/memguard.conf.d/swap.conf
+	assert memguardctl reload
+	tight tight.service
+	wait_for 120 journal_has 'tight.service: had the kernel reclaim' --identifier=memguardd
+	memguardctl explain tight.service
+	(($(swap_bytes tight.service) > 8000000)) || fail "only $(swap_bytes tight.service) bytes are swapped out"
+	(($(cat "$(unit_cgroup tight.service)/memory.current") < 172 * 1024 * 1024 * 92 / 100)) ||
+		fail "it is critical as before"
+	assert_eq below "$(reclaim_step tight.service reason)"
+	(($(reclaim_step tight.service this_hour) >= 1)) || fail "it was not counted"
+	assert systemctl stop tight.service
+}
+
+testcase_6_without_swap_nothing_is_reclaimed()
+{
+	tight alone.service --property=MemorySwapMax=0
+	wait_for 60 is_held_by alone.service no-swap
+	assert_in "no swap left that it may use" "$(memguardctl explain alone.service)"
+	assert_eq 0 "$(reclaim_step alone.service this_hour)"
+	assert systemctl stop alone.service
+}
+
+testcase_7_clean_up()
 {
 	assert swapoff $SWAP
 	rm $SWAP /etc/memguard/memguard.conf.d/swap.conf
