@@ -152,11 +152,12 @@ static int take_answer(struct exec *exec, const struct helper_answer *answer)
 
 	if (answer->event == HELPER_READY && answer->error < 0)
 		log_error("The helper cannot start a process, so that no Exec= command will be "
-			  "started, and MemoryReclaim= does nothing: %s; check TasksMax= and SystemCallFilter= of the unit",
+			  "started, and MemoryReclaim= does nothing: %s; check TasksMax= and "
+			  "SystemCallFilter= of the unit",
 			  strerror(-answer->error));
 	if (answer->event == HELPER_READY) {
 		if (exec->told)
-			log_info("There is a helper of Exec= and MemoryReclaim= again");
+			log_info("There is a helper again, for Exec= and MemoryReclaim=");
 		exec->told = false;
 		exec->ready = true;
 		return 0;

@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * The process that starts commands of Exec= for the daemon, and what else takes long (the kernel's
- * memory.reclaim, see MemoryReclaim=), and what the two say to each other. It is the daemon's own executable, run again at the start of the daemon, small and
- * locked in memory: when memory is short it is there already, and what a new process costs
- * is waited for by it and not by the daemon. It does what the daemon at the other end of
- * its one socket asks, and ends with it.
+ * The process that starts commands of Exec= for the daemon, and waits for the kernel where that
+ * reclaims (MemoryReclaim=), and what the two say to each other. It is the daemon's own executable,
+ * run again at the start of the daemon, small and locked in memory: when memory is short it is there
+ * already, and what a new process costs is waited for by it and not by the daemon. It does what the
+ * daemon at the other end of its one socket asks, and ends with it.
  *
  * Messages are datagrams of fixed size. Of each request exactly one answer tells the end.
  */

@@ -54,7 +54,8 @@ static int begin(struct guard *guard, uint64_t bytes)
 static void tell_failure(const struct guard *guard, int r)
 {
 	if (r == -EALREADY || r == -ENOTCONN || r == -ENODEV)
-		log_debug("Not having the kernel reclaim in %s: %s", text_name_of(&guard->group), strerror(-r));
+		log_debug("Not having the kernel reclaim in %s: %s", text_name_of(&guard->group),
+			  strerror(-r));
 	else
 		log_warning("Cannot have the kernel reclaim in %s (MemoryReclaim=): %s%s",
 			    text_name_of(&guard->group), strerror(-r),

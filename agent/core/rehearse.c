@@ -175,6 +175,32 @@ static int arm_triggers(struct manager *manager)
 	return r;
 }
 
+static int is_reclaim(const struct config_item *item, void *userdata)
+{
+	(void)userdata;
+	return streq(item->key, "MemoryReclaim") && !streq(item->value, "0");
+}
+
+/* Opened only: what is asked for by writing there is done. */
+static int open_reclaim(struct manager *manager)
+{
+	_cleanup_(cgroup_close) struct cgroup cgroup = CGROUP_CLOSED;
+	_cleanup_(fd_closep) int fd = -1;
+	char *path = NULL;
+	int r;
+
+	if (config_each(manager->config, is_reclaim, NULL) == 0)
+		return 0;
+
+	r = open_own_group(manager, &path, &cgroup);
+	free(path);
+	if (r >= 0)
+		r = fd = cgroup_open_reclaim(&cgroup);
+
+	/* Kernels without it, and groups: "explain" says so. */
+	return r == -ENODEV || r == -ENOENT || r == -EOPNOTSUPP ? 0 : r;
+}
+
 static int write_journal(struct manager *manager)
 {
 	ssize_t n;
@@ -222,6 +248,9 @@ static const struct {
 	  "it may not see how much memory groups use", "look at who may read the files there" },
 	{ arm_triggers, "arm a trigger of the kernel's on its own cgroup",
 	  "groups are looked at by time alone", "run it as root, or with CAP_DAC_OVERRIDE and "
+	  "ProtectControlGroups=no; a user's daemon may in groups that are the user's own" },
+	{ open_reclaim, "open memory.reclaim of its own cgroup",
+	  "MemoryReclaim= does nothing", "run it as root, or with CAP_DAC_OVERRIDE and "
 	  "ProtectControlGroups=no; a user's daemon may in groups that are the user's own" },
 	{ write_journal, "write to the journal",
 	  "outcomes and alerts are lost", "look whether systemd-journald runs" },
