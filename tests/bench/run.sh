@@ -27,6 +27,7 @@ QUICK=
 RESULTS=
 
 ROUNDS=6
+BURSTS=(12 24)
 LIMIT_MIB=600
 MEMBERS=50
 
@@ -103,43 +104,53 @@ heap_pages()
 	esac
 }
 
-# burst_one VARIANT BASE - BASE is plain glibc's size, empty when this is plain glibc. The
-# result is left in BURST_MIB.
+# burst_one REPORTS VARIANT BASE - so many at once. BASE is plain glibc's size, empty when this is
+# plain glibc. The result is left in BURST_MIB.
 burst_one()
 {
 	local output before rss ratio=100 used kept free
 
-	service_start "$1"
+	service_start "$2"
 	output=$("$SERVICES/rounds.sh" --url="$SERVICE_URL" --pid="$SERVICE_PID" \
-		--cgroup="$SERVICE_GROUP" --burst --idle="${QUICK:+5}") || true
-	[[ $output == burst:* ]] || fail "burst on $1: $output"
+		--cgroup="$SERVICE_GROUP" --burst --concurrent="$1" --idle="${QUICK:+5}") || true
+	[[ $output == burst:* ]] || fail "burst on $2: $output"
 	rss=$(rss_mib "$SERVICE_PID")
-	read -r used kept free < <(heap_pages "$1")
+	read -r used kept free < <(heap_pages "$2")
 	service_stop
 	read -r _ before _ _ _ _ BURST_MIB _ <<<"$output"
-	if [[ $2 ]]; then
-		ratio=$(awk -v a="$BURST_MIB" -v b="$2" 'BEGIN { printf "%.1f", 100 * a / b }')
+	if [[ $3 ]]; then
+		ratio=$(awk -v a="$BURST_MIB" -v b="$3" 'BEGIN { printf "%.1f", 100 * a / b }')
 	fi
-	record burst "$1" before_mib "$before" after_mib "$BURST_MIB" rss_mib "$rss" \
+	record burst "$2" reports "$1" before_mib "$before" after_mib "$BURST_MIB" rss_mib "$rss" \
 		percent_of_glibc "$ratio" used_mib "${used/-/null}" kept_mib "${kept/-/null}" \
 		free_mib "${free/-/null}"
-	table_row "$1" "$before" "$BURST_MIB" "$rss" "$ratio %" "$used" "$kept" "$free"
+	table_row "$2" "$before" "$BURST_MIB" "$rss" "$ratio %" "$used" "$kept" "$free"
 }
 
-bench_burst()
+bench_burst_of()
 {
-	local variant base=
+	local reports=$1 variant base=
 
-	table_head "large burst, no limit" "right after, MiB" \
+	table_head "$reports reports at once, no limit" "right after, MiB" \
 		"after $((QUICK ? 5 : 15)) s idle, MiB" "RSS, MiB" "of glibc" \
 		"of it in use" "in caches" "free"
 	for variant in "${VARIANTS[@]}"; do
 		if variant_present "$variant"; then
-			burst_one "$variant" "$base"
+			burst_one "$reports" "$variant" "$base"
 			base=${base:-$BURST_MIB}
 		else
 			table_row "$variant" - - - - - - -
 		fi
+	done
+}
+
+# Of the smaller one what the service keeps in use is more of what it had, and nobody can give that back.
+bench_burst()
+{
+	local reports
+
+	for reports in "${BURSTS[@]}"; do
+		bench_burst_of "$reports"
 	done
 }
 
