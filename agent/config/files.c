@@ -42,32 +42,38 @@ void files_done(struct files *files)
 	*files = (struct files){ 0 };
 }
 
-/* Takes @path, also on failure. */
-static int add(struct files *files, char *path, int error)
+int files_append(struct files *files, const struct file *file)
 {
-	_cleanup_(freep) char *owned = path;
 	struct file *items;
-
-	if (!owned)
-		return -ENOMEM;
 
 	items = reallocarray(files->items, files->n + 1, sizeof(*items));
 	if (!items)
 		return -ENOMEM;
 
 	files->items = items;
-	files->items[files->n++] = (struct file){ .path = TAKE_PTR(owned), .error = error };
+	files->items[files->n++] = *file;
 	return 0;
 }
 
-/* As add(). It is told, and the others are read. */
+/* Takes the path, also on failure. */
+static int add_file(struct files *files, struct file file)
+{
+	const int r = file.path ? files_append(files, &file) : -ENOMEM;
+
+	if (r < 0)
+		free(file.path);
+	return r;
+}
+
+static int add(struct files *files, char *path, int error)
+{
+	return add_file(files, (struct file){ .path = path, .error = error });
+}
+
+/* It is told, and the others are read. */
 static int pass_over(struct files *files, char *path, int error)
 {
-	const int r = add(files, path, error);
-
-	if (r >= 0)
-		files->items[files->n - 1].passed_over = true;
-	return r;
+	return add_file(files, (struct file){ .path = path, .error = error, .passed_over = true });
 }
 
 static char *join(const char *a, const char *b, const char *c)
@@ -251,17 +257,13 @@ static void drop_masks(const char *root, struct files *files)
 	files->n = n;
 }
 
-int files_find(const char *root, struct files *ret)
+int files_merge(const char *root, char *const *paths, size_t n, struct files *files)
 {
-	_cleanup_(files_done) struct files files = { 0 }, drop_ins = { 0 };
-	int r;
+	_cleanup_(files_done) struct files drop_ins = { 0 };
+	int r = 0;
 
-	r = add_main(root, &files);
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(directories); i++) {
-		_cleanup_(freep) char *path = join(root, directories[i], MAIN_FILE ".d");
-
-		r = path ? add_drop_ins(root, path, &drop_ins) : -ENOMEM;
-	}
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = add_drop_ins(root, paths[i], &drop_ins);
 	if (r < 0)
 		return r;
 
@@ -270,12 +272,32 @@ int files_find(const char *root, struct files *ret)
 	drop_masks(root, &drop_ins);
 
 	for (size_t i = 0; i < drop_ins.n; i++) {
-		r = add(&files, TAKE_PTR(drop_ins.items[i].path),
-			drop_ins.items[i].error);
+		r = files_append(files, &drop_ins.items[i]);
 		if (r < 0)
 			return r;
-		files.items[files.n - 1].passed_over = drop_ins.items[i].passed_over;
+		drop_ins.items[i].path = NULL;
 	}
+
+	return 0;
+}
+
+int files_find(const char *root, struct files *ret)
+{
+	_cleanup_(files_done) struct files files = { 0 };
+	char *paths[ARRAY_SIZE(directories)] = { NULL };
+	int r;
+
+	r = add_main(root, &files);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(directories); i++) {
+		paths[i] = join(root, directories[i], MAIN_FILE ".d");
+		r = paths[i] ? 0 : -ENOMEM;
+	}
+	if (r >= 0)
+		r = files_merge(root, paths, ARRAY_SIZE(paths), &files);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		free(paths[i]);
+	if (r < 0)
+		return r;
 
 	*ret = files;
 	files = (struct files){ 0 };
