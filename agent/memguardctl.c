@@ -148,7 +148,7 @@ static const struct {
 	{ OPTION_ROOT, " enable disable verify " },
 	/* run would make its sockets where those of the user's daemon are. */
 	{ OPTION_USER, " status list show explain diagnose history record trim tune enable disable config "
-		       "reload " },
+		       "verify reload " },
 };
 
 static bool is_given[ARRAY_SIZE(restricted)];
@@ -384,7 +384,7 @@ int verb_verify(struct ctl *ctl, int argc, char **argv)
 	if (!check_root(ctl->root))
 		return CTL_FAILED;
 
-	r = config_load(file, programs.root, on_message, &is_told, &config);
+	r = config_load(file, programs.root, ctl->user, on_message, &is_told, &config);
 	if (r < 0)
 		return CTL_FAILED;
 

@@ -13,6 +13,7 @@
 #include "agent/basic/name.h"
 #include "agent/config/config-state.h"
 #include "agent/config/load.h"
+#include "agent/config/unit-files.h"
 
 static struct scope *scope_free(struct scope *scope)
 {
@@ -127,7 +128,20 @@ int config_defaults(struct config **ret)
 	return 0;
 }
 
-int config_load(const char *file, const char *root, config_message_t message,
+static int find_files(const char *file, const char *root, struct files *ret)
+{
+	int r;
+
+	if (!file)
+		return files_find(root, ret);
+
+	r = files_take(file, ret);
+	if (r >= 0)
+		ret->items[0].of_unit = unit_files_is_drop_in(file);
+	return r;
+}
+
+int config_load(const char *file, const char *root, bool user, config_message_t message,
 		void *userdata, struct config **ret)
 {
 	_cleanup_(config_freep) struct config *config = NULL;
@@ -137,11 +151,11 @@ int config_load(const char *file, const char *root, config_message_t message,
 	if (r < 0)
 		return r;
 
-	r = file ? files_take(file, &config->files) : files_find(root, &config->files);
+	r = find_files(file, root, &config->files);
 	if (r < 0)
 		return r;
 
-	r = load_files(config, file ? "" : root, file != NULL, message, userdata);
+	r = load_files(config, file ? "" : root, user, file != NULL, message, userdata);
 	if (r < 0)
 		return r;
 

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * memguard.conf and its drop-ins to settings: parse all, then hand over; a bad file
+ * memguard.conf, its drop-ins and those of units to settings: parse all, then hand over; a bad file
  * gives nothing but messages. Order as systemd-analyze cat-config memguard/memguard.conf
- * shows.
+ * shows, then [X-Memguard] of units' own drop-ins, which is the unit's [Service NAME].
  */
 
 #include <stdbool.h>
@@ -22,12 +22,13 @@ typedef void (*config_message_t)(const char *file, unsigned int line, const char
 /*
  * Findings come in the order of the files; line 0 is about a file as a whole.
  * @file: this one file and no drop-ins (--config=); NULL: the system's. @root: prefix for
- * the system's directories ("" or a scratch tree in tests).
+ * the system's directories ("" or a scratch tree in tests). @user: units are those of the caller's own
+ * service manager, not the system's. A @file in a unit's NAME.service.d is read as one of that.
  * 0; -EINVAL when any file had an error (each was told to @message); other errno when a
  * file could not be read (told too). A missing @file is an error, missing system files
  * are not. What is no file there, as a link to nothing, is told behind all others, also with 0.
  */
-int config_load(const char *file, const char *root, config_message_t message,
+int config_load(const char *file, const char *root, bool user, config_message_t message,
 		void *userdata, struct config **ret);
 /* Compiled-in defaults only. */
 int config_defaults(struct config **ret);
@@ -36,7 +37,8 @@ void config_freep(struct config **config);
 
 /*
  * Defaults, then [Cgroup PATTERN] overrides in file order, then [Service NAME@] ones,
- * which are for all instances, then [Service NAME] ones. @unit may be NULL.
+ * which are for all instances, then [Service NAME] ones, each with what drop-ins of that name say
+ * last. @unit may be NULL.
  */
 void config_resolve(const struct config *config, const char *unit,
 		    const char *cgroup_path, struct group_settings *ret);
@@ -70,5 +72,5 @@ struct config_item {
 int config_each(const struct config *config, int (*f)(const struct config_item *, void *),
 		void *userdata);
 
-/* Number of files read. */
+/* Number of files read; of units' drop-ins those that have a section for us. */
 size_t config_n_files(const struct config *config);

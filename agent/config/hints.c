@@ -11,6 +11,7 @@
 #include "agent/basic/macro.h"
 #include "agent/basic/name.h"
 #include "agent/config/options.h"
+#include "agent/config/unit-text.h"
 
 _printf_(3, 4) static void append(char *buf, size_t size, const char *format, ...)
 {
@@ -50,6 +51,8 @@ void hint_section(const char *title, char *buf, size_t size)
 	const char *nearest = nearest_section(title);
 
 	snprintf(buf, size, "there is no section [%s]; ", title);
+	if (streq(title, UNIT_TEXT_SECTION))
+		append(buf, size, "that one is for a unit's own drop-in, here write [Service NAME]; ");
 	if (nearest)
 		append(buf, size, "did you mean [%s]? ", nearest);
 

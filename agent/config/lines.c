@@ -299,6 +299,9 @@ int lines_read(const char *root, const char *path, const struct lines_handler *h
 	if (r < 0)
 		return r;
 
+	if (handler->edit)
+		handler->edit(text, n);
+
 	reader.next = text;
 	reader.end = text + n;
 	r = ini_parse_stream(on_inih_wants_line, &reader, on_inih_has_pair, &reader);

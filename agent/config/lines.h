@@ -10,10 +10,13 @@
  * line is looked at here first, and inih sees only those it cannot misread.
  */
 
+#include <stddef.h>
+
 #define LINES_LENGTH_MAX 190
 #define LINES_MESSAGE_MAX 1024
 
 struct lines_handler {
+	void (*edit)(char *text, size_t n); /* of the whole file, before anything else; or NULL */
 	void (*on_section)(const char *title, unsigned int line, void *userdata);
 	void (*on_pair)(const char *key, const char *value, unsigned int line,
 			void *userdata);

@@ -8,12 +8,15 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/basic/macro.h"
 #include "agent/basic/name.h"
 #include "agent/config/hints.h"
 #include "agent/config/lines.h"
+#include "agent/config/unit-files.h"
+#include "agent/config/unit-text.h"
 
 #define SECTIONS_MAX 16
 
@@ -26,6 +29,7 @@ struct seen {
 struct load {
 	struct config *config;
 	const char *root;
+	bool user;
 	config_message_t message;
 	void *userdata;
 	bool is_bad; /* something was told about a file's text */
@@ -34,6 +38,8 @@ struct load {
 
 	/* The file that is being read. */
 	const char *file;
+	bool of_unit;
+	unsigned int odd_line; /* in one of a unit: as in struct file */
 	struct scope *scope; /* NULL: no section so far, or an unknown one */
 	const char *section; /* in the plain scope: which */
 	bool in_section;
@@ -117,14 +123,14 @@ static void open_override(struct load *load, enum scope_kind kind, const char *n
 		tell(load, line,
 		     "section [%s] begins a second time, first in line %u; put both "
 		     "together",
-		     scope->title, scope->opened.line);
+		     load->of_unit ? UNIT_TEXT_SECTION : scope->title, scope->opened.line);
 	else
 		scope->opened = (struct source){ .file = load->file, .line = line };
 }
 
 static void open_service(struct load *load, const char *name, unsigned int line)
 {
-	char unit[LINES_LENGTH_MAX + sizeof(".service")];
+	char unit[MAX(LINES_LENGTH_MAX + 1, UNIT_FILES_NAME_MAX) + sizeof(".service")];
 	const char *wrong = check_unit(name), *at;
 
 	if (wrong[0] != '\0') {
@@ -188,6 +194,22 @@ static void on_section(const char *title, unsigned int line, void *userdata)
 		hint_section(title, text, sizeof(text));
 		tell(load, line, "%s", text);
 	}
+}
+
+/* In a drop-in of a unit, where the text has no other section any more. */
+static void on_unit_section(const char *title, unsigned int line, void *userdata)
+{
+	struct load *load = userdata;
+	char unit[UNIT_FILES_NAME_MAX];
+
+	load->in_section = true;
+	load->scope = NULL;
+	load->section = NULL;
+
+	if (streq(title, UNIT_TEXT_SECTION) && unit_files_name(load->root, load->user, load->file, unit))
+		open_service(load, unit, line);
+	else if (load->odd_line == 0)
+		load->odd_line = line;
 }
 
 /* NULL, after having told why. */
@@ -260,32 +282,47 @@ static void on_fault(const char *text, unsigned int line, void *userdata)
 	tell(userdata, line, "%s", text);
 }
 
+/* Where nothing is read nothing is wrong. */
+static void on_unit_fault(const char *text, unsigned int line, void *userdata)
+{
+	struct load *load = userdata;
+
+	if (load->scope || !load->in_section)
+		tell(load, line, "%s", text);
+}
+
 static const char *reason_of(int r)
 {
 	return r == -ESPIPE ? "It is a pipe" : strerror(-r);
 }
 
-static void load_file(struct load *load, const struct file *file, bool named)
+static void load_file(struct load *load, struct file *file, bool named)
 {
-	static const struct lines_handler handler = { on_section, on_pair, on_fault };
+	static const struct lines_handler handlers[] = {
+		{ NULL, on_section, on_pair, on_fault },
+		{ unit_text_keep, on_unit_section, on_pair, on_unit_fault }, /* of a unit */
+	};
 	char text[LINES_MESSAGE_MAX];
 	int r = file->error;
 
 	load->file = file->path;
+	load->of_unit = file->of_unit;
+	load->odd_line = 0;
 	load->scope = NULL;
 	load->section = NULL;
 	load->in_section = false;
 	load->n_seen = 0;
 
 	if (r == 0)
-		r = lines_read(load->root, file->path, &handler, load);
+		r = lines_read(load->root, file->path, &handlers[file->of_unit], load);
 	if (r == 0) {
-		load->config->n_read++;
+		file->odd_line = load->odd_line;
+		load->config->n_read += !file->of_unit || named || load->in_section;
 		return;
 	}
 
-	/* Removed since it was listed. */
-	if (r == -ENOENT && !named)
+	/* Removed since it was listed. What cannot be read of systemd's files is its business. */
+	if (!named && (r == -ENOENT || (file->of_unit && !files_is_shortage(r))))
 		return;
 
 	snprintf(text, sizeof(text), "cannot be read: %s; %s", reason_of(r),
@@ -309,6 +346,41 @@ static void tell_passed_over(const struct load *load, const struct file *file)
 		       "rename it";
 
 	load->message(file->path, 0, text, load->userdata);
+}
+
+/* Nor is that. */
+static void tell_odd(const struct load *load, const struct file *file)
+{
+	const char *text = "this is not [" UNIT_TEXT_SECTION "], as it has to be written, and nothing "
+			   "below it is read";
+	char unit[UNIT_FILES_NAME_MAX];
+
+	if (!unit_files_name(load->root, load->user, file->path, unit))
+		text = "this directory is not that of one unit or template, and nothing is read there; "
+		       "write [Cgroup PATTERN] into memguard.conf.d";
+
+	load->message(file->path, file->odd_line, text, load->userdata);
+}
+
+/* Most have nothing for us, and are forgotten at once: of a large machine that would be much. */
+static int on_unit_file(struct file *file, void *userdata)
+{
+	struct load *load = userdata;
+	struct files *files = &load->config->files;
+	int r;
+
+	if (file->passed_over)
+		return 0;
+
+	r = files_append(files, file);
+	if (r < 0)
+		return r;
+
+	file->path = NULL;
+	load_file(load, &files->items[files->n - 1], false);
+	if (!load->in_section)
+		free(files->items[--files->n].path);
+	return 0;
 }
 
 /* A value that was not taken may seem to contradict others. It was told about. */
@@ -370,14 +442,25 @@ static void check_rule(struct load *load, const struct scope *scope, unsigned in
 		tell(load, source->line, "%s (%s; %s)", wrong, one, other);
 }
 
-int load_files(struct config *config, const char *root, bool named, config_message_t message,
+int load_files(struct config *config, const char *root, bool user, bool named, config_message_t message,
 	       void *userdata)
 {
-	struct load load = { .config = config, .root = root, .message = message, .userdata = userdata };
+	struct load load = {
+		.config = config,
+		.root = root,
+		.user = user,
+		.message = message,
+		.userdata = userdata,
+	};
 
 	for (size_t i = 0; i < config->files.n; i++)
 		if (!config->files.items[i].passed_over)
 			load_file(&load, &config->files.items[i], named);
+	if (!named) {
+		const int r = unit_files_each(root, user, on_unit_file, &load);
+
+		load.error = r < 0 ? r : load.error;
+	}
 	for (size_t i = 0; i < config->n_scopes; i++)
 		for (unsigned int rule = 0; rule < OPTION_RULES; rule++)
 			check_rule(&load, config->scopes[i], rule);
@@ -385,6 +468,8 @@ int load_files(struct config *config, const char *root, bool named, config_messa
 	for (size_t i = 0; i < config->files.n; i++)
 		if (config->files.items[i].passed_over)
 			tell_passed_over(&load, &config->files.items[i]);
+		else if (config->files.items[i].odd_line > 0)
+			tell_odd(&load, &config->files.items[i]);
 
 	return load.is_bad ? -EINVAL : load.error;
 }

@@ -312,7 +312,8 @@ int manager_reload(struct manager *manager, char *text, size_t size)
 
 	text[0] = '\0';
 	notify_reloading(manager);
-	r = config_load(manager->config_file, "", on_config_message, &mistakes, &config);
+	r = config_load(manager->config_file, "", manager->options.user, on_config_message, &mistakes,
+			&config);
 	if (r >= 0)
 		r = prepare_config(manager, config);
 	if (r < 0) {

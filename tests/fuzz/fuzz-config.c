@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(write(fd, data, size) == (ssize_t)size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 
-	r = config_load(path, "", on_message, &n_messages, &config);
+	r = config_load(path, "", false, on_message, &n_messages, &config);
 	require((r == 0) == (config != NULL));
 	require((r == 0) == (n_messages == 0));
 	if (r == 0) {

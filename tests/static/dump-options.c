@@ -26,7 +26,7 @@ int main(int argc, char **argv)
 	_cleanup_(config_freep) struct config *config = NULL;
 	int r;
 
-	r = argc > 1 ? config_load(argv[1], "", on_message, NULL, &config)
+	r = argc > 1 ? config_load(argv[1], "", false, on_message, NULL, &config)
 		     : config_defaults(&config);
 	if (r >= 0)
 		r = config_each(config, on_item, NULL);

@@ -62,7 +62,7 @@ static inline int load_root(void)
 {
 	findings[0] = '\0';
 	config = config_free(config);
-	return config_load(NULL, scratch, on_message, NULL, &config);
+	return config_load(NULL, scratch, false, on_message, NULL, &config);
 }
 
 static inline int load_text(const char *text)
@@ -73,7 +73,7 @@ static inline int load_text(const char *text)
 	findings[0] = '\0';
 	config = config_free(config);
 	snprintf(name, sizeof(name), "%s/one.conf", scratch);
-	return config_load(name, "/nowhere", on_message, NULL, &config);
+	return config_load(name, "/nowhere", false, on_message, NULL, &config);
 }
 
 static inline struct group_settings resolve(const char *unit, const char *path)

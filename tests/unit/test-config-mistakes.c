@@ -300,17 +300,17 @@ static void files_that_cannot_be_read_are_told(void)
 	char name[512];
 
 	snprintf(name, sizeof(name), "%s/missing.conf", scratch);
-	CHECK_EQ(config_load(name, "", on_message, NULL, &config), -ENOENT);
+	CHECK_EQ(config_load(name, "", false, on_message, NULL, &config), -ENOENT);
 	CHECK_STR(findings, "/missing.conf:0: cannot be read: No such file or directory; "
 			    "check the path\n");
 
 	findings[0] = '\0';
-	CHECK_EQ(config_load(scratch, "", on_message, NULL, &config), -EISDIR);
+	CHECK_EQ(config_load(scratch, "", false, on_message, NULL, &config), -EISDIR);
 	CHECK_STR(findings, ":0: cannot be read: Is a directory; check what it is and "
 			    "its permissions\n");
 
 	findings[0] = '\0';
-	CHECK_EQ(config_load("/dev/zero", "", on_message, NULL, &config), -EFBIG);
+	CHECK_EQ(config_load("/dev/zero", "", false, on_message, NULL, &config), -EFBIG);
 	CHECK(strstr(findings, "/dev/zero:0: cannot be read: File too large"));
 
 	/* Whoever waited for somebody to write there would wait for ever. */
@@ -318,7 +318,7 @@ static void files_that_cannot_be_read_are_told(void)
 	CHECK_EQ(mkfifo(name, 0644), 0);
 	findings[0] = '\0';
 	alarm(20);
-	CHECK_EQ(config_load(name, "", on_message, NULL, &config), -ESPIPE);
+	CHECK_EQ(config_load(name, "", false, on_message, NULL, &config), -ESPIPE);
 	alarm(0);
 	CHECK_STR(findings, "/pipe.conf:0: cannot be read: It is a pipe; check what it is "
 			    "and its permissions\n");
@@ -340,7 +340,7 @@ static void files_that_cannot_be_read_are_told(void)
 
 static void dev_null_is_an_empty_configuration(void)
 {
-	CHECK_EQ(config_load("/dev/null", "", on_message, NULL, &config), 0);
+	CHECK_EQ(config_load("/dev/null", "", false, on_message, NULL, &config), 0);
 	CHECK_STR(findings, "");
 	CHECK_EQ(resolve(NULL, "/").usage_high_permyriad, 8000);
 	clear();
