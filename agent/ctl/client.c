@@ -209,7 +209,8 @@ char *client_verify(const struct ctl *ctl, char buf[static CLIENT_VERIFY_MAX])
 	    reply_to_json(answer, &status) >= 0)
 		file = fields_string(status, "config_file");
 
-	snprintf(buf, CLIENT_VERIFY_MAX, "memguardctl verify%s%s", file[0] != '\0' ? " " : "", file);
+	snprintf(buf, CLIENT_VERIFY_MAX, "memguardctl%s verify%s%s", ctl_user(ctl),
+		 file[0] != '\0' ? " " : "", file);
 	json_decref(status);
 	return buf;
 }

@@ -54,7 +54,7 @@ static const char options[] =
 	"                            Where the daemon's sockets are [/run/memguard, or\n"
 	"                            $XDG_RUNTIME_DIR/memguard for users]\n"
 	"     --user                 The user's own daemon, and no other;\n"
-	"                            enable, disable: the user's own services\n"
+	"                            enable, disable, verify: the user's own services\n"
 	"     --json=short|pretty|off\n"
 	"                            Answer in JSON, on one line or indented [off]\n"
 	"  -j                        --json=pretty on a terminal, else --json=short\n"
