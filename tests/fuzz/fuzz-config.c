@@ -2,7 +2,7 @@
 
 /*
  * Configuration text: whatever is in a file, it gives settings that hold together, or
- * findings.
+ * findings. The same text is read once more as a unit's drop-in, of which one section is ours.
  */
 
 #include <stdint.h>
@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/config/config.h"
 #include "agent/config/options.h"
+#include "agent/config/unit-text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -49,23 +51,18 @@ static int on_item(const struct config_item *item, void *userdata)
 	return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Findings of a unit's file may be none to refuse it for. */
+static void load(const char *path, int is_of_unit)
 {
-	const int fd = memfd_create("config", MFD_CLOEXEC);
 	const struct option_row *rows[2];
 	struct group_settings settings;
 	struct config *config = NULL;
 	unsigned int n_messages = 0;
-	char path[64];
 	int r;
-
-	require(fd >= 0);
-	require(write(fd, data, size) == (ssize_t)size);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 
 	r = config_load(path, "", false, on_message, &n_messages, &config);
 	require((r == 0) == (config != NULL));
-	require((r == 0) == (n_messages == 0));
+	require((r == 0) == (n_messages == 0) || (is_of_unit && r == 0));
 	if (r == 0) {
 		config_resolve(config, NULL, "/", &settings);
 		for (unsigned int rule = 0; rule < OPTION_RULES; rule++)
@@ -77,6 +74,56 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 
 	config_free(config);
-	close(fd);
+}
+
+/* Each line has stayed where it was, and of each byte there is itself or nothing. */
+static void keep(const uint8_t *data, size_t size)
+{
+	char *text = malloc(size + 1);
+
+	require(text != NULL);
+	if (size > 0)
+		memcpy(text, data, size);
+	unit_text_keep(text, size);
+	for (size_t i = 0; i < size; i++)
+		require(text[i] == (char)data[i] || (text[i] == ' ' && data[i] != '\n'));
+	free(text);
+}
+
+static char directory[] = "/tmp/fuzz-config.XXXXXX", unit[64], link_path[96];
+
+static void remove_link(void)
+{
+	unlink(link_path);
+	rmdir(unit);
+	rmdir(directory);
+}
+
+/* @path under a name in a unit's directory, for as long as we live. */
+static void make_link(const char *path)
+{
+	require(mkdtemp(directory) != NULL);
+	snprintf(unit, sizeof(unit), "%s/a@b.service.d", directory);
+	snprintf(link_path, sizeof(link_path), "%s/a.conf", unit);
+	require(mkdir(unit, 0700) == 0 && symlink(path, link_path) == 0 && atexit(remove_link) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static int fd = -1;
+	static char path[64];
+
+	if (fd < 0) {
+		fd = memfd_create("config", MFD_CLOEXEC);
+		require(fd >= 0);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		make_link(path);
+	}
+
+	require(ftruncate(fd, 0) == 0);
+	require(pwrite(fd, data, size, 0) == (ssize_t)size);
+	load(path, 0);
+	load(link_path, 1);
+	keep(data, size);
 	return 0;
 }
