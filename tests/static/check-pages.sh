@@ -53,6 +53,11 @@ n=0
 for file in "$scratch"/example*.conf; do
 	grep -qs '^\[' "$file" || continue
 	n=$((n + 1))
+	if grep -q '^\[X-Memguard\]' "$file"; then
+		mkdir -p "$scratch/report.service.d"
+		mv "$file" "$scratch/report.service.d"
+		file=$scratch/report.service.d/${file##*/}
+	fi
 	if ! "$dump" "$file" >/dev/null 2>"$scratch/errors"; then
 		echo "not ok - memguardd does not take an example of memguard.conf(5):"
 		sed 's/^/# /' "$scratch/errors" "$file"
