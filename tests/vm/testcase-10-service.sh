@@ -162,6 +162,26 @@ testcase_5_a_bad_file_changes_nothing()
 	assert systemctl reload memguard
 }
 
+# Read by the user memguard, in its sandbox.
+testcase_5_the_units_own_drop_in_counts()
+{
+	local dropin=/etc/systemd/system/$UNIT.d/override.conf
+
+	printf '[Service]\nNice=0\n\n[X-Memguard]\nUsageHigh=75%%\n' >"$dropin"
+	chmod 600 "$dropin"
+	systemctl daemon-reload
+	assert_not journal_has "override.conf.*X-Memguard"
+	assert memguardctl reload
+	assert_in "\"file\":\"$dropin\",\"line\":5" "$(memguardctl --json=short config)"
+	sed -i 's/75%/75/' "$dropin"
+	assert_not systemctl reload memguard
+	assert journal_has "override\.conf:5: UsageHigh=75 " --unit=memguard.service
+	rm "$dropin"
+	systemctl daemon-reload
+	assert memguardctl reload
+	assert_not grep -q override.conf <(memguardctl --json=short config)
+}
+
 testcase_6_the_manual_renders()
 {
 	local page
