@@ -43,9 +43,3 @@ void peer_take_stats(struct peer *peer, const struct wire_stats *wire);
 
 /* Takes the answer to a release in: what it gave, and what that teaches. */
 void peer_take_release(struct peer *peer, const struct wire_reclaim_reply *reply);
-
-/* TuneAfter=: if the group has come back often enough, its members are tuned now. */
-void peer_tune_late(struct guard *guard);
-
-/* Sets the next knob of [Tune] that is due; goes on by itself. */
-void peer_tune(struct peer *peer);

@@ -5,6 +5,7 @@
 #include "agent/basic/macro.h"
 #include "agent/core/guard.h"
 #include "agent/core/history.h"
+#include "agent/core/knobs.h"
 #include "agent/core/manager.h"
 #include "agent/core/peer.h"
 #include "agent/policy/benefit.h"
@@ -91,7 +92,7 @@ void second_look_take(struct guard *guard)
 
 	outcome->look = look;
 	history->benefit = benefit_look(group, outcome);
-	peer_tune_late(guard);
+	knobs_late(guard);
 	/* One that came early is in the history; the journal would have two entries a round. */
 	if (look.age_usec >= LOOK_AFTER_USEC && !guard->manager->options.quiet_journal)
 		journal_look(group, outcome);

@@ -52,4 +52,11 @@ claim "and of whose daemon to ask about what came too late" \
 ctl explain "$retainer" >"$scratch/explained"
 claim "explain shows the ladder" grep -qE '^tune +TuneAfter= .* 1 ' "$scratch/explained"
 exec 9>&-
+
+configure '[Tune]\nMmapThreshold=64M\n'
+ctl reload
+"$shims/fake-hook" "$runtime/hook.sock" untunable 1 >"$scratch/untunable" &
+started+=($!)
+claim "what a libc does not take is told" \
+	wait_for 20 logged '\(fake-hook\): its libc does not take MmapThreshold=67108864, and'
 finish

@@ -72,6 +72,11 @@ def main():
     status, full = agent.reclaim(FULL)
     claim(f"{version}: a full trim gives back the rest", status == OK and full.rss_after < 24 * MIB, full)
     claim(f"{version}: another allocator's names are found", full.allocators == 3, full)
+    answers = [agent.ask(TUNE, struct.pack("=IIQ", 2, 0, size * MIB))[0][4] for size in (1, 64)]
+    print(f"# {version}: MmapThreshold= of 1M and of 64M: {answers}")
+    # Half of a heap was the most that it took once: it says so, and so do we.
+    wanted = [OK, FAILED if int(version.split(".")[1]) < 32 else OK]
+    claim(f"{version}: a threshold that it refuses is told", answers == wanted, answers)
     process.stdin.close()
     claim(f"{version}: the program ends well", process.wait(LIMIT_SEC) == 0)
 

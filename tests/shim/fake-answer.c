@@ -121,12 +121,12 @@ static bool is_borrowing(const struct wire_frame *question)
 	       question->reclaim_request.method == WIRE_METHOD_BORROW;
 }
 
-static int answer_tune(struct fake *fake, const struct wire_frame *question)
+static int answer_tune(struct fake *fake, const struct wire_frame *question, enum wire_status status)
 {
 	const struct wire_tune_request *request = &question->tune_request;
 	struct wire_frame frame;
 
-	wire_init(&frame, WIRE_TO_DAEMON, WIRE_TUNE, question->header.id, WIRE_OK);
+	wire_init(&frame, WIRE_TO_DAEMON, WIRE_TUNE, question->header.id, status);
 	frame.tune_reply.knob = request->knob;
 	frame.tune_reply.value =
 		wire_clamp((enum wire_knob)request->knob, request->value);
@@ -141,7 +141,7 @@ static int answer(struct fake *fake, const struct wire_frame *question, uint32_t
 	case WIRE_RECLAIM:
 		return answer_reclaim(fake, question);
 	case WIRE_TUNE:
-		return answer_tune(fake, question);
+		return answer_tune(fake, question, WIRE_OK);
 	case WIRE_HELLO:
 	case WIRE_ARENA:
 	case WIRE_BYE:
@@ -237,6 +237,12 @@ int answer_reclaim_when_told(struct fake *fake, const struct wire_frame *questio
 }
 
 /* Knows full trims only, as hooks before borrowing do. */
+int answer_but_tune(struct fake *fake, const struct wire_frame *question)
+{
+	return question->header.verb == WIRE_TUNE ? answer_tune(fake, question, WIRE_FAILED)
+						  : answer_well(fake, question);
+}
+
 int answer_full_only(struct fake *fake, const struct wire_frame *question)
 {
 	struct wire_frame frame;

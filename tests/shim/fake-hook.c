@@ -80,6 +80,7 @@ static const struct mode modes[] = {
 	{ "lying", greet_hello, answer_lying, "valid answers, impossible figures" },
 	{ "stuck", greet_holding, answer_but_reclaim, "good, but never answers a RECLAIM" },
 	{ "full-only", greet_holding, answer_full_only, "good, but cannot borrow" },
+	{ "untunable", greet_holding, answer_but_tune, "good, but its libc takes no setting" },
 	{ "unmeasured", greet_unmeasured, answer_when_told,
 	  "good, but refuses STATS until a SIGUSR1" },
 	{ "working", greet_unmeasured, answer_reclaim_when_told,

@@ -50,6 +50,7 @@ int answer_as_of_old(struct fake *fake, const struct wire_frame *question);
 int answer_but_reclaim(struct fake *fake, const struct wire_frame *question);
 int answer_by_vanishing(struct fake *fake, const struct wire_frame *question);
 int answer_but_rows(struct fake *fake, const struct wire_frame *question);
+int answer_but_tune(struct fake *fake, const struct wire_frame *question);
 int answer_full_only(struct fake *fake, const struct wire_frame *question);
 int answer_garbage(struct fake *fake, const struct wire_frame *question);
 int answer_half(struct fake *fake, const struct wire_frame *question);

@@ -13,6 +13,7 @@
 
 #include "agent/core/guard.h"
 #include "agent/core/history.h"
+#include "agent/core/knobs.h"
 #include "agent/core/pace.h"
 #include "agent/core/peer.h"
 #include "agent/hook/conn-internal.h"
@@ -294,7 +295,7 @@ static bool is_tuned_on_after(const char *text)
 	CHECK_EQ(manager_reload(manager, mistakes, sizeof(mistakes)), 0);
 	make(place, 1);
 	peer->knobs_due = 1U << WIRE_KNOB_TRIM_THRESHOLD | 1U << WIRE_KNOB_TOP_PAD;
-	peer_tune(peer);
+	knobs_go_on(peer);
 	CHECK(recv(place->hooks[0], &frame, sizeof(frame), MSG_DONTWAIT) == sizeof(frame));
 	CHECK_EQ(frame.header.verb, WIRE_TUNE);
 	CHECK_EQ(frame.tune_request.knob, WIRE_KNOB_TRIM_THRESHOLD);
