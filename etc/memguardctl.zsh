@@ -60,7 +60,7 @@ _memguardctl() {
     '(- *)'{-h,--help}'[print help]' \
     '(- *)--version[print the version]' \
     '--runtime-directory=[where the sockets are]:directory:_files -/' \
-    "--user[the user's own daemon, and no other; the user's own services]" \
+    "--user[the user's own daemon, and no other; enable, disable, verify\\: the user's own services]" \
     '(-j)--json=[answer in JSON]:format:(short pretty off)' \
     '(--json)-j[answer in JSON]' \
     '--no-pager[do not use a pager]' \

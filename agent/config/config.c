@@ -130,14 +130,21 @@ int config_defaults(struct config **ret)
 
 static int find_files(const char *file, const char *root, struct files *ret)
 {
+	char *real = NULL;
 	int r;
 
 	if (!file)
 		return files_find(root, ret);
 
+	/* Whose it is tells its directory, which may be the one that somebody is in. */
+	if (!unit_files_is_drop_in(file))
+		real = realpath(file, NULL);
+	if (real && unit_files_is_drop_in(real))
+		file = real;
 	r = files_take(file, ret);
 	if (r >= 0)
 		ret->items[0].of_unit = unit_files_is_drop_in(file);
+	free(real);
 	return r;
 }
 

@@ -52,6 +52,19 @@ static enum reason look_tune(const struct group *group)
 	return settings->mode == MODE_OBSERVE ? REASON_OBSERVE : REASON_RETURNED;
 }
 
+uint64_t ladder_reclaim_bytes(const struct group *group, const struct swap *swap)
+{
+	const struct reading *reading = &group->reading;
+	const uint64_t taken_bytes = reading_taken_bytes(reading);
+	const uint64_t above_bytes =
+		sub_sat(taken_bytes, share_of(reading->limit_bytes, group->settings->usage_high_permyriad));
+	/* Where others have the same limit, all of them may be asked: each for its part. */
+	const uint64_t own_permyriad = mul_sat(reading->anon_bytes, 10000) / MAX(taken_bytes, 1U);
+
+	return MIN(share_of(above_bytes, own_permyriad),
+		   MIN(group->settings->reclaim_bytes, swap->room_bytes));
+}
+
 static enum reason look_reclaim(const struct group *group, const struct swap *swap, uint64_t now_usec)
 {
 	enum reason held;
@@ -64,6 +77,8 @@ static enum reason look_reclaim(const struct group *group, const struct swap *sw
 		return REASON_BELOW;
 	if (swap->room_bytes == 0)
 		return REASON_NO_SWAP;
+	if (ladder_reclaim_bytes(group, swap) == 0)
+		return REASON_BELOW;
 	if (group->settings->mode == MODE_OBSERVE)
 		return REASON_OBSERVE;
 
@@ -131,15 +146,4 @@ struct rung ladder_look_reclaim(const struct group *group, const struct swap *sw
 	const enum reason reason = look_reclaim(group, swap, now_usec);
 
 	return (struct rung){ reason == REASON_USAGE_CRITICAL, reason };
-}
-
-uint64_t ladder_reclaim_bytes(const struct group *group, const struct swap *swap)
-{
-	const struct reading *reading = &group->reading;
-	const uint64_t above_bytes =
-		sub_sat(reading_taken_bytes(reading),
-			share_of(reading->limit_bytes, group->settings->usage_high_permyriad));
-
-	return MIN(MIN(above_bytes, reading->anon_bytes),
-		   MIN(group->settings->reclaim_bytes, swap->room_bytes));
 }

@@ -24,6 +24,9 @@ static void add_end(struct text *text, int error)
 	case EAGAIN:
 		text_add(text, "; the kernel says that it found less than that");
 		break;
+	case ETIME:
+		text_add(text, "; it took long, and was not waited for to the end");
+		break;
 	case ECHILD:
 		text_add(text, "; it is not known how it ended");
 		break;

@@ -100,32 +100,43 @@ int cgroup_open_reclaim(const struct cgroup *cgroup)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Without the part of it that names memory of programs a kernel takes file cache first. */
-static int write_slice(int fd, uint64_t bytes, bool *swaps)
+/*
+ * How a kernel is told to leave file cache alone, from Linux 6.16 on, and to take it last, from 6.9 on;
+ * before that it takes what it likes.
+ */
+static const char *const words[] = { " swappiness=max", " swappiness=200", "" };
+
+/* *@word: the first of them that may be understood. */
+static int write_slice(int fd, uint64_t bytes, size_t *word)
 {
 	char text[64];
 	int n;
 
-	n = snprintf(text, sizeof(text), "%" PRIu64 "%s", bytes, *swaps ? " swappiness=200" : "");
-	if (write(fd, text, (size_t)n) >= 0)
-		return 0;
-	if (errno != EINVAL || !*swaps)
-		return -errno;
-
-	*swaps = false;
-	return write_slice(fd, bytes, swaps);
+	for (;; (*word)++) {
+		n = snprintf(text, sizeof(text), "%" PRIu64 "%s", bytes, words[*word]);
+		if (write(fd, text, (size_t)n) >= 0)
+			return 0;
+		if (errno != EINVAL || *word == ARRAY_SIZE(words) - 1)
+			return -errno;
+	}
 }
 
 int cgroup_reclaim(int fd, uint64_t bytes, uint64_t until_usec)
 {
-	bool swaps = true;
-	uint64_t slice_bytes;
-	int r = 0;
+	size_t word = 0;
+	int r;
 
-	for (; bytes > 0 && r >= 0 && clock_now_usec() < until_usec; bytes -= slice_bytes) {
-		slice_bytes = MIN(bytes, SLICE_BYTES);
-		r = write_slice(fd, slice_bytes, &swaps);
+	while (bytes > 0) {
+		const uint64_t slice_bytes = MIN(bytes, SLICE_BYTES);
+
+		if (clock_now_usec() >= until_usec)
+			return -ETIME;
+
+		r = write_slice(fd, slice_bytes, &word);
+		if (r < 0)
+			return r;
+		bytes -= slice_bytes;
 	}
 
-	return r;
+	return 0;
 }

@@ -116,8 +116,8 @@ int cgroup_read_swap(const struct cgroup *cgroup, struct swap *ret);
 int cgroup_open_reclaim(const struct cgroup *cgroup);
 /*
  * Has the kernel reclaim so much there, into swap before all else where it can be told so (Linux 6.9
- * and later). Waits until it has, tenths of a second and more; not for long after @until_usec. -EAGAIN:
- * it says that it found less.
+ * and later). Waits until it has, tenths of a second and more. -EAGAIN: it says that it found less;
+ * -ETIME: @until_usec came before the end, and no other part was begun.
  */
 int cgroup_reclaim(int fd, uint64_t bytes, uint64_t until_usec);
 

@@ -51,6 +51,8 @@ printf '[X-Memguard]\nUsageHigh=73\n' >"$units/mine.service.d/z.conf"
 claim "a mistake in it is told with its place" refused "$units/mine.service.d/z.conf:2: UsageHigh=73 is not" mine reload
 claim "also by verify, which looks where the daemon does" refused "z.conf:2: UsageHigh=73 is not" mine verify
 claim "of that file alone, too" refused "z.conf:2: UsageHigh=73 is not" mine verify "$units/mine.service.d/z.conf"
+claim "also by its name where it is" refused "z.conf:2: UsageHigh=73 is not" \
+	eval '(cd "$units/mine.service.d" && mine verify z.conf)'
 claim "the settings in force stay" shown 72% "$dropin:6"
 printf '[X-memguard]\nUsageHigh=73\n' >"$units/mine.service.d/z.conf"
 claim "another spelling is told by verify" refused "z.conf:1: this is not [X-Memguard]" mine verify

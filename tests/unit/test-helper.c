@@ -308,7 +308,7 @@ static void test_the_kernel_is_asked_to_reclaim(void)
 	CHECK_EQ(answer.event, HELPER_ENDED);
 	CHECK_EQ(answer.number, 5);
 	CHECK_EQ(answer.status, 0);
-	CHECK_STR(read_output(), "4096 swappiness=200");
+	CHECK_STR(read_output(), "4096 swappiness=max");
 	(void)close(along_fd);
 
 	/* What the kernel says is told. */

@@ -241,9 +241,10 @@ static void test_no_more_is_reclaimed_than_leads_down_to_usage_high(void)
 	CHECK_EQ(ladder_reclaim_bytes(&group, &swap), 10 * MIB);
 	settings.reclaim_bytes = 4 * MIB;
 	CHECK_EQ(ladder_reclaim_bytes(&group, &swap), 4 * MIB);
-	/* Most of it may be others'. */
-	group.reading.anon_bytes = 3 * MIB;
-	group.reading.others_bytes = 92 * MIB;
+	/* Most of it may be others', who are asked as well. */
+	settings.reclaim_bytes = swap.room_bytes = GIB;
+	group.reading.anon_bytes = 19 * MIB;
+	group.reading.others_bytes = 76 * MIB;
 	CHECK_EQ(ladder_reclaim_bytes(&group, &swap), 3 * MIB);
 	group.reading.others_bytes = 0;
 	CHECK_EQ(ladder_reclaim_bytes(&group, &swap), 0);
