@@ -105,8 +105,9 @@ static void replace(struct exec *exec, const char *what)
 
 static int error_of(const struct helper_answer *answer)
 {
+	/* There, EAGAIN is the helper's word and not the kernel's of what it found. */
 	if (answer->event == HELPER_FAILED)
-		return -answer->error;
+		return answer->error == -EAGAIN ? EBUSY : -answer->error;
 
 	return WIFEXITED(answer->status) ? WEXITSTATUS(answer->status) : EINTR;
 }
@@ -377,13 +378,18 @@ void exec_want(struct exec *exec, bool wanted)
 /* 0 with a free place, or as exec_run(). */
 static int find_place(struct exec *exec, uint64_t key, bool is_command, struct open_call **ret)
 {
-	for (size_t i = 0; i < HELPER_RUNS_MAX; i++)
-		if (exec->calls[i].number != 0 && exec->calls[i].key == key &&
-		    (exec->calls[i].line != NULL) == is_command)
+	size_t n = 0;
+
+	for (size_t i = 0; i < HELPER_RUNS_MAX; i++) {
+		if (exec->calls[i].number == 0 || (exec->calls[i].line != NULL) != is_command)
+			continue;
+		if (exec->calls[i].key == key)
 			return -EALREADY;
+		n++;
+	}
 
 	*ret = find_call(exec, 0);
-	return *ret ? 0 : -EBUSY;
+	return !*ret || (!is_command && n >= HELPER_RECLAIMS_MAX) ? -EBUSY : 0;
 }
 
 /* With the descriptor @fd, or -1. */
@@ -455,6 +461,9 @@ int exec_run(struct exec *exec, const struct exec_call *call)
 
 int exec_reclaim(struct exec *exec, uint64_t key, const char *name, int fd, uint64_t bytes)
 {
+	if (bytes == 0)
+		return -EINVAL;
+
 	return run(exec, &(struct exec_call){ .key = key, .name = name, .environment = "" }, fd, bytes);
 }
 

@@ -43,7 +43,8 @@ int exec_run(struct exec *exec, const struct exec_call *call);
 
 /*
  * Has the kernel reclaim by @fd (cgroup_open_reclaim()), which the caller may close then. @name: as
- * above. Returns as exec_run() does; one at a time of each @key, beside a command of the same.
+ * above. Returns as exec_run() does; one at a time of each @key, beside a command of the same, and
+ * HELPER_RECLAIMS_MAX of all. -EINVAL: of nothing.
  */
 int exec_reclaim(struct exec *exec, uint64_t key, const char *name, int fd, uint64_t bytes);
 

@@ -139,6 +139,8 @@ static int start_reclaim(int fd, pid_t *ret_pid)
 		return 0;
 	}
 
+	/* That the helper has ended is known by the end of its socket. */
+	(void)fd_close(helper.fd);
 	(void)setsid();
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	sigemptyset(&none);
@@ -166,6 +168,9 @@ static int try_start(void)
 static void take_request(int fd)
 {
 	const uint32_t number = helper.request.number;
+	const uint64_t limit_usec = helper.request.reclaim_bytes > 0
+					    ? MIN(helper.limit_usec, HELPER_RECLAIM_END_USEC)
+					    : helper.limit_usec;
 	struct running *free_one = NULL;
 	pid_t pid = 0;
 	int r = -EAGAIN;
@@ -183,7 +188,7 @@ static void take_request(int fd)
 	}
 
 	*free_one = (struct running){
-		.pid = pid, .number = number, .end_usec = clock_now_usec() + helper.limit_usec };
+		.pid = pid, .number = number, .end_usec = clock_now_usec() + limit_usec };
 }
 
 /* As recv(). *@ret_fd: the descriptor that came along, or -1. */

@@ -31,8 +31,11 @@
 #define HELPER_LIMIT_USEC (60 * USEC_PER_SEC)
 #define HELPER_GRACE_USEC (10 * USEC_PER_SEC)
 
-/* How long the kernel is given more to reclaim; what it is at then it ends. */
+/* At once, of reclaims: the rest is for commands. */
+#define HELPER_RECLAIMS_MAX 4
+/* How long the kernel is given more to reclaim; what it is at then has another second. */
 #define HELPER_RECLAIM_USEC (5 * USEC_PER_SEC)
+#define HELPER_RECLAIM_END_USEC (6 * USEC_PER_SEC)
 
 struct helper_request {
 	uint32_t magic;

@@ -12,8 +12,12 @@
 /* Is it due, and why not. Reads the group's swap where anybody wants it. */
 struct rung kernel_reclaim_look(const struct guard *guard);
 
-/* Begins it if it is due; after a round, so that there is one heavy step at a time. */
+/*
+ * Begins it if it is due; after a round. Until it ends none begins but for a command: what each
+ * gives could not be told apart.
+ */
 void kernel_reclaim_run(struct guard *guard);
+bool kernel_reclaim_is_under_way(const struct guard *guard);
 
 /* It has ended: as exec_handler.on_reclaimed. @userdata: struct manager. */
 void kernel_reclaim_end(uint64_t group_id, int error, void *userdata);

@@ -12,6 +12,9 @@
 /* An answer takes milliseconds; a process that is stopped or starved may take for ever. */
 #define TUNE_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
+/* Between two lines about what is not taken. */
+#define TELL_GAP_USEC (60 * USEC_PER_SEC)
+
 static const char *knob_name(enum wire_knob knob)
 {
 	switch (knob) {
@@ -102,11 +105,21 @@ static void take_tuned(struct peer *peer, const struct wire_tune_reply *reply)
 		 late ? " tune\" says what to write for its next start" : "");
 }
 
-/* Who has an own setting for it, or another allocator, refuses in another way: nothing to be told. */
+/*
+ * Who has an own setting for it, or another allocator, refuses in another way: nothing to be told. Any
+ * process may say this, and as often as it likes.
+ */
 static void tell_refused(const struct peer *peer, const struct wire_tune_reply *reply)
 {
-	log_info("Process %d (%s): its libc does not take %s%" PRIu64 ", and it stays as it was: "
-		 "set another value",
+	static uint64_t told_usec;
+	const uint64_t now_usec = manager_now(peer->guard->manager);
+
+	if (told_usec != 0 && now_usec - told_usec < TELL_GAP_USEC)
+		return;
+
+	told_usec = now_usec;
+	log_info("Process %d (%s): its allocator does not take %s%" PRIu64 ", which stays as it was; see "
+		 "memguard.conf(5) for what it may be",
 		 (int)peer->member.process.pid, peer->member.process.command,
 		 knob_name((enum wire_knob)reply->knob), reply->value);
 }

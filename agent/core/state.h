@@ -83,6 +83,7 @@ struct history {
 	size_t n_hearers;
 	uint64_t warned_usec;    /* when they were */
 	struct swap_out reclaim; /* the last one; see kernel-reclaim.h */
+	uint64_t reclaim_failed_usec; /* when none could be begun; 0: never */
 	const char *bad_file;    /* that people were told of; or NULL */
 	struct sums left;        /* of its members, when the last of them left */
 };

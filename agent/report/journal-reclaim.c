@@ -25,6 +25,7 @@ static void add_end(struct text *text, int error)
 		text_add(text, "; the kernel says that it found less than that");
 		break;
 	case ETIME:
+	case EINTR:
 		text_add(text, "; it took long, and was not waited for to the end");
 		break;
 	case ECHILD:

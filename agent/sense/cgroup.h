@@ -115,7 +115,7 @@ int cgroup_read_swap(const struct cgroup *cgroup, struct swap *ret);
  */
 int cgroup_open_reclaim(const struct cgroup *cgroup);
 /*
- * Has the kernel reclaim so much there, into swap before all else where it can be told so (Linux 6.9
+ * Has the kernel reclaim so much there, into swap before all else where it can be told so (Linux 6.11
  * and later). Waits until it has, tenths of a second and more. -EAGAIN: it says that it found less;
  * -ETIME: @until_usec came before the end, and no other part was begun.
  */

@@ -58,5 +58,5 @@ ctl reload
 "$shims/fake-hook" "$runtime/hook.sock" untunable 1 >"$scratch/untunable" &
 started+=($!)
 claim "what a libc does not take is told" \
-	wait_for 20 logged '\(fake-hook\): its libc does not take MmapThreshold=67108864, and'
+	wait_for 20 logged '\(fake-hook\): its allocator does not take MmapThreshold=67108864, which'
 finish

@@ -154,22 +154,22 @@ static void check_words(const char *not_known, const char *words)
 {
 	unknown = not_known;
 	written[0] = '\0';
-	CHECK_EQ(cgroup_reclaim(-1, 40 * MIB, USEC_INFINITY), 0);
+	CHECK_EQ(cgroup_reclaim(-1, 10 * MIB, USEC_INFINITY), 0);
 	CHECK_STR(written, words);
 	unknown = NULL;
 }
 
 static void test_it_is_asked_for_in_slices_and_in_words_that_are_known(void)
 {
-	check_words(NULL, "16777216 swappiness=max;16777216 swappiness=max;8388608 swappiness=max;");
-	check_words("max", "16777216 swappiness=200;16777216 swappiness=200;8388608 swappiness=200;");
-	check_words(" ", "16777216;16777216;8388608;");
+	check_words(NULL, "4194304 swappiness=max;4194304 swappiness=max;2097152 swappiness=max;");
+	check_words("max", "4194304 swappiness=200;4194304 swappiness=200;2097152 swappiness=200;");
+	check_words(" ", "4194304;4194304;2097152;");
 }
 
 static void test_it_ends_in_time(void)
 {
 	written[0] = '\0';
-	CHECK_EQ(cgroup_reclaim(-1, 40 * MIB, clock_now_usec()), -ETIME);
+	CHECK_EQ(cgroup_reclaim(-1, 10 * MIB, clock_now_usec()), -ETIME);
 	CHECK_STR(written, "");
 	CHECK_EQ(cgroup_reclaim(-1, 0, clock_now_usec()), 0);
 }
@@ -179,11 +179,11 @@ static void test_a_refusal_ends_it(void)
 	written[0] = '\0';
 	n_written = 0;
 	error = EAGAIN;
-	CHECK_EQ(cgroup_reclaim(-1, 40 * MIB, USEC_INFINITY), -EAGAIN);
+	CHECK_EQ(cgroup_reclaim(-1, 10 * MIB, USEC_INFINITY), -EAGAIN);
 	CHECK_EQ(n_written, 1);
 	error = EINVAL;
 	n_written = 0;
-	CHECK_EQ(cgroup_reclaim(-1, 40 * MIB, USEC_INFINITY), -EINVAL);
+	CHECK_EQ(cgroup_reclaim(-1, 10 * MIB, USEC_INFINITY), -EINVAL);
 	CHECK_EQ(n_written, 3);
 	error = 0;
 }

@@ -183,9 +183,9 @@ static void test_the_kernel_reclaims_beside_a_command(void)
 
 	CHECK_EQ(exec_reclaim(exec, 7, "a", fd, MIB), 0);
 	answer((struct helper_answer){ .event = HELPER_FAILED, .number = hear_reclaim(fd).number,
-				       .error = -ENOMEM });
+				       .error = -EAGAIN });
 	CHECK_EQ(reclaimed_key, 7);
-	CHECK_EQ(reclaimed_error, ENOMEM);
+	CHECK_EQ(reclaimed_error, EBUSY);
 	/* They are no commands. */
 	CHECK_EQ(exec_n_lost(exec), 0);
 
@@ -196,6 +196,25 @@ static void test_the_kernel_reclaims_beside_a_command(void)
 	CHECK_EQ(reclaimed_key, 8);
 	CHECK_EQ(reclaimed_error, ECHILD);
 	CHECK_EQ(exec_n_lost(exec), 1);
+	end();
+	(void)close(fd);
+}
+
+static void test_reclaims_leave_places_to_commands(void)
+{
+	const int fd = memfd_create("reclaim", MFD_CLOEXEC);
+
+	begin();
+	/* To the helper that would be a command that makes no sense. */
+	CHECK_EQ(exec_reclaim(exec, 1, "a", fd, 0), -EINVAL);
+	for (uint64_t i = 1; i <= HELPER_RECLAIMS_MAX; i++) {
+		CHECK_EQ(exec_reclaim(exec, i, "a", fd, MIB), 0);
+		(void)hear_reclaim(fd);
+	}
+	CHECK_EQ(exec_reclaim(exec, 99, "a", fd, MIB), -EBUSY);
+	for (uint64_t i = 1; i <= HELPER_RUNS_MAX - HELPER_RECLAIMS_MAX; i++)
+		CHECK_EQ(call(i), 0);
+	CHECK_EQ(call(99), -EBUSY);
 	end();
 	(void)close(fd);
 }
@@ -344,6 +363,7 @@ int main(int argc, char **argv)
 	RUN(test_a_request_says_all);
 	RUN(test_one_at_a_time_for_a_group);
 	RUN(test_the_kernel_reclaims_beside_a_command);
+	RUN(test_reclaims_leave_places_to_commands);
 	RUN(test_no_more_than_the_helper_takes);
 	RUN(test_a_full_socket_is_not_waited_for);
 	RUN(test_answers_that_make_no_sense_end_it);

@@ -170,8 +170,9 @@ testcase_5_the_units_own_drop_in_counts()
 	printf '[Service]\nNice=0\n\n[X-Memguard]\nUsageHigh=75%%\n' >"$dropin"
 	chmod 600 "$dropin"
 	systemctl daemon-reload
-	assert_not journal_has "override.conf.*X-Memguard"
 	assert memguardctl reload
+	# What systemd had to say of it came before.
+	assert_not journal_has "override.conf.*X-Memguard"
 	assert_in "\"file\":\"$dropin\",\"line\":5" "$(memguardctl --json=short config)"
 	sed -i 's/75%/75/' "$dropin"
 	assert_not systemctl reload memguard
