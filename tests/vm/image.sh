@@ -5,17 +5,20 @@
 # kernel and initrd beside it for direct kernel boot, and the one unit in it that hands
 # control to the payload disk of run.sh.
 #
-# Usage: image.sh OUTDIR
+# Usage: image.sh [--release=CODENAME] OUTDIR
 #
 # Leaves root.img, vmlinuz, initrd.img and key in OUTDIR. Does nothing when key says that
-# they come from this very script and package list. Exits 77 when a tool is missing.
+# they come from this very script, package list and release (default: bookworm). Exits 77 when
+# a tool is missing, or when a release that this machine's apt does not list cannot be fetched.
 
 set -euo pipefail
 
 SELF=$(realpath "${BASH_SOURCE[0]}")
 PACKAGES=$(dirname "$SELF")/packages
 CODENAME=bookworm
+FOREIGN=
 DISK_SIZE=2G
+NOT_FETCHED='Failed to fetch|not signed|NO_PUBKEY|does not have a Release file|could not resolve'
 WORK=
 
 say()
@@ -57,7 +60,7 @@ require_tools()
 
 image_key()
 {
-	cat "$SELF" "$PACKAGES" | sha256sum | cut -d' ' -f1
+	{ echo "$CODENAME" && cat "$SELF" "$PACKAGES"; } | sha256sum | cut -d' ' -f1
 }
 
 is_fresh()
@@ -72,21 +75,31 @@ is_fresh()
 
 package_list()
 {
-	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$PACKAGES" | paste -sd,
+	sed -E -e 's/#.*//' -e "s/ +\[$CODENAME\]//" -e '/\[/d' -e '/^[[:space:]]*$/d' "$PACKAGES" |
+		paste -sd,
+}
+
+# Debian's main part, as "CODENAME URI RELEASE", of all that this machine's apt lists.
+known_sources()
+{
+	# shellcheck disable=SC2016 # the $(...) are apt's placeholders
+	apt-get indextargets --format '$(CODENAME) $(REPO_URI) $(RELEASE)' \
+		'Identifier: Packages' 'Origin: Debian' 'Component: main' | sort -u
 }
 
 # Asks apt what it already trusts for this release, so that a mirror, a snapshot or a
 # local cache configured on the machine is used and no host name stands here.
-debian_sources()
+own_sources()
 {
-	local codename
+	known_sources |
+		awk -v name="$CODENAME" '$1 ~ "^" name "(-updates|-security)?$" { print "deb", $2, $3, "main" }'
+}
 
-	# shellcheck disable=SC2016 # the $(...) are apt's placeholders
-	for codename in "$CODENAME" "$CODENAME-updates" "$CODENAME-security"; do
-		apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-			'Identifier: Packages' 'Origin: Debian' 'Component: main' \
-			"Codename: $codename"
-	done | sort -u
+# Of a release that apt does not list: where that of those it does list comes from.
+foreign_sources()
+{
+	known_sources |
+		sed -nE "s/^[a-z]+(-updates|-security)? ([^ ]+) .*/deb \2 $CODENAME\1 main/p" | sort -u
 }
 
 # A pinned snapshot is older than its Release file allows, and some machines reach their
@@ -156,7 +169,11 @@ build_tree()
 {
 	local tree=$1
 
-	debian_sources >"$WORK/sources.list"
+	own_sources >"$WORK/sources.list"
+	if [[ ! -s $WORK/sources.list ]]; then
+		FOREIGN=yes
+		foreign_sources >"$WORK/sources.list"
+	fi
 	[[ -s $WORK/sources.list ]] || die "apt on this machine lists no Debian $CODENAME" \
 		"main: add it to /etc/apt/sources.list and run apt-get update"
 	apt_options >"$WORK/apt.conf"
@@ -169,11 +186,22 @@ build_tree()
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--essential-hook="sync-in '$WORK/overlay' /" \
-		"$CODENAME" "$tree" - <"$WORK/sources.list" >"$WORK/log" 2>&1 || {
-		grep -v '%' "$WORK/log" | tail -n 30 >&2
-		die "mmdebstrap failed, see above; if it could not fetch, check that" \
-			"apt-get update works on this machine"
-	}
+		"$CODENAME" "$tree" - <"$WORK/sources.list" >"$WORK/log" 2>&1 || explain_failure
+}
+
+# A machine need not reach, or trust, another release than its own; but what was fetched must do.
+explain_failure()
+{
+	local reason
+
+	reason=$(grep -E '^(E|Err|W):' "$WORK/log" | grep -m 1 -E "$NOT_FETCHED" || true)
+	if [[ -n $FOREIGN && -n $reason ]]; then
+		say "cannot fetch Debian $CODENAME: $reason"
+		exit 77
+	fi
+	grep -v '%' "$WORK/log" | tail -n 30 >&2
+	die "mmdebstrap failed, see above; if it could not fetch, check that" \
+		"apt-get update works on this machine"
 }
 
 # Runs with root's view of the files, because owners must end up right in the image.
@@ -216,7 +244,7 @@ build()
 	rm -rf "$out"/build.*
 	WORK=$(mktemp -d "$out/build.XXXXXX")
 	mkdir "$WORK/overlay" "$WORK/out"
-	say "building the VM image in $out (about a minute)"
+	say "building the VM image of Debian $CODENAME in $out (about a minute)"
 	build_tree "$WORK/root.tar"
 	build_disk "$WORK/root.tar" "$WORK/out"
 	# The key goes last: an interrupted move leaves a stale image, never a false one.
@@ -232,7 +260,11 @@ main()
 {
 	local out
 
-	[[ $# -eq 1 && $1 != -* ]] || { say "usage: image.sh OUTDIR"; exit 2; }
+	if [[ ${1-} =~ ^--release=([a-z]+)$ ]]; then
+		CODENAME=${BASH_REMATCH[1]}
+		shift
+	fi
+	[[ $# -eq 1 && $1 != -* ]] || { say "usage: image.sh [--release=CODENAME] OUTDIR"; exit 2; }
 	trap cleanup EXIT
 	mkdir -p "$1"
 	out=$(realpath "$1")

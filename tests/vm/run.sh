@@ -4,14 +4,16 @@
 # Owns one run of the test VM: packs an installed tree and the testcases into a payload
 # disk, boots the image of image.sh with it, and reports a line for each testcase.
 #
-# Usage: run.sh [--stage=DIR] [--extra=DIR] [--cache=DIR] [--results=DIR] [--timeout=SEC]
-#               [--accel=ACCEL] [TESTCASE...]
-#        run.sh --prepare [--cache=DIR]
+# Usage: run.sh [--release=CODENAME] [--stage=DIR] [--extra=DIR] [--cache=DIR] [--results=DIR]
+#               [--timeout=SEC] [--accel=ACCEL] [TESTCASE...]
+#        run.sh --prepare [--release=CODENAME] [--cache=DIR]
 #
+#   --release=CODENAME  of Debian: bookworm (12, the default), trixie (13)
 #   --stage=DIR    the tree of "make install DESTDIR=DIR" (prefix /usr), laid over / in the
 #                  VM before the tests; without it testcases that need memguard skip
 #   --extra=DIR    test programs, found as /payload/extra (lib.sh: $EXTRA) in the VM
-#   --cache=DIR    where the image lives, default ${XDG_CACHE_HOME:-$HOME/.cache}/memguard-vm
+#   --cache=DIR    where the images live, each in a folder named after its release; default is
+#                  ${XDG_CACHE_HOME:-$HOME/.cache}/memguard-vm
 #   --results=DIR  keep logs, journal and serial console here, also when all is well
 #   --accel=ACCEL  default tcg,thread=multi; kvm is faster where it works, but a machine can
 #                  have /dev/kvm and still hang in it, so it is never tried unasked
@@ -20,13 +22,15 @@
 #   TESTCASE       00-boot, testcase-00-boot.sh or a path to it, also one elsewhere; default is all
 #
 # Exit status: 0 all passed or skipped themselves, 1 a testcase failed or did not finish,
-# 2 usage, 77 no VM is possible on this machine.
+# 2 usage, 77 no VM is possible on this machine, or none of that release.
 
 set -euo pipefail
 
 HERE=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+RELEASE=bookworm
 STAGE=
 EXTRA=
+IMAGE=
 CACHE=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/memguard-vm
 RESULTS=
 KEEP_RESULTS=
@@ -94,6 +98,7 @@ parse_arguments()
 
 	for argument; do
 		case $argument in
+		--release=*) RELEASE=${argument#*=} ;;
 		--stage=*) STAGE=${argument#*=} ;;
 		--extra=*) EXTRA=${argument#*=} ;;
 		--cache=*) CACHE=${argument#*=} ;;
@@ -110,6 +115,7 @@ parse_arguments()
 			add_testcase "$argument"
 		done
 	fi
+	[[ $RELEASE =~ ^[a-z]+$ ]] || { say "--release=$RELEASE: not a codename"; exit 2; }
 	[[ $TIMEOUT =~ ^[1-9][0-9]*$ ]] || { say "--timeout=$TIMEOUT: not a number"; exit 2; }
 	[[ -z $STAGE || -d $STAGE ]] || die "--stage=$STAGE: no such directory; make one" \
 		"with: make install DESTDIR=$STAGE"
@@ -165,8 +171,8 @@ boot()
 		qemu-system-x86_64 -nodefaults -no-user-config -no-reboot
 		-machine q35 -accel "$ACCEL" -cpu qemu64 -smp 2 -m 2048
 		-display none -nic none -serial "file:$RESULTS/serial.log"
-		-kernel "$CACHE/vmlinuz" -initrd "$CACHE/initrd.img" -append "${append[*]}"
-		-drive "$disk,id=root,snapshot=on,file=$CACHE/root.img"
+		-kernel "$IMAGE/vmlinuz" -initrd "$IMAGE/initrd.img" -append "${append[*]}"
+		-drive "$disk,id=root,snapshot=on,file=$IMAGE/root.img"
 		-device virtio-blk-pci,drive=root
 		-drive "$disk,id=payload,readonly=on,file=$WORK/payload.img"
 		-device virtio-blk-pci,drive=payload,serial=payload
@@ -254,7 +260,8 @@ main()
 
 	parse_arguments "$@"
 	require_qemu
-	"$HERE/image.sh" "$CACHE" || exit $?
+	IMAGE=$CACHE/$RELEASE
+	"$HERE/image.sh" --release="$RELEASE" "$IMAGE" || exit $?
 	[[ -z $PREPARE ]] || exit 0
 
 	trap cleanup EXIT
@@ -272,7 +279,7 @@ main()
 	for name in "${TESTCASES[@]}"; do
 		report "$name" || failed=$((failed + 1))
 	done
-	echo "# VM: ${#TESTCASES[@]} testcases, $failed failed, $((SECONDS - started)) s"
+	echo "# VM: $RELEASE, ${#TESTCASES[@]} testcases, $failed failed, $((SECONDS - started)) s"
 	if ((failed > 0)); then
 		KEEP_RESULTS=yes
 	fi
