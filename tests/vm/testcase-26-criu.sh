@@ -8,7 +8,9 @@
 
 . "${PAYLOAD:?runs only in the test VM, see run.sh}/lib.sh"
 need_memguard
-command -v criu >/dev/null || skip "no criu in the image"
+for program in criu python3; do
+	command -v $program >/dev/null || skip "no $program in the image"
+done
 
 DIR=/run/criu-test
 HOOK=libmemguard-hook.so
@@ -97,6 +99,8 @@ ask()
 {
 	local n
 
+	# Without somebody who reads, to write would wait.
+	kill -0 "$pid" || fail "$1 is gone: $(tail -n 1 "$DIR/$1/out")"
 	n=$(wc -l <"$DIR/$1/out")
 	echo "${2:-}" >"$DIR/$1/in"
 	wait_for 60 has_lines "$1" $((n + 1))
