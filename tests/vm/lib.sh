@@ -101,7 +101,7 @@ need_extra()
 # assert COMMAND... - the command must succeed.
 assert()
 {
-	"$@" || fail "assertion failed (status $?): $*"
+	"$@" || fail "expected to succeed, but failed (status $?): $*"
 }
 
 # assert_not COMMAND... - the command must fail.
