@@ -17,8 +17,8 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 quick=false
 soak=false
-# What runs on Debian 13 as well: units, limits, signals of the kernel, swap, system calls, AppArmor.
-newer=(00-boot 10-service 12-signals 22-swap 30-systemd 31-notify-reload 32-sandbox 39-apparmor)
+# What runs on Debian 13 as well: units, limits, signals of the kernel, system calls, AppArmor.
+newer=(00-boot 10-service 12-signals 30-systemd 31-notify-reload 32-sandbox 39-apparmor)
 for option; do
 	case $option in
 	--quick) quick=true ;;
