@@ -292,12 +292,13 @@ def brief(msec):
     def figure(value):
         return "< 0.1" if value < 0.05 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
 
-    return figure(max(msec[:2])) + (f", a fork {figure(msec[2])}" if msec[2] else "")
+    longest, own = figure(max(msec[:2])), figure(msec[3])
+    return longest + (f" ({own})" if own != longest else "") + (f", a fork {figure(msec[2])}" if msec[2] else "")
 
 
 def readme():
     """A row for each heap and method but full, by the hook's word what malloc_trim() does itself."""
-    print("| | released, of malloc_trim | longest malloc or free, ms | without a release, ms | CPU, of malloc_trim |\n|---|---|---|---|---|")
+    print("| | released, of malloc_trim | longest malloc or free (not waiting), ms | without a release, ms | CPU, of malloc_trim |\n|---|---|---|---|---|")
     for line in open(os.path.join(Options.build, "bench-stall.jsonl")):
         result = json.loads(line)
         if result["method"] == METHODS[0][0]:
