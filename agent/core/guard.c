@@ -486,7 +486,7 @@ static void step_gate(struct guard *guard, uint64_t now_usec)
 	if (benefit_ends_row(group))
 		history_note(guard)->benefit.told_over = true;
 	/* First of all the question; those who are told may be many. */
-	if (gate_is_open(&gate) && (guard->round || !kernel_reclaim_is_under_way(guard)))
+	if (gate_is_open(&gate) && (guard->round || !kernel_reclaim_holds(guard)))
 		round_trigger(guard, gate.reason);
 	warner_tell(guard, now_usec);
 	if (gate.state == GATE_CRITICAL && gate.reason == REASON_MAX_PER_HOUR) {

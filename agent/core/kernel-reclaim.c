@@ -9,6 +9,7 @@
 #include "agent/basic/log.h"
 #include "agent/core/exec.h"
 #include "agent/core/guard.h"
+#include "agent/core/helper.h"
 #include "agent/core/history.h"
 #include "agent/report/journal-reclaim.h"
 #include "agent/report/journal-text.h"
@@ -18,6 +19,13 @@ bool kernel_reclaim_is_under_way(const struct guard *guard)
 	const struct swap_out *reclaim = &history_of(guard)->reclaim;
 
 	return reclaim->asked_bytes > 0 && reclaim->after.time_usec == 0;
+}
+
+bool kernel_reclaim_holds(const struct guard *guard)
+{
+	return kernel_reclaim_is_under_way(guard) &&
+	       sub_sat(manager_now(guard->manager), history_of(guard)->reclaim.before.time_usec) <
+		       HELPER_RECLAIM_END_USEC;
 }
 
 /* What cannot be read is told with the group's other files; here there is no swap then. */

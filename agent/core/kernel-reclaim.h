@@ -13,11 +13,12 @@
 struct rung kernel_reclaim_look(const struct guard *guard);
 
 /*
- * Begins it if it is due; after a round. Until it ends none begins but for a command: what each
- * gives could not be told apart.
+ * Begins it if it is due; after a round. It holds rounds, but for those of commands, until it ends: what
+ * each gives could not be told apart. Not for longer than it may take, should the kernel wait for a disk.
  */
 void kernel_reclaim_run(struct guard *guard);
 bool kernel_reclaim_is_under_way(const struct guard *guard);
+bool kernel_reclaim_holds(const struct guard *guard);
 
 /* It has ended: as exec_handler.on_reclaimed. @userdata: struct manager. */
 void kernel_reclaim_end(uint64_t group_id, int error, void *userdata);

@@ -59,7 +59,7 @@ uint64_t ladder_reclaim_bytes(const struct group *group, const struct swap *swap
 	const uint64_t above_bytes =
 		sub_sat(taken_bytes, share_of(reading->limit_bytes, group->settings->usage_high_permyriad));
 	/* Where others have the same limit, all of them may be asked: each for its part. */
-	const uint64_t own_permyriad = mul_sat(reading->anon_bytes, 10000) / MAX(taken_bytes, 1U);
+	const uint64_t own_permyriad = mul_sat(reading->anon_bytes, PERMYRIAD) / MAX(taken_bytes, 1U);
 
 	return MIN(share_of(above_bytes, own_permyriad),
 		   MIN(group->settings->reclaim_bytes, swap->room_bytes));

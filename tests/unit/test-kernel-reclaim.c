@@ -158,6 +158,7 @@ static void test_it_is_asked_for_once_and_counted(void)
 	CHECK_EQ(bytes, 15 * MIB);
 	CHECK(kernel_reclaim_is_under_way(&guard));
 	CHECK_EQ(n_taken(), 1);
+	CHECK(kernel_reclaim_holds(&guard));
 	kernel_reclaim_run(&guard);
 	CHECK_EQ(asked(&bytes), 0);
 
@@ -173,6 +174,22 @@ static void test_it_is_asked_for_once_and_counted(void)
 	/* The group's reading is its looks' alone. */
 	CHECK_EQ(guard.group.reading.usage_bytes, 95 * MIB);
 	CHECK_EQ(kernel_reclaim_look(&guard).reason, REASON_COOLDOWN);
+	end();
+}
+
+static void test_a_kernel_that_waits_for_a_disk_holds_no_round_for_long(void)
+{
+	uint64_t bytes;
+
+	begin("[Trim]\nMemoryReclaim=64M\n");
+	CHECK(!kernel_reclaim_holds(&guard));
+	kernel_reclaim_run(&guard);
+	CHECK(asked(&bytes) != 0);
+	CHECK(kernel_reclaim_holds(&guard));
+	history_note(&guard)->reclaim.before.time_usec -= HELPER_RECLAIM_END_USEC;
+	CHECK(!kernel_reclaim_holds(&guard));
+	/* Nor is another one begun beside it. */
+	CHECK(kernel_reclaim_is_under_way(&guard));
 	end();
 }
 
@@ -247,6 +264,7 @@ int main(void)
 
 	snprintf(config, sizeof(config), "%s/memguard.conf", directory);
 	RUN(test_it_is_asked_for_once_and_counted);
+	RUN(test_a_kernel_that_waits_for_a_disk_holds_no_round_for_long);
 	RUN(test_unasked_nobody_is_asked);
 	RUN(test_a_reload_meanwhile_changes_no_figure);
 	RUN(test_of_a_group_that_is_gone_nothing_is_told);
